@@ -1,0 +1,139 @@
+"""Two plain estimators that every figure of the library is printed beside.
+
+Both choose their runs by the observed loss, as their users do; the library never does
+(design.md, section 2). NumPy only; settings in natural units, batch in tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+Law = Callable[[float, float], tuple[float, float]]
+
+
+def near_best(loss: np.ndarray, cell: np.ndarray, within: float) -> np.ndarray:
+    """Which runs are at most `within` (a fraction) above their cell's lowest loss.
+
+    Args:
+        loss: nats per token [runs]; one that is not finite is never chosen.
+        cell: integer labels [runs].
+        within: 0.005 means 0.5 %.
+
+    Returns:
+        A boolean mask [runs].
+    """
+    finite = np.where(np.isfinite(loss), loss, np.inf)
+    _, label = np.unique(cell, return_inverse=True)
+    best = np.full(label.max() + 1, np.inf)
+    np.minimum.at(best, label, finite)
+    return np.isfinite(loss) & (finite <= (1.0 + within) * best[label])
+
+
+class Ols15:
+    """Full quadratic of ln loss in (ln lr, ln batch, ln params, ln tokens).
+
+    Fifteen coefficients by ordinary least squares, nothing kept convex. Its optimum at
+    one (params, tokens) is the stationary point of the two chosen coordinates, where
+    that is a minimum inside the box; else the lowest point of the box's boundary.
+    """
+
+    def __init__(self, x: np.ndarray, log_loss: np.ndarray) -> None:
+        """Fit to logarithmic settings x [runs, 4] and ln loss [runs]."""
+        self.centre, self.scale = x.mean(axis=0), x.std(axis=0)
+        self.coefficients = np.linalg.lstsq(self._terms(x), log_loss, rcond=None)[0]
+
+    def _terms(self, x: np.ndarray) -> np.ndarray:
+        z = (x - self.centre) / self.scale
+        rows, columns = np.triu_indices(4)
+        ones = np.ones((len(z), 1))
+        return np.concatenate([ones, z, z[:, rows] * z[:, columns]], axis=1)
+
+    def log_loss(self, x: np.ndarray) -> np.ndarray:
+        """Fitted ln loss [points] at x [points, 4]."""
+        return self._terms(x) @ self.coefficients
+
+    def argmin(self, s: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+        """(ln lr, ln batch) of the lowest fitted loss in a box.
+
+        Args:
+            s: (ln params, ln tokens).
+            low: lower ends of (ln lr, ln batch).
+            high: upper ends of the same.
+
+        Returns:
+            The place [2].
+        """
+        quad = np.zeros((4, 4))
+        quad[np.triu_indices(4)] = self.coefficients[5:]
+        quad = quad + quad.T
+        z_s = (s - self.centre[2:]) / self.scale[2:]
+        a, b = quad[:2, :2], self.coefficients[1:3] + quad[:2, 2:] @ z_s
+        z_low = (low - self.centre[:2]) / self.scale[:2]
+        z_high = (high - self.centre[:2]) / self.scale[:2]
+        z = _box_argmin(a, b, z_low, z_high)
+        return self.centre[:2] + self.scale[:2] * z
+
+
+def _box_argmin(
+    a: np.ndarray, b: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> np.ndarray:
+    """Lowest point of z.a.z / 2 + b.z over a box [2], whatever the signs of a."""
+    places = [np.array([x, y]) for x in (low[0], high[0]) for y in (low[1], high[1])]
+    if abs(np.linalg.det(a)) > 0:
+        places.append(np.linalg.solve(a, -b))
+    for held, free in ((0, 1), (1, 0)):
+        for edge in (low[held], high[held]):
+            if a[free, free] != 0:
+                place = np.empty(2)
+                place[held] = edge
+                place[free] = -(b[free] + a[free, held] * edge) / a[free, free]
+                places.append(place)
+    candidates = np.array(places)
+    inside = np.all((candidates >= low) & (candidates <= high), axis=1)
+    candidates = candidates[inside]
+    value = np.einsum("pi,ij,pj->p", candidates, a, candidates) / 2 + candidates @ b
+    return candidates[value.argmin()]
+
+
+def step_law_recipe(
+    lr: np.ndarray,
+    batch: np.ndarray,
+    params: np.ndarray,
+    tokens: np.ndarray,
+    *,
+    is_params_in_batch: bool = False,
+) -> Law:
+    """Step Law's estimator: two pooled regressions in logarithms.
+
+    ln lr on (1, ln params, ln tokens), ln batch on (1, ln tokens), or on
+    (1, ln params, ln tokens) too, over the runs that it is given: those within
+    0.25 % of their cell's best (`near_best`).
+
+    Args:
+        lr: peak learning rates [runs].
+        batch: tokens per step [runs].
+        params: N [runs].
+        tokens: D [runs].
+        is_params_in_batch: whether the batch law has a term in N.
+
+    Returns:
+        (params, tokens) -> (lr, batch).
+
+    Source: Li et al. 2025, "Predictable Scale: Part I" (Step Law), released code.
+    """
+    log_n, log_d = np.log(params), np.log(tokens)
+    ones = np.ones_like(log_n)
+    both = np.stack([ones, log_n, log_d], axis=1)
+    on_lr = np.linalg.lstsq(both, np.log(lr), rcond=None)[0]
+    used = both if is_params_in_batch else both[:, [0, 2]]
+    on_batch = np.linalg.lstsq(used, np.log(batch), rcond=None)[0]
+    if not is_params_in_batch:
+        on_batch = np.array([on_batch[0], 0.0, on_batch[1]])
+
+    def law(n: float, d: float) -> tuple[float, float]:
+        at = np.array([1.0, np.log(n), np.log(d)])
+        return float(np.exp(at @ on_lr)), float(np.exp(at @ on_batch))
+
+    return law

@@ -1,0 +1,142 @@
+"""The definition of every operation in plain jnp: the specification and the CPU path.
+
+Each function treats ONE problem; `jax.vmap` makes the batch. Letters: n rows, t terms,
+d coordinates, m free coefficients, q further linear columns, p = m + q parameters.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+
+class Pattern(NamedTuple):
+    """Which coefficients of the affine functions are free, as two index arrays.
+
+    Free coefficient i multiplies coordinate `coordinate[i]` (0 is the constant 1) in
+    the affine function of term `term[i]`; every other coefficient is zero.
+    """
+
+    term: Int[Array, " m"]
+    coordinate: Int[Array, " m"]
+    terms: int
+    coordinates: int
+
+
+class NormalEquations(NamedTuple):
+    """Sums over the rows, for residual r, Jacobian J and weights w.
+
+    Attributes:
+        cost: sum_i w_i r_i^2.
+        gradient: J' W r, half the cost's gradient.
+        gram: J' W J.
+    """
+
+    cost: Float[Array, ""]
+    gradient: Float[Array, " p"]
+    gram: Float[Array, "p p"]
+
+
+def affine_matrix(
+    coefficients: Float[Array, " m"], pattern: Pattern
+) -> Float[Array, "t 1+d"]:
+    """The coefficients of all affine functions, [constant, coordinates] a term."""
+    shape = (pattern.terms, pattern.coordinates)
+    return (
+        jnp.zeros(shape, coefficients.dtype)
+        .at[pattern.term, pattern.coordinate]
+        .set(coefficients)
+    )
+
+
+def log_sum_exp(
+    coefficients: Float[Array, " m"],
+    pattern: Pattern,
+    rows: Float[Array, "n 1+d"],
+) -> tuple[Float[Array, " n"], Float[Array, "n t"]]:
+    """ln sum_t exp(affine_t(row)) and each term's share of the sum."""
+    exponents = jnp.matmul(
+        rows, affine_matrix(coefficients, pattern).T, precision="highest"
+    )
+    top = jax.lax.stop_gradient(exponents.max(axis=1, keepdims=True))
+    parts = jnp.exp(exponents - top)
+    total = parts.sum(axis=1, keepdims=True)
+    return (top + jnp.log(total))[:, 0], parts / total
+
+
+def log_sum_exp_normal_equations(
+    coefficients: Float[Array, " m"],
+    offsets: Float[Array, " q"],
+    pattern: Pattern,
+    rows: Float[Array, "n 1+d"],
+    linear: Float[Array, "n q"],
+    target: Float[Array, " n"],
+    weights: Float[Array, " n"],
+) -> NormalEquations:
+    """Weighted normal equations of `log_sum_exp(rows) + linear @ offsets - target`.
+
+    Args:
+        coefficients: free coefficients of the affine functions.
+        offsets: coefficients of the further linear columns.
+        pattern: where the free coefficients stand.
+        rows: [1, coordinates] a row.
+        linear: further columns that enter linearly.
+        target: what is fitted.
+        weights: of the squared residuals; 0 leaves a row out.
+    """
+    value, share = log_sum_exp(coefficients, pattern, rows)
+    residual = value - target + jnp.matmul(linear, offsets, precision="highest")
+    jacobian = jnp.concatenate(
+        [share[:, pattern.term] * rows[:, pattern.coordinate], linear], axis=1
+    )
+    weighted = jacobian * weights[:, None]
+    return NormalEquations(
+        cost=jnp.sum(weights * residual**2),
+        gradient=jnp.matmul(weighted.T, residual, precision="highest"),
+        gram=jnp.matmul(weighted.T, jacobian, precision="highest"),
+    )
+
+
+def log_sum_exp_cost(
+    coefficients: Float[Array, " m"],
+    offsets: Float[Array, " q"],
+    pattern: Pattern,
+    rows: Float[Array, "n 1+d"],
+    linear: Float[Array, "n q"],
+    target: Float[Array, " n"],
+    weights: Float[Array, " n"],
+) -> Float[Array, ""]:
+    """The cost alone of `log_sum_exp_normal_equations`; differentiable."""
+    value, _ = log_sum_exp(coefficients, pattern, rows)
+    residual = value - target + jnp.matmul(linear, offsets, precision="highest")
+    return jnp.sum(weights * residual**2)
+
+
+def weighted_gram(
+    features: Float[Array, "n p"],
+    target: Float[Array, " n"],
+    weights: Float[Array, " n"],
+) -> NormalEquations:
+    """Weighted normal equations of the linear model `features @ theta`, at theta 0."""
+    weighted = features * weights[:, None]
+    return NormalEquations(
+        cost=jnp.sum(weights * target**2),
+        gradient=-jnp.matmul(weighted.T, target, precision="highest"),
+        gram=jnp.matmul(weighted.T, features, precision="highest"),
+    )
+
+
+def solve_spd(
+    matrix: Float[Array, "p p"], right: Float[Array, " p"]
+) -> Float[Array, " p"]:
+    """Solve a symmetric positive definite system; NaN where it is not definite.
+
+    The matrix is scaled to a unit diagonal first, so that parameters of different
+    sizes do not cost digits.
+    """
+    scale = 1 / jnp.sqrt(jnp.diagonal(matrix))
+    factor = jnp.linalg.cholesky(matrix * scale[:, None] * scale[None, :])
+    return scale * jax.scipy.linalg.cho_solve((factor, True), scale * right)

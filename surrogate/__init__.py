@@ -1,0 +1,61 @@
+"""From a table of finished training runs to answers about the next one.
+
+Reads the final losses of a sweep over learning rate, batch size, parameters and
+tokens; fits a surface that is convex in (ln lr, ln batch); answers where the optimum
+is, how wide the plateau around it is, what a given choice loses, and how sure that is.
+
+Names are imported when first used, so that `import surrogate` costs no JAX. A name must
+not be that of a room: importing the room would put the module in its place.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from surrogate.errors import DataError, SolveError, Status
+    from surrogate.fitting import fit
+    from surrogate.query import Fit, load
+    from surrogate.readers import read_runs
+    from surrogate.runs import Runs
+
+    __version__: str
+
+__all__ = [
+    "DataError",
+    "Fit",
+    "Runs",
+    "SolveError",
+    "Status",
+    "__version__",
+    "fit",
+    "load",
+    "read_runs",
+]
+
+_HOME = {
+    "DataError": "surrogate.errors",
+    "Fit": "surrogate.query",
+    "Runs": "surrogate.runs",
+    "SolveError": "surrogate.errors",
+    "Status": "surrogate.errors",
+    "fit": "surrogate.fitting",
+    "load": "surrogate.query",
+    "read_runs": "surrogate.readers",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name from its room when it is first asked for."""
+    if name == "__version__":
+        from importlib import metadata
+
+        return metadata.version("loss-surrogate")
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'surrogate' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,1 @@
+"""The `surrogate` command: arguments in, text or one JSON document out."""

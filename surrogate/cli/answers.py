@@ -1,0 +1,107 @@
+"""Commands that ask a fit one question: optimum, plateau, regret."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from surrogate import units
+from surrogate.cli import options, output
+from surrogate.errors import DataError
+
+
+def optimum(
+    fit: options.FitArgument,
+    *,
+    params: options.Params,
+    tokens: options.Tokens,
+    batch: options.Batch = None,
+    lr: options.Lr = None,
+    batch_multiple: Annotated[
+        str | None,
+        typer.Option(metavar="M", help="Batch must be a multiple of M tokens."),
+    ] = None,
+    recipe: options.RecipeName = None,
+    scale: options.ScaleValues = [],  # noqa: B006
+    lr_range: options.LrRange = None,
+    batch_range: options.BatchRange = None,
+    json: options.Json = False,
+) -> int:
+    """The learning rate and batch size of the lowest loss."""
+    if batch is not None and lr is not None:
+        raise DataError(
+            "optimum: --batch and --lr are both given, so nothing is left to choose. "
+            "Give one of them, or ask `surrogate regret` about the pair."
+        )
+    if batch is not None and batch_multiple is not None:
+        raise DataError(
+            "optimum: --batch-multiple says how the batch is chosen, but --batch "
+            "fixes it. Give one of them."
+        )
+    where = options.point(params, tokens, recipe, scale, lr_range, batch_range)
+    fixed_batch, fixed_lr = options.optional_batch(batch), options.optional_lr(lr)
+    multiple = options.optional_batch(batch_multiple, "--batch-multiple")
+
+    from surrogate.cli import text_answers
+    from surrogate.query import load
+
+    answer = load(fit).optimum(
+        **where, batch=fixed_batch, lr=fixed_lr, batch_multiple=multiple
+    )
+    return output.emit(answer.to_json(), json, text_answers.optimum)
+
+
+def plateau(
+    fit: options.FitArgument,
+    *,
+    params: options.Params,
+    tokens: options.Tokens,
+    tol: options.Tol = "0.25%",
+    batch: options.Batch = None,
+    lr: options.Lr = None,
+    recipe: options.RecipeName = None,
+    scale: options.ScaleValues = [],  # noqa: B006
+    lr_range: options.LrRange = None,
+    batch_range: options.BatchRange = None,
+    json: options.Json = False,
+) -> int:
+    """The settings whose loss is within a tolerance."""
+    where = options.point(params, tokens, recipe, scale, lr_range, batch_range)
+    tolerance = units.parse_fraction(tol, what="--tol")
+    at_batch, at_lr = options.optional_batch(batch), options.optional_lr(lr)
+
+    from surrogate.cli import text_answers
+    from surrogate.query import load
+
+    answer = load(fit).plateau(**where, tol=tolerance, batch=at_batch, lr=at_lr)
+    return output.emit(answer.to_json(), json, text_answers.plateau)
+
+
+def regret(
+    fit: options.FitArgument,
+    *,
+    params: options.Params,
+    tokens: options.Tokens,
+    lr: Annotated[str, typer.Option(metavar="LR", help="Your learning rate.")],
+    batch: Annotated[
+        str, typer.Option(metavar="B", help="Your batch, in tokens, or 256x2048.")
+    ],
+    tol: options.Tol = "0.25%",
+    recipe: options.RecipeName = None,
+    scale: options.ScaleValues = [],  # noqa: B006
+    lr_range: options.LrRange = None,
+    batch_range: options.BatchRange = None,
+    json: options.Json = False,
+) -> int:
+    """What your learning rate and batch size lose."""
+    where = options.point(params, tokens, recipe, scale, lr_range, batch_range)
+    tolerance = units.parse_fraction(tol, what="--tol")
+    my_lr = units.parse_positive(lr, what="--lr")
+    my_batch = units.parse_batch(batch, what="--batch")
+
+    from surrogate.cli import text_answers
+    from surrogate.query import load
+
+    answer = load(fit).regret(**where, lr=my_lr, batch=my_batch, tol=tolerance)
+    return output.emit(answer.to_json(), json, text_answers.regret)

@@ -1,0 +1,98 @@
+"""The JSON documents that are made here and not by the query: check, predict, demo."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from surrogate.cli import output
+
+if TYPE_CHECKING:
+    from surrogate.runs import Runs
+
+_COMMON = (
+    "schema",
+    "params",
+    "tokens",
+    "scales",
+    "recipe",
+    "family",
+    "loss_kind",
+    "device",
+    "backend",
+    "extrapolation",
+    "status",
+    "warnings",
+)
+
+
+def with_common_keys(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The document with every answer's keys, null where it has no one value."""
+    return {**dict.fromkeys(_COMMON), **document}
+
+
+def merged_warnings(answers: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The warnings of several answers, each once, in order."""
+    every = (warning for answer in answers for warning in answer["warnings"])
+    return list(dict.fromkeys(every))
+
+
+def check(runs: Runs) -> dict[str, Any]:
+    """What was read, in the contract's keys and some more."""
+    return {
+        "schema": output.SCHEMA,
+        "runs": len(runs),
+        "cells": len(runs.cells),
+        "diverged": int(runs.diverged.sum()),
+        "dropped": list(runs.dropped),
+        "warnings": list(runs.warnings),
+        "identifiable": runs.identifiable(),
+        "loss_kind": runs.loss_kind,
+        "params_kind": runs.params_kind,
+        "recipes": sorted(set(runs.recipe.tolist())),
+        "notes": list(runs.notes),
+        "sources": list(runs.sources),
+        "levels": {
+            "lr": len(set(runs.lr_level.tolist())),
+            "batch": len(set(runs.batch.tolist())),
+        },
+        "ranges": {
+            name: [min(values.tolist()), max(values.tolist())]
+            for name, values in (
+                ("lr", runs.lr),
+                ("batch", runs.batch),
+                ("params", runs.params),
+                ("tokens", runs.tokens),
+                *runs.scales.items(),
+            )
+        },
+        "cell_table": [
+            {
+                "recipe": cell.recipe,
+                "params": cell.params,
+                "tokens": cell.tokens,
+                "scales": dict(cell.scales),
+                "runs": cell.runs,
+                "diverged": cell.diverged,
+                "best": cell.best,
+            }
+            for cell in runs.cells
+        ],
+    }
+
+
+def dropped_too_many(runs: Runs, max_dropped: float) -> str | None:
+    """Why the share of dropped rows calls for exit 1, or None if it does not.
+
+    Args:
+        runs: what was read.
+        max_dropped: the share of all rows that may be dropped.
+    """
+    rows = len(runs) + len(runs.dropped)
+    dropped = len(runs.dropped)
+    if dropped <= max_dropped * rows:
+        return None
+    return (
+        f"{dropped:,} of {rows:,} rows were dropped, more than --max-dropped "
+        f"{max_dropped:.3g} allows. `surrogate check` lists each with its reason."
+    )

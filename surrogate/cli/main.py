@@ -1,0 +1,168 @@
+"""The edge: builds the command, turns every failure into a message and an exit code.
+
+Exit codes: 0 answered; 1 answered, but the status is a failed one or too many rows were
+dropped; 2 asked wrongly; 70 a bug of ours; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import traceback
+import warnings
+from collections.abc import Sequence
+from typing import Annotated, cast
+
+import typer
+
+from surrogate.cli import answers, output, tables
+from surrogate.errors import DataError, SolveError, Status
+
+ASKED_WRONGLY = 2
+BUG = 70
+INTERRUPTED = 130
+
+# typer keeps this class to itself; its public BadParameter derives from it.
+UsageError = cast("type[Exception]", typer.BadParameter.__mro__[1])
+
+app = typer.Typer(
+    name="surrogate",
+    help="From finished training runs to the learning rate and batch size of the next.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for _command in (
+    tables.demo,
+    tables.check,
+    tables.fit,
+    tables.predict,
+    tables.evaluate,
+    answers.optimum,
+    answers.plateau,
+    answers.regret,
+):
+    app.command()(_command)
+
+
+def _print_version(wanted: bool) -> bool:
+    if wanted:
+        import surrogate
+
+        print(f"surrogate {surrogate.__version__}")
+        raise typer.Exit
+    return wanted
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help="Print the version and exit.",
+        ),
+    ] = False,
+) -> None:
+    """Options that stand before the command."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command and returns its exit code.
+
+    Args:
+        arguments: what stands after `surrogate`; None takes the process's own.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = "--json" in given
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        try:
+            return _run(given, as_json)
+        except (KeyboardInterrupt, typer.Abort):
+            return _interrupted(as_json)
+        except BrokenPipeError:
+            return _hang_up()
+        except OSError as error:
+            output.fail(_os_message(error), as_json)
+            return ASKED_WRONGLY
+        except Exception:  # the last resort: a bug must not look like an answer
+            traceback.print_exc()
+            output.fail(
+                "this is a bug in surrogate, not in your data. Please report it with "
+                "the lines above and the command that you typed.",
+                as_json,
+            )
+            return BUG
+
+
+def _run(given: list[str], as_json: bool) -> int:
+    """Runs the command; what the user asked wrongly becomes exit code 2."""
+    if not given:
+        with contextlib.redirect_stdout(sys.stderr):
+            app(["--help"], prog_name="surrogate", standalone_mode=False)
+        return ASKED_WRONGLY
+    try:
+        code = app(given, prog_name="surrogate", standalone_mode=False)
+    except DataError as error:
+        output.fail(str(error), as_json)
+        return ASKED_WRONGLY
+    except SolveError as error:
+        output.fail(str(error), as_json, Status.not_converged)
+        return 1
+    except UsageError as error:
+        output.fail(_usage_message(error), as_json)
+        return ASKED_WRONGLY
+    if code == INTERRUPTED:
+        return _interrupted(as_json)
+    return code or 0
+
+
+def _usage_message(error: BaseException) -> str:
+    """What the parser says, and where to read what the command takes."""
+    context = getattr(error, "ctx", None)
+    path = "surrogate" if context is None else context.command_path
+    said = getattr(error, "format_message", error.__str__)()
+    stop = "" if said.rstrip().endswith(("?", ".", ")")) else "."
+    return f"{said.rstrip()}{stop} Run `{path} --help` to see what it takes."
+
+
+def _os_message(error: OSError) -> str:
+    """Which file, and what the system says of it."""
+    file = "" if error.filename is None else f"{error.filename}: "
+    return (
+        f"{file}{error.strerror or error}. Check the path, its permissions and the "
+        "free space."
+    )
+
+
+def _interrupted(as_json: bool) -> int:
+    output.fail("interrupted before the answer was complete.", as_json, "interrupted")
+    return INTERRUPTED
+
+
+def _hang_up() -> int:
+    """The reader of stdout is gone: stop quietly, also at Python's own last flush."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: object = None,
+    line: str | None = None,
+) -> None:
+    """Shows a Python warning as ours are shown, without the line of code."""
+    output.note("warning", str(message))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,259 @@
+"""The options that commands share, and the parsing of what stands behind them.
+
+Options arrive as text and are parsed by `surrogate.units`, so that a number is read
+and refused alike everywhere. Each parser raises a `DataError` that names the option.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, TypedDict
+
+import typer
+
+from surrogate import units
+from surrogate.errors import DataError
+
+FAMILIES = ("auto", "quadratic", "posynomial")
+DEVICES = ("auto", "cpu", "gpu")
+BACKENDS = ("auto", "xla", "mosaic")
+LOSS_KINDS = ("train", "train_smoothed", "validation", "unknown")
+PARAMS_KINDS = ("non_embedding", "total", "unknown")
+
+FitArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="FIT", help="A folder written by `fit`, or a bundled fit's name."
+    ),
+]
+RunsArgument = Annotated[
+    list[Path], typer.Argument(metavar="RUNS", help="CSV files of finished runs.")
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document instead of text.")
+]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace what --out names.")
+]
+Device = Annotated[
+    str, typer.Option(metavar="|".join(DEVICES), help="Where to compute.")
+]
+Backend = Annotated[
+    str, typer.Option(metavar="|".join(BACKENDS), help="Which kernels to use.")
+]
+Seed = Annotated[int, typer.Option(min=0, metavar="S", help="Seed of all randomness.")]
+
+ColumnMap = Annotated[
+    list[str],
+    typer.Option(
+        "--map", metavar="ROLE=COLUMN", help="Which column is what; repeatable."
+    ),
+]
+SeqLen = Annotated[
+    str | None,
+    typer.Option(metavar="N", help="Tokens per sequence, for batches in sequences."),
+]
+RecipeColumns = Annotated[
+    list[str],
+    typer.Option(
+        "--recipe", metavar="COLUMN", help="A column of the recipe; repeatable."
+    ),
+]
+ScaleColumns = Annotated[
+    list[str],
+    typer.Option(
+        "--scale", metavar="NAME=COLUMN", help="A further scale variable; repeatable."
+    ),
+]
+LossKind = Annotated[
+    str | None,
+    typer.Option(metavar="|".join(LOSS_KINDS), help="What kind of loss it is."),
+]
+ParamsKind = Annotated[
+    str | None,
+    typer.Option(metavar="|".join(PARAMS_KINDS), help="What the parameters count."),
+]
+MaxDropped = Annotated[
+    str, typer.Option(metavar="SHARE", help="Dropped rows above this share: exit 1.")
+]
+
+Params = Annotated[str, typer.Option(metavar="N", help="Parameters, such as 1.07B.")]
+Tokens = Annotated[str, typer.Option(metavar="D", help="Training tokens, as 100B.")]
+RecipeName = Annotated[
+    str | None, typer.Option("--recipe", metavar="R", help="Which recipe of the fit.")
+]
+ScaleValues = Annotated[
+    list[str],
+    typer.Option(
+        "--scale", metavar="NAME=VALUE", help="A further scale's value; repeatable."
+    ),
+]
+Batch = Annotated[
+    str | None,
+    typer.Option(metavar="B", help="Batch in tokens, or 256x2048 for sequences."),
+]
+Lr = Annotated[str | None, typer.Option(metavar="LR", help="Peak learning rate.")]
+LrRange = Annotated[
+    str | None, typer.Option(metavar="LO:HI", help="Allowed learning rates.")
+]
+BatchRange = Annotated[
+    str | None, typer.Option(metavar="LO:HI", help="Allowed batch sizes, in tokens.")
+]
+Tol = Annotated[
+    str, typer.Option(metavar="SHARE", help="Loss above the lowest, relative.")
+]
+
+
+class Reading(TypedDict):
+    """What `read_runs` takes besides the files."""
+
+    map: dict[str, str] | None
+    seq_len: int | None
+    recipe: list[str] | None
+    scales: dict[str, str] | None
+    loss_kind: str | None
+    params_kind: str | None
+
+
+class Point(TypedDict):
+    """The given side of a question: what is trained, and how large the box is."""
+
+    params: float
+    tokens: float
+    scales: dict[str, float] | None
+    recipe: str | None
+    lr_range: tuple[float, float] | None
+    batch_range: tuple[float, float] | None
+
+
+def choose(option: str, value: str, choices: Sequence[str]) -> str:
+    """Returns `value` if it is one of `choices`; raises a DataError otherwise."""
+    if value in choices:
+        return value
+    near = difflib.get_close_matches(value, choices, n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    raise DataError(
+        f"{option}: expected one of {', '.join(choices)}, got {units.quote(value)}."
+        f"{hint}"
+    )
+
+
+def pairs(option: str, values: Sequence[str], form: str) -> dict[str, str] | None:
+    """Reads repeated NAME=TEXT options, split at the first equals sign.
+
+    Args:
+        option: the option's name, for messages.
+        values: the texts, one an occurrence.
+        form: what each should look like, for messages.
+
+    Returns:
+        The texts by name, or None where the option was not given.
+
+    Raises:
+        DataError: if one has no equals sign or an empty side, or a name comes twice.
+    """
+    found: dict[str, str] = {}
+    for value in values:
+        name, equals, text = (part.strip() for part in value.partition("="))
+        if not (name and equals and text):
+            raise DataError(f"{option}: expected {form}, got {units.quote(value)}.")
+        if name in found:
+            raise DataError(
+                f"{option}: {units.quote(name)} is given twice, as "
+                f"{units.quote(found[name])} and {units.quote(text)}. Give it once."
+            )
+        found[name] = text
+    return found or None
+
+
+def whole(option: str, text: str) -> int:
+    """Reads a whole number above 0; raises a DataError otherwise."""
+    value = units.parse_count(text, what=option)
+    if not value.is_integer():
+        raise DataError(
+            f"{option}: expected a whole number, got {units.quote(text)}."
+            " Write it without decimals, such as 2048."
+        )
+    return int(value)
+
+
+def share(option: str, text: str) -> float:
+    """Reads a share from 0% to 100%, both allowed; raises a DataError otherwise."""
+    value = units.parse_number(text, what=option)
+    if not 0 <= value <= 1:
+        raise DataError(
+            f"{option}: expected a share from 0% to 100%, got {units.quote(text)}."
+            " Write 10% or 0.1."
+        )
+    return value
+
+
+def reading(
+    column_map: Sequence[str],
+    seq_len: str | None,
+    recipe: Sequence[str],
+    scale: Sequence[str],
+    loss_kind: str | None,
+    params_kind: str | None,
+) -> Reading:
+    """Parses the options that say how a table of runs is read."""
+    if loss_kind is not None:
+        choose("--loss-kind", loss_kind, LOSS_KINDS)
+    if params_kind is not None:
+        choose("--params-kind", params_kind, PARAMS_KINDS)
+    return {
+        "map": pairs("--map", column_map, 'ROLE=COLUMN, such as loss="smooth loss"'),
+        "seq_len": None if seq_len is None else whole("--seq-len", seq_len),
+        "recipe": list(recipe) or None,
+        "scales": pairs("--scale", scale, "NAME=COLUMN, such as active=Na"),
+        "loss_kind": loss_kind,
+        "params_kind": params_kind,
+    }
+
+
+def scale_values(values: Sequence[str]) -> dict[str, float] | None:
+    """Parses repeated `--scale NAME=VALUE`."""
+    texts = pairs("--scale", values, "NAME=VALUE, such as active=500M")
+    if texts is None:
+        return None
+    return {
+        name: units.parse_positive(text, what=f"--scale {name}")
+        for name, text in texts.items()
+    }
+
+
+def optional_lr(text: str | None) -> float | None:
+    """Parses `--lr` where it is given."""
+    return None if text is None else units.parse_positive(text, what="--lr")
+
+
+def optional_batch(text: str | None, option: str = "--batch") -> float | None:
+    """Parses a batch [tokens] where it is given."""
+    return None if text is None else units.parse_batch(text, what=option)
+
+
+def point(
+    params: str,
+    tokens: str,
+    recipe: str | None,
+    scale: Sequence[str],
+    lr_range: str | None,
+    batch_range: str | None,
+) -> Point:
+    """Parses the options that say which run is asked about."""
+    return {
+        "params": units.parse_count(params, what="--params"),
+        "tokens": units.parse_count(tokens, what="--tokens"),
+        "scales": scale_values(scale),
+        "recipe": recipe,
+        "lr_range": None
+        if lr_range is None
+        else units.parse_range(lr_range, what="--lr-range"),
+        "batch_range": None
+        if batch_range is None
+        else units.parse_range(
+            batch_range, what="--batch-range", parse=units.parse_batch
+        ),
+    }

@@ -1,0 +1,109 @@
+"""What leaves the program: one JSON document or text on stdout, the rest on stderr."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from surrogate.errors import Status
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+SCHEMA = 1
+
+
+def plain(text: str) -> str:
+    """Returns `text` as one line whose control characters are escaped."""
+    line = " ".join(text.split())
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+
+
+def json_value(value: object) -> Any:
+    """Turns a value into what JSON can hold; NaN and infinities become null.
+
+    Raises:
+        TypeError: for a type that no answer should carry (our bug).
+    """
+    # NumPy's arrays and scalars have it; importing NumPy would slow `--help`.
+    tolist = getattr(value, "tolist", None)
+    if tolist is not None:
+        return json_value(tolist())
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, Mapping):
+        return {str(key): json_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_value(item) for item in value]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return json_value(dataclasses.asdict(value))
+    raise TypeError(f"{type(value).__name__} has no place in a JSON answer")
+
+
+def write_json(document: Mapping[str, object]) -> None:
+    """Writes the one JSON document, on one line, with floats that read back exactly."""
+    sys.stdout.write(json.dumps(json_value(document), allow_nan=False) + "\n")
+    sys.stdout.flush()
+
+
+def write_text(renderables: Sequence[RenderableType]) -> None:
+    """Writes renderables to stdout: styled on a terminal, plain elsewhere."""
+    from rich.console import Console
+
+    # Strings from data are never markup, and numbers need no colours of their own.
+    console = Console(markup=False, highlight=False, emoji=False)
+    for renderable in renderables:
+        console.print(renderable)
+    sys.stdout.flush()
+
+
+def note(kind: str, message: str) -> None:
+    """Writes one line to stderr."""
+    sys.stdout.flush()
+    print(f"surrogate: {kind}: {plain(message)}", file=sys.stderr)
+
+
+def emit(
+    document: dict[str, Any],
+    as_json: bool,
+    render: Callable[[dict[str, Any]], Sequence[RenderableType]],
+) -> int:
+    """Prints an answer and its warnings.
+
+    Args:
+        document: the answer in the contract's keys.
+        as_json: whether stdout gets the document itself.
+        render: makes the text from the document's JSON form, so that the two agree.
+
+    Returns:
+        The exit code: 1 if the status is one of the failed ones, else 0.
+    """
+    document = json_value(document)
+    if as_json:
+        write_json(document)
+    else:
+        write_text(render(document))
+    for warning in document.get("warnings") or ():
+        note("warning", warning)
+    status = document.get("status")
+    return int(status is not None and Status(status).is_failed)
+
+
+def fail(message: str, as_json: bool, status: str = "error") -> None:
+    """Reports that there is no answer: a paragraph on stderr, and JSON where asked."""
+    if as_json:
+        write_json(
+            {"schema": SCHEMA, "status": status, "error": {"message": plain(message)}}
+        )
+    note("error", message)

@@ -1,0 +1,47 @@
+"""A progress bar on stderr, drawn only where stderr is a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+
+class Bar:
+    """One bar at a time: `start` names it, `advance` moves it, `stop` clears it.
+
+    A second `start` replaces the first bar, so that a job may have several stages.
+    """
+
+    def __init__(self) -> None:
+        """Makes a bar that draws nothing yet."""
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+
+    def start(self, task: str, total: int) -> None:
+        """Begins a stage of `total` steps."""
+        from rich.console import Console
+        from rich.progress import Progress
+
+        if self._progress is None:
+            console = Console(stderr=True)
+            self._progress = Progress(
+                console=console, transient=True, disable=not console.is_terminal
+            )
+            self._progress.start()
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+        self._task = self._progress.add_task(task, total=total)
+
+    def advance(self, n: int = 1) -> None:
+        """Moves the bar by `n` steps."""
+        if self._progress is not None and self._task is not None:
+            self._progress.advance(self._task, n)
+
+    def stop(self) -> None:
+        """Clears the bar; it may be started again."""
+        if self._progress is not None:
+            self._progress.stop()
+        self._progress = None
+        self._task = None

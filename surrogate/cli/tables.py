@@ -1,0 +1,247 @@
+"""Commands that take runs or points: demo, check, fit, predict, evaluate.
+
+Rooms that need JAX are imported inside the commands: `surrogate --help` stays fast.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from surrogate.cli import documents, options, output
+from surrogate.cli.progress import Bar
+
+if TYPE_CHECKING:
+    from surrogate.query import Fit
+    from surrogate.runs import Runs
+
+_DEMO_OUT = Path("surrogate-demo")
+_DEMO_REPLICAS = 200
+_DEMO_PARAMS, _DEMO_TOKENS = 1.07e9, 1e11
+
+Out = Annotated[
+    Path, typer.Option("--out", metavar="FIT", help="The folder to write the fit to.")
+]
+
+
+def demo(
+    *,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where to write; default: surrogate-demo."),
+    ] = None,
+    seed: options.Seed = 0,
+    overwrite: options.Overwrite = False,
+    device: options.Device = "auto",
+    backend: options.Backend = "auto",
+    json: options.Json = False,
+) -> int:
+    """Simulate a sweep, fit it, and print its optimum and plateau."""
+    from surrogate import store
+    from surrogate.cli import text_tables
+    from surrogate.simulate import simulate
+
+    folder = (_DEMO_OUT if out is None else out) / "fit"
+    # Its own default folder may hold the demo of last time; --out is the user's.
+    replace = overwrite or out is None
+    store.check_out(folder, overwrite=replace)
+    start = time.monotonic()
+    fitted = _fit(
+        simulate(seed=seed),
+        family="posynomial",
+        terms=3,
+        bootstrap=_DEMO_REPLICAS,
+        seed=seed,
+        device=options.choose("--device", device, options.DEVICES),
+        backend=options.choose("--backend", backend, options.BACKENDS),
+    )
+    fitted.save(folder, overwrite=replace)
+    best = fitted.optimum(params=_DEMO_PARAMS, tokens=_DEMO_TOKENS)
+    flat = fitted.plateau(params=_DEMO_PARAMS, tokens=_DEMO_TOKENS)
+    asked = {"optimum": best.to_json(), "plateau": flat.to_json()}
+    document = {
+        "schema": output.SCHEMA,
+        "fit": _summary(fitted, folder, time.monotonic() - start),
+        **asked,
+        "files": [str(folder)],
+        "status": best.status if best.status.is_failed else flat.status,
+        "warnings": documents.merged_warnings(asked.values()),
+    }
+    return output.emit(document, json, text_tables.demo)
+
+
+def check(
+    runs: options.RunsArgument,
+    *,
+    column_map: options.ColumnMap = [],  # noqa: B006
+    seq_len: options.SeqLen = None,
+    recipe: options.RecipeColumns = [],  # noqa: B006
+    scale: options.ScaleColumns = [],  # noqa: B006
+    loss_kind: options.LossKind = None,
+    params_kind: options.ParamsKind = None,
+    max_dropped: options.MaxDropped = "10%",
+    json: options.Json = False,
+) -> int:
+    """Read runs and say what was kept and dropped."""
+    from surrogate.cli import text_tables
+    from surrogate.readers import read_runs
+
+    limit = options.share("--max-dropped", max_dropped)
+    how = options.reading(column_map, seq_len, recipe, scale, loss_kind, params_kind)
+    table = read_runs(runs, **how)
+    code = output.emit(documents.check(table), json, text_tables.check)
+    return max(code, _judge_dropped(table, limit))
+
+
+def fit(
+    runs: options.RunsArgument,
+    *,
+    out: Out,
+    family: Annotated[
+        str, typer.Option(metavar="|".join(options.FAMILIES), help="Which surface.")
+    ] = "auto",
+    terms: Annotated[
+        int, typer.Option(min=1, metavar="K", help="Further terms of `posynomial`.")
+    ] = 3,
+    bootstrap: Annotated[
+        int, typer.Option(min=0, metavar="R", help="Resampled fits, for intervals.")
+    ] = 1000,
+    seed: options.Seed = 0,
+    overwrite: options.Overwrite = False,
+    column_map: options.ColumnMap = [],  # noqa: B006
+    seq_len: options.SeqLen = None,
+    recipe: options.RecipeColumns = [],  # noqa: B006
+    scale: options.ScaleColumns = [],  # noqa: B006
+    loss_kind: options.LossKind = None,
+    params_kind: options.ParamsKind = None,
+    max_dropped: options.MaxDropped = "10%",
+    device: options.Device = "auto",
+    backend: options.Backend = "auto",
+    json: options.Json = False,
+) -> int:
+    """Fit a surface to runs, resample, and save it."""
+    from surrogate.readers import read_runs
+
+    start = time.monotonic()
+    limit = options.share("--max-dropped", max_dropped)
+    how = options.reading(column_map, seq_len, recipe, scale, loss_kind, params_kind)
+    settings = {
+        "family": options.choose("--family", family, options.FAMILIES),
+        "terms": terms,
+        "bootstrap": bootstrap,
+        "seed": seed,
+        "device": options.choose("--device", device, options.DEVICES),
+        "backend": options.choose("--backend", backend, options.BACKENDS),
+    }
+    table = read_runs(runs, **how)
+
+    # Reading fails fast; JAX is imported only for runs that can be fitted.
+    from surrogate import store
+    from surrogate.cli import text_tables
+
+    store.check_out(out, overwrite=overwrite)
+    fitted = _fit(table, **settings)
+    fitted.save(out, overwrite=overwrite)
+    document = _summary(fitted, out, time.monotonic() - start)
+    return max(
+        output.emit(document, json, text_tables.fit), _judge_dropped(table, limit)
+    )
+
+
+def predict(
+    fit: options.FitArgument,
+    points: Annotated[
+        Path,
+        typer.Argument(
+            metavar="POINTS",
+            help="A CSV file with columns lr, batch (tokens), params, tokens "
+            "[, recipe] [, further scales].",
+        ),
+    ],
+    *,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="CSV", help="The file to write.")
+    ],
+    recipe: options.RecipeName = None,
+    scale: options.ScaleValues = [],  # noqa: B006
+    overwrite: options.Overwrite = False,
+    max_dropped: options.MaxDropped = "10%",
+    json: options.Json = False,
+) -> int:
+    """Predict the loss at many points and write it beside them."""
+    from surrogate.cli import predictions, text_tables
+
+    limit = options.share("--max-dropped", max_dropped)
+    document = predictions.predict(
+        fit,
+        points,
+        out,
+        recipe=recipe,
+        scales=options.scale_values(scale),
+        overwrite=overwrite,
+    )
+    code = output.emit(document, json, text_tables.predict)
+    refused = document["points"] - document["answered"]
+    return max(code, int(refused > limit * document["points"]))
+
+
+def evaluate(
+    fit: options.FitArgument,
+    runs: options.RunsArgument,
+    *,
+    column_map: options.ColumnMap = [],  # noqa: B006
+    seq_len: options.SeqLen = None,
+    recipe: options.RecipeColumns = [],  # noqa: B006
+    scale: options.ScaleColumns = [],  # noqa: B006
+    loss_kind: options.LossKind = None,
+    params_kind: options.ParamsKind = None,
+    max_dropped: options.MaxDropped = "10%",
+    json: options.Json = False,
+) -> int:
+    """Score a fit on runs that it has not seen."""
+    from surrogate.readers import read_runs
+
+    limit = options.share("--max-dropped", max_dropped)
+    how = options.reading(column_map, seq_len, recipe, scale, loss_kind, params_kind)
+    table = read_runs(runs, **how)
+
+    from surrogate.cli import text_tables
+    from surrogate.query import load
+
+    answer = load(fit).evaluate(table)
+    document = documents.with_common_keys(answer.to_json())
+    code = output.emit(document, json, text_tables.evaluate)
+    return max(code, _judge_dropped(table, limit))
+
+
+def _fit(runs: Runs, **settings: Any) -> Fit:
+    """Fits with a progress bar."""
+    from surrogate import fitting
+
+    bar = Bar()
+    try:
+        return fitting.fit(runs, progress=bar, **settings)
+    finally:
+        bar.stop()
+
+
+def _summary(fitted: Fit, folder: Path, seconds: float) -> dict[str, Any]:
+    """The fit document: what the fit says of itself, where it is, how long it took."""
+    return {
+        "schema": output.SCHEMA,
+        "out": str(folder),
+        **fitted.summary_json(),
+        "seconds": seconds,
+    }
+
+
+def _judge_dropped(runs: Runs, limit: float) -> int:
+    """Exit code 1 and a line on stderr where too many rows were dropped, else 0."""
+    reason = documents.dropped_too_many(runs, limit)
+    if reason is None:
+        return 0
+    output.note("warning", reason)
+    return 1

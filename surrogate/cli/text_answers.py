@@ -1,0 +1,164 @@
+"""The text of optimum, plateau and regret: first the number to use, then how sure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from surrogate import units
+from surrogate.cli import text
+from surrogate.cli.text import Document, Form, Row
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+_EDGES: tuple[tuple[str, Form], ...] = (
+    ("lr_low", text.lr),
+    ("lr_high", text.lr),
+    ("batch_low", text.batch),
+    ("batch_high", text.batch),
+)
+
+
+def optimum(document: Document) -> list[RenderableType]:
+    """The optimum, its interval and its certificate."""
+    interval = document.get("interval") or {}
+    rows: list[Row] = [
+        ("lr", text.lr(document.get("lr"))),
+        ("batch", text.batch(document.get("batch"))),
+        ("loss", f"{text.loss(document.get('loss'))} nats per token"),
+    ]
+    rows += _offer(document)
+    rows += [
+        (f"{name}, {text.level(interval)}", text.span(interval[name], form))
+        for name, form in (("lr", text.lr), ("batch", text.batch), ("loss", text.loss))
+        if interval.get(name)
+    ]
+    gap = (document.get("certificate") or {}).get("gap")
+    if gap is not None:
+        rows.append(("certificate", f"within {gap:.1e} of the lowest ln loss"))
+    return [
+        text.title(f"Optimum for {text.place(document)}"),
+        text.grid([*rows, *text.common(document)]),
+    ]
+
+
+def plateau(document: Document) -> list[RenderableType]:
+    """The plateau: optimum, extents, slices, area, and how sure they are."""
+    rows: list[Row] = [
+        *_best(document),
+        *_offer(document),
+        ("lr", text.edges(document.get("lr"), text.lr)),
+        ("batch", text.edges(document.get("batch"), text.batch)),
+        (
+            "lr at the optimal batch",
+            text.edges(document.get("lr_at_optimal_batch"), text.lr),
+        ),
+        (
+            "batch at the optimal lr",
+            text.edges(document.get("batch_at_optimal_lr"), text.batch),
+        ),
+    ]
+    at_batch, at_lr = document.get("lr_at_batch"), document.get("batch_at_lr")
+    if at_batch:
+        name = f"lr at {text.batch(at_batch.get('batch'))}"
+        rows.append((name, text.edges(at_batch, text.lr)))
+    if at_lr:
+        name = f"batch at lr {text.lr(at_lr.get('lr'))}"
+        rows.append((name, text.edges(at_lr, text.batch)))
+    rows.append(
+        (
+            "loss",
+            f"{text.loss(document.get('loss_min'))} at the optimum, up to "
+            f"{text.loss(document.get('loss_limit'))} on the plateau",
+        )
+    )
+    area = document.get("area_octaves2")
+    if area is not None:
+        rows.append(("area", f"{area:.3g} octaves of lr x octaves of batch"))
+    rows += _plateau_sureness(document)
+    tolerance = text.percent(document.get("tol"))
+    return [
+        text.title(f"Plateau within {tolerance} for {text.place(document)}"),
+        text.grid([*rows, *text.common(document)]),
+    ]
+
+
+def _plateau_sureness(document: Document) -> list[Row]:
+    rows: list[Row] = []
+    interval = document.get("interval") or {}
+    rows += [
+        (
+            f"{edge.replace('_', ' ')}, {text.level(interval)}",
+            text.span(interval[edge], form),
+        )
+        for edge, form in _EDGES
+        if interval.get(edge)
+    ]
+    robust = document.get("robust")
+    if robust:
+        name = f"robust at {text.percent(robust.get('probability'))}"
+        rows += [
+            (f"lr, {name}", text.edges(robust.get("lr"), text.lr)),
+            (f"batch, {name}", text.edges(robust.get("batch"), text.batch)),
+        ]
+    if document.get("open_edges"):
+        rows.append(("open edges", ", ".join(map(str, document["open_edges"]))))
+    return rows + _stability(document)
+
+
+def regret(document: Document) -> list[RenderableType]:
+    """What a present choice loses, and whether it is on the plateau."""
+    interval = document.get("interval") or {}
+    bounds = interval.get("regret")
+    probability = document.get("probability_inside")
+    inside = document.get("inside")
+    rows: list[Row] = [("regret", text.percent(document.get("regret")))]
+    if bounds is not None:
+        name = f"regret, {text.level(interval)}"
+        rows.append((name, text.span(bounds, text.percent)))
+    if inside is not None:
+        rows.append(("on the plateau", "yes" if inside else "no"))
+    if probability is not None:
+        rows.append(("probability of that", f"{probability:.2f} that it is inside"))
+    rows += [
+        ("lr", text.lr(document.get("lr"))),
+        ("batch", text.batch(document.get("batch"))),
+        (
+            "loss",
+            f"{text.loss(document.get('loss'))} here, "
+            f"{text.loss(document.get('loss_min'))} at the optimum",
+        ),
+        *_best(document),
+        *_stability(document),
+    ]
+    return [
+        text.title(f"Regret for {text.place(document)}"),
+        text.grid([*rows, *text.common(document)]),
+    ]
+
+
+def _best(document: Document) -> list[Row]:
+    """The settings to use, where they are known."""
+    best = document.get("optimum") or {}
+    if best.get("lr") is None or best.get("batch") is None:
+        return []
+    return [("optimum", f"lr {text.lr(best['lr'])}, batch {text.batch(best['batch'])}")]
+
+
+def _stability(document: Document) -> list[Row]:
+    stability = document.get("stability") or {}
+    probability = stability.get("probability")
+    if probability is None:
+        return []
+    octaves = stability.get("octaves_to_edge")
+    edge = "" if octaves is None else f", {units.format_octaves(octaves)} to the edge"
+    return [("diverges", f"with probability {probability:.3f}{edge}")]
+
+
+def _offer(document: Document) -> list[Row]:
+    """What can be had where the question itself cannot be answered."""
+    offer = document.get("offer")
+    if not offer:
+        return []
+    where = f"lr {text.lr(offer.get('lr'))} at batch {text.batch(offer.get('batch'))}"
+    return [("offered instead", where)]

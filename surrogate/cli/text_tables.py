@@ -1,0 +1,242 @@
+"""The text of check, fit, evaluate, predict and demo."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from surrogate.cli import text, text_answers
+from surrogate.cli.text import Document, Form, Number, Row
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+_CELLS = 40
+_DROPPED = 10
+_SETTINGS = ("lr", "batch", "params", "tokens")
+
+
+def check(document: Document) -> list[RenderableType]:
+    """What was read: counts, ranges, cells, dropped rows, what is identifiable."""
+    ranges, levels = document["ranges"], document["levels"]
+    further = {n: r for n, r in ranges.items() if n not in _SETTINGS}
+    rows: list[Row] = [
+        ("diverged", f"{document['diverged']:,}, kept as evidence on stability"),
+        ("lr", _levels(ranges["lr"], levels["lr"], text.lr)),
+        ("batch", _levels(ranges["batch"], levels["batch"], text.batch)),
+        ("params", f"{text.span(ranges['params'], text.count)}, {_kind(document)}"),
+        ("tokens", text.span(ranges["tokens"], text.count)),
+        *((name, text.span(ends, text.count)) for name, ends in further.items()),
+        ("loss", document["loss_kind"]),
+        ("identifiable", _answers(document["identifiable"])),
+    ]
+    rows += [("note", note) for note in document["notes"]]
+    named = f"{document['runs']:,} runs in {document['cells']:,} cells"
+    return [
+        text.title(f"{named}, {len(document['dropped']):,} rows dropped"),
+        text.grid(rows),
+        *_cell_table(document),
+        *_dropped_table(document["dropped"]),
+    ]
+
+
+def _levels(ends: list[Number], levels: int, form: Form) -> str:
+    return f"{text.span(ends, form)}, {levels:,} levels"
+
+
+def _kind(document: Document) -> str:
+    return {
+        "non_embedding": "without embeddings",
+        "total": "with embeddings",
+    }.get(document["params_kind"], "which count is unknown")
+
+
+def _answers(identifiable: dict[str, bool]) -> str:
+    return ", ".join(
+        f"{name} {'yes' if known else 'no'}" for name, known in identifiable.items()
+    )
+
+
+def _cell_table(document: Document) -> list[RenderableType]:
+    shown, more = text.first(document["cell_table"], _CELLS, "cells", "--json")
+    has_recipes = document["recipes"] != [""]
+    names = ["params", "tokens", "runs", "diverged", "best loss"]
+    rows = [
+        [
+            text.count(cell["params"]),
+            text.count(cell["tokens"]),
+            f"{cell['runs']:,}",
+            f"{cell['diverged']:,}",
+            text.loss(cell["best"]),
+        ]
+        for cell in shown
+    ]
+    for name in document["cell_table"][0]["scales"]:
+        names.insert(2, name)
+        for row, cell in zip(rows, shown, strict=True):
+            row.insert(2, text.count(cell["scales"][name]))
+    if has_recipes:
+        names.insert(0, "recipe")
+        for row, cell in zip(rows, shown, strict=True):
+            row.insert(0, cell["recipe"])
+    return [text.title(""), text.columns(names, rows, left=["recipe"]), *more]
+
+
+def _dropped_table(dropped: list[Document]) -> list[RenderableType]:
+    if not dropped:
+        return []
+    shown, more = text.first(dropped, _DROPPED, "dropped rows", "--json")
+    reasons = Counter(f"{row['column']}: {row['reason']}" for row in dropped)
+    return [
+        text.title(""),
+        text.title("Dropped rows"),
+        text.grid((f"{n:,}", reason) for reason, n in reasons.most_common()),
+        text.title(""),
+        text.columns(
+            ["file", "line", "column", "value", "reason"],
+            (
+                [
+                    row["file"],
+                    f"{row['line']}",
+                    row["column"],
+                    row["value"],
+                    row["reason"],
+                ]
+                for row in shown
+            ),
+            left=["file", "column", "value", "reason"],
+        ),
+        *more,
+    ]
+
+
+def fit(document: Document) -> list[RenderableType]:
+    """What was fitted, to how much, and how well it did on cells left out."""
+    k = document.get("k")
+    family = str(document.get("family"))
+    scores = document.get("scores") or {}
+    rows: list[Row] = [
+        ("written to", str(document.get("out"))),
+        ("family", family if k is None else f"{family}, {k} further terms"),
+        (
+            "fitted to",
+            f"{document['runs']:,} runs in {document['cells']:,} cells "
+            f"({document['diverged']:,} diverged, {_number(document['dropped'])} "
+            "dropped)",
+        ),
+        ("bootstrap", f"{document['bootstrap']:,} draws, seed {document['seed']}"),
+    ]
+    rows += [
+        (name, _permille(_mean(scores.get(key))))
+        for name, key in (
+            ("regret, cells left out", "regret"),
+            ("smoothed regret", "regret_smoothed"),
+            ("error of ln loss", "mae_ln"),
+        )
+        if scores.get(key) is not None
+    ]
+    if document.get("seconds") is not None:
+        rows.append(("took", f"{document['seconds']:.1f} s"))
+    return [text.title("Fit"), text.grid(rows)]
+
+
+def _number(value: object) -> str:
+    return f"{len(value) if isinstance(value, list) else value:,}"
+
+
+def _permille(value: Number) -> str:
+    return "unknown" if value is None else f"{1000 * value:.2f} permille"
+
+
+def _mean(score: Number | Document) -> Number:
+    return score.get("mean") if isinstance(score, dict) else score
+
+
+def evaluate(document: Document) -> list[RenderableType]:
+    """How the fit does on runs that it has not seen."""
+    raw, smooth = document.get("regret") or {}, document.get("regret_smoothed") or {}
+    band = document.get("band") or {}
+    rows: list[Row] = [
+        ("regret, mean", _with_error(raw)),
+        ("smoothed, mean", _with_error(smooth)),
+        ("regret, worst", _permille(raw.get("max"))),
+        (
+            "loss error",
+            ", ".join(
+                f"{name} {_plain_number(document.get(name))}"
+                for name in ("mae", "rmse", "bias", "r2", "spearman")
+            ),
+        ),
+        (
+            f"band at {text.percent(band.get('tol'))}",
+            f"precision {_plain_number(band.get('precision'))}, recall "
+            f"{_plain_number(band.get('recall'))}",
+        ),
+        ("runs", f"{document['runs']:,} ({document['runs_diverged']:,} diverged)"),
+    ]
+    shown, more = text.first(document.get("cells") or [], _CELLS, "cells", "--json")
+    table = text.columns(
+        [
+            "recipe",
+            "params",
+            "tokens",
+            "runs",
+            "lr",
+            "batch",
+            "best lr",
+            "best batch",
+            "regret",
+        ],
+        (
+            [
+                str(cell.get("recipe") or ""),
+                text.count(cell.get("params")),
+                text.count(cell.get("tokens")),
+                f"{cell.get('runs'):,}",
+                text.lr(cell.get("lr")),
+                text.count(cell.get("batch")),
+                text.lr(cell.get("best_lr")),
+                text.count(cell.get("best_batch")),
+                _permille(cell.get("regret")),
+            ]
+            for cell in shown
+        ),
+        left=["recipe"],
+    )
+    body = text.grid([*rows, *text.common(document)])
+    return [text.title("Evaluation on these runs"), body, text.title(""), table, *more]
+
+
+def _with_error(part: Document) -> str:
+    se = part.get("se")
+    error = "" if se is None else f" (standard error {1000 * se:.2f})"
+    return f"{_permille(part.get('mean'))}{error}"
+
+
+def _plain_number(value: Number) -> str:
+    return "unknown" if value is None else f"{value:.4g}"
+
+
+def predict(document: Document) -> list[RenderableType]:
+    """How many points were answered and where the answers are."""
+    answered = f"{document['answered']:,} of {document['points']:,} points"
+    rows: list[Row] = [("written to", document["out"])]
+    rows += [
+        (f"{n:,} not answered", reason) for reason, n in document["refused"].items()
+    ]
+    return [text.title(f"Predicted {answered}"), text.grid(rows)]
+
+
+def demo(document: Document) -> list[RenderableType]:
+    """The fit, its optimum and its plateau, and the next command to type."""
+    files = document["files"]
+    ask = f"surrogate plateau {files[0]} --params 1.07B --tokens 100B"
+    return [
+        *fit(document["fit"]),
+        text.title(""),
+        *text_answers.optimum(document["optimum"]),
+        text.title(""),
+        *text_answers.plateau(document["plateau"]),
+        text.title(""),
+        text.grid([("files", ", ".join(files)), ("ask it yourself", ask)]),
+    ]

@@ -1,0 +1,26 @@
+"""Families of surrogates: each gives ln loss at ONE point, convex in u by construction.
+
+`make` builds a family for the coordinates of a fit; `load` from its stored form.
+"""
+
+from surrogate.families.base import Family, Shape
+from surrogate.families.posynomial import Posynomial
+from surrogate.families.quadratic import Quadratic
+
+__all__ = ["NAMES", "Family", "Posynomial", "Quadratic", "Shape", "make"]
+
+NAMES = ("quadratic", "posynomial")
+
+
+def make(name: str, shape: Shape, terms: int) -> Family:
+    """The family of that name.
+
+    Args:
+        name: one of `NAMES`.
+        shape: sizes of the coordinates.
+        terms: K of the posynomial; the quadratic has none.
+    """
+    if name == "quadratic":
+        return Quadratic(shape)
+    assert name == "posynomial", name
+    return Posynomial(shape, terms)

@@ -1,0 +1,224 @@
+"""Posynomial: the loss is a sum of positive power laws of lr, batch and the scales.
+
+L = sum_k c_k lr^a_k B^b_k N^e_k D^f_k with c_k > 0, so that ln L is a log-sum-exp of
+affine functions of the logarithms, convex in all of them.
+
+An optimum exists if and only if 0 lies inside the convex hull of the exponent vectors
+(a_k, b_k). That is built in: the last of d + 1 vectors is minus a positive combination
+of the d others, d the number of choices, so for almost every theta the loss grows in
+every direction of u.
+
+Source: Boyd, Kim, Vandenberghe, Hassibi 2007 (geometric programming); Hoburg, Kirschen,
+Abbeel 2016 (fitting); the first terms are Hoffmann et al. 2022, equation 2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from surrogate.errors import DataError
+from surrogate.families.base import Prior, Shape
+from surrogate_kernels import ref
+from surrogate_kernels.dispatch import Operations
+
+
+@dataclass(frozen=True)
+class Posynomial:
+    """E + sum_j A_j S_j^-alpha_j over the scales, and `terms` further terms.
+
+    Theta holds, in this order: ln E; ln A_j and ln alpha_j a scale; for each further
+    term its ln c, its exponents of u and of the scales; an offset a recipe. Where the
+    exponents of u are bound by coercivity, the logarithms of the combination's weights
+    stand in their place.
+    """
+
+    shape: Shape
+    terms: int
+
+    def __post_init__(self) -> None:
+        """Refuse too few terms for an optimum to exist."""
+        if self.terms < self.shape.choices + 1:
+            raise DataError(
+                f"Expected at least {self.shape.choices + 1} terms for a posynomial "
+                f"with an optimum over {self.shape.choices} settings, got "
+                f"{self.terms}. Pass --terms {self.shape.choices + 1} or more."
+            )
+
+    name = "posynomial"
+    is_linear = False
+
+    @property
+    def size(self) -> int:
+        """Number of parameters p."""
+        return self._free + self.shape.offsets
+
+    @property
+    def _free(self) -> int:
+        return len(self.pattern.term)
+
+    @property
+    def _width(self) -> int:
+        return 1 + self.shape.choices + self.shape.scales
+
+    @property
+    def _first(self) -> int:
+        """Where the first further term begins in theta."""
+        return 1 + 2 * self.shape.scales
+
+    def _term_slice(self, term: int, begin: int, count: int) -> slice:
+        start = self._first + term * self._width + begin
+        return slice(start, start + count)
+
+    @property
+    def _bound(self) -> slice:
+        """The exponents that coercivity binds: of u, in term `choices`."""
+        return self._term_slice(self.shape.choices, 1, self.shape.choices)
+
+    @cached_property
+    def pattern(self) -> ref.Pattern:
+        """Where the free coefficients stand in the affine functions."""
+        choices, scales, _ = self.shape
+        term, coordinate = [0], [0]
+        for j in range(scales):
+            term += [1 + j, 1 + j]
+            coordinate += [0, 1 + choices + j]
+        for k in range(self.terms):
+            term += [1 + scales + k] * self._width
+            coordinate += range(self._width)
+        width = 1 + scales + self.terms
+        return ref.Pattern(np.array(term), np.array(coordinate), width, self._width)
+
+    @property
+    def prior(self) -> Prior:
+        """Standard deviation 3 around plausible sizes, 0.3 for ln alpha.
+
+        As alpha nears 0 a term A S^-alpha becomes a constant, E's own; the narrower
+        prior keeps that valley from running to infinity.
+        """
+        centre = np.zeros(self.size)
+        precision = np.full(self.size, 1 / 9.0)
+        centre[0] = np.log(0.6)
+        for j in range(self.shape.scales):
+            centre[1 + 2 * j : 3 + 2 * j] = np.log(0.1), np.log(0.3)
+            precision[2 + 2 * j] = 1 / 0.3**2
+        for k in range(self.terms):
+            centre[self._term_slice(k, 0, 1)] = -5.0
+        return Prior(centre, precision)
+
+    def coefficients(self, theta: Float[Array, " p"]) -> Float[Array, " m"]:
+        """Free coefficients of the affine functions: decay and coercivity built in."""
+        free = theta[: self._free]
+        decay = np.arange(2, self._first, 2)
+        free = free.at[decay].set(-jnp.exp(theta[decay]))
+        choices = self.shape.choices
+        others = jnp.stack(
+            [theta[self._term_slice(k, 1, choices)] for k in range(choices)]
+        )
+        weights = jnp.exp(theta[self._bound])
+        return free.at[self._bound].set(-(weights @ others))
+
+    def log_loss(
+        self,
+        theta: Float[Array, " p"],
+        u: Float[Array, " choices"],
+        s: Float[Array, " g"],
+    ) -> Float[Array, ""]:
+        """Ln loss, relative to the fit's level, at one standardised point."""
+        matrix = ref.affine_matrix(self.coefficients(theta), self.pattern)
+        scales = self.shape.scales
+        point = jnp.concatenate([u, s[:scales]])
+        value = jax.nn.logsumexp(matrix[:, 0] + matrix[:, 1:] @ point)
+        return value + theta[self._free :] @ s[scales:]
+
+    def log_losses(
+        self, theta: Float[Array, " p"], z: Float[Array, "n k"]
+    ) -> Float[Array, " n"]:
+        """`log_loss` of many points (u, s)."""
+        rows, linear = self._split(z)
+        value, _ = ref.log_sum_exp(self.coefficients(theta), self.pattern, rows)
+        return value + linear @ theta[self._free :]
+
+    def normal_equations(
+        self,
+        theta: Float[Array, " p"],
+        z: Float[Array, "n k"],
+        target: Float[Array, " n"],
+        weights: Float[Array, " n"],
+        operations: Operations,
+    ) -> ref.NormalEquations:
+        """Sums over rows in the affine coefficients, then the chain rule to theta."""
+        rows, linear = self._split(z)
+        raw = operations.log_sum_exp_normal_equations(
+            self.coefficients(theta),
+            theta[self._free :],
+            self.pattern,
+            rows,
+            linear,
+            target,
+            weights,
+        )
+        chain = jnp.eye(self.size, dtype=theta.dtype)
+        chain = chain.at[: self._free].set(jax.jacfwd(self.coefficients)(theta))
+        return ref.NormalEquations(
+            raw.cost, chain.T @ raw.gradient, chain.T @ raw.gram @ chain
+        )
+
+    def cost(
+        self,
+        theta: Float[Array, " p"],
+        z: Float[Array, "n k"],
+        target: Float[Array, " n"],
+        weights: Float[Array, " n"],
+        operations: Operations,
+    ) -> Float[Array, ""]:
+        """Weighted sum of squared residuals, differentiable."""
+        rows, linear = self._split(z)
+        return operations.log_sum_exp_cost(
+            self.coefficients(theta),
+            theta[self._free :],
+            self.pattern,
+            rows,
+            linear,
+            target,
+            weights,
+        )
+
+    def project(
+        self, theta: Float[Array, " p"], gram: Float[Array, "p p"]
+    ) -> Float[Array, " p"]:
+        """Theta itself: convexity is built in."""
+        return theta
+
+    def starts(self, key: Array, count: int) -> Float[Array, "count p"]:
+        """Terms that push from all sides: exponents of u at even angles, then jitter."""
+        keys = jax.random.split(key, 4)
+        noise = jax.random.normal(keys[0], (count, self.size), jnp.float64)
+        theta = self.prior.centre + 0.5 * noise
+        turn = jax.random.uniform(keys[1], (count, 1), jnp.float64)
+        jitter = jax.random.normal(keys[2], (count, self.terms), jnp.float64)
+        size = jax.random.normal(keys[3], (count, self.terms), jnp.float64)
+        even = jnp.arange(self.terms, dtype=jnp.float64)[None] / self.terms
+        angle = 2 * jnp.pi * (turn + even) + 0.4 * jitter
+        length = jnp.exp(0.4 * size)
+        for k in range(self.terms):
+            if self.shape.choices == 2:
+                push = [jnp.cos(angle[:, k]), jnp.sin(angle[:, k])]
+            else:
+                push = [jnp.full(count, 1.0 if k % 2 == 0 else -1.0)]
+            exponents = length[:, k, None] * jnp.stack(push, axis=1)
+            theta = theta.at[:, self._term_slice(k, 1, self.shape.choices)].set(
+                exponents
+            )
+        # Where logarithms of weights stand: near 1 each, so a triangle around 0.
+        return theta.at[:, self._bound].set(0.3 * noise[:, self._bound])
+
+    def _split(self, z: Float[Array, "n k"]) -> tuple[Array, Array]:
+        inner = self._width - 1
+        ones = jnp.ones((z.shape[0], 1), z.dtype)
+        return jnp.concatenate([ones, z[:, :inner]], axis=1), z[:, inner:]

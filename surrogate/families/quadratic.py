@@ -1,0 +1,169 @@
+"""Quadratic: ln L is a second-degree polynomial of the logarithms.
+
+Linear in theta, so a fit is one weighted least-squares solve. Convex in u because the
+2 x 2 block of its Hessian in u is projected onto {H >= eps I} in the metric of the fit:
+where the plain solution satisfies that already, the projection is the identity.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from surrogate.families.base import Prior, Shape
+from surrogate_kernels import ref
+from surrogate_kernels.dispatch import Operations
+
+# Least curvature in a standardised u: one standard deviation away costs 0.005 permille.
+EPS = 1e-5
+_ANGLES = 256
+_NEWTON_STEPS = 30
+
+
+@dataclass(frozen=True)
+class Quadratic:
+    """1, each coordinate, and each product of two; then an offset a recipe."""
+
+    shape: Shape
+
+    name = "quadratic"
+    terms = None
+    is_linear = True
+
+    @cached_property
+    def _pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        inner = self.shape.choices + self.shape.scales
+        return np.triu_indices(inner)
+
+    @property
+    def size(self) -> int:
+        """Number of parameters p."""
+        inner = self.shape.choices + self.shape.scales
+        return 1 + inner + len(self._pairs[0]) + self.shape.offsets
+
+    @property
+    def prior(self) -> Prior:
+        """Standard deviation 3 for lines, 1 for curvatures, of ln L at unit distance."""
+        inner = self.shape.choices + self.shape.scales
+        precision = np.full(self.size, 1 / 9.0)
+        precision[1 + inner : 1 + inner + len(self._pairs[0])] = 1.0
+        return Prior(np.zeros(self.size), precision)
+
+    def features(self, z: Float[Array, "n k"]) -> Float[Array, "n p"]:
+        """The columns that theta multiplies."""
+        inner = self.shape.choices + self.shape.scales
+        x, offsets = z[:, :inner], z[:, inner:]
+        ones = jnp.ones((z.shape[0], 1), z.dtype)
+        products = x[:, self._pairs[0]] * x[:, self._pairs[1]]
+        return jnp.concatenate([ones, x, products, offsets], axis=1)
+
+    def log_loss(
+        self,
+        theta: Float[Array, " p"],
+        u: Float[Array, " choices"],
+        s: Float[Array, " g"],
+    ) -> Float[Array, ""]:
+        """Ln loss, relative to the fit's level, at one standardised point."""
+        return self.log_losses(theta, jnp.concatenate([u, s])[None])[0]
+
+    def log_losses(
+        self, theta: Float[Array, " p"], z: Float[Array, "n k"]
+    ) -> Float[Array, " n"]:
+        """`log_loss` of many points (u, s)."""
+        return self.features(z) @ theta
+
+    def normal_equations(
+        self,
+        theta: Float[Array, " p"],
+        z: Float[Array, "n k"],
+        target: Float[Array, " n"],
+        weights: Float[Array, " n"],
+        operations: Operations,
+    ) -> ref.NormalEquations:
+        """Sums over rows at theta."""
+        features = self.features(z)
+        return operations.weighted_gram(features, target - features @ theta, weights)
+
+    def cost(
+        self,
+        theta: Float[Array, " p"],
+        z: Float[Array, "n k"],
+        target: Float[Array, " n"],
+        weights: Float[Array, " n"],
+        operations: Operations,
+    ) -> Float[Array, ""]:
+        """Weighted sum of squared residuals."""
+        return jnp.sum(weights * (target - self.log_losses(theta, z)) ** 2)
+
+    def starts(self, key: Array, count: int) -> Float[Array, "count p"]:
+        """Zeros: a linear family needs no search."""
+        return jnp.zeros((count, self.size), jnp.float64)
+
+    def project(
+        self, theta: Float[Array, " p"], gram: Float[Array, "p p"]
+    ) -> Float[Array, " p"]:
+        """Minimise (t - theta)' gram (t - theta) over t whose u-block is >= EPS I.
+
+        Only the coefficients q of products of u are bound; the others follow as
+        t_r = theta_r - gram_rr^-1 gram_rq (t_q - theta_q), which leaves a problem in q
+        alone with the Schur complement as its metric.
+        """
+        choices = self.shape.choices
+        begin = 1 + choices + self.shape.scales
+        in_u = (self._pairs[0] < choices) & (self._pairs[1] < choices)
+        bound = begin + np.flatnonzero(in_u)
+        rest = np.setdiff1d(np.arange(self.size), bound)
+        # gram^-1_qq is the inverse of the Schur complement, and gram^-1_rq its answer
+        # in the others: one solve gives both, singular or not thanks to the prior.
+        unit = jnp.eye(self.size, dtype=theta.dtype)[:, bound]
+        columns = jax.vmap(ref.solve_spd, in_axes=(None, 1), out_axes=1)(gram, unit)
+        inner = columns[bound]
+        target = theta[bound]
+        if choices == 1:
+            moved = jnp.maximum(target, 0.5 * EPS)
+        else:
+            moved = _project_block(target, jnp.linalg.inv(inner))
+        pull = jnp.linalg.solve(inner, moved - target)
+        return theta.at[rest].add(columns[rest] @ pull).at[bound].set(moved)
+
+
+def _project_block(q: Float[Array, "3"], metric: Float[Array, "3 3"]) -> Array:
+    """The nearest (a, b, c) with [[2a, b], [b, 2c]] >= EPS I in a 3 x 3 metric.
+
+    Where it binds, the answer lies on the boundary of the cone of semidefinite
+    matrices: EPS I + r v v', v = (cos t, sin t). For a given t the best r >= 0 has a
+    closed form; t is found on a grid and then by Newton's method.
+    """
+    least = jnp.array([0.5 * EPS, 0.0, 0.5 * EPS], q.dtype)
+    off = q - least
+    is_convex = (off[0] >= 0) & (off[2] >= 0) & (4 * off[0] * off[2] >= off[1] ** 2)
+
+    def ray(t: Array) -> Array:
+        return jnp.stack(
+            [0.5 * jnp.cos(t) ** 2, jnp.cos(t) * jnp.sin(t), 0.5 * jnp.sin(t) ** 2]
+        )
+
+    def reach(t: Array) -> Array:
+        along = ray(t)
+        return jnp.maximum(along @ metric @ off, 0.0) / (along @ metric @ along)
+
+    def miss(t: Array) -> Array:
+        gap = reach(t) * ray(t) - off
+        return gap @ metric @ gap
+
+    grid = jnp.arange(_ANGLES, dtype=q.dtype) * (jnp.pi / _ANGLES)
+    t = grid[jnp.argmin(jax.vmap(miss)(grid))]
+    slope, curve = jax.grad(miss), jax.grad(jax.grad(miss))
+
+    def newton(_: int, t: Array) -> Array:
+        down = -slope(t) / jnp.maximum(jnp.abs(curve(t)), 1e-30)
+        step = jnp.clip(down, -jnp.pi / _ANGLES, jnp.pi / _ANGLES)
+        return jnp.where(miss(t + step) <= miss(t), t + step, t)
+
+    t = jax.lax.fori_loop(0, _NEWTON_STEPS, newton, t)
+    return jnp.where(is_convex, q, least + reach(t) * ray(t))

@@ -1,0 +1,320 @@
+"""Runs to standardised log coordinates and back: the only file that takes their logs.
+
+A point is z = (u, s): first what is chosen, (ln lr, ln batch), then what is given,
+(ln params, ln tokens, further scale variables, one indicator a recipe but the first).
+Each logarithm is centred and scaled, so that float32 and damping see sizes near 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float64
+
+from surrogate.errors import DataError
+from surrogate.runs import Runs
+from surrogate.units import format_count
+
+# Scale variables count as off their fitted values when ln differs by more than this.
+HELD_SPAN = 0.1
+# Cells on a line (tokens = 20 params) have no spread across it: this [ln] stands in.
+LEVERAGE_FLOOR = 0.05
+CHOICES = ("lr", "batch")
+# Answers are sought in the fitted range of lr and batch, widened by this each way.
+WIDEN = 4.0
+
+
+class Rows(NamedTuple):
+    """What a surrogate is fitted to, one row a run that did not diverge.
+
+    Attributes:
+        z: standardised log coordinates and recipe indicators.
+        target: ln loss minus `Features.level`.
+        cell: the cell of each row.
+        cell_s: the given part of z, one row a cell.
+    """
+
+    z: Float64[np.ndarray, "n k"]
+    target: Float64[np.ndarray, " n"]
+    cell: np.ndarray
+    cell_s: Float64[np.ndarray, "cells g"]
+
+
+class Leverage(NamedTuple):
+    """Hat-matrix diagonal of an affine model: 1/n + (x - mean)' precision (x - mean).
+
+    `largest` is its largest value among what was fitted.
+    """
+
+    mean: tuple[float, ...]
+    precision: tuple[tuple[float, ...], ...]
+    offset: float
+    largest: float
+
+    @classmethod
+    def of(cls, x: Float64[np.ndarray, "n k"]) -> Leverage:
+        """From the fitted points [ln], each row one."""
+        mean, count = x.mean(axis=0), len(x)
+        spread = (x - mean).T @ (x - mean)
+        spread += count * LEVERAGE_FLOOR**2 * np.eye(x.shape[1])
+        precision = np.linalg.inv(spread)
+        off = x - mean
+        largest = 1 / count + np.einsum("ni,ij,nj->n", off, precision, off).max()
+        rows = tuple(tuple(row) for row in precision.tolist())
+        return cls(tuple(mean.tolist()), rows, 1 / count, float(largest))
+
+    def distance(self, x: Float64[np.ndarray, "... k"]) -> np.ndarray:
+        """Square root of the leverage, 1 at the farthest fitted point."""
+        off = x - np.asarray(self.mean)
+        spread = np.einsum("...i,ij,...j->...", off, np.asarray(self.precision), off)
+        return np.sqrt((self.offset + spread) / self.largest)
+
+
+@dataclass(frozen=True)
+class Features:
+    """Which coordinates a fit uses, and how they are standardised.
+
+    Attributes:
+        choices: those of lr and batch that the data identify.
+        givens: scale variables that span at least 0.1 in ln.
+        recipes: all fitted recipes; the first has no offset.
+        mean: of ln, one a coordinate of `choices + givens`.
+        scale: standard deviation of ln, likewise.
+        level: mean ln loss of the fitted rows; targets are relative to it.
+        fitted: smallest and largest fitted value of every setting, natural units.
+        cell_leverage: of the given coordinates [ln], over cells.
+        run_leverage: of chosen and given coordinates [ln], over runs.
+    """
+
+    choices: tuple[str, ...]
+    givens: tuple[str, ...]
+    recipes: tuple[str, ...]
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+    level: float
+    fitted: dict[str, tuple[float, float]]
+    cell_leverage: Leverage | None
+    run_leverage: Leverage
+
+    @classmethod
+    def of(cls, runs: Runs) -> Features:
+        """Choose and standardise the coordinates of these runs.
+
+        Raises:
+            DataError: nothing to choose can be identified, or no run is usable.
+        """
+        usable = ~runs.diverged
+        if not usable.any():
+            raise DataError(
+                f"Expected runs that finished, but all {len(runs)} diverged. Add runs "
+                "at lower learning rates."
+            )
+        identifiable = runs.identifiable()
+        choices = tuple(name for name in CHOICES if identifiable[name])
+        if not choices:
+            raise DataError(
+                "Neither lr nor batch can be fitted: expected at least one cell (one "
+                "params and tokens) with 3 or more values of lr, or of batch, among "
+                "runs that did not diverge, and none has. Add runs, or check that "
+                "params and tokens are mapped to the right columns."
+            )
+        columns = _columns(runs)
+        givens = tuple(
+            name for name in columns if name not in CHOICES and identifiable[name]
+        )
+        x = np.log(np.stack([columns[name][usable] for name in choices + givens], 1))
+        cells = np.unique(runs.cell[usable])
+        s = np.log(_cell_values(runs, givens))[cells]
+        spread = x.std(axis=0)
+        return cls(
+            choices=choices,
+            givens=givens,
+            recipes=tuple(sorted(set(runs.recipe[usable].tolist()))),
+            mean=tuple(x.mean(axis=0).tolist()),
+            scale=tuple(spread.tolist()),
+            level=float(np.log(runs.loss[usable]).mean()),
+            fitted={
+                name: (float(v[usable].min()), float(v[usable].max()))
+                for name, v in columns.items()
+            },
+            cell_leverage=Leverage.of(s) if givens else None,
+            run_leverage=Leverage.of(x),
+        )
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """Settings that the fit does not see, since the data cannot tell their effect."""
+        return tuple(n for n in self.fitted if n not in self.choices + self.givens)
+
+    @property
+    def offsets(self) -> int:
+        """Number of recipe indicators."""
+        return len(self.recipes) - 1
+
+    def rows(self, runs: Runs) -> Rows:
+        """The runs that did not diverge, in coordinates; settings as their cell's."""
+        usable = ~runs.diverged
+        cell_s = self.cell_points(runs)
+        chosen = np.stack([_columns(runs)[name][usable] for name in self.choices], 1)
+        cell = runs.cell[usable]
+        u = self.to_u(chosen)
+        return Rows(
+            z=np.concatenate([u, cell_s[cell]], axis=1),
+            target=np.log(runs.loss[usable]) - self.level,
+            cell=cell,
+            cell_s=cell_s,
+        )
+
+    def cell_points(self, runs: Runs) -> Float64[np.ndarray, "cells g"]:
+        """The given coordinates of every cell."""
+        values = _cell_values(runs, self.givens)
+        recipes = np.array([cell.recipe for cell in runs.cells])
+        return self._given(values, recipes)
+
+    def given(
+        self,
+        params: np.ndarray,
+        tokens: np.ndarray,
+        scales: Mapping[str, np.ndarray],
+        recipe: np.ndarray,
+    ) -> Float64[np.ndarray, "m g"]:
+        """The given coordinates of m questions, each array of length m."""
+        values = {"params": params, "tokens": tokens, **scales}
+        table = (
+            np.stack([values[name] for name in self.givens], axis=-1)
+            if (self.givens)
+            else np.zeros((len(params), 0))
+        )
+        return self._given(table, recipe)
+
+    def _given(
+        self, values: Float64[np.ndarray, "m d"], recipe: np.ndarray
+    ) -> Float64[np.ndarray, "m g"]:
+        count = len(self.choices)
+        mean, scale = np.asarray(self.mean[count:]), np.asarray(self.scale[count:])
+        indicators = recipe[:, None] == np.array(self.recipes[1:], dtype=str)[None, :]
+        return np.concatenate(
+            [(np.log(values) - mean) / scale, indicators.astype(np.float64)], axis=1
+        )
+
+    def to_u(self, chosen: Float64[np.ndarray, "... u"]) -> np.ndarray:
+        """Standardised u of the chosen settings, natural units, in `choices` order."""
+        count = len(self.choices)
+        mean, scale = np.asarray(self.mean[:count]), np.asarray(self.scale[:count])
+        return (np.log(chosen) - mean) / scale
+
+    def from_u(self, u: Float64[np.ndarray, "... u"]) -> np.ndarray:
+        """Chosen settings in natural units."""
+        count = len(self.choices)
+        return np.exp(u * np.asarray(self.scale[:count]) + self.mean[:count])
+
+    def box(self) -> Float64[np.ndarray, "2 u"]:
+        """Default bounds of u: the fitted range, widened by `WIDEN` each way."""
+        low, high = np.array([self.fitted[name] for name in self.choices]).T
+        return np.stack([self.to_u(low / WIDEN), self.to_u(high * WIDEN)])
+
+    @property
+    def u_scale(self) -> Float64[np.ndarray, " u"]:
+        """ln units in one unit of u."""
+        return np.asarray(self.scale[: len(self.choices)])
+
+    def distance(
+        self,
+        params: np.ndarray,
+        tokens: np.ndarray,
+        scales: Mapping[str, np.ndarray],
+        chosen: Mapping[str, np.ndarray],
+    ) -> Float64[np.ndarray, " m"]:
+        """How far m points lie from the data: 1 is the farthest that was fitted.
+
+        The largest of: the square root of the leverage of the given coordinates over
+        cells; that of chosen and given together over runs, where all chosen are known;
+        and, for what the fit does not see, the distance in ln from the fitted range
+        over 0.1.
+        """
+        values = {"params": params, "tokens": tokens, **scales, **chosen}
+        parts = [np.zeros(len(params))]
+        s = [np.log(values[name]) for name in self.givens]
+        if self.cell_leverage is not None:
+            parts.append(self.cell_leverage.distance(np.stack(s, axis=-1)))
+        if all(name in values for name in self.choices):
+            u = [np.log(values[name]) for name in self.choices]
+            parts.append(self.run_leverage.distance(np.stack(u + s, axis=-1)))
+        for name in self.held:
+            if name in values:
+                low, high = self.fitted[name]
+                off = np.maximum(
+                    np.log(low / values[name]), np.log(values[name] / high)
+                )
+                parts.append(np.maximum(off, 0) / HELD_SPAN)
+        return np.max(parts, axis=0)
+
+    def notes(self) -> list[str]:
+        """What was left out of the fit and why, for people."""
+        notes = []
+        for name in self.held:
+            low, high = (
+                format_count(v) if v >= 1 else f"{v:.4g}" for v in self.fitted[name]
+            )
+            where = low if low == high else f"{low} to {high}"
+            notes.append(
+                f"{name} does not vary inside any cell ({where}): no optimum over it "
+                "can be fitted"
+                if name in CHOICES
+                else f"{name} spans less than 0.1 in ln ({where}): left out of the fit"
+            )
+        return notes
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers, strings and lists; `from_json` gives the same back."""
+        return asdict(self) | {
+            "cell_leverage": self.cell_leverage and self.cell_leverage._asdict(),
+            "run_leverage": self.run_leverage._asdict(),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Features:
+        """From what `to_json` gave."""
+
+        def leverage(value: Mapping[str, Any] | None) -> Leverage | None:
+            if value is None:
+                return None
+            precision = tuple(tuple(row) for row in value["precision"])
+            return Leverage(
+                tuple(value["mean"]), precision, value["offset"], value["largest"]
+            )
+
+        run_leverage = leverage(data["run_leverage"])
+        assert run_leverage is not None
+        return cls(
+            choices=tuple(data["choices"]),
+            givens=tuple(data["givens"]),
+            recipes=tuple(data["recipes"]),
+            mean=tuple(data["mean"]),
+            scale=tuple(data["scale"]),
+            level=data["level"],
+            fitted={name: (low, high) for name, (low, high) in data["fitted"].items()},
+            cell_leverage=leverage(data["cell_leverage"]),
+            run_leverage=run_leverage,
+        )
+
+
+def _columns(runs: Runs) -> dict[str, np.ndarray]:
+    return {
+        "lr": runs.lr_level,
+        "batch": runs.batch,
+        "params": runs.params,
+        "tokens": runs.tokens,
+        **runs.scales,
+    }
+
+
+def _cell_values(runs: Runs, givens: tuple[str, ...]) -> Float64[np.ndarray, "cells d"]:
+    table = [
+        [{"params": c.params, "tokens": c.tokens, **dict(c.scales)}[g] for g in givens]
+        for c in runs.cells
+    ]
+    return np.array(table, dtype=np.float64).reshape(len(runs.cells), len(givens))

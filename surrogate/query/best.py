@@ -1,0 +1,450 @@
+"""Questions about one (params, tokens), and the optimum."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import jax
+import numpy as np
+from jaxtyping import Float64
+
+from surrogate import solve, uncertainty
+from surrogate.errors import DataError, Status
+from surrogate.features import CHOICES, WIDEN
+from surrogate.query import surface
+from surrogate.query.answers import UNKNOWN, Certificate, Context, Optimum, Pair
+from surrogate.query.fit import Fit, Range
+from surrogate.units import format_count, quote
+
+# A batch this far below the smallest fitted one was probably given in sequences.
+_FEW_TOKENS = 1 / 16
+_PLAUSIBLE_RATIO = (0.1, 1e5)
+_POINT = np.ones(1)
+
+
+@dataclass(frozen=True)
+class Question:
+    """A checked question.
+
+    Attributes:
+        params: asked about.
+        tokens: asked about.
+        scales: further scale variables.
+        recipe: one of the fit's.
+        s: the given coordinates.
+        box: where to look, natural units, lr and batch.
+        warnings: about the question itself.
+    """
+
+    params: float
+    tokens: float
+    scales: dict[str, float]
+    recipe: str
+    s: Float64[np.ndarray, " g"]
+    box: dict[str, Range]
+    warnings: tuple[str, ...]
+
+
+def ask(
+    fit: Fit,
+    params: float,
+    tokens: float,
+    scales: Mapping[str, float] | None,
+    recipe: str | None,
+    lr_range: Range | None,
+    batch_range: Range | None,
+) -> Question:
+    """Check what is asked against what the fit knows.
+
+    Raises:
+        DataError: what was expected, what came, what to do.
+    """
+    _positive("params", params)
+    _positive("tokens", tokens)
+    given = check_scales(fit, scales or {})
+    name = check_recipe(fit, recipe)
+    ratio = tokens / params
+    warnings = []
+    if not _PLAUSIBLE_RATIO[0] <= ratio <= _PLAUSIBLE_RATIO[1]:
+        warnings.append(
+            f"tokens / params is {ratio:.3g}, outside 0.1 to 100,000: check the units "
+            "of both."
+        )
+    point = {"params": params * _POINT, "tokens": tokens * _POINT}
+    s = fit.features.given(
+        point["params"],
+        point["tokens"],
+        {key: value * _POINT for key, value in given.items()},
+        np.array([name]),
+    )[0]
+    asked = {"lr": lr_range, "batch": batch_range}
+    box = {key: _range(fit, key, asked[key]) for key in CHOICES}
+    return Question(params, tokens, given, name, s, box, tuple(warnings))
+
+
+def check_recipe(fit: Fit, recipe: str | None) -> str:
+    """The recipe meant, one of the fit's.
+
+    Raises:
+        DataError: there are several and none is named, or it is unknown.
+    """
+    if recipe is None:
+        if len(fit.recipes) == 1:
+            return fit.recipes[0]
+        raise DataError(
+            f"Expected --recipe, since the fit has {len(fit.recipes)}: "
+            f"{', '.join(map(quote, fit.recipes))}. Name one of them."
+        )
+    if recipe not in fit.recipes:
+        known = ", ".join(map(quote, fit.recipes))
+        if fit.recipes == ("",):
+            raise DataError(
+                f"Expected no --recipe, since the fit has one unnamed recipe, got "
+                f"{quote(recipe)}. Leave it out."
+            )
+        raise DataError(
+            f"Expected one of the fit's recipes ({known}), got {quote(recipe)}."
+        )
+    return recipe
+
+
+def check_scales(fit: Fit, scales: Mapping[str, float]) -> dict[str, float]:
+    """The further scale variables that the fit needs, no more.
+
+    Raises:
+        DataError: one is missing, unknown or not positive.
+    """
+    known = [n for n in fit.features.fitted if n not in (*CHOICES, "params", "tokens")]
+    for name, value in scales.items():
+        if name not in known:
+            raise DataError(
+                f"Expected a scale variable of the fit ({', '.join(known) or 'none'}), "
+                f"got --scale {quote(name)}. Leave it out or correct the name."
+            )
+        _positive(f"scale {name}", value)
+    for name in fit.scale_names:
+        if name not in scales:
+            low, high = fit.features.fitted[name]
+            raise DataError(
+                f"Expected --scale {name}=VALUE: the fit depends on {name}, fitted "
+                f"from {low:g} to {high:g}, and has no default for it."
+            )
+    return dict(scales)
+
+
+def _positive(name: str, value: float) -> None:
+    if not (isinstance(value, int | float | np.number) and 0 < value < math.inf):
+        raise DataError(f"Expected {name} to be a positive number, got {value!r}.")
+
+
+def _range(fit: Fit, name: str, asked: Range | None) -> Range:
+    if asked is None:
+        low, high = fit.features.fitted[name]
+        return low / WIDEN, high * WIDEN
+    low, high = asked
+    if not 0 < low < high < math.inf:
+        raise DataError(
+            f"Expected the range of {name} as two positive numbers, the smaller one "
+            f"first, got {low:g} to {high:g}."
+        )
+    return low, high
+
+
+@dataclass(frozen=True)
+class Solved:
+    """The minimum of the fit and of its draws over one box.
+
+    Attributes:
+        low: of the box, coordinates u.
+        high: of the box, coordinates u.
+        thetas: the fit, then its draws.
+        minimum: of each.
+    """
+
+    low: Float64[np.ndarray, " choices"]
+    high: Float64[np.ndarray, " choices"]
+    thetas: Float64[np.ndarray, "1+draws p"]
+    minimum: solve.Minimum
+
+
+def solve_box(fit: Fit, question: Question, box: Mapping[str, Range]) -> Solved:
+    """Minimise over a box in natural units; equal ends hold a setting."""
+    names = fit.features.choices
+    low = fit.features.to_u(np.array([box[name][0] for name in names]))
+    high = fit.features.to_u(np.array([box[name][1] for name in names]))
+    thetas = np.concatenate([fit.theta[None], fit.draws])
+    minimum = surface.minima(fit.family, thetas, question.s, low, high)
+    return Solved(low, high, thetas, minimum)
+
+
+def settings(fit: Fit, u: np.ndarray, known: Mapping[str, float]) -> dict[str, float]:
+    """Lr and batch at u, natural units; `known` for what the fit does not see."""
+    chosen = fit.features.from_u(u)
+    found = dict(zip(fit.features.choices, chosen.tolist(), strict=True))
+    return {name: known.get(name, found.get(name, math.nan)) for name in CHOICES}
+
+
+def optimum(
+    fit: Fit,
+    question: Question,
+    *,
+    batch: float | None = None,
+    lr: float | None = None,
+    batch_multiple: float | None = None,
+) -> Optimum:
+    """The lowest loss over the box, or along a held lr or batch."""
+    held = held_settings(fit, lr, batch)
+    if len(held) == len(CHOICES):
+        raise DataError(
+            "Expected at most one of lr and batch, got both, so nothing is left to "
+            "choose. Ask for the regret of the pair."
+        )
+    box = question.box | {name: (value, value) for name, value in held.items()}
+    missing = [n for n in CHOICES if n not in (*fit.features.choices, *held)]
+    if missing:
+        return _refused(fit, question, missing[0])
+    if not any(name not in held for name in fit.features.choices):
+        raise DataError(nothing_left(fit))
+    if batch_multiple is not None:
+        if "batch" in held:
+            raise DataError(
+                "Expected batch_multiple or a batch, got both. Leave one of them out."
+            )
+        held = held | {"batch": _multiple(fit, question, box, batch_multiple)}
+        box = box | {"batch": (held["batch"], held["batch"])}
+    solved = solve_box(fit, question, box)
+    best = settings(fit, solved.minimum.u[0], held)
+    intervals = choice_intervals(fit, solved)
+    for name in held:
+        intervals[name] = UNKNOWN
+    status = state(fit, solved)
+    context = context_of(fit, question, best, status, held)
+    return Optimum(
+        context=context,
+        lr=best["lr"],
+        batch=best["batch"],
+        loss=loss_of(fit, solved.minimum.value[0]),
+        level=uncertainty.LEVEL,
+        lr_interval=intervals["lr"],
+        batch_interval=intervals["batch"],
+        loss_interval=_loss_interval(fit, solved),
+        certificate=certificate(fit, solved),
+    )
+
+
+def held_settings(fit: Fit, lr: float | None, batch: float | None) -> dict[str, float]:
+    """What was asked to be held, checked."""
+    held = {"lr": lr, "batch": batch}
+    for name, value in held.items():
+        if value is not None:
+            _positive(name, value)
+    return {name: value for name, value in held.items() if value is not None}
+
+
+def nothing_left(fit: Fit) -> str:
+    """Why holding the only fitted choice leaves no question."""
+    (only,) = fit.features.choices
+    other = next(name for name in CHOICES if name != only)
+    return (
+        f"The fit knows the effect of {only} alone ({other} does not vary inside any "
+        f"cell), so with {only} held nothing is left to choose. Leave {only} out."
+    )
+
+
+def _multiple(
+    fit: Fit, question: Question, box: Mapping[str, Range], multiple: float
+) -> float:
+    """The multiple of lowest loss: along batch the minimum over lr is convex."""
+    _positive("batch_multiple", multiple)
+    if "batch" not in fit.features.choices:
+        raise DataError(
+            "Expected a fit that chooses the batch, but in its runs batch does not "
+            "vary inside any cell. Leave batch_multiple out and hold a batch."
+        )
+    only = replace(fit, draws=fit.draws[:0])
+    free = settings(fit, solve_box(only, question, box).minimum.u[0], {})["batch"]
+    low, high = box["batch"]
+    near = (math.floor(free / multiple), math.ceil(free / multiple))
+    usable = sorted({max(n, 1) * multiple for n in near})
+    usable = [value for value in usable if low <= value <= high]
+    if not usable:
+        raise DataError(
+            f"Expected a multiple of {multiple:g} tokens between {low:g} and {high:g}, "
+            "and there is none near the optimum. Use a smaller multiple or a wider "
+            "--batch-range."
+        )
+    values = [
+        solve_box(only, question, {**box, "batch": (value, value)}).minimum.value[0]
+        for value in usable
+    ]
+    return usable[int(np.argmin(values))]
+
+
+def choice_intervals(fit: Fit, solved: Solved) -> dict[str, Pair]:
+    """Intervals of the optimum's lr and batch, natural units."""
+    u = solved.minimum.u
+    ends = uncertainty.interval(u[0], u[1:], len(fit.cells))
+    intervals = dict.fromkeys(CHOICES, UNKNOWN)
+    natural = fit.features.from_u(np.moveaxis(ends, -1, 0))
+    for i, name in enumerate(fit.features.choices):
+        intervals[name] = float(natural[0, i]), float(natural[1, i])
+    return intervals
+
+
+def _loss_interval(fit: Fit, solved: Solved) -> Pair:
+    value = solved.minimum.value
+    ends = uncertainty.interval(value[0], value[1:], len(fit.cells))
+    return loss_of(fit, ends[0]), loss_of(fit, ends[1])
+
+
+def loss_of(fit: Fit, value: float | np.ndarray) -> float:
+    """Nats per token from ln loss relative to the level."""
+    return float(np.exp(value + fit.features.level))
+
+
+def certificate(fit: Fit, solved: Solved) -> Certificate:
+    """Of the fit's own minimum, slopes and curvatures in ln and not in u."""
+    least = jax.tree.map(lambda array: np.asarray(array)[0], solved.minimum)
+    scale = fit.features.u_scale
+    free = (solved.low < solved.high) & ~least.at_bound
+    slope = np.where(free, least.gradient / scale, 0.0)
+    hessian = least.hessian / np.outer(scale, scale)
+    values = np.linalg.eigvalsh(hessian) if np.isfinite(hessian).all() else np.full(
+        len(scale), np.nan
+    )
+    return Certificate(
+        gradient_norm=float(np.linalg.norm(slope)),
+        gap=float(least.gap),
+        hessian_eigenvalues=tuple(values.tolist()),
+    )
+
+
+def state(fit: Fit, solved: Solved) -> Status:
+    """How the minimisation, and the fit before it, went."""
+    if not np.isfinite(solved.minimum.value[0]):
+        return Status.no_optimum
+    if not (fit.is_converged and solved.minimum.converged[0]):
+        return Status.not_converged
+    return Status.at_bound if solved.minimum.at_bound[0].any() else Status.ok
+
+
+def context_of(
+    fit: Fit,
+    question: Question,
+    best: Mapping[str, float],
+    status: Status,
+    held: Mapping[str, float] | None = None,
+    extra: tuple[str, ...] = (),
+) -> Context:
+    """The keys that all answers share, with distance and warnings."""
+    chosen = {n: v * _POINT for n, v in best.items() if math.isfinite(v)}
+    scales = {name: value * _POINT for name, value in question.scales.items()}
+    distance = float(
+        fit.features.distance(
+            question.params * _POINT, question.tokens * _POINT, scales, chosen
+        )[0]
+    )
+    warnings = [*question.warnings, *extra]
+    if distance > 1:
+        warnings.append(
+            f"Extrapolation: {distance:.2f} times as far from the centre of the data "
+            "as the farthest fitted run."
+        )
+    if status is Status.at_bound:
+        warnings.append(
+            "The lowest loss lies on the edge of the box that was searched, so the "
+            "optimum may lie beyond it: widen --lr-range or --batch-range, or add runs "
+            "there."
+        )
+    if status is Status.not_converged and not fit.is_converged:
+        warnings.append("The fit had not converged: fit again with another --seed.")
+    if len(fit.draws) == 0:
+        warnings.append(
+            f"No intervals: the fit has {len(fit.cells)} cells and no draws."
+            if len(fit.cells) >= uncertainty.MIN_CELLS
+            else f"No intervals: {len(fit.cells)} cells, and under "
+            f"{uncertainty.MIN_CELLS} they would mean nothing."
+        )
+    warnings += batch_warnings(fit, (held or {}).get("batch"))
+    return Context(
+        params=float(question.params),
+        tokens=float(question.tokens),
+        scales=dict(question.scales),
+        recipe=question.recipe or None,
+        family=fit.family.name,
+        loss_kind=fit.loss_kind,
+        device=jax.local_devices()[0].platform,
+        backend="xla",
+        inside=distance <= 1,
+        distance=distance,
+        status=status,
+        warnings=tuple(warnings),
+    )
+
+
+def batch_warnings(fit: Fit, batch: float | None) -> list[str]:
+    """Whether a batch that was given looks like sequences, or the fit cannot see it."""
+    if batch is None:
+        return []
+    warnings = []
+    low, high = fit.features.fitted["batch"]
+    if batch < low * _FEW_TOKENS:
+        warnings.append(
+            f"A batch of {batch:,.0f} tokens is under 1/16 of the smallest fitted one "
+            f"({low:,.0f} tokens). Were sequences meant? Give tokens, or sequences x "
+            "length such as 256x2048."
+        )
+    if "batch" not in fit.features.choices:
+        warnings.append(
+            "In the fitted runs batch does not vary inside any cell "
+            f"({format_count(low)} to {format_count(high)} tokens), so its effect is "
+            "not known: the answer holds at the runs' own batch."
+        )
+    return warnings
+
+
+def offer(fit: Fit, question: Question, missing: str) -> dict[str, float]:
+    """The other setting's optimum at the value that the nearest cell used."""
+    values = np.array([[c.params, c.tokens] for c in fit.cells])
+    off = np.log(values / [question.params, question.tokens])
+    nearest = fit.cells[int(np.argmin((off**2).sum(axis=1)))]
+    levels = nearest.lr if missing == "lr" else nearest.batch
+    at = levels[len(levels) // 2]
+    solved = solve_box(replace(fit, draws=fit.draws[:0]), question, question.box)
+    return settings(fit, solved.minimum.u[0], {missing: at})
+
+
+def refusal(missing: str, offered: Mapping[str, float]) -> str:
+    """Why there is no optimum over a setting, and what can be had instead."""
+    other = "lr" if missing == "batch" else "batch"
+    return (
+        f"In the fitted runs {missing} does not vary inside any cell, so they cannot "
+        f"tell an optimum over it. What they can tell: {other} = {offered[other]:.4g} "
+        f"at {missing} = {offered[missing]:.8g}. Hold it with --{missing}, or add runs "
+        f"with at least 3 values of {missing} at one params and tokens."
+    )
+
+
+def _refused(fit: Fit, question: Question, missing: str) -> Optimum:
+    offered = offer(fit, question, missing)
+    context = context_of(
+        fit,
+        question,
+        {},
+        Status.not_identifiable,
+        extra=(refusal(missing, offered),),
+    )
+    return Optimum(
+        context=context,
+        lr=math.nan,
+        batch=math.nan,
+        loss=math.nan,
+        level=uncertainty.LEVEL,
+        lr_interval=UNKNOWN,
+        batch_interval=UNKNOWN,
+        loss_interval=UNKNOWN,
+        certificate=Certificate(math.nan, math.nan, ()),
+        offer=offered,
+    )

@@ -1,0 +1,178 @@
+"""Fit <-> folder: what goes into the manifest, what into the arrays."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from surrogate import families, store
+from surrogate.errors import DataError
+from surrogate.families import Shape
+from surrogate.features import Features
+from surrogate.objective import Noise
+from surrogate.query.fit import CellRecord, Fit, Provenance
+from surrogate.runs import Dropped, Runs, Source
+from surrogate.stability import Stability
+from surrogate.units import quote
+
+# Of the runs, kept as arrays; text is kept as the bytes of a JSON list.
+_NUMBERS = ("lr", "batch", "params", "tokens", "loss", "diverged")
+_TEXTS = ("recipe", "name")
+_RUN = "run_"
+_SCALE = "run_scale_"
+
+
+def save(fit: Fit, path: str | Path, *, overwrite: bool = False) -> None:
+    """Write a fit to a folder.
+
+    Raises:
+        DataError: the folder must not be written.
+    """
+    arrays = {"theta": fit.theta, "draws": fit.draws}
+    manifest = {**_manifest(fit), "runs": None}
+    if fit.runs is not None:
+        more, manifest["runs"] = _pack(fit.runs)
+        arrays |= more
+    store.write(path, store.as_json(manifest), arrays, overwrite=overwrite)
+
+
+def load(name: str | Path) -> Fit:
+    """A fit from the folder it was saved to, or by the name of a bundled one.
+
+    Args:
+        name: a folder; else a bundled name such as `steplaw-dense`. `bundled:NAME` is
+            the bundled one even where a folder has that name.
+
+    Raises:
+        DataError: there is no such fit, or it cannot be trusted.
+    """
+    folder, warning = store.locate(name)
+    manifest, arrays = store.read(folder)
+    try:
+        fit = _unpack(manifest, arrays)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(
+            f"The manifest in {quote(str(folder))} does not describe a fit "
+            f"({type(error).__name__}: {error}). Fit again, or copy the folder anew."
+        ) from error
+    _check(fit, folder)
+    return replace(fit, warnings=(warning, *fit.warnings)) if warning else fit
+
+
+def _manifest(fit: Fit) -> dict[str, Any]:
+    """All but the arrays, as plain numbers, strings and lists."""
+    return {
+        "family": fit.family.name,
+        "k": fit.family.terms,
+        "units": {
+            "loss": "nats per token",
+            "lr": "peak learning rate",
+            "batch": "tokens per optimiser step",
+            "params": f"parameters, {fit.params_kind}",
+            "tokens": "training tokens",
+        },
+        "loss_kind": fit.loss_kind,
+        "params_kind": fit.params_kind,
+        "standardisation": fit.features.to_json(),
+        "noise": fit.noise._asdict(),
+        "stability": fit.stability.to_json() if fit.stability else None,
+        "cells": [asdict(cell) for cell in fit.cells],
+        "scores": fit.scores,
+        "is_converged": fit.is_converged,
+        "provenance": asdict(fit.provenance),
+        "warnings": list(fit.warnings),
+    }
+
+
+def _unpack(manifest: Mapping[str, Any], arrays: store.Arrays) -> Fit:
+    features = Features.from_json(manifest["standardisation"])
+    shape = Shape(len(features.choices), len(features.givens), features.offsets)
+    if manifest["family"] not in families.NAMES:
+        raise ValueError(f"unknown family {quote(str(manifest['family']))}")
+    family = families.make(manifest["family"], shape, manifest["k"])
+    stability = manifest["stability"]
+    return Fit(
+        family=family,
+        features=features,
+        theta=arrays["theta"],
+        draws=arrays.get("draws", np.zeros((0, family.size))),
+        noise=Noise(**manifest["noise"]),
+        stability=Stability.from_json(stability) if stability else None,
+        cells=tuple(
+            CellRecord(
+                **{**cell, "lr": tuple(cell["lr"]), "batch": tuple(cell["batch"])}
+            )
+            for cell in manifest["cells"]
+        ),
+        scores=manifest["scores"],
+        is_converged=manifest["is_converged"],
+        loss_kind=manifest["loss_kind"],
+        params_kind=manifest["params_kind"],
+        provenance=Provenance(
+            **{
+                **manifest["provenance"],
+                "sources": tuple(manifest["provenance"]["sources"]),
+            }
+        ),
+        warnings=tuple(manifest["warnings"]),
+        runs=_unpack_runs(manifest["runs"], arrays) if manifest["runs"] else None,
+    )
+
+
+def _check(fit: Fit, folder: Path) -> None:
+    """Refuse arrays that do not belong to the manifest."""
+    size = fit.family.size
+    shapes = fit.theta.shape, fit.draws.shape[1:]
+    if shapes != ((size,), (size,)):
+        raise DataError(
+            f"The fit in {quote(str(folder))} cannot be trusted: expected {size} "
+            f"parameters, got arrays of shapes {fit.theta.shape} and "
+            f"{fit.draws.shape}. Fit again, or copy the folder anew."
+        )
+    for name, array in (("theta", fit.theta), ("draws", fit.draws)):
+        if array.dtype != np.float64 or not np.isfinite(array).all():
+            raise DataError(
+                f"The fit in {quote(str(folder))} cannot be trusted: expected finite "
+                f"float64 in {name}. Fit again, or copy the folder anew."
+            )
+
+
+def _pack(runs: Runs) -> tuple[store.Arrays, dict[str, Any]]:
+    arrays = {_RUN + name: getattr(runs, name) for name in _NUMBERS}
+    arrays |= {_SCALE + name: values for name, values in runs.scales.items()}
+    for name in _TEXTS:
+        text = json.dumps(getattr(runs, name).tolist()).encode()
+        arrays[_RUN + name] = np.frombuffer(text, np.uint8)
+    return arrays, {
+        "loss_kind": runs.loss_kind,
+        "params_kind": runs.params_kind,
+        "scales": sorted(runs.scales),
+        "dropped": [asdict(row) for row in runs.dropped],
+        "notes": list(runs.notes),
+        "sources": [asdict(source) for source in runs.sources],
+    }
+
+
+def _unpack_runs(about: Mapping[str, Any], arrays: store.Arrays) -> Runs:
+    numbers = {name: arrays[_RUN + name] for name in _NUMBERS}
+    texts = {
+        name: np.array(json.loads(arrays[_RUN + name].tobytes()), dtype=str)
+        for name in _TEXTS
+    }
+    return Runs.from_arrays(
+        **numbers,
+        **texts,
+        scales={name: arrays[_SCALE + name] for name in about["scales"]},
+        loss_kind=about["loss_kind"],
+        params_kind=about["params_kind"],
+        dropped=[Dropped(**row) for row in about["dropped"]],
+        notes=about["notes"],
+        sources=[Source(**source) for source in about["sources"]],
+    )
+
+

@@ -1,0 +1,296 @@
+"""A fit: all that an answer needs, and the questions it can be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float64
+from numpy.typing import ArrayLike
+
+from surrogate.families import Family
+from surrogate.features import CHOICES, Features
+from surrogate.objective import Noise
+from surrogate.runs import Runs
+from surrogate.stability import Stability
+
+if TYPE_CHECKING:
+    from surrogate.query.answers import (
+        Evaluation,
+        Optimum,
+        Plateau,
+        Prediction,
+        Regret,
+    )
+
+DEFAULT_TOL = 0.0025
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class CellRecord:
+    """What a fit remembers of a cell; no losses.
+
+    Attributes:
+        recipe: of the cell, "" where unnamed.
+        params: of the cell.
+        tokens: of the cell.
+        scales: further scale variables.
+        runs: how many, diverged ones included.
+        diverged: of them.
+        lr: its levels of learning rate.
+        batch: its batch sizes [tokens].
+    """
+
+    recipe: str
+    params: float
+    tokens: float
+    scales: dict[str, float]
+    runs: int
+    diverged: int
+    lr: tuple[float, ...]
+    batch: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a fit comes from and how well it was reached.
+
+    Attributes:
+        sources: file, SHA-256 and rows of every file read.
+        versions: of Python and of the packages that computed it.
+        created: date, ISO 8601.
+        seed: of starts and resampling.
+        bootstrap: draws asked for.
+        device: that computed it.
+        backend: of the kernels.
+        runs: in the table.
+        diverged: of them.
+        dropped: rows that were not used.
+        fit: convergence: decrement, steps, second-best start, draws unsettled, ...
+        selection: what `auto` compared and by how much it chose.
+    """
+
+    sources: tuple[dict[str, Any], ...]
+    versions: dict[str, str]
+    created: str
+    seed: int
+    bootstrap: int
+    device: str
+    backend: str
+    runs: int
+    diverged: int
+    dropped: int
+    fit: dict[str, Any]
+    selection: dict[str, Any] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A fitted surface, with draws that say how sure it is.
+
+    Made by `surrogate.fit` or `surrogate.load`.
+
+    Attributes:
+        family: the form of ln loss.
+        features: coordinates and standardisation.
+        theta: the fitted parameters.
+        draws: of the bootstrap, one row each; none where cells are too few.
+        noise: what the surface leaves unexplained.
+        stability: where training diverges; None where the runs cannot tell.
+        cells: what was fitted.
+        scores: held-out, by leave-one-cell-out: regret, regret_smoothed, mae_ln.
+        is_converged: the fit settled.
+        loss_kind: which loss it predicts.
+        params_kind: which parameters are counted.
+        provenance: where it comes from.
+        warnings: what to know before using it.
+        runs: of the user; None in a bundled fit.
+    """
+
+    family: Family
+    features: Features
+    theta: Float64[np.ndarray, " p"]
+    draws: Float64[np.ndarray, "draws p"]
+    noise: Noise
+    stability: Stability | None
+    cells: tuple[CellRecord, ...]
+    scores: dict[str, Any]
+    is_converged: bool
+    loss_kind: str
+    params_kind: str
+    provenance: Provenance
+    warnings: tuple[str, ...] = ()
+    runs: Runs | None = field(default=None, repr=False)
+
+    @property
+    def recipes(self) -> tuple[str, ...]:
+        """All fitted recipes; ("",) where there is one unnamed."""
+        return self.features.recipes
+
+    @property
+    def scale_names(self) -> tuple[str, ...]:
+        """Further scale variables that a question must give."""
+        return tuple(n for n in self.features.givens if n not in ("params", "tokens"))
+
+    def optimum(
+        self,
+        *,
+        params: float,
+        tokens: float,
+        scales: Mapping[str, float] | None = None,
+        recipe: str | None = None,
+        batch: float | None = None,
+        lr: float | None = None,
+        batch_multiple: float | None = None,
+        lr_range: Range | None = None,
+        batch_range: Range | None = None,
+    ) -> Optimum:
+        """The learning rate and batch size of the lowest loss.
+
+        Args:
+            params: number of parameters, counted as in the fitted runs.
+            tokens: training tokens.
+            scales: further scale variables, those of `scale_names`.
+            recipe: which, where the fit has several.
+            batch: hold the batch at this [tokens] and choose lr.
+            lr: hold lr at this and choose the batch.
+            batch_multiple: the batch must be a multiple of this [tokens].
+            lr_range: where to look; default the fitted range widened by 4 each way.
+            batch_range: likewise [tokens].
+
+        Raises:
+            DataError: a number is not positive, a recipe or scale is missing or
+                unknown, or both lr and batch are held.
+        """
+        from surrogate.query import best
+
+        question = best.ask(self, params, tokens, scales, recipe, lr_range, batch_range)
+        return best.optimum(
+            self, question, batch=batch, lr=lr, batch_multiple=batch_multiple
+        )
+
+    def plateau(
+        self,
+        *,
+        params: float,
+        tokens: float,
+        scales: Mapping[str, float] | None = None,
+        recipe: str | None = None,
+        tol: float = DEFAULT_TOL,
+        batch: float | None = None,
+        lr: float | None = None,
+        lr_range: Range | None = None,
+        batch_range: Range | None = None,
+    ) -> Plateau:
+        """Every (lr, batch) within `tol` of the lowest loss.
+
+        Args:
+            params: number of parameters, counted as in the fitted runs.
+            tokens: training tokens.
+            scales: further scale variables, those of `scale_names`.
+            recipe: which, where the fit has several.
+            tol: relative tolerance, a fraction in (0, 1].
+            batch: ask also for the lr interval at this batch [tokens].
+            lr: ask also for the batch interval at this lr.
+            lr_range: where to look; default the fitted range widened by 4 each way.
+            batch_range: likewise [tokens].
+
+        Raises:
+            DataError: as `optimum`, or `tol` is not in (0, 1].
+        """
+        from surrogate.query import band, best
+
+        question = best.ask(self, params, tokens, scales, recipe, lr_range, batch_range)
+        return band.plateau(self, question, tol=tol, batch=batch, lr=lr)
+
+    def regret(
+        self,
+        *,
+        params: float,
+        tokens: float,
+        lr: float,
+        batch: float,
+        scales: Mapping[str, float] | None = None,
+        recipe: str | None = None,
+        tol: float = DEFAULT_TOL,
+        lr_range: Range | None = None,
+        batch_range: Range | None = None,
+    ) -> Regret:
+        """What one choice of (lr, batch [tokens]) loses against the best.
+
+        Other arguments and errors are those of `plateau`.
+        """
+        from surrogate.query import band, best
+
+        question = best.ask(self, params, tokens, scales, recipe, lr_range, batch_range)
+        return band.regret(self, question, lr=lr, batch=batch, tol=tol)
+
+    def predict(
+        self,
+        lr: ArrayLike,
+        batch: ArrayLike,
+        params: ArrayLike,
+        tokens: ArrayLike,
+        *,
+        scales: Mapping[str, ArrayLike] | None = None,
+        recipe: str | Sequence[str] | None = None,
+    ) -> Prediction:
+        """Predicted losses of many points, arrays of one length or single numbers.
+
+        Raises:
+            DataError: a value is not positive, lengths differ, or a recipe or scale is
+                missing or unknown.
+        """
+        from surrogate.query import many
+
+        return many.predict(self, lr, batch, params, tokens, scales or {}, recipe)
+
+    def evaluate(self, runs: Runs, *, tol: float = DEFAULT_TOL) -> Evaluation:
+        """Score the fit on runs that it has not seen.
+
+        Raises:
+            DataError: the runs have a recipe that the fit lacks, lack a scale, or
+                none of them finished.
+        """
+        from surrogate.query import many
+
+        return many.evaluate(self, runs, tol)
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write the fit to a folder: manifest.json and an orbax checkpoint.
+
+        Raises:
+            DataError: the folder is not empty and `overwrite` is False, or it holds
+                something that is no fit.
+        """
+        from surrogate.query import disk
+
+        disk.save(self, path, overwrite=overwrite)
+
+    def summary_json(self) -> dict[str, Any]:
+        """What the `fit` command says, in the contract's keys and some more."""
+        return {
+            "family": self.family.name,
+            "k": self.family.terms,
+            "runs": self.provenance.runs,
+            "cells": len(self.cells),
+            "diverged": self.provenance.diverged,
+            "dropped": self.provenance.dropped,
+            "bootstrap": len(self.draws),
+            "seed": self.provenance.seed,
+            "scores": self.scores,
+            "selection": self.provenance.selection,
+            "noise": self.noise._asdict(),
+            "convergence": self.provenance.fit,
+            "loss_kind": self.loss_kind,
+            "params_kind": self.params_kind,
+            "not_fitted": [n for n in CHOICES if n not in self.features.choices],
+            "device": self.provenance.device,
+            "backend": self.provenance.backend,
+            "status": "ok" if self.is_converged else "not_converged",
+            "warnings": list(self.warnings),
+        }

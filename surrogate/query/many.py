@@ -1,0 +1,246 @@
+"""Predictions of many points, and scores on runs that a fit has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import jax
+import numpy as np
+from jaxtyping import Float64
+from numpy.typing import ArrayLike
+from scipy.special import stdtrit
+
+from surrogate import uncertainty
+from surrogate.errors import DataError
+from surrogate.features import CHOICES
+from surrogate.query import surface
+from surrogate.query.answers import Evaluation, Prediction
+from surrogate.query.best import check_recipe, check_scales
+from surrogate.query.fit import Fit
+from surrogate.runs import Runs
+from surrogate.scores import CellScore, band, loss_errors, mean_se, score_cell
+from surrogate.units import quote
+
+Column = Float64[np.ndarray, " m"]
+
+
+def predict(
+    fit: Fit,
+    lr: ArrayLike,
+    batch: ArrayLike,
+    params: ArrayLike,
+    tokens: ArrayLike,
+    scales: Mapping[str, ArrayLike],
+    recipe: str | Sequence[str] | None,
+) -> Prediction:
+    """Losses with intervals for one new run at each point.
+
+    The interval joins the draws' spread, the noise of a cell and that within a cell,
+    which grows with the fitted excess.
+    """
+    table = _columns(lr, batch, params, tokens, scales)
+    size = len(table["lr"])
+    further = {n: v for n, v in table.items() if n in scales}
+    check_scales(fit, {n: float(v[0]) for n, v in further.items()} if size else {})
+    names = _recipes(fit, recipe, size)
+    s = fit.features.given(table["params"], table["tokens"], further, names)
+    chosen = {name: table[name] for name in CHOICES}
+    u = fit.features.to_u(np.stack([chosen[n] for n in fit.features.choices], axis=1))
+    thetas = np.concatenate([fit.theta[None], fit.draws])
+    losses = surface.log_losses(fit.family, thetas, np.concatenate([u, s], axis=1))
+    low, high = _interval(fit, losses, s)
+    distance = fit.features.distance(
+        table["params"], table["tokens"], further, chosen
+    )
+    return Prediction(
+        loss=_natural(fit, losses[0]),
+        loss_low=_natural(fit, low),
+        loss_high=_natural(fit, high),
+        inside=distance <= 1,
+        distance=distance,
+        status=("ok",) * size,
+        level=uncertainty.LEVEL,
+        family=fit.family.name,
+        loss_kind=fit.loss_kind,
+        device=jax.local_devices()[0].platform,
+        backend="xla",
+        warnings=_warnings(fit, distance),
+    )
+
+
+def _warnings(fit: Fit, distance: Column) -> tuple[str, ...]:
+    outside = int((distance > 1).sum())
+    warnings = []
+    if outside:
+        warnings.append(
+            f"{outside} of {len(distance)} points are farther from the data than the "
+            "farthest fitted run."
+        )
+    if len(fit.draws) == 0:
+        warnings.append(
+            f"No intervals: the fit has {len(fit.cells)} cells and no draws."
+        )
+    return tuple(warnings)
+
+
+def _natural(fit: Fit, value: np.ndarray) -> np.ndarray:
+    return np.exp(value + fit.features.level)
+
+
+def surface_at(
+    fit: Fit,
+    lr: Column,
+    batch: Column,
+    params: Column,
+    tokens: Column,
+    scales: Mapping[str, Column],
+    recipe: np.ndarray,
+) -> tuple[Column, Column]:
+    """The fitted loss [nats per token] and its excess in ln over the fitted minimum."""
+    chosen = {"lr": lr, "batch": batch}
+    s = fit.features.given(params, tokens, scales, recipe)
+    u = fit.features.to_u(np.stack([chosen[n] for n in fit.features.choices], axis=1))
+    z = np.concatenate([u, s], axis=1)
+    log_loss = surface.log_losses(fit.family, fit.theta[None], z)[0]
+    least, _ = surface.minima_at(fit.family, fit.theta, s, *fit.features.box())
+    return _natural(fit, log_loss), np.maximum(log_loss - least, 0.0)
+
+
+def _interval(
+    fit: Fit, losses: Float64[np.ndarray, "thetas m"], s: Float64[np.ndarray, "m g"]
+) -> tuple[np.ndarray, np.ndarray]:
+    cells = len(fit.cells)
+    if cells < uncertainty.MIN_CELLS or len(losses) == 1:
+        unknown = np.full(losses.shape[1], np.nan)
+        return unknown, unknown
+    least, _ = surface.minima_at(fit.family, fit.theta, s, *fit.features.box())
+    excess = np.maximum(losses[0] - least, 0.0)
+    spread = np.nanstd(losses[1:], axis=0, ddof=1)
+    noise = np.sqrt(fit.noise.cell**2 + fit.noise.within(excess) ** 2)
+    t = float(stdtrit(cells - 3, 0.5 * (1 + uncertainty.LEVEL)))
+    half = t * np.sqrt(spread**2 + noise**2)
+    return losses[0] - half, losses[0] + half
+
+
+def _columns(
+    lr: ArrayLike,
+    batch: ArrayLike,
+    params: ArrayLike,
+    tokens: ArrayLike,
+    scales: Mapping[str, ArrayLike],
+) -> dict[str, Column]:
+    given = {"lr": lr, "batch": batch, "params": params, "tokens": tokens, **scales}
+    arrays = {name: np.atleast_1d(np.asarray(v, np.float64)) for name, v in given.items()}
+    try:
+        table = dict(
+            zip(arrays, np.broadcast_arrays(*arrays.values()), strict=True)
+        )
+    except ValueError as error:
+        sizes = ", ".join(f"{name} {value.shape}" for name, value in arrays.items())
+        raise DataError(f"Expected columns of one length, got {sizes}.") from error
+    for name, value in table.items():
+        bad = np.flatnonzero(~(np.isfinite(value) & (value > 0)))
+        if value.ndim != 1 or len(bad):
+            got = f"row {bad[0]}: {value[bad[0]]}" if len(bad) else f"shape {value.shape}"
+            raise DataError(f"Expected {name} as positive numbers, got {got}.")
+    return table
+
+
+def _recipes(fit: Fit, recipe: str | Sequence[str] | None, size: int) -> np.ndarray:
+    if recipe is None or isinstance(recipe, str):
+        return np.full(size, check_recipe(fit, recipe))
+    if len(recipe) != size:
+        raise DataError(
+            f"Expected one recipe a point ({size}), got {len(recipe)} recipes."
+        )
+    return np.array([check_recipe(fit, name) for name in recipe], dtype=str)
+
+
+def evaluate(fit: Fit, runs: Runs, tol: float) -> Evaluation:
+    """Errors of losses, regret of proposals cell by cell, membership of plateaus."""
+    _check_comparable(fit, runs)
+    usable = ~runs.diverged
+    s_cells = fit.features.cell_points(runs)
+    least, best_u = surface.minima_at(fit.family, fit.theta, s_cells, *fit.features.box())
+    chosen = {"lr": runs.lr_level, "batch": runs.batch}
+    u = fit.features.to_u(
+        np.stack([chosen[name][usable] for name in fit.features.choices], axis=1)
+    )
+    cell = runs.cell[usable]
+    z = np.concatenate([u, s_cells[cell]], axis=1)
+    predicted = surface.log_losses(fit.family, fit.theta[None], z)[0]
+    loss = runs.loss[usable]
+    best = np.array([c.best for c in runs.cells])[cell]
+    rows = [
+        _score_cell(fit, runs, index, best_u[index])
+        for index in range(len(runs.cells))
+    ]
+    scored = [row for *_, row in rows]
+    return Evaluation(
+        runs=len(runs),
+        runs_diverged=int(runs.diverged.sum()),
+        errors=loss_errors(_natural(fit, predicted), loss),
+        regret=mean_se([row["regret"] for row in scored]),
+        regret_smoothed=mean_se([row["regret_smoothed"] for row in scored]),
+        cells=rows,
+        band=band(predicted - least[cell] <= np.log1p(tol), loss, best, tol),
+        family=fit.family.name,
+        loss_kind=fit.loss_kind,
+        device=jax.local_devices()[0].platform,
+        backend="xla",
+        warnings=_evaluation_warnings(fit, runs),
+    )
+
+
+def _score_cell(
+    fit: Fit, runs: Runs, index: int, u: np.ndarray
+) -> tuple[str, float, float, CellScore]:
+    """A cell's row; a setting that the fit does not choose is the cell's own."""
+    members = runs.cell == index
+    lr, batch = runs.lr_level[members], runs.batch[members]
+    at = dict(zip(fit.features.choices, fit.features.from_u(u).tolist(), strict=True))
+    row = score_cell(
+        lr,
+        batch,
+        runs.loss[members],
+        at.get("lr", float(np.median(lr))),
+        at.get("batch", float(np.median(batch))),
+    )
+    cell = runs.cells[index]
+    return cell.recipe, cell.params, cell.tokens, row
+
+
+def _check_comparable(fit: Fit, runs: Runs) -> None:
+    unknown = sorted(set(runs.recipe.tolist()) - set(fit.recipes))
+    if unknown:
+        raise DataError(
+            f"Expected runs of the fit's recipes ({', '.join(map(quote, fit.recipes))}), "
+            f"got {', '.join(map(quote, unknown))}. Fit them, or leave them out."
+        )
+    missing = [name for name in fit.scale_names if name not in runs.scales]
+    if missing:
+        raise DataError(
+            f"Expected the scale variable {missing[0]}, which the fit depends on. Map "
+            f"its column with --scale {missing[0]}=COLUMN."
+        )
+    if not (~runs.diverged).any():
+        raise DataError("Expected runs that finished, but all of them diverged.")
+
+
+def _evaluation_warnings(fit: Fit, runs: Runs) -> tuple[str, ...]:
+    warnings = []
+    if "unknown" not in (fit.loss_kind, runs.loss_kind) and (
+        fit.loss_kind != runs.loss_kind
+    ):
+        warnings.append(
+            f"The fit predicts {fit.loss_kind} loss and the runs hold {runs.loss_kind} "
+            "loss: their levels need not agree."
+        )
+    if "unknown" not in (fit.params_kind, runs.params_kind) and (
+        fit.params_kind != runs.params_kind
+    ):
+        warnings.append(
+            f"The fit counts {fit.params_kind} parameters and the runs "
+            f"{runs.params_kind} ones."
+        )
+    return tuple(warnings)

@@ -1,0 +1,216 @@
+"""The fit and its draws solved together: one compiled call a kind of question.
+
+All arrays are standardised coordinates of `features`; line 0 is the fit, the others are
+its draws. NaN marks what could not be computed.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float64
+
+from surrogate import plateau, solve
+from surrogate.families import Family
+
+Vector = Float64[np.ndarray, " _"]
+# Points solved in one call; the last block is padded.
+BLOCK = 512
+
+
+class Band(NamedTuple):
+    """The plateau of the fit itself (no draws).
+
+    Attributes:
+        slices: interval of each coordinate with the other at the optimum's value.
+        contour: its boundary; empty where u has one coordinate.
+        area: in u units squared times octaves^2 a unit: see `Fit` for the factor.
+    """
+
+    slices: Float64[np.ndarray, "choices 2"]
+    contour: Float64[np.ndarray, "points choices"]
+    area: float
+
+
+def minima(
+    family: Family, thetas: np.ndarray, s: Vector, low: Vector, high: Vector
+) -> solve.Minimum:
+    """The lowest point over the box of every theta, as NumPy arrays."""
+    with jax.enable_x64(True):
+        found = _minima(family, *map(jnp.asarray, (thetas, s, low, high)))
+        return jax.tree.map(np.asarray, found)
+
+
+@partial(jax.jit, static_argnames="family")
+def _minima(
+    family: Family, thetas: Array, s: Array, low: Array, high: Array
+) -> solve.Minimum:
+    start = 0.5 * (low + high)
+    return jax.vmap(
+        lambda theta: solve.argmin(family.log_loss, theta, start, s, low, high)
+    )(thetas)
+
+
+def extents(
+    family: Family,
+    thetas: np.ndarray,
+    minimum: solve.Minimum,
+    s: Vector,
+    low: Vector,
+    high: Vector,
+    tol: float,
+) -> plateau.Extents:
+    """The plateau's edges of every theta, as NumPy arrays."""
+    with jax.enable_x64(True):
+        arrays = jax.tree.map(jnp.asarray, (thetas, minimum, s, low, high))
+        found = _extents(family, *arrays, jnp.log1p(jnp.asarray(tol, jnp.float64)))
+        return jax.tree.map(np.asarray, found)
+
+
+@partial(jax.jit, static_argnames="family")
+def _extents(
+    family: Family,
+    thetas: Array,
+    minimum: solve.Minimum,
+    s: Array,
+    low: Array,
+    high: Array,
+    log_tol: Array,
+) -> plateau.Extents:
+    return jax.vmap(
+        lambda theta, least: plateau.extents(
+            family.log_loss, theta, least, s, low, high, least.value + log_tol
+        )
+    )(thetas, minimum)
+
+
+def band(
+    family: Family,
+    theta: Vector,
+    found: plateau.Extents,
+    u: Vector,
+    s: Vector,
+    low: Vector,
+    high: Vector,
+    level: float,
+) -> Band:
+    """Slices, contour and area of one theta's plateau in two coordinates."""
+    with jax.enable_x64(True):
+        arrays = jax.tree.map(jnp.asarray, (theta, found, u, s, low, high, level))
+        slices, contour, area = _band(family, *arrays)
+        return Band(np.asarray(slices), np.asarray(contour), float(area))
+
+
+@partial(jax.jit, static_argnames="family")
+def _band(
+    family: Family,
+    theta: Array,
+    found: plateau.Extents,
+    u: Array,
+    s: Array,
+    low: Array,
+    high: Array,
+    level: Array,
+) -> tuple[Array, Array, Array]:
+    surface = family.log_loss
+    slices = jnp.stack(
+        [
+            plateau.slice_extents(
+                surface, theta, s, i, u[1 - i], low, high, level
+            ).edges
+            for i in (0, 1)
+        ]
+    )
+    boundary = plateau.contour(surface, theta, found, s, low, high, level)
+    area = plateau.area_octaves2(surface, theta, found, s, low, high, level)
+    return slices, boundary.u, area
+
+
+def slice_at(
+    family: Family,
+    theta: Vector,
+    s: Vector,
+    i: int,
+    at: float,
+    low: Vector,
+    high: Vector,
+    level: float,
+) -> Vector:
+    """Interval of coordinate i with the other held at `at`; NaN where none is inside."""
+    with jax.enable_x64(True):
+        arrays = map(jnp.asarray, (theta, s, i, at, low, high, level))
+        return np.asarray(_slice_at(family, *arrays))
+
+
+@partial(jax.jit, static_argnames="family")
+def _slice_at(
+    family: Family,
+    theta: Array,
+    s: Array,
+    i: Array,
+    at: Array,
+    low: Array,
+    high: Array,
+    level: Array,
+) -> Array:
+    found = plateau.slice_extents(family.log_loss, theta, s, i, at, low, high, level)
+    return found.edges
+
+
+def log_losses(
+    family: Family, thetas: np.ndarray, z: Float64[np.ndarray, "m k"]
+) -> Float64[np.ndarray, "thetas m"]:
+    """Ln loss relative to the level, of every theta at every point (u, s)."""
+    parts = []
+    with jax.enable_x64(True):
+        stack = jnp.asarray(thetas)
+        for first in range(0, len(z), BLOCK):
+            block = z[first : first + BLOCK]
+            part = _log_losses(family, stack, jnp.asarray(_padded(block)))
+            parts.append(np.asarray(part)[:, : len(block)])
+    return np.concatenate(parts, axis=1)
+
+
+@partial(jax.jit, static_argnames="family")
+def _log_losses(family: Family, thetas: Array, z: Array) -> Array:
+    return jax.vmap(family.log_losses, (0, None))(thetas, z)
+
+
+def minima_at(
+    family: Family,
+    theta: Vector,
+    s: Float64[np.ndarray, "m g"],
+    low: Vector,
+    high: Vector,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest ln loss over the box, and where, of one theta at many s."""
+    values, places = [], []
+    with jax.enable_x64(True):
+        for first in range(0, len(s), BLOCK):
+            block = s[first : first + BLOCK]
+            arrays = map(jnp.asarray, (theta, _padded(block), low, high))
+            value, u = _minima_at(family, *arrays)
+            values.append(np.asarray(value)[: len(block)])
+            places.append(np.asarray(u)[: len(block)])
+    return np.concatenate(values), np.concatenate(places)
+
+
+@partial(jax.jit, static_argnames="family")
+def _minima_at(
+    family: Family, theta: Array, s: Array, low: Array, high: Array
+) -> tuple[Array, Array]:
+    start = 0.5 * (low + high)
+    found = jax.vmap(
+        lambda s: solve.argmin(family.log_loss, theta, start, s, low, high)
+    )(s)
+    return found.value, found.u
+
+
+def _padded(block: np.ndarray) -> np.ndarray:
+    """To BLOCK rows, so that few shapes are compiled."""
+    missing = BLOCK - len(block)
+    return np.concatenate([block, np.repeat(block[:1], missing, axis=0)])

@@ -1,0 +1,156 @@
+"""Reads tables of finished runs: one file a format, roles found by column names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from surrogate.errors import DataError
+from surrogate.readers.csv import Table, read_table
+from surrogate.readers.hints import separating_columns
+from surrogate.readers.plan import Plan, make_plan
+from surrogate.readers.rows import Converted, convert
+from surrogate.runs import SETTINGS, Runs, Source, check_kinds
+
+__all__ = ["read_runs"]
+
+_Path = str | os.PathLike[str]
+# One reader a suffix; each returns a table of text.
+_READERS = {".csv": read_table, ".tsv": read_table}
+
+
+def read_runs(
+    paths: _Path | Sequence[_Path],
+    *,
+    map: Mapping[str, str] | None = None,
+    seq_len: int | None = None,
+    recipe: str | Sequence[str] | None = None,
+    scales: Mapping[str, str] | None = None,
+    loss_kind: str | None = None,
+    params_kind: str | None = None,
+) -> Runs:
+    """Reads one file of finished runs, or several as one table.
+
+    Args:
+        paths: CSV files; their columns are found by their usual names.
+        map: what is what where names do not tell, by role (lr, batch, params, tokens,
+            loss, seq_len, recipe, status, diverged, name): a column, or a product of
+            columns and numbers such as "batch_size*iterations*512".
+        seq_len: length of a sequence [tokens], for batches in sequences.
+        recipe: the column, or columns, that name what else differs between runs.
+        scales: further scale variables: their columns by name.
+        loss_kind: which loss it is, where the file does not tell.
+        params_kind: which parameters are counted, where the file does not tell.
+
+    Returns:
+        The checked table, batch in tokens, with every unused row in `dropped`.
+
+    Raises:
+        DataError: naming file, line, column and value, and what to do.
+    """
+    check_kinds(loss_kind or "unknown", params_kind or "unknown")
+    if seq_len is not None and seq_len < 1:
+        raise DataError(
+            f"--seq-len: expected a number of tokens, such as 2048, got {seq_len}."
+        )
+    files = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    columns = [recipe] if isinstance(recipe, str) else list(recipe or ())
+    tables = _read_tables(files)
+    plans = [
+        make_plan(table, mapping=map or {}, recipe=columns, scales=scales or {})
+        for table in tables
+    ]
+    parts = [
+        convert(table, plan, seq_len) for table, plan in zip(tables, plans, strict=True)
+    ]
+    kinds = {
+        "loss_kind": loss_kind or _same(tables, [plan.loss_kind for plan in plans]),
+        "params_kind": params_kind
+        or _same(tables, [plan.params_kind for plan in plans]),
+    }
+    runs = _join(tables, parts, sorted(scales or {}), kinds)
+    return _with_hint(runs, tables, plans, parts)
+
+
+def _read_tables(files: Sequence[_Path]) -> list[Table]:
+    if not files:
+        raise DataError(
+            "expected at least one file of runs, got none. Name a CSV file."
+        )
+    tables: dict[str, Table] = {}
+    for file in files:
+        suffix = Path(file).suffix.lower()
+        if suffix not in _READERS and not os.path.isdir(file):
+            raise DataError(
+                f"{os.fspath(file)}: expected a file that ends in "
+                f"{' or '.join(_READERS)}, got {suffix or 'no ending'!r}. Export the "
+                f"runs as CSV."
+            )
+        table = _READERS.get(suffix, read_table)(file)
+        if table.sha256 in tables:
+            raise DataError(
+                f"{table.file}: expected every file once, but it holds the same bytes "
+                f"as {tables[table.sha256].file}. Leave one of them out."
+            )
+        tables[table.sha256] = table
+    return list(tables.values())
+
+
+def _same(tables: Sequence[Table], kinds: Sequence[str]) -> str:
+    """The kind that all files share: what they hold must be comparable."""
+    for table, kind in zip(tables, kinds, strict=True):
+        if kind != kinds[0]:
+            raise DataError(
+                f"{table.file}: expected the same kind of loss and of parameter count "
+                f"in all files, got {kind} where {tables[0].file} has {kinds[0]}. Read "
+                f"them apart, or say what they are with --loss-kind and --params-kind."
+            )
+    return kinds[0]
+
+
+def _join(
+    tables: Sequence[Table],
+    parts: Sequence[Converted],
+    scales: Sequence[str],
+    kinds: Mapping[str, str],
+) -> Runs:
+    rows = [item for part in parts for item in part.runs]
+    settings = {key: [item.values[key] for item in rows] for key in (*SETTINGS, "loss")}
+    return Runs.from_arrays(
+        **settings,
+        recipe=[item.recipe for item in rows],
+        name=[item.name for item in rows],
+        diverged=[item.diverged for item in rows],
+        scales={name: [item.values[name] for item in rows] for name in scales},
+        loss_kind=kinds["loss_kind"],
+        params_kind=kinds["params_kind"],
+        dropped=[item for part in parts for item in part.dropped],
+        notes=[part.note for part in parts],
+        sources=[
+            Source(table.file, table.sha256, len(table.rows) + len(table.dropped))
+            for table in tables
+        ],
+    )
+
+
+def _with_hint(
+    runs: Runs,
+    tables: Sequence[Table],
+    plans: Sequence[Plan],
+    parts: Sequence[Converted],
+) -> Runs:
+    """`runs`, told which columns of a single file set repeated settings apart."""
+    repeats = runs.repeats()
+    if len(tables) > 1 or not repeats:
+        return runs
+    fields = [item.row.fields for item in parts[0].runs]
+    names = separating_columns(tables[0].header, fields, repeats, plans[0].used())
+    if not names:
+        return runs
+    hint = (
+        f"Columns that differ between those repeats: {', '.join(names)}. If one is the "
+        f"recipe, name it with --recipe."
+    )
+    return replace(runs, warnings=(*runs.warnings, hint))

@@ -1,0 +1,125 @@
+"""The one place where a batch in sequences becomes a batch in tokens."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from surrogate.errors import DataError
+from surrogate.readers.csv import Table
+from surrogate.readers.plan import Plan
+from surrogate.runs.cells import Column
+
+# Nobody trains on fewer tokens a step in every run; sequences are about this many.
+_LEAST_TOKENS = 8192
+# No training has so few steps: then the batch is in tokens already.
+_LEAST_STEPS = 50
+# Whole steps miss a nominal number of tokens by up to half a step.
+_AGREEMENT = 0.005
+
+
+def tokens_per_step(
+    table: Table,
+    plan: Plan,
+    columns: Mapping[str, Column],
+    lines: Sequence[int],
+    seq_len: int | None,
+) -> tuple[Column, str]:
+    """Batch sizes in tokens, and what was done, for the note.
+
+    Args:
+        table: the file, for messages.
+        plan: where each role is found, and in what unit the batch is.
+        columns: the numbers of each role [rows].
+        lines: the line of each row.
+        seq_len: the user's length of a sequence [tokens].
+
+    Raises:
+        DataError: if the unit or the length of a sequence cannot be told, or what the
+            user says contradicts the file.
+    """
+    batch = columns["batch"]
+    label = plan.terms["batch"].label
+    if not plan.is_sequences:
+        if batch.max() >= _LEAST_TOKENS:
+            unused = "; --seq-len not used, the batch is in tokens" if seq_len else ""
+            return batch, unused
+        if seq_len is None:
+            row = int(batch.argmax())
+            raise DataError(
+                f"{table.file} line {lines[row]}, column {label}, value "
+                f"{batch[row]:g}: the largest batch; expected tokens, but it looks "
+                f"like sequences. Give their length, such as --seq-len 2048 "
+                f"(--seq-len 1 if it is tokens)."
+            )
+    length, how = _length(table, plan, columns, lines, seq_len)
+    tokens = batch * length
+    if np.all(columns["tokens"] < _LEAST_STEPS * tokens) and not seq_len:
+        raise DataError(
+            f"{table.file} line {lines[0]}, column {label}, value {batch[0]:g}: as "
+            f"sequences, no run has {_LEAST_STEPS} steps, so it looks like tokens "
+            f"already. If it is, say so with --map batch={label}*1."
+        )
+    return tokens, f"; batch in sequences, {how}"
+
+
+def _length(
+    table: Table,
+    plan: Plan,
+    columns: Mapping[str, Column],
+    lines: Sequence[int],
+    seq_len: int | None,
+) -> tuple[Column | float, str]:
+    """The length of a sequence [tokens], from the file or from the user."""
+    if "seq_len" in columns:
+        lengths = columns["seq_len"]
+        whole = (lengths >= 1) & (lengths == np.floor(lengths))
+        agree = whole if seq_len is None else lengths == seq_len
+        if not agree.all():
+            row = int((~agree).argmax())
+            expected = "a whole number of tokens" if seq_len is None else f"{seq_len}"
+            why = "" if seq_len is None else " as --seq-len says"
+            raise DataError(
+                f"{table.file} line {lines[row]}, column "
+                f"{plan.terms['seq_len'].label}, value {lengths[row]:g}: expected "
+                f"{expected}{why}. Correct the one that is wrong."
+            )
+        return lengths, f"length from {plan.terms['seq_len'].label}"
+    if plan.steps is not None:
+        return _from_steps(table, columns, lines, seq_len)
+    if seq_len is None:
+        label = plan.terms["batch"].label
+        raise DataError(
+            f"{table.file} line 1, column {label}: the batch is in sequences of "
+            f"unknown length. Give it, such as --seq-len 2048, or name a column of "
+            f"tokens with --map batch=COLUMN."
+        )
+    return float(seq_len), f"{seq_len:,} tokens each by --seq-len"
+
+
+def _from_steps(
+    table: Table,
+    columns: Mapping[str, Column],
+    lines: Sequence[int],
+    seq_len: int | None,
+) -> tuple[float, str]:
+    """The power of two that tokens / (steps x sequences) is, checked on every row."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        lengths = columns["tokens"] / (columns["steps"] * columns["batch"])
+    sound = np.isfinite(lengths) & (lengths > 0)
+    if not sound.any():
+        return math.nan, "of unknown length"
+    length = 2.0 ** round(math.log2(float(np.median(lengths[sound]))))
+    if seq_len is not None:
+        length = float(seq_len)
+    wrong = sound & (np.abs(lengths / length - 1) > _AGREEMENT)
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise DataError(
+            f"{table.file} line {lines[row]}: expected tokens / (steps x sequences) to "
+            f"be the length of a sequence, {length:g}, got {lengths[row]:.6g}. Correct "
+            f"the row, or map batch to tokens with --map batch=COLUMN*LENGTH."
+        )
+    return length, f"{length:,.0f} tokens each, as tokens / (steps x sequences)"

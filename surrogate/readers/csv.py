@@ -1,0 +1,189 @@
+"""Strict reading of a CSV file into rows of text, and of one cell into a number.
+
+Nothing is guessed: a row with a field too many or too few is dropped with its line, and
+a file that is not one table of text is refused.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import os
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from surrogate.errors import DataError
+from surrogate.runs import Dropped
+from surrogate.units import parse_number, quote
+
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:[,_' ][0-9]{3})+(?:\.[0-9]*)?")
+_DECIMAL_COMMA = re.compile(r"[+-]?[0-9]*,[0-9]+(?:[eE][+-]?[0-9]+)?")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of data: the line of the file on which it starts, and its fields."""
+
+    line: int
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A CSV file as text.
+
+    Attributes:
+        file: the path as it was given.
+        sha256: of the file's bytes.
+        header: the columns' names, blanks around them removed.
+        rows: every row that has as many fields as the header.
+        dropped: the other rows.
+    """
+
+    file: str
+    sha256: str
+    header: tuple[str, ...]
+    rows: tuple[Row, ...]
+    dropped: tuple[Dropped, ...]
+
+    def columns(self) -> str:
+        """The columns' names for a message."""
+        return ", ".join(quote(name) for name in self.header)
+
+
+def read_table(path: str | os.PathLike[str]) -> Table:
+    """Reads a CSV file: UTF-8, one header line, commas (or semicolons, or tabs).
+
+    Args:
+        path: the file.
+
+    Raises:
+        DataError: if it cannot be read as such a table, or holds no rows.
+    """
+    # A path may hold control characters as well: messages show it escaped.
+    file = repr(os.fspath(path))[1:-1]
+    content = _read_bytes(file, Path(path))
+    text = _decode(file, content)
+    delimiter = _delimiter(file, text)
+    # newline="" leaves line ends inside quotes to the csv module, as it asks.
+    stream = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    header: tuple[str, ...] = ()
+    rows, dropped, line = [], [], 1
+    try:
+        for fields in stream:
+            start, line = line, stream.line_num + 1
+            if not fields:
+                continue
+            if not header:
+                header = _header(file, fields)
+            elif len(fields) == len(header):
+                rows.append(Row(start, tuple(field.strip() for field in fields)))
+            else:
+                reason = f"{len(fields)} fields where the header has {len(header)}"
+                dropped.append(Dropped(file, start, "", "", reason))
+    except csv.Error as error:
+        raise DataError(
+            f"{file} line {line}: expected CSV, got a row that cannot be read "
+            f"({error}). Look for a quote that is not closed or stands alone."
+        ) from error
+    if not rows:
+        first = f" The first: {dropped[0]}." if dropped else ""
+        raise DataError(
+            f"{file}: expected a header and rows below it, got {len(rows)} rows to "
+            f"use and {len(dropped)} of another length.{first} Check the file."
+        )
+    digest = hashlib.sha256(content).hexdigest()
+    return Table(file, digest, header, tuple(rows), tuple(dropped))
+
+
+def parse_cell(text: str) -> float | str:
+    """The number in a cell (it may be infinite), or the reason why there is none."""
+    if _NUMBER.fullmatch(text):
+        return float(text)
+    if not text:
+        return "empty cell: the value is missing"
+    if text.lower().lstrip("+-") in ("nan", "inf", "infinity"):
+        return "must be a finite number"
+    if _THOUSANDS.fullmatch(text):
+        return f"thousands separator: write {re.sub(r'[^0-9.+-]', '', text)}"
+    if _DECIMAL_COMMA.fullmatch(text):
+        return f"decimal comma: write {text.replace(',', '.')}"
+    try:
+        return f"cells take plain numbers: write {parse_number(text)!r}"
+    except DataError:
+        return "must be a number"
+
+
+def _read_bytes(file: str, path: Path) -> bytes:
+    # Path.is_dir raises where a name is too long or a folder is closed.
+    if os.path.isdir(path):
+        raise DataError(
+            f"{file}: expected a CSV file, got a directory. Name the file inside it."
+        )
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"{file}: expected a CSV file, but it cannot be read "
+            f"({error.strerror or error}). Check the path and its permissions."
+        ) from error
+    except ValueError as error:
+        raise DataError(
+            f"{file}: expected the path of a CSV file, got one that no file can have "
+            f"({error}). Correct it."
+        ) from error
+
+
+def _decode(file: str, content: bytes) -> str:
+    how = "Save it as CSV in UTF-8."
+    if b"\0" in content:
+        line = content[: content.index(b"\0")].count(b"\n") + 1
+        raise DataError(
+            f"{file} line {line}: expected text, got a NUL byte: it is a binary file "
+            f"or UTF-16. {how}"
+        )
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        byte = content[error.start]
+        raise DataError(
+            f"{file} line {line}: expected UTF-8, got the byte 0x{byte:02x}. {how}"
+        ) from error
+    if not text.strip():
+        raise DataError(
+            f"{file}: expected a header and rows below it, got an empty file. Check "
+            f"that it was written."
+        )
+    return text
+
+
+def _delimiter(file: str, text: str) -> str:
+    """A comma, or what a header without one plainly uses instead."""
+    first = text.lstrip().splitlines()[0]
+    found = [mark for mark in ",;\t" if mark in first]
+    if found[:1] == [","] or not found:
+        return ","
+    if len(found) > 1:
+        raise DataError(
+            f"{file} line 1: expected columns separated by commas, got {quote(first)}, "
+            f"which has both semicolons and tabs. Save it with commas."
+        )
+    return found[0]
+
+
+def _header(file: str, fields: list[str]) -> tuple[str, ...]:
+    header = tuple(field.strip() for field in fields)
+    for name, count in Counter(header).items():
+        # A blank name cannot be asked for: pandas writes one over its index.
+        if count > 1 and name:
+            places = [str(k + 1) for k, other in enumerate(header) if other == name]
+            raise DataError(
+                f"{file} line 1: expected every column once, got {quote(name)} as "
+                f"columns {' and '.join(places)}. Rename or remove one."
+            )
+    return header

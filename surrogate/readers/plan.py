@@ -1,0 +1,253 @@
+"""From a header and the user's `--map` to a plan: which column is what.
+
+Everything is decided from names alone; two candidates for a role are an error, never a
+choice.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from surrogate.errors import DataError
+from surrogate.readers.columns import (
+    ALIASES,
+    LAYOUTS,
+    LOSS_KINDS,
+    MAPPABLE,
+    REQUIRED,
+    TEXTS,
+    Layout,
+    fold,
+)
+from surrogate.readers.csv import Table, parse_cell
+from surrogate.runs import LossKind, ParamsKind, check_scale_names
+from surrogate.units import parse_positive, quote
+
+
+@dataclass(frozen=True)
+class Term:
+    """One column as it stands, or a product of columns (their places) and a number."""
+
+    label: str
+    columns: tuple[int, ...]
+    factor: float = 1.0
+    is_column: bool = True
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where each role of a table is found.
+
+    Attributes:
+        terms: lr, batch, params, tokens, loss, and seq_len where there is one.
+        texts: the column of status, diverged and name, where there is one.
+        recipe: the columns that together name the recipe.
+        scales: further scale variables.
+        is_sequences: whether the batch is given in sequences.
+        steps: optimiser steps, where the length of a sequence follows from them.
+        title: of the published file that this is, or "".
+        loss_kind: as the loss column tells.
+        params_kind: as the params column tells.
+    """
+
+    terms: dict[str, Term]
+    texts: dict[str, int]
+    recipe: tuple[int, ...]
+    scales: dict[str, Term]
+    is_sequences: bool
+    steps: Term | None
+    title: str
+    loss_kind: LossKind
+    params_kind: ParamsKind
+
+    def used(self) -> set[int]:
+        """The columns that play a role."""
+        terms = [*self.terms.values(), *self.scales.values()]
+        columns = {column for term in terms for column in term.columns}
+        steps = self.steps.columns if self.steps else ()
+        return columns | set(self.texts.values()) | set(self.recipe) | set(steps)
+
+
+def make_plan(
+    table: Table,
+    *,
+    mapping: Mapping[str, str],
+    recipe: Sequence[str],
+    scales: Mapping[str, str],
+) -> Plan:
+    """Finds every role's column.
+
+    Args:
+        table: the file.
+        mapping: what the user says, by role: a column, or for a number a product of
+            columns and numbers.
+        recipe: the columns that together name the recipe.
+        scales: further scale variables by name, written as in `mapping`.
+
+    Raises:
+        DataError: if a role is missing, has two candidates, or is mapped to something
+            that is not there.
+    """
+    _check_roles(mapping, recipe)
+    check_scale_names(scales)
+    layout = next((item for item in LAYOUTS if item.needs <= set(table.header)), None)
+    named = dict(mapping)
+    if layout:
+        known = {_spoken(role): column for role, column in layout.roles.items()}
+        named = {**known, **named}
+    terms, texts = _by_name(table, named)
+    found = _by_alias(table, [role for role in MAPPABLE if role not in named])
+    terms |= {
+        role: Term(quote(table.header[column]), (column,))
+        for role, column in found.items()
+        if role not in TEXTS
+    }
+    texts |= {role: column for role, column in found.items() if role in TEXTS}
+    own = texts.pop("recipe", None)
+    columns = [_column(table, name, "--recipe") for name in recipe]
+    return Plan(
+        terms=terms,
+        texts=texts,
+        recipe=tuple(columns or ([] if own is None else [own])),
+        scales={
+            name: _term(table, text, f"--scale {name}") for name, text in scales.items()
+        },
+        is_sequences=_name(table, terms["batch"]) in ALIASES["sequences"],
+        steps=_term(table, layout.steps, "steps") if layout and layout.steps else None,
+        title=layout.title if layout else "",
+        loss_kind=_loss_kind(table, terms["loss"], layout),
+        params_kind=_params_kind(table, terms["params"], layout),
+    )
+
+
+def _check_roles(mapping: Mapping[str, str], recipe: Sequence[str]) -> None:
+    for role in mapping:
+        if role not in MAPPABLE:
+            raise DataError(
+                f"--map: expected a role out of {', '.join(MAPPABLE)}, got "
+                f"{quote(role)}. Further scale variables are given with --scale."
+            )
+    if recipe and "recipe" in mapping:
+        raise DataError(
+            f"--recipe {recipe[0]}: expected one name for the recipe, but --map has "
+            f"recipe={mapping['recipe']}. Leave one of them out."
+        )
+
+
+def _spoken(role: str) -> str:
+    """The word for a role on the command line."""
+    return "batch" if role == "sequences" else role
+
+
+def _by_name(
+    table: Table, named: Mapping[str, str]
+) -> tuple[dict[str, Term], dict[str, int]]:
+    terms, texts = {}, {}
+    for role, text in named.items():
+        if role in TEXTS:
+            texts[role] = _column(table, text, f"--map {role}")
+        else:
+            terms[role] = _term(table, text, f"--map {role}")
+    if "loss" in terms and not terms["loss"].columns:
+        raise DataError(
+            f"--map loss: expected a column of {table.file}, got the number "
+            f"{quote(named['loss'])}. The columns are {table.columns()}."
+        )
+    return terms, texts
+
+
+def _by_alias(table: Table, roles: Sequence[str]) -> dict[str, int]:
+    """The column of each role by its usual names, all faults in one message."""
+    found, faults = {}, []
+    for role in roles:
+        names = ALIASES[role] + (ALIASES["sequences"] if role == "batch" else ())
+        places = [k for k, name in enumerate(table.header) if fold(name) in names]
+        if role == "name" and places:
+            # A label only: the first of its usual names does.
+            places = [min(places, key=lambda k: names.index(fold(table.header[k])))]
+        if len(places) == 1:
+            found[role] = places[0]
+        elif places:
+            faults.append(_two_candidates(table, role, places))
+        elif role in REQUIRED:
+            faults.append(
+                f"no column for {role} (looked for {', '.join(names)}): say "
+                f"--map {role}=COLUMN" + _EXAMPLES.get(role, "")
+            )
+    if faults:
+        numbers = all(isinstance(parse_cell(name), float) for name in table.header)
+        hint = " The first line must name the columns." if numbers else ""
+        raise DataError(
+            f"{table.file} line 1: {'; '.join(faults)}. The columns are "
+            f"{table.columns()}.{hint}"
+        )
+    return found
+
+
+_EXAMPLES = {
+    "params": ", or a number, such as --map params=124M",
+    "tokens": ", or a product, such as --map tokens=steps*batch_tokens",
+}
+
+
+def _two_candidates(table: Table, role: str, places: Sequence[int]) -> str:
+    names = [f"{quote(table.header[k])} (column {k + 1})" for k in places]
+    tokens = [k for k in places if fold(table.header[k]) in ALIASES["batch"]]
+    best = (tokens or places)[0]
+    return (
+        f"{len(places)} columns could be {role}: {' and '.join(names)}: say which, "
+        f'such as --map {role}="{table.header[best]}"'
+    )
+
+
+def _column(table: Table, name: str, what: str) -> int:
+    """The place of a column by its exact name."""
+    if name in table.header:
+        return table.header.index(name)
+    near = difflib.get_close_matches(name, table.header, n=1)
+    hint = f" Did you mean {quote(near[0])}?" if near else ""
+    raise DataError(
+        f"{what}: expected a column of {table.file}, got {quote(name)}.{hint} The "
+        f"columns are {table.columns()}."
+    )
+
+
+def _term(table: Table, text: str, what: str) -> Term:
+    """A column by its exact name, else a product of columns and numbers."""
+    if text in table.header:
+        return Term(quote(text), (table.header.index(text),))
+    columns, factor = [], 1.0
+    for part in (part.strip() for part in text.split("*")):
+        if part in table.header:
+            columns.append(table.header.index(part))
+            continue
+        try:
+            factor *= parse_positive(part, what=what)
+        except DataError as error:
+            raise DataError(
+                f"{what}: expected a column of {table.file}, a number, or a product of "
+                f"them such as batch_size*2048, got {quote(part)}. The columns are "
+                f"{table.columns()}."
+            ) from error
+    return Term(text, tuple(columns), factor, is_column=False)
+
+
+def _name(table: Table, term: Term) -> str:
+    """The folded name of the one column that a term is, or ""."""
+    return fold(table.header[term.columns[0]]) if term.is_column else ""
+
+
+def _loss_kind(table: Table, term: Term, layout: Layout | None) -> LossKind:
+    kinds: dict[str, LossKind] = dict(LOSS_KINDS)
+    if layout:
+        kinds |= {fold(name): kind for name, kind in layout.loss_kinds.items()}
+    return kinds.get(_name(table, term), "unknown")
+
+
+def _params_kind(table: Table, term: Term, layout: Layout | None) -> ParamsKind:
+    name = _name(table, term)
+    if layout and name == fold(layout.roles["params"]):
+        return layout.params_kind
+    return "non_embedding" if name == "non_embedding_params" else "unknown"

@@ -1,0 +1,244 @@
+"""From rows of text and a plan to checked numbers; every other row with its reason."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from surrogate.errors import DataError
+from surrogate.readers.batch import tokens_per_step
+from surrogate.readers.csv import Row, Table, parse_cell
+from surrogate.readers.plan import Plan, Term
+from surrogate.runs import SETTINGS, Dropped, row_fault, unit_fault
+from surrogate.units import quote
+
+_LOSS_DIVERGED = ("nan", "inf", "infinity", "diverged")
+_DIVERGED = ("diverged", "nan", "inf")
+_FINISHED = ("", "finished", "ok", "complete", "completed", "done", "success")
+_UNFINISHED = (
+    "failed",
+    "crashed",
+    "killed",
+    "running",
+    "preempted",
+    "cancelled",
+    "canceled",
+    "aborted",
+    "timeout",
+)
+_MARKED = {
+    **dict.fromkeys(("true", "yes", "1", "1.0", "diverged"), True),
+    **dict.fromkeys(("false", "no", "0", "0.0", ""), False),
+}
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """One row as numbers, before it is checked as a run."""
+
+    row: Row
+    values: dict[str, float]
+    diverged: bool
+    recipe: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A file's usable runs, batch in tokens, and the rows that are not.
+
+    Attributes:
+        runs: the usable rows.
+        dropped: the others, in the order of their lines.
+        note: what was recognised and converted.
+    """
+
+    runs: tuple[Parsed, ...]
+    dropped: tuple[Dropped, ...]
+    note: str
+
+
+def convert(table: Table, plan: Plan, seq_len: int | None) -> Converted:
+    """Reads every row of `table` as `plan` says.
+
+    Args:
+        table: the file.
+        plan: where each role is found.
+        seq_len: the user's length of a sequence [tokens], for batches in sequences.
+
+    Raises:
+        DataError: if the file as a whole is in other units, or no row can be used.
+    """
+    read = [_read_row(table, plan, row) for row in table.rows]
+    parsed = [item for item in read if isinstance(item, Parsed)]
+    dropped = [*table.dropped, *(item for item in read if isinstance(item, Dropped))]
+    note = _note(table, plan)
+    runs = []
+    if parsed:
+        columns = {
+            key: np.array([item.values[key] for item in parsed])
+            for key in parsed[0].values
+        }
+        _check_units(table, plan, parsed, columns)
+        lines = [item.row.line for item in parsed]
+        batch, how = tokens_per_step(table, plan, columns, lines, seq_len)
+        note += how
+        for item, tokens in zip(parsed, batch.tolist(), strict=True):
+            item.values["batch"] = tokens
+            fault = _fault(table, plan, item)
+            dropped += [fault] if fault else []
+            runs += [] if fault else [item]
+    dropped.sort(key=lambda item: item.line)
+    if not runs:
+        raise DataError(_nothing_left(table, dropped))
+    return Converted(tuple(runs), tuple(dropped), note)
+
+
+def _read_row(table: Table, plan: Plan, row: Row) -> Parsed | Dropped:
+    """The numbers of a row, or the first field that is none."""
+    marked = _status(table, plan, row)
+    if isinstance(marked, Dropped):
+        return marked
+    values: dict[str, float] = {}
+    steps = {"steps": plan.steps} if plan.steps else {}
+    settings = {key: term for key, term in plan.terms.items() if key != "loss"}
+    if not plan.is_sequences:
+        settings.pop("seq_len", None)
+    for key, term in {**settings, **plan.scales, **steps}.items():
+        value = _product(table, term, row)
+        if isinstance(value, Dropped):
+            return value
+        values[key] = value
+    for column in plan.recipe:
+        if not row.fields[column]:
+            return _drop(table, row, column, "empty cell: the recipe is missing")
+    loss = _loss(table, plan, row, marked)
+    if isinstance(loss, Dropped):
+        return loss
+    name = plan.texts.get("name")
+    return Parsed(
+        row=row,
+        values={**values, "loss": loss},
+        diverged=marked or not math.isfinite(loss),
+        recipe="/".join(row.fields[column] for column in plan.recipe),
+        name="" if name is None else row.fields[name],
+    )
+
+
+def _product(table: Table, term: Term, row: Row) -> float | Dropped:
+    value = term.factor
+    for column in term.columns:
+        factor = parse_cell(row.fields[column])
+        if isinstance(factor, str):
+            return _drop(table, row, column, factor)
+        value *= factor
+    return value
+
+
+def _status(table: Table, plan: Plan, row: Row) -> bool | Dropped:
+    """Whether the status columns say that the run diverged, or why it is no run."""
+    marked = False
+    column = plan.texts.get("diverged")
+    if column is not None:
+        word = row.fields[column].lower()
+        if word not in _MARKED:
+            return _drop(table, row, column, "expected true or false")
+        marked = _MARKED[word]
+    column = plan.texts.get("status")
+    if column is None:
+        return marked
+    word = row.fields[column].lower()
+    if word in _UNFINISHED and not (marked or _says_diverged(plan, row)):
+        reason = "unfinished run; if it diverged, write diverged"
+        return _drop(table, row, column, reason)
+    if word not in (*_DIVERGED, *_FINISHED, *_UNFINISHED):
+        return _drop(table, row, column, "unknown status: write finished or diverged")
+    return marked or word in _DIVERGED
+
+
+def _says_diverged(plan: Plan, row: Row) -> bool:
+    """Whether the loss is a word for divergence, or overflows a float64."""
+    for column in plan.terms["loss"].columns:
+        text = row.fields[column].lower()
+        if text.lstrip("+-") in _LOSS_DIVERGED or parse_cell(text) == math.inf:
+            return True
+    return False
+
+
+def _loss(table: Table, plan: Plan, row: Row, marked: bool) -> float | Dropped:
+    """The loss, nan where it diverged without a finite one."""
+    if _says_diverged(plan, row):
+        return math.nan
+    term = plan.terms["loss"]
+    # A run known to have diverged tells so without a loss; others do not.
+    if marked and not all(row.fields[column] for column in term.columns):
+        return math.nan
+    return _product(table, term, row)
+
+
+def _fault(table: Table, plan: Plan, item: Parsed) -> Dropped | None:
+    """Why a row of numbers is no usable run, or None."""
+    fields = (*SETTINGS, *plan.scales, "loss")
+    values = {key: item.values[key] for key in fields}
+    fault = row_fault(values, diverged=item.diverged)
+    if fault is None:
+        return None
+    field, reason = fault
+    term = {**plan.terms, **plan.scales}[field]
+    texts = [item.row.fields[column] for column in term.columns]
+    column = ", ".join(table.header[column] for column in term.columns)
+    return Dropped(
+        file=table.file,
+        line=item.row.line,
+        column=clean(column or term.label),
+        value=clean(" * ".join(texts) or term.label),
+        reason=reason,
+    )
+
+
+def clean(text: str) -> str:
+    """Text from a file, fit for a message: one line, printable, cut at 60."""
+    return quote(text)[1:-1]
+
+
+def _drop(table: Table, row: Row, column: int, reason: str) -> Dropped:
+    text = clean(row.fields[column])
+    return Dropped(table.file, row.line, clean(table.header[column]), text, reason)
+
+
+def _check_units(
+    table: Table, plan: Plan, parsed: list[Parsed], columns: Mapping[str, np.ndarray]
+) -> None:
+    fault = unit_fault(columns["params"], columns["tokens"])
+    if fault:
+        field, reason, index = fault
+        term = plan.terms[field]
+        raise DataError(
+            f"{table.file} line {parsed[index].row.line}, column {term.label}, value "
+            f"{columns[field][index]:g}: the largest {field}; {reason}. Multiply it by "
+            f"its unit, such as --map {field}={term.label}*1e9."
+        )
+
+
+def _note(table: Table, plan: Plan) -> str:
+    """Which column is what, for people."""
+    title = f"{plan.title} recognised; " if plan.title else ""
+    terms = [f"{role} = {term.label}" for role, term in plan.terms.items()]
+    if plan.recipe:
+        names = " and ".join(quote(table.header[column]) for column in plan.recipe)
+        terms.append(f"recipe = {names}")
+    return f"{table.file}: {title}{', '.join(terms)}"
+
+
+def _nothing_left(table: Table, dropped: list[Dropped]) -> str:
+    counts = Counter(item.reason for item in dropped).most_common(4)
+    reasons = "; ".join(f"{count} x {reason}" for reason, count in counts)
+    return (
+        f"{table.file}: expected finished runs, but none of its {len(dropped)} rows "
+        f"can be used ({reasons}). The first: {dropped[0]}. Correct the file, or map "
+        f"other columns with --map."
+    )

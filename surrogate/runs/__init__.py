@@ -1,0 +1,34 @@
+"""The checked table of finished runs: natural units, cells, recipes, diverged runs.
+
+`checks` says what a usable run is, `cells` which runs belong together, `advice` what to
+warn of, and `table` joins them as `Runs`. NumPy only; the logarithms of settings are
+taken in `features`.
+"""
+
+from surrogate.runs.cells import Cell, levels
+from surrogate.runs.checks import (
+    SETTINGS,
+    LossKind,
+    ParamsKind,
+    check_kinds,
+    check_scale_names,
+    row_fault,
+    unit_fault,
+)
+from surrogate.runs.table import DIVERGED_EXCESS, Dropped, Runs, Source
+
+__all__ = [
+    "DIVERGED_EXCESS",
+    "SETTINGS",
+    "Cell",
+    "Dropped",
+    "LossKind",
+    "ParamsKind",
+    "Runs",
+    "Source",
+    "check_kinds",
+    "check_scale_names",
+    "levels",
+    "row_fault",
+    "unit_fault",
+]

@@ -1,0 +1,77 @@
+"""Warnings about a table of runs: what a reader of the answers should know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from surrogate.runs.cells import Cell, Column
+
+MIN_LEVELS = 3
+MIN_CELLS_FOR_INTERVALS = 5
+
+
+def cell_warnings(cells: Sequence[Cell]) -> Iterator[str]:
+    """About cells that say little, and about too few of them."""
+    for what, chosen in (
+        ("with one run", [c for c in cells if c.runs == 1]),
+        ("with diverged runs only", [c for c in cells if c.diverged == c.runs]),
+    ):
+        if chosen:
+            yield (
+                f"{count(len(chosen), 'cell')} {what}, which cannot tell where the "
+                f"optimum lies; the first is {chosen[0]}."
+            )
+    if len(cells) == 1:
+        yield (
+            f"There is one cell ({cells[0]}): how the optimum moves with params and "
+            f"tokens cannot be told."
+        )
+    if len(cells) < MIN_CELLS_FOR_INTERVALS:
+        yield (
+            f"There are fewer than {MIN_CELLS_FOR_INTERVALS} cells ({len(cells)}): "
+            f"answers come without intervals."
+        )
+
+
+def level_warnings(name: str, values: Column, most: int) -> Iterator[str]:
+    """About a setting whose optimum the runs cannot tell.
+
+    Args:
+        name: the setting.
+        values: what it takes among the runs that did not diverge.
+        most: the largest number of values that it takes within one cell.
+    """
+    if most >= MIN_LEVELS or not values.size:
+        return
+    across = np.unique(values)
+    if across.size == 1:
+        yield (
+            f"{name} has one level ({across[0]:g}) in all runs: its optimum cannot be "
+            f"told."
+        )
+    elif most == 1:
+        yield (
+            f"{name} never varies within a cell, only between cells: its optimum "
+            f"cannot be told."
+        )
+    else:
+        yield (
+            f"{name} takes at most {most} levels in any cell; its optimum needs "
+            f"{MIN_LEVELS}."
+        )
+
+
+def repeat_warning(settings: int, first: str) -> str:
+    """About settings that ran more than once with different losses."""
+    return (
+        f"{count(settings, 'setting')} of recipe, params, tokens, lr and batch ran "
+        f"more than once with different losses (first: {first}). Unless these are "
+        f"seeds, a recipe column is missing: name it with --recipe COLUMN."
+    )
+
+
+def count(number: int, noun: str) -> str:
+    """A number of things: "1 cell", "2 cells"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,154 @@
+"""What a usable run is, and what arrays of runs must look like."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Literal, TypeAlias, cast, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from surrogate.errors import DataError
+from surrogate.runs.cells import Column, Marks
+from surrogate.units import format_count, quote
+
+LossKind: TypeAlias = Literal["train", "train_smoothed", "validation", "unknown"]
+ParamsKind: TypeAlias = Literal["non_embedding", "total", "unknown"]
+
+SETTINGS = ("lr", "batch", "params", "tokens")
+_TAKEN = (*SETTINGS, "loss", "recipe", "name", "status", "diverged", "seq_len")
+
+
+def row_fault(row: Mapping[str, float], *, diverged: bool) -> tuple[str, str] | None:
+    """What makes one run unusable, as (field, reason), or None.
+
+    Args:
+        row: lr, batch [tokens], params, tokens, loss and any further scales.
+        diverged: whether the run is already known to have diverged.
+    """
+    for field in row:
+        if field != "loss" and not (math.isfinite(row[field]) and row[field] > 0):
+            return field, f"{field} must be finite and above 0"
+    if row["lr"] >= 10:
+        return "lr", "lr must be below 10"
+    if row["batch"] < 1:
+        return "batch", "batch must be at least 1 token"
+    if row["batch"] > row["tokens"]:
+        return "batch", "batch must not exceed the tokens of the whole training"
+    if not 0.1 <= row["tokens"] / row["params"] <= 1e5:
+        return "tokens", "tokens / params must lie within 0.1 and 1e5: check the units"
+    loss = row["loss"]
+    if math.isfinite(loss) and loss <= 0:
+        return "loss", "loss must be above 0"
+    if not (math.isfinite(loss) or diverged):
+        return "loss", "loss must be finite unless the run diverged"
+    return None
+
+
+def unit_fault(params: Column, tokens: Column) -> tuple[str, str, int] | None:
+    """Whether a whole column is in another unit, as (field, reason, row), or None."""
+    for field, values, least in (("tokens", tokens, 1e6), ("params", params, 1e4)):
+        if values.size and 0 < values.max() < least:
+            reason = (
+                f"no value reaches {format_count(least)}, so it looks like millions or "
+                f"billions; expected plain counts such as 1e9"
+            )
+            return field, reason, int(values.argmax())
+    return None
+
+
+def check_scale_names(names: Mapping[str, object] | Sequence[str]) -> None:
+    """Raises DataError where a further scale takes a name that is taken or no name."""
+    for name in names:
+        if not name.isidentifier() or name in _TAKEN:
+            raise DataError(
+                f"scale {quote(name)}: expected a plain word that is not a setting "
+                f"({', '.join(SETTINGS)}); call it for example active_params."
+            )
+
+
+def check_kinds(loss_kind: str, params_kind: str) -> tuple[LossKind, ParamsKind]:
+    """The kinds of loss and of count; Raises DataError where one is not known."""
+    for what, kind, known in (
+        ("loss_kind", loss_kind, get_args(LossKind)),
+        ("params_kind", params_kind, get_args(ParamsKind)),
+    ):
+        if kind not in known:
+            raise DataError(
+                f"{what}: expected one of {', '.join(known)}, got {quote(kind)}."
+            )
+    return cast(LossKind, loss_kind), cast(ParamsKind, params_kind)
+
+
+def check_units(params: Column, tokens: Column) -> None:
+    """Raises DataError where a whole column is in another unit (`unit_fault`)."""
+    fault = unit_fault(params, tokens)
+    if fault:
+        field, reason, row = fault
+        value = {"params": params, "tokens": tokens}[field][row]
+        raise DataError(
+            f"Runs.from_arrays: field {field}: {reason}, the largest is {value:g} (row "
+            f"{row}). Multiply it by its unit."
+        )
+
+
+def check_rows(columns: Mapping[str, Column], diverged: Marks) -> None:
+    """Raises DataError at the first row with a `row_fault`, counted from 0."""
+    lists = [values.tolist() for values in columns.values()]
+    for index, values in enumerate(zip(*lists, strict=True)):
+        row = dict(zip(columns, values, strict=True))
+        fault = row_fault(row, diverged=bool(diverged[index]))
+        if fault:
+            field, reason = fault
+            raise DataError(
+                f"Runs.from_arrays: row {index}, field {field}: {reason}, got "
+                f"{row[field]!r}. Correct the row or leave it out."
+            )
+
+
+def numbers(columns: Mapping[str, ArrayLike]) -> dict[str, Column]:
+    """float64 copies of columns of real numbers, all as long as the first.
+
+    Raises:
+        DataError: naming the field that is no list of numbers, empty or too long.
+    """
+    table: dict[str, Column] = {}
+    for field, values in columns.items():
+        array = np.asarray(values)
+        size = next(iter(table.values())).size if table else array.size
+        if array.dtype.kind not in "iuf" or array.shape != (size,) or not size:
+            count = f"{size} numbers" if table else "numbers"
+            raise DataError(
+                f"Runs.from_arrays: field {field}: expected a list of {count}, one a "
+                f"run, got {_shape(array)}."
+            )
+        table[field] = np.array(array, dtype=np.float64)
+    return table
+
+
+def _shape(array: np.ndarray) -> str:
+    return f"an array of shape {array.shape} and type {array.dtype}"
+
+
+def marks(values: ArrayLike | None, size: int, what: str = "diverged") -> Marks:
+    """A copy of one boolean a run, all False for None; Raises DataError otherwise."""
+    if values is None:
+        return np.zeros(size, dtype=np.bool_)
+    array = np.asarray(values)
+    if array.dtype != np.bool_ or array.shape != (size,):
+        raise DataError(
+            f"{what}: expected {size} booleans, one a run, got {_shape(array)}."
+        )
+    return array.copy()
+
+
+def labels(values: str | ArrayLike, what: str, size: int) -> np.ndarray:
+    """One string a run; a single string goes for all."""
+    array = np.asarray([values] * size if isinstance(values, str) else values)
+    if array.dtype.kind != "U" or array.shape != (size,):
+        raise DataError(
+            f"Runs.from_arrays: field {what}: expected one string, or {size} of them, "
+            f"one a run, got {_shape(array)}."
+        )
+    return array.copy()

@@ -1,0 +1,287 @@
+"""`Runs`, the checked table of finished runs, in natural units."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Int64
+from numpy.typing import ArrayLike
+
+from surrogate.errors import DataError
+from surrogate.runs import advice, cells, checks
+from surrogate.runs.cells import Cell, Column, Marks, Rows
+from surrogate.runs.checks import SETTINGS, LossKind, ParamsKind
+from surrogate.units import format_lr, format_tokens_exact, quote
+
+# A run whose loss is further above its cell's best than this has diverged.
+DIVERGED_EXCESS = 0.25
+# An exponent fitted over a shorter range of logarithms than this is noise.
+MIN_LOG_SPAN = 0.1
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A row that was not used: where it stands, what it held, and why."""
+
+    file: str
+    line: int
+    column: str
+    value: str
+    reason: str
+
+    def __str__(self) -> str:
+        """One line for people, safe to print."""
+        field = f", column {quote(self.column)}" if self.column else ""
+        value = f", value {quote(self.value)}" if self.column else ""
+        return f"{self.file} line {self.line}{field}{value}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file that runs came from: its name, SHA-256 of its bytes, its rows of data."""
+
+    file: str
+    sha256: str
+    rows: int
+
+
+@dataclass(frozen=True, eq=False)
+class Runs:
+    """Finished runs in natural units, every one checked; arrays are read-only.
+
+    Build it with `read_runs` or `Runs.from_arrays`.
+
+    Attributes:
+        lr: peak learning rate, as given.
+        batch: batch size [tokens per optimiser step].
+        params: number of parameters, counted as `params_kind` says.
+        tokens: training tokens, as given.
+        loss: final loss [nats per token]; not finite only where diverged.
+        diverged: marked so (status, nan, inf), or more than 25 % above its cell's best.
+        recipe: what else differs; "" where there is one unnamed recipe.
+        name: the runs' names, "" where they have none.
+        lr_level: `lr` with values within 0.8 % of one another made one.
+        cell: index into `cells`.
+        scales: further scale variables by name.
+        cells: ordered by recipe, params, tokens and scales, whatever the rows' order.
+        loss_kind: which loss it is.
+        params_kind: which parameters are counted.
+        dropped: rows that were not used.
+        warnings: what a reader of the answers should know.
+        notes: what was recognised and converted while reading.
+        sources: the files that were read.
+    """
+
+    lr: Column
+    batch: Column
+    params: Column
+    tokens: Column
+    loss: Column
+    diverged: Marks
+    recipe: np.ndarray
+    name: np.ndarray
+    lr_level: Column
+    cell: Int64[np.ndarray, " runs"]
+    scales: dict[str, Column]
+    cells: tuple[Cell, ...]
+    loss_kind: LossKind
+    params_kind: ParamsKind
+    dropped: tuple[Dropped, ...]
+    warnings: tuple[str, ...]
+    notes: tuple[str, ...]
+    sources: tuple[Source, ...]
+
+    @classmethod
+    def from_arrays(
+        cls,
+        *,
+        lr: ArrayLike,
+        batch: ArrayLike,
+        params: ArrayLike,
+        tokens: ArrayLike,
+        loss: ArrayLike,
+        recipe: str | ArrayLike = "",
+        name: str | ArrayLike = "",
+        diverged: ArrayLike | None = None,
+        scales: Mapping[str, ArrayLike] | None = None,
+        loss_kind: str = "unknown",
+        params_kind: str = "unknown",
+        dropped: Sequence[Dropped] = (),
+        notes: Sequence[str] = (),
+        sources: Sequence[Source] = (),
+    ) -> Runs:
+        """Builds a checked table from arrays of one entry a run.
+
+        Args:
+            lr: peak learning rate.
+            batch: batch size [tokens per optimiser step].
+            params: number of parameters.
+            tokens: training tokens.
+            loss: final loss [nats per token]; nan and inf mark a diverged run.
+            recipe: one label for all runs, or one a run.
+            name: one name for all runs, or one a run.
+            diverged: marks beyond those that the loss itself tells.
+            scales: further scale variables by name, each positive.
+            loss_kind: which loss it is (`LossKind`).
+            params_kind: which parameters are counted (`ParamsKind`).
+            dropped: rows left out before, for the record.
+            notes: what a reader recognised and converted.
+            sources: the files that the arrays came from.
+
+        Raises:
+            DataError: naming the row, counted from 0, and the field that is wrong.
+        """
+        kinds = checks.check_kinds(loss_kind, params_kind)
+        checks.check_scale_names(scales or {})
+        given = {"lr": lr, "batch": batch, "params": params, "tokens": tokens}
+        given |= {"loss": loss, **dict(sorted((scales or {}).items()))}
+        table = checks.numbers(given)
+        losses = table["loss"]
+        size = losses.size
+        marks = checks.marks(diverged, size) | ~np.isfinite(losses)
+        checks.check_units(table["params"], table["tokens"])
+        checks.check_rows(table, marks)
+        recipes = checks.labels(recipe, "recipe", size)
+        further = {key: table.pop(key) for key in sorted(scales or {})}
+        groups = cells.group(recipes, table["params"], table["tokens"], further)
+        for rows in groups:
+            best = cells.lowest(losses[rows], marks[rows])
+            marks[rows] |= losses[rows] > (1 + DIVERGED_EXCESS) * best
+        runs = cls(
+            **table,
+            diverged=marks,
+            recipe=recipes,
+            name=checks.labels(name, "name", size),
+            lr_level=cells.snap(table["lr"]),
+            cell=np.zeros(size, dtype=np.int64),
+            scales=further,
+            cells=(),
+            loss_kind=kinds[0],
+            params_kind=kinds[1],
+            dropped=tuple(dropped),
+            warnings=(),
+            notes=tuple(notes),
+            sources=tuple(sources),
+        )
+        return _with_cells(runs, groups)
+
+    def __len__(self) -> int:
+        """The number of runs, diverged ones included."""
+        return int(self.lr.size)
+
+    def identifiable(self) -> dict[str, bool]:
+        """Which variables the runs can tell anything about.
+
+        lr and batch are judged within cells: an optimum needs a cell with three
+        different values among its runs that did not diverge. params, tokens and further
+        scales are judged across cells: they must span 0.1 in their logarithm.
+        """
+        kept = ~self.diverged
+        answer = {
+            name: bool(self.levels_within_cells(values).max() >= advice.MIN_LEVELS)
+            for name, values in (("lr", self.lr_level), ("batch", self.batch))
+        }
+        across = {"params": self.params, "tokens": self.tokens, **self.scales}
+        for name, values in across.items():
+            seen = values[kept]
+            answer[name] = seen.size > 0 and bool(
+                math.log(seen.max() / seen.min()) >= MIN_LOG_SPAN
+            )
+        return answer
+
+    def levels_within_cells(self, values: Column) -> Int64[np.ndarray, " cells"]:
+        """How many different values each cell's non-diverged runs take."""
+        kept = ~self.diverged
+        pairs = set(zip(self.cell[kept].tolist(), values[kept].tolist(), strict=True))
+        owners = np.array([cell for cell, _ in pairs], dtype=np.int64)
+        return np.bincount(owners, minlength=len(self.cells)).astype(np.int64)
+
+    def repeats(self) -> list[Rows]:
+        """Rows that share cell, LR level and batch but differ in loss, by setting."""
+        groups: dict[tuple[int, float, float], list[int]] = {}
+        for row in np.flatnonzero(~self.diverged).tolist():
+            key = (
+                int(self.cell[row]),
+                float(self.lr_level[row]),
+                float(self.batch[row]),
+            )
+            groups.setdefault(key, []).append(row)
+        return [
+            np.array(rows, dtype=np.int64)
+            for _, rows in sorted(groups.items())
+            if np.unique(self.loss[rows]).size > 1
+        ]
+
+    def subset(self, mask: ArrayLike) -> Runs:
+        """The runs where `mask` [runs] is True, in their order.
+
+        Marks of divergence, LR levels and the membership of cells stay as they were
+        found among all runs; the cells' counts and best losses, and the warnings, are
+        those of the subset. Provenance is kept.
+
+        Raises:
+            DataError: if `mask` is not one boolean a run, or selects nothing.
+        """
+        chosen = checks.marks(mask, len(self), what="mask")
+        if not chosen.any():
+            raise DataError(
+                "Runs.subset: expected a mask that selects at least one run, got one "
+                "that selects none. Look at Runs.cells for what there is."
+            )
+        cell = self.cell[chosen]
+        columns = (*SETTINGS, "loss", "diverged", "recipe", "name", "lr_level")
+        smaller = replace(
+            self,
+            **{key: getattr(self, key)[chosen] for key in columns},
+            cell=cell,
+            scales={key: value[chosen] for key, value in self.scales.items()},
+        )
+        groups = [np.flatnonzero(cell == k) for k in np.unique(cell)]
+        return _with_cells(smaller, groups)
+
+    def summary(self) -> str:
+        """One line: how many runs, cells, recipes, diverged and dropped."""
+        counts = (
+            (len(self), "run"),
+            (len(self.cells), "cell"),
+            (np.unique(self.recipe).size, "recipe"),
+        )
+        sizes = ", ".join(advice.count(number, noun) for number, noun in counts)
+        dropped = advice.count(len(self.dropped), "row")
+        return f"{sizes}, {int(self.diverged.sum()):,} diverged, {dropped} dropped"
+
+
+def _with_cells(runs: Runs, groups: Sequence[Rows]) -> Runs:
+    """`runs` with cells and warnings filled in from each cell's rows, read-only."""
+    cell = np.zeros(len(runs), dtype=np.int64)
+    for k, rows in enumerate(groups):
+        cell[rows] = k
+    sizes = (runs.recipe, runs.params, runs.tokens, runs.scales)
+    found = cells.describe_cells(groups, *sizes, runs.loss, runs.diverged)
+    filled = replace(runs, cell=cell, cells=found)
+    for column in (*SETTINGS, "loss", "diverged", "recipe", "name", "lr_level", "cell"):
+        getattr(filled, column).setflags(write=False)
+    for values in filled.scales.values():
+        values.setflags(write=False)
+    return replace(filled, warnings=tuple(_warnings(filled)))
+
+
+def _warnings(runs: Runs) -> Iterator[str]:
+    if runs.dropped:
+        rows = advice.count(len(runs.dropped), "row")
+        yield f"{rows} dropped; the first is {runs.dropped[0]}."
+    yield from advice.cell_warnings(runs.cells)
+    for name, values in (("lr", runs.lr_level), ("batch", runs.batch)):
+        most = int(runs.levels_within_cells(values).max())
+        yield from advice.level_warnings(name, values[~runs.diverged], most)
+    repeats = runs.repeats()
+    if repeats:
+        row = int(repeats[0][0])
+        first = (
+            f"{runs.cells[runs.cell[row]]}, lr {format_lr(float(runs.lr[row]))}, batch "
+            f"{format_tokens_exact(float(runs.batch[row]))}"
+        )
+        yield advice.repeat_warning(len(repeats), first)

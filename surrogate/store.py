@@ -1,0 +1,253 @@
+"""A folder on disk: a readable manifest.json beside an orbax checkpoint of arrays.
+
+The manifest names the schema and the SHA-256 of every file of the checkpoint, and
+`read` refuses a folder that differs: what was saved is what is answered from. Nothing
+here is ever executed: JSON and arrays of numbers only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from surrogate.errors import DataError
+from surrogate.units import quote
+
+SCHEMA = 1
+MANIFEST = "manifest.json"
+_ARRAYS = "arrays"
+_PREFIX = "bundled:"
+Arrays = dict[str, np.ndarray]
+
+
+def bundled() -> list[str]:
+    """Names of the fits that came with the package."""
+    folder = _bundles()
+    if not folder.is_dir():
+        return []
+    return sorted(p.name for p in folder.iterdir() if (p / MANIFEST).is_file())
+
+
+def locate(name: str | Path) -> tuple[Path, str | None]:
+    """The folder that a path or a bundled name means, and a warning where both exist.
+
+    Raises:
+        DataError: there is neither.
+    """
+    text = str(name)
+    if text.startswith(_PREFIX):
+        wanted = text.removeprefix(_PREFIX)
+        if wanted in bundled():
+            return _bundles() / wanted, None
+        raise DataError(
+            f"Expected a bundled fit ({', '.join(bundled()) or 'none'}), got "
+            f"{quote(wanted)}."
+        )
+    folder = Path(name)
+    if folder.exists():
+        warning = (
+            f"{text} is both a folder here and a bundled fit: the folder is used. "
+            f"Write {_PREFIX}{text} for the bundled one."
+        )
+        return folder, warning if text in bundled() else None
+    if text in bundled():
+        return _bundles() / text, None
+    raise DataError(
+        f"Expected a fit: a folder written by `surrogate fit`, or a bundled name "
+        f"({', '.join(bundled()) or 'none'}). There is nothing at {quote(text)}."
+    )
+
+
+def check_out(path: str | Path, *, overwrite: bool) -> None:
+    """Refuse a folder that must not be written.
+
+    Raises:
+        DataError: it is a file, is not empty and `overwrite` is False, or holds
+            something that is no fit.
+    """
+    folder = Path(path)
+    if not folder.exists() and not folder.is_symlink():
+        return
+    if not folder.is_dir():
+        raise DataError(
+            f"Expected --out to be a folder, but {quote(str(path))} is a file."
+        )
+    if not any(folder.iterdir()):
+        return
+    if not overwrite:
+        raise DataError(
+            f"Expected --out to be new or empty, but {quote(str(path))} is not. Name "
+            "another folder, or pass --overwrite to replace the fit in it."
+        )
+    extra = {entry.name for entry in folder.iterdir()} - {MANIFEST, _ARRAYS}
+    if not (folder / MANIFEST).is_file() or extra:
+        what = f"it also holds {quote(min(extra))}" if extra else "it has no manifest"
+        raise DataError(
+            f"--overwrite replaces a fit and nothing else, but {quote(str(path))} is "
+            f"not only a fit: {what}. Name another folder."
+        )
+
+
+def write(
+    path: str | Path,
+    manifest: Mapping[str, Any],
+    arrays: Mapping[str, np.ndarray],
+    *,
+    overwrite: bool,
+) -> None:
+    """Write a folder whole or not at all.
+
+    Raises:
+        DataError: the folder must not be written (`check_out`), or cannot be.
+    """
+    check_out(path, overwrite=overwrite)
+    folder = Path(path).absolute()
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        # Beside its goal, so that the last step is a rename on one file system.
+        partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    except OSError as error:
+        raise DataError(
+            f"Cannot write to {quote(str(path))}: {error.strerror}. Name another --out."
+        ) from error
+    try:
+        _save_arrays(partial / _ARRAYS, arrays)
+        document = {"schema": SCHEMA, **manifest, "files": _digests(partial)}
+        text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
+        (partial / MANIFEST).write_text(text + "\n", encoding="utf-8")
+        partial.chmod(0o755)
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(partial, folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def read(folder: Path) -> tuple[dict[str, Any], Arrays]:
+    """The manifest and the arrays of a folder, checked.
+
+    Raises:
+        DataError: it is no fit, of another schema, or changed since it was written.
+    """
+    manifest = _manifest(folder)
+    named = manifest["files"]
+    found = _digests(folder)
+    for name in sorted(set(named) | set(found)):
+        if named.get(name) != found.get(name):
+            state = (
+                "is missing"
+                if name not in found
+                else "is not in the manifest"
+                if name not in named
+                else "differs from its SHA-256 in the manifest"
+            )
+            raise DataError(
+                f"The fit in {quote(str(folder))} cannot be trusted: file "
+                f"{quote(name)} {state}. Fit again, or copy the folder anew."
+            )
+    return manifest, _load_arrays(folder / _ARRAYS)
+
+
+def as_json(value: Any) -> Any:
+    """Numbers, strings, lists and dicts with every unknown number as None."""
+    if isinstance(value, Mapping):
+        return {str(key): as_json(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_json(entry) for entry in value]
+    if isinstance(value, np.generic):
+        return as_json(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _bundles() -> Path:
+    return Path(str(resources.files("surrogate"))) / "bundled"
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    file = folder / MANIFEST
+    if not file.is_file():
+        raise DataError(
+            f"Expected a fit in {quote(str(folder))}, but it has no {MANIFEST}. Give a "
+            "folder written by `surrogate fit`."
+        )
+    try:
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise DataError(
+            f"Expected JSON in {quote(str(file))}, got something else ({error}). Fit "
+            "again, or copy the folder anew."
+        ) from error
+    if not isinstance(manifest, dict) or "schema" not in manifest:
+        raise DataError(
+            f"Expected a fit's manifest in {quote(str(file))}: it names no schema."
+        )
+    if manifest["schema"] != SCHEMA:
+        raise DataError(
+            f"Expected schema {SCHEMA} in {quote(str(file))}, got "
+            f"{manifest['schema']!r}. Fit again, or use the version that wrote it."
+        )
+    if not isinstance(manifest.get("files"), dict):
+        raise DataError(
+            f"Expected the list of files in {quote(str(file))}, and there is none. Fit "
+            "again, or copy the folder anew."
+        )
+    return manifest
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    return {
+        file.relative_to(folder).as_posix(): hashlib.sha256(
+            file.read_bytes()
+        ).hexdigest()
+        for file in _files(folder / _ARRAYS)
+    }
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for entry in sorted(folder.rglob("*")):
+        # A link could lead out of the folder, and so could what it leads to.
+        if entry.is_symlink():
+            raise DataError(
+                f"The fit cannot be trusted: {quote(str(entry))} is a link. Copy the "
+                "folder with its files."
+            )
+        if entry.is_file():
+            yield entry
+
+
+def _save_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    import orbax.checkpoint as ocp
+
+    # Orbax saves no empty array: what is missing when read back was empty.
+    kept = {name: np.asarray(array) for name, array in arrays.items() if array.size}
+    with ocp.PyTreeCheckpointer() as checkpointer:
+        checkpointer.save(folder, kept)
+
+
+def _load_arrays(folder: Path) -> Arrays:
+    import orbax.checkpoint as ocp
+
+    try:
+        with ocp.PyTreeCheckpointer() as checkpointer:
+            tree = checkpointer.metadata(folder).item_metadata.tree
+            how = {name: ocp.RestoreArgs(restore_type=np.ndarray) for name in tree}
+            return dict(checkpointer.restore(folder, restore_args=how))
+    except (ValueError, OSError, KeyError, AttributeError) as error:
+        raise DataError(
+            f"Expected an orbax checkpoint in {quote(str(folder))}, and orbax cannot "
+            f"read it ({type(error).__name__}: {error}). Fit again, or copy the folder "
+            "anew."
+        ) from error

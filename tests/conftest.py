@@ -1,0 +1,58 @@
+"""What every test shares: strict JAX, derandomised hypothesis, the released dumps."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import hypothesis
+import jax
+import pytest
+
+import surrogate
+import surrogate_kernels
+
+ROOT = Path(__file__).resolve().parents[1]
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+hypothesis.settings.register_profile(
+    "house", derandomize=True, deadline=None, database=None
+)
+hypothesis.settings.load_profile("house")
+
+
+def pytest_configure() -> None:
+    """Stop when the two packages come from different copies of the project."""
+    files = [Path(m.__file__ or "").resolve() for m in (surrogate, surrogate_kernels)]
+    homes = [
+        ROOT in file.parents and "site-packages" not in file.parts for file in files
+    ]
+    if homes[0] != homes[1]:
+        pytest.exit(
+            f"surrogate is imported from {files[0]} but surrogate_kernels "
+            f"from {files[1]}, so the tests would mix the checkout "
+            "with an installed copy. Run the `pytest` script instead of `python -m "
+            "pytest`, or install with `pip install -e '.[test]'`.",
+            returncode=4,
+        )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of every file that imports jax as `numeric`."""
+    for item in items:
+        module = item.getparent(pytest.Module)
+        names = vars(module.obj) if module is not None else {}
+        if "jax" in names or "jnp" in names:
+            item.add_marker(pytest.mark.numeric)
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of released dumps; a test that asks for it skips without them."""
+    folder = Path(os.environ.get("SURROGATE_DATA", ROOT / "../shared/data")).resolve()
+    if not folder.is_dir():
+        pytest.skip(f"no released dumps at {folder}: set SURROGATE_DATA to them")
+    return folder
