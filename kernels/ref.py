@@ -10,18 +10,19 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+import numpy as np
+from jaxtyping import Array, Float
 
 
 class Pattern(NamedTuple):
-    """Which coefficients of the affine functions are free, as two index arrays.
+    """Which coefficients of the affine functions are free, in two lists.
 
     Free coefficient i multiplies coordinate `coordinate[i]` (0 is the constant 1) in
     the affine function of term `term[i]`; every other coefficient is zero.
     """
 
-    term: Int[Array, " m"]
-    coordinate: Int[Array, " m"]
+    term: tuple[int, ...]
+    coordinate: tuple[int, ...]
     terms: int
     coordinates: int
 
@@ -47,7 +48,7 @@ def affine_matrix(
     shape = (pattern.terms, pattern.coordinates)
     return (
         jnp.zeros(shape, coefficients.dtype)
-        .at[pattern.term, pattern.coordinate]
+        .at[np.array(pattern.term), np.array(pattern.coordinate)]
         .set(coefficients)
     )
 
@@ -57,7 +58,7 @@ def log_sum_exp(
     pattern: Pattern,
     rows: Float[Array, "n 1+d"],
 ) -> tuple[Float[Array, " n"], Float[Array, "n t"]]:
-    """ln sum_t exp(affine_t(row)) and each term's share of the sum."""
+    """Ln sum_t exp(affine_t(row)) and each term's share of the sum."""
     exponents = jnp.matmul(
         rows, affine_matrix(coefficients, pattern).T, precision="highest"
     )
@@ -90,7 +91,11 @@ def log_sum_exp_normal_equations(
     value, share = log_sum_exp(coefficients, pattern, rows)
     residual = value - target + jnp.matmul(linear, offsets, precision="highest")
     jacobian = jnp.concatenate(
-        [share[:, pattern.term] * rows[:, pattern.coordinate], linear], axis=1
+        [
+            share[:, np.array(pattern.term)] * rows[:, np.array(pattern.coordinate)],
+            linear,
+        ],
+        axis=1,
     )
     weighted = jacobian * weights[:, None]
     return NormalEquations(

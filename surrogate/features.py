@@ -146,7 +146,7 @@ class Features:
 
     @property
     def held(self) -> tuple[str, ...]:
-        """Settings that the fit does not see, since the data cannot tell their effect."""
+        """Settings that the fit does not see: the data cannot tell their effect."""
         return tuple(n for n in self.fitted if n not in self.choices + self.givens)
 
     @property
@@ -218,7 +218,7 @@ class Features:
 
     @property
     def u_scale(self) -> Float64[np.ndarray, " u"]:
-        """ln units in one unit of u."""
+        """Ln units in one unit of u."""
         return np.asarray(self.scale[: len(self.choices)])
 
     def distance(

@@ -238,5 +238,3 @@ def _start(progress: Progress | None, task: str, total: int) -> None:
 def _stop(progress: Progress | None) -> None:
     if progress is not None:
         progress.stop()
-
-

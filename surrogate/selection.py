@@ -15,7 +15,7 @@ from surrogate.features import Features, Rows
 from surrogate.runs import Runs
 from surrogate.scores import CellScore, Spread, mean_se, score_cell
 
-# Errors of ln loss count on runs this near to their cell's best, where choices are made.
+# Errors of ln loss count on runs this near to their cell's best: there one chooses.
 NEAR = 0.02
 MIN_CELLS = 3
 

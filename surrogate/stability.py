@@ -118,7 +118,7 @@ class Stability:
 def _fit(
     x: Float64[np.ndarray, "n k"], diverged: Float64[np.ndarray, " n"]
 ) -> tuple[np.ndarray, float]:
-    """Newton's method; lr, the first column, is left out where its slope is negative."""
+    """Newton's method; lr, the first column, is left out if its slope is negative."""
     design = np.concatenate([np.ones((len(x), 1)), x], axis=1)
     penalty = np.full(design.shape[1], 1 / _PRIOR_SD**2)
     penalty[0] = 1e-6

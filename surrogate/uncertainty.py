@@ -108,7 +108,7 @@ def stretch(cells: int, level: float = LEVEL) -> float:
 
 
 def interval(
-    point: Float64[np.ndarray, "..."],
+    point: np.ndarray | np.float64,
     draws: Float64[np.ndarray, "draws ..."],
     cells: int,
     level: float = LEVEL,

@@ -213,7 +213,7 @@ def test_check_lists_a_dropped_row(
     assert dropped["column"] == column
     assert reason in dropped["reason"]
     assert main(["check", "runs.csv"]) == 0
-    assert "1 rows dropped" in capsys.readouterr().out
+    assert "1 row dropped" in capsys.readouterr().out
 
 
 def test_check_document_has_the_contract_s_keys(folder: Path, capsys: Capture) -> None:
@@ -266,6 +266,21 @@ def test_check_reads_what_the_options_say(folder: Path, capsys: Capture) -> None
     assert document["recipes"] == ["a"]
     assert document["cell_table"][0]["scales"] == {"width": 64.0}
     assert (document["loss_kind"], document["params_kind"]) == ("validation", "total")
+
+
+def test_check_names_the_file_of_each_dropped_row(
+    folder: Path, capsys: Capture
+) -> None:
+    bad = "0,500000,1e8,4e9,3.1"
+    Path("runs.csv").write_text(runs_csv(extra=(bad,) * 12))
+    Path("more.csv").write_text(f"{HEADER}\n{ROW}\n{bad}\n")
+    assert main(["check", "runs.csv"]) == 0
+    text = capsys.readouterr().out
+    assert "Dropped rows of runs.csv" in text
+    assert "... and 2 more dropped rows: --json lists all." in text
+    assert main(["check", "runs.csv", "more.csv", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["dropped"]
+    assert [row["file"] for row in rows] == ["runs.csv"] * 12 + ["more.csv"]
 
 
 def test_check_shows_hostile_text_as_text(folder: Path, capsys: Capture) -> None:

@@ -82,6 +82,14 @@ def test_answers_carry_the_contract_s_keys(
     assert document["family"] in capsys.readouterr().out
 
 
+def test_fit_is_found_by_its_relative_path(
+    fitted: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(fitted.parent)
+    assert main(["optimum", "bowls", *ASK]) == 0
+    assert "Optimum for 1.07B parameters" in capsys.readouterr().out
+
+
 def test_optimum_of_the_bowls_is_where_they_were_put(
     fitted: Path, capsys: Capture
 ) -> None:
@@ -106,6 +114,12 @@ def test_fit_refuses_a_folder_that_is_not_empty(folder: Path, capsys: Capture) -
         assert code == 2
         assert "notes" in capsys.readouterr().err
     assert Path("notes/mine.txt").read_text() == "keep"
+
+
+def test_demo_refuses_a_folder_that_is_not_empty(folder: Path, capsys: Capture) -> None:
+    assert main(["demo", "--out", "."]) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert [file.name for file in folder.iterdir()] == ["runs.csv"]
 
 
 def test_predict_keeps_every_row_and_tells_why(

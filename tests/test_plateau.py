@@ -13,7 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, optimize
-from test_solve import argmin, bowl, draw_bowl, draw_terms, stacked, terms, value
+from test_solve import (
+    argmin,
+    argmin_along,
+    bowl,
+    draw_bowl,
+    draw_terms,
+    stacked,
+    terms,
+    value,
+)
 
 from surrogate import plateau, solve
 from surrogate.errors import DataError
@@ -415,6 +424,60 @@ def test_the_slow_iteration_gives_the_same_extents(
     np.testing.assert_allclose(slow.edges, fast.edges, rtol=0, atol=1e-9)
     np.testing.assert_array_equal(slow.is_open, fast.is_open)
     assert 0 < fast.is_open.mean() < 1
+
+
+# Steep terms on which steps without the promise to halve a bracket run for ever.
+KINKED = [
+    (
+        [[0.8, 0.8], [2.9, 10.1], [14.2, 1.4], [-0.7, 8.4], [16.8, 3.1], [0, 0]],
+        [0.5, -3.2, 2.2, 1.6, -1.1, -0.9],
+    ),
+    (
+        [[-8.3, 1.7], [14.5, 1.0], [-2.3, 2.5], [-5.7, -19.0], [-0.6, 3.3], [0, 0]],
+        [2.7, -2.2, -0.9, -1.7, -2.7, -1.3],
+    ),
+    (
+        [[1.2, -2.0], [4.6, -20.4], [-9.3, 1.8], [5.7, 2.4], [2.1, 0.5], [0, 0]],
+        [0.7, -0.3, 1.7, -0.6, 1.7, -0.5],
+    ),
+    (
+        [[-10.2, -9.6], [-9.4, 2.9], [-7.5, -12.5], [1.9, 5.6], [-12.1, 11.4], [0, 0]],
+        [0.4, -1.0, 0.3, -0.6, 1.6, -0.7],
+    ),
+]
+
+
+@pytest.mark.parametrize(("of_u", "constants"), KINKED)
+def test_steep_kinks_are_not_too_much(of_u: Any, constants: Any) -> None:
+    theta = np.array(of_u, float), np.zeros((6, 0)), np.array(constants)
+    box = np.full(2, 4.0)
+    answers = Answers(terms, theta, NONE, -box, box, 1.0)
+    for i in range(2):
+        for k in range(2):
+            edge = answers.found.edges[i, k]
+            there = argmin_along(
+                terms, theta, i, edge, answers.minimum.u, NONE, -box, box
+            )
+            height = float(there.value) - answers.level
+            if answers.found.is_open[i, k]:
+                assert height <= 0.0
+            else:
+                assert abs(height) < 1e-12
+
+
+@pytest.mark.parametrize("bound", [60.0, 0.03], ids=["free", "held by the box"])
+def test_a_quadratic_takes_few_steps(
+    bound: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def surface(theta: Any, u: Any, s: Any) -> Any:
+        return bowl(theta, u, s)
+
+    # The model is the surface: from the minimum one step, and one to see it; where
+    # the other coordinate meets its bound on the way, the model knows that too.
+    monkeypatch.setattr(plateau, "_MAX_STEPS", 2)
+    theta = unit_bowl(3.0, 2.0, 0.9)
+    answers = Answers(surface, theta, NONE, -FREE, np.array([60.0, bound]))
+    assert np.isfinite(answers.found.edges).all()
 
 
 def test_a_batch_equals_its_problems_one_by_one_and_a_nan_fails_alone() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from surrogate.cli import documents, output
-from surrogate.errors import DataError
+from surrogate.errors import DataError, Status
 from surrogate.query import Fit, Prediction, load
 from surrogate.readers.points import Points, read_points
 from surrogate.units import quote
@@ -77,6 +77,7 @@ def predict(
     return {
         **documents.with_common_keys(document),
         "schema": output.SCHEMA,
+        "status": Status.ok,
         "out": str(out),
         "points": len(statuses),
         "answered": len(statuses) - sum(refused.values()),

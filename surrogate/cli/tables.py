@@ -47,6 +47,8 @@ def demo(
     folder = (_DEMO_OUT if out is None else out) / "fit"
     # Its own default folder may hold the demo of last time; --out is the user's.
     replace = overwrite or out is None
+    if out is not None and not overwrite:
+        store.check_out(out, overwrite=False)
     store.check_out(folder, overwrite=replace)
     start = time.monotonic()
     fitted = _fit(

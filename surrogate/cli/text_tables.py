@@ -31,17 +31,21 @@ def check(document: Document) -> list[RenderableType]:
         ("identifiable", _answers(document["identifiable"])),
     ]
     rows += [("note", note) for note in document["notes"]]
-    named = f"{document['runs']:,} runs in {document['cells']:,} cells"
+    found = f"{_many(document['runs'], 'run')} in {_many(document['cells'], 'cell')}"
     return [
-        text.title(f"{named}, {len(document['dropped']):,} rows dropped"),
+        text.title(f"{found}, {_many(len(document['dropped']), 'row')} dropped"),
         text.grid(rows),
         *_cell_table(document),
         *_dropped_table(document["dropped"]),
     ]
 
 
+def _many(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def _levels(ends: list[Number], levels: int, form: Form) -> str:
-    return f"{text.span(ends, form)}, {levels:,} levels"
+    return f"{text.span(ends, form)}, {_many(levels, 'level')}"
 
 
 def _kind(document: Document) -> str:
@@ -87,23 +91,19 @@ def _dropped_table(dropped: list[Document]) -> list[RenderableType]:
         return []
     shown, more = text.first(dropped, _DROPPED, "dropped rows", "--json")
     reasons = Counter(f"{row['column']}: {row['reason']}" for row in dropped)
+    files = {row["file"] for row in dropped}
+    # One file's name on every line would leave no room for the reasons.
+    names = ["line", "column", "value", "reason"]
+    names = ["file", *names] if len(files) > 1 else names
+    where = f" of {files.pop()}" if len(files) == 1 else ""
     return [
         text.title(""),
-        text.title("Dropped rows"),
+        text.title(f"Dropped rows{where}"),
         text.grid((f"{n:,}", reason) for reason, n in reasons.most_common()),
         text.title(""),
         text.columns(
-            ["file", "line", "column", "value", "reason"],
-            (
-                [
-                    row["file"],
-                    f"{row['line']}",
-                    row["column"],
-                    row["value"],
-                    row["reason"],
-                ]
-                for row in shown
-            ),
+            names,
+            ([str(row[name]) for name in names] for row in shown),
             left=["file", "column", "value", "reason"],
         ),
         *more,

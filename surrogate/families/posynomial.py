@@ -92,7 +92,7 @@ class Posynomial:
             term += [1 + scales + k] * self._width
             coordinate += range(self._width)
         width = 1 + scales + self.terms
-        return ref.Pattern(np.array(term), np.array(coordinate), width, self._width)
+        return ref.Pattern(tuple(term), tuple(coordinate), width, self._width)
 
     @property
     def prior(self) -> Prior:
@@ -113,6 +113,7 @@ class Posynomial:
 
     def coefficients(self, theta: Float[Array, " p"]) -> Float[Array, " m"]:
         """Free coefficients of the affine functions: decay and coercivity built in."""
+        theta = jnp.asarray(theta)
         free = theta[: self._free]
         decay = np.arange(2, self._first, 2)
         free = free.at[decay].set(-jnp.exp(theta[decay]))
@@ -196,10 +197,10 @@ class Posynomial:
         return theta
 
     def starts(self, key: Array, count: int) -> Float[Array, "count p"]:
-        """Terms that push from all sides: exponents of u at even angles, then jitter."""
+        """Terms that push from all sides: exponents of u at even angles, jittered."""
         keys = jax.random.split(key, 4)
         noise = jax.random.normal(keys[0], (count, self.size), jnp.float64)
-        theta = self.prior.centre + 0.5 * noise
+        theta = jnp.asarray(self.prior.centre) + 0.5 * noise
         turn = jax.random.uniform(keys[1], (count, 1), jnp.float64)
         jitter = jax.random.normal(keys[2], (count, self.terms), jnp.float64)
         size = jax.random.normal(keys[3], (count, self.terms), jnp.float64)

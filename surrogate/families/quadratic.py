@@ -48,7 +48,7 @@ class Quadratic:
 
     @property
     def prior(self) -> Prior:
-        """Standard deviation 3 for lines, 1 for curvatures, of ln L at unit distance."""
+        """Standard deviation 3 of slopes, 1 of curvatures, of ln L at unit distance."""
         inner = self.shape.choices + self.shape.scales
         precision = np.full(self.size, 1 / 9.0)
         precision[1 + inner : 1 + inner + len(self._pairs[0])] = 1.0
@@ -132,7 +132,9 @@ class Quadratic:
         return theta.at[rest].add(columns[rest] @ pull).at[bound].set(moved)
 
 
-def _project_block(q: Float[Array, "3"], metric: Float[Array, "3 3"]) -> Array:
+def _project_block(
+    q: Float[Array, " three"], metric: Float[Array, "three three"]
+) -> Array:
     """The nearest (a, b, c) with [[2a, b], [b, 2c]] >= EPS I in a 3 x 3 metric.
 
     Where it binds, the answer lies on the boundary of the cone of semidefinite

@@ -184,7 +184,7 @@ class Plateau:
     open_edges: tuple[str, ...]
     level: float
     edge_intervals: dict[str, Pair]
-    stability: dict[str, float] | None
+    stability: dict[str, float | None] | None
     optimum: Pair
     offer: dict[str, float] | None = None
 
@@ -249,7 +249,7 @@ class Regret:
     is_inside: bool
     probability_inside: float
     tol: float
-    stability: dict[str, float] | None
+    stability: dict[str, float | None] | None
     optimum: Pair
 
     @property
@@ -389,18 +389,20 @@ def pair(value: Pair) -> list[float] | None:
 
 def ends(value: Pair) -> dict[str, float] | None:
     """`{low, high}`, None where not known."""
-    known_pair = pair(value)
-    return known_pair and {"low": known_pair[0], "high": known_pair[1]}
+    both = pair(value)
+    return None if both is None else {"low": both[0], "high": both[1]}
 
 
 def extent(value: Pair) -> dict[str, float] | None:
     """`{low, high, octaves}`, None where not known."""
     both = ends(value)
-    return both and both | {"octaves": math.log2(both["high"] / both["low"])}
+    if both is None:
+        return None
+    return both | {"octaves": math.log2(both["high"] / both["low"])}
 
 
 def at(name: str, value: tuple[float, float, float] | None) -> dict[str, Any] | None:
-    """`{name, low, high}` where it was asked; low and high null if nothing is inside."""
+    """`{name, low, high}` where asked; low and high null if nothing is inside."""
     if value is None:
         return None
     return {name: value[0], "low": known(value[1]), "high": known(value[2])}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 
@@ -98,8 +97,8 @@ def plateau(
         batch=extents["batch"],
         lr_at_optimal_batch=_natural(fit, 0, slices[0]) if flat else UNKNOWN,
         batch_at_optimal_lr=_natural(fit, 1, slices[1]) if flat else UNKNOWN,
-        lr_at_batch=_asked(fit, question, solved, level, "batch", asked),
-        batch_at_lr=_asked(fit, question, solved, level, "lr", asked),
+        lr_at_batch=_asked(fit, question, solved, level, extents, "batch", asked),
+        batch_at_lr=_asked(fit, question, solved, level, extents, "lr", asked),
         area_octaves2=flat.area * float(octaves) if flat else math.nan,
         contour_lr=contour[:, 0],
         contour_batch=contour[:, 1],
@@ -190,14 +189,13 @@ def _flat(
     fit: Fit,
     question: Question,
     solved: Solved,
-    found: surface.plateau.Extents,
+    found: surface.Edges,
     tol: float,
 ) -> surface.Band:
-    first = surface.plateau.Extents(*(array[0] for array in found))
     return surface.band(
         fit.family,
         fit.theta,
-        first,
+        found,
         solved.minimum.u[0],
         question.s,
         solved.low,
@@ -211,6 +209,7 @@ def _asked(
     question: Question,
     solved: Solved,
     level: float,
+    extents: dict[str, Pair],
     held: str,
     asked: dict[str, float],
 ) -> tuple[float, float, float] | None:
@@ -220,19 +219,9 @@ def _asked(
     value = asked[held]
     other = 0 if held == "batch" else 1
     if len(fit.features.choices) == 1:
-        if held in fit.features.choices:
-            return value, math.nan, math.nan
-        only = replace(fit, draws=fit.draws[:0])
-        edges = surface.extents(
-            fit.family,
-            only.theta[None],
-            surface.solve.Minimum(*(array[:1] for array in solved.minimum)),
-            question.s,
-            solved.low,
-            solved.high,
-            math.expm1(level - float(solved.minimum.value[0])),
-        ).edges[0, 0]
-        return value, *_natural(fit, 0, edges)
+        # What is not fitted changes nothing; what is has no other setting to bound.
+        edges = extents[CHOICES[other]]
+        return value, *edges
     mean, scale = fit.features.mean[1 - other], fit.features.scale[1 - other]
     edges = surface.slice_at(
         fit.family,
@@ -249,14 +238,14 @@ def _asked(
 
 def _open_warning(edges: tuple[str, ...]) -> str:
     return (
-        f"The plateau runs into the edge of the box at {', '.join(edges)}: it may go on "
-        "beyond what the runs show. Widen --lr-range or --batch-range, or add runs."
+        f"The plateau runs into the edge of the box at {', '.join(edges)}: it may go "
+        "on beyond what the runs show. Widen --lr-range or --batch-range, or add runs."
     )
 
 
 def _stability(
     fit: Fit, question: Question, at: dict[str, float]
-) -> dict[str, float] | None:
+) -> dict[str, float | None] | None:
     """Probability of divergence there; None where the runs cannot tell."""
     if fit.stability is None or not all(map(math.isfinite, at.values())):
         return None
@@ -269,5 +258,3 @@ def _stability(
         "probability": float(fit.stability.probability(where)),
         "octaves_to_edge": octaves if math.isfinite(octaves) else None,
     }
-
-

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import Float64
 
-from surrogate import solve, uncertainty
+from surrogate import uncertainty
 from surrogate.errors import DataError, Status
 from surrogate.features import CHOICES, WIDEN
 from surrogate.query import surface
@@ -166,7 +166,7 @@ class Solved:
     low: Float64[np.ndarray, " choices"]
     high: Float64[np.ndarray, " choices"]
     thetas: Float64[np.ndarray, "1+draws p"]
-    minimum: solve.Minimum
+    minimum: surface.Minima
 
 
 def solve_box(fit: Fit, question: Question, box: Mapping[str, Range]) -> Solved:
@@ -286,7 +286,7 @@ def choice_intervals(fit: Fit, solved: Solved) -> dict[str, Pair]:
     """Intervals of the optimum's lr and batch, natural units."""
     u = solved.minimum.u
     ends = uncertainty.interval(u[0], u[1:], len(fit.cells))
-    intervals = dict.fromkeys(CHOICES, UNKNOWN)
+    intervals: dict[str, Pair] = dict.fromkeys(CHOICES, UNKNOWN)
     natural = fit.features.from_u(np.moveaxis(ends, -1, 0))
     for i, name in enumerate(fit.features.choices):
         intervals[name] = float(natural[0, i]), float(natural[1, i])
@@ -306,13 +306,15 @@ def loss_of(fit: Fit, value: float | np.ndarray) -> float:
 
 def certificate(fit: Fit, solved: Solved) -> Certificate:
     """Of the fit's own minimum, slopes and curvatures in ln and not in u."""
-    least = jax.tree.map(lambda array: np.asarray(array)[0], solved.minimum)
+    least = surface.Minima(*(array[0] for array in solved.minimum))
     scale = fit.features.u_scale
     free = (solved.low < solved.high) & ~least.at_bound
     slope = np.where(free, least.gradient / scale, 0.0)
     hessian = least.hessian / np.outer(scale, scale)
-    values = np.linalg.eigvalsh(hessian) if np.isfinite(hessian).all() else np.full(
-        len(scale), np.nan
+    values = (
+        np.linalg.eigvalsh(hessian)
+        if np.isfinite(hessian).all()
+        else np.full(len(scale), np.nan)
     )
     return Certificate(
         gradient_norm=float(np.linalg.norm(slope)),

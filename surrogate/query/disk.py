@@ -174,5 +174,3 @@ def _unpack_runs(about: Mapping[str, Any], arrays: store.Arrays) -> Runs:
         notes=about["notes"],
         sources=[Source(**source) for source in about["sources"]],
     )
-
-

@@ -49,9 +49,7 @@ def predict(
     thetas = np.concatenate([fit.theta[None], fit.draws])
     losses = surface.log_losses(fit.family, thetas, np.concatenate([u, s], axis=1))
     low, high = _interval(fit, losses, s)
-    distance = fit.features.distance(
-        table["params"], table["tokens"], further, chosen
-    )
+    distance = fit.features.distance(table["params"], table["tokens"], further, chosen)
     return Prediction(
         loss=_natural(fit, losses[0]),
         loss_low=_natural(fit, low),
@@ -130,18 +128,20 @@ def _columns(
     scales: Mapping[str, ArrayLike],
 ) -> dict[str, Column]:
     given = {"lr": lr, "batch": batch, "params": params, "tokens": tokens, **scales}
-    arrays = {name: np.atleast_1d(np.asarray(v, np.float64)) for name, v in given.items()}
+    arrays = {
+        name: np.atleast_1d(np.asarray(v, np.float64)) for name, v in given.items()
+    }
     try:
-        table = dict(
-            zip(arrays, np.broadcast_arrays(*arrays.values()), strict=True)
-        )
+        table = dict(zip(arrays, np.broadcast_arrays(*arrays.values()), strict=True))
     except ValueError as error:
         sizes = ", ".join(f"{name} {value.shape}" for name, value in arrays.items())
         raise DataError(f"Expected columns of one length, got {sizes}.") from error
     for name, value in table.items():
         bad = np.flatnonzero(~(np.isfinite(value) & (value > 0)))
         if value.ndim != 1 or len(bad):
-            got = f"row {bad[0]}: {value[bad[0]]}" if len(bad) else f"shape {value.shape}"
+            got = (
+                f"row {bad[0]}: {value[bad[0]]}" if len(bad) else f"shape {value.shape}"
+            )
             raise DataError(f"Expected {name} as positive numbers, got {got}.")
     return table
 
@@ -161,7 +161,9 @@ def evaluate(fit: Fit, runs: Runs, tol: float) -> Evaluation:
     _check_comparable(fit, runs)
     usable = ~runs.diverged
     s_cells = fit.features.cell_points(runs)
-    least, best_u = surface.minima_at(fit.family, fit.theta, s_cells, *fit.features.box())
+    least, best_u = surface.minima_at(
+        fit.family, fit.theta, s_cells, *fit.features.box()
+    )
     chosen = {"lr": runs.lr_level, "batch": runs.batch}
     u = fit.features.to_u(
         np.stack([chosen[name][usable] for name in fit.features.choices], axis=1)
@@ -172,8 +174,7 @@ def evaluate(fit: Fit, runs: Runs, tol: float) -> Evaluation:
     loss = runs.loss[usable]
     best = np.array([c.best for c in runs.cells])[cell]
     rows = [
-        _score_cell(fit, runs, index, best_u[index])
-        for index in range(len(runs.cells))
+        _score_cell(fit, runs, index, best_u[index]) for index in range(len(runs.cells))
     ]
     scored = [row for *_, row in rows]
     return Evaluation(
@@ -214,8 +215,9 @@ def _check_comparable(fit: Fit, runs: Runs) -> None:
     unknown = sorted(set(runs.recipe.tolist()) - set(fit.recipes))
     if unknown:
         raise DataError(
-            f"Expected runs of the fit's recipes ({', '.join(map(quote, fit.recipes))}), "
-            f"got {', '.join(map(quote, unknown))}. Fit them, or leave them out."
+            "Expected runs of the fit's recipes "
+            f"({', '.join(map(quote, fit.recipes))}), got "
+            f"{', '.join(map(quote, unknown))}. Fit them, or leave them out."
         )
     missing = [name for name in fit.scale_names if name not in runs.scales]
     if missing:

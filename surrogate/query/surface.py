@@ -22,6 +22,28 @@ Vector = Float64[np.ndarray, " _"]
 BLOCK = 512
 
 
+class Minima(NamedTuple):
+    """`solve.Minimum` of the fit and its draws, one a line, as NumPy arrays."""
+
+    u: Float64[np.ndarray, "thetas choices"]
+    value: Float64[np.ndarray, " thetas"]
+    gradient: Float64[np.ndarray, "thetas choices"]
+    hessian: Float64[np.ndarray, "thetas choices choices"]
+    eigenvalues: Float64[np.ndarray, "thetas choices"]
+    gap: Float64[np.ndarray, " thetas"]
+    gradient_norm: Float64[np.ndarray, " thetas"]
+    at_bound: np.ndarray
+    converged: np.ndarray
+
+
+class Edges(NamedTuple):
+    """`plateau.Extents` of the fit and its draws, one a line, as NumPy arrays."""
+
+    edges: Float64[np.ndarray, "thetas choices 2"]
+    is_open: np.ndarray
+    other: Float64[np.ndarray, "thetas choices 2"]
+
+
 class Band(NamedTuple):
     """The plateau of the fit itself (no draws).
 
@@ -38,11 +60,11 @@ class Band(NamedTuple):
 
 def minima(
     family: Family, thetas: np.ndarray, s: Vector, low: Vector, high: Vector
-) -> solve.Minimum:
-    """The lowest point over the box of every theta, as NumPy arrays."""
+) -> Minima:
+    """The lowest point over the box of every theta."""
     with jax.enable_x64(True):
         found = _minima(family, *map(jnp.asarray, (thetas, s, low, high)))
-        return jax.tree.map(np.asarray, found)
+        return Minima(*map(np.asarray, found))
 
 
 @partial(jax.jit, static_argnames="family")
@@ -58,24 +80,24 @@ def _minima(
 def extents(
     family: Family,
     thetas: np.ndarray,
-    minimum: solve.Minimum,
+    minimum: Minima,
     s: Vector,
     low: Vector,
     high: Vector,
     tol: float,
-) -> plateau.Extents:
-    """The plateau's edges of every theta, as NumPy arrays."""
+) -> Edges:
+    """The plateau's edges of every theta."""
     with jax.enable_x64(True):
-        arrays = jax.tree.map(jnp.asarray, (thetas, minimum, s, low, high))
-        found = _extents(family, *arrays, jnp.log1p(jnp.asarray(tol, jnp.float64)))
-        return jax.tree.map(np.asarray, found)
+        least = solve.Minimum(*map(jnp.asarray, minimum))
+        arrays = map(jnp.asarray, (thetas, s, low, high, np.log1p(tol)))
+        return Edges(*map(np.asarray, _extents(family, least, *arrays)))
 
 
 @partial(jax.jit, static_argnames="family")
 def _extents(
     family: Family,
-    thetas: Array,
     minimum: solve.Minimum,
+    thetas: Array,
     s: Array,
     low: Array,
     high: Array,
@@ -91,25 +113,26 @@ def _extents(
 def band(
     family: Family,
     theta: Vector,
-    found: plateau.Extents,
+    found: Edges,
     u: Vector,
     s: Vector,
     low: Vector,
     high: Vector,
     level: float,
 ) -> Band:
-    """Slices, contour and area of one theta's plateau in two coordinates."""
+    """Slices, contour and area of the first plateau of `found`, in two coordinates."""
     with jax.enable_x64(True):
-        arrays = jax.tree.map(jnp.asarray, (theta, found, u, s, low, high, level))
-        slices, contour, area = _band(family, *arrays)
+        first = plateau.Extents(*(jnp.asarray(array[0]) for array in found))
+        arrays = map(jnp.asarray, (theta, u, s, low, high, level))
+        slices, contour, area = _band(family, first, *arrays)
         return Band(np.asarray(slices), np.asarray(contour), float(area))
 
 
 @partial(jax.jit, static_argnames="family")
 def _band(
     family: Family,
-    theta: Array,
     found: plateau.Extents,
+    theta: Array,
     u: Array,
     s: Array,
     low: Array,
@@ -140,7 +163,7 @@ def slice_at(
     high: Vector,
     level: float,
 ) -> Vector:
-    """Interval of coordinate i with the other held at `at`; NaN where none is inside."""
+    """Interval of coordinate i, the other held at `at`; NaN where none is inside."""
     with jax.enable_x64(True):
         arrays = map(jnp.asarray, (theta, s, i, at, low, high, level))
         return np.asarray(_slice_at(family, *arrays))
