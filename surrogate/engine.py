@@ -8,7 +8,7 @@ solved with it; each has its own damping and stops on its own.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +33,7 @@ _MOST_TURN = 0.75
 _SEARCH_RATE = 0.03
 
 
+@runtime_checkable
 class Progress(Protocol):
     """Told what runs and how far it is; the CLI draws it."""
 

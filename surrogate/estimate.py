@@ -84,10 +84,10 @@ def estimate(
         counts: how often a problem has each row, 0 for never.
         box: lower and upper bounds of u within which a cell's minimum is sought.
         seed: of the starts.
-        objective: scales of the weights.
+        objective: scales of the weights; default the family's own `misfit`.
         progress: told of finished problems.
     """
-    objective = objective or Objective()
+    objective = objective or Objective(growth=family.misfit)
     first = Quadratic(family.shape)
     pilot = _quadratic(first, rows, counts, box, objective)
     if family.is_linear:

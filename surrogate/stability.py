@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
+from scipy.special import expit
 
 from surrogate.runs import Runs
 
@@ -80,11 +81,11 @@ class Stability:
                 self.names, self.centre, self.slope, strict=True
             )
         ]
-        return self.intercept + np.sum(terms, axis=0)
+        return self.intercept + np.sum(np.broadcast_arrays(*terms), axis=0)
 
     def probability(self, settings: Mapping[str, Any]) -> np.ndarray:
         """Probability of divergence."""
-        return 1 / (1 + np.exp(-self.logit(settings)))
+        return expit(self.logit(settings))
 
     def octaves_to_edge(
         self, settings: Mapping[str, Any], p_max: float = P_MAX
@@ -141,7 +142,7 @@ def _newton(
     beta = np.zeros(design.shape[1])
     value = objective(beta)
     for _ in range(_STEPS):
-        p = 1 / (1 + np.exp(-(design @ beta)))
+        p = expit(design @ beta)
         gradient = design.T @ (p - diverged) + penalty * beta
         hessian = (design * (p * (1 - p))[:, None]).T @ design + np.diag(penalty)
         step = np.linalg.solve(hessian, gradient)

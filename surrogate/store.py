@@ -234,12 +234,14 @@ def _save_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
     # Orbax saves no empty array: what is missing when read back was empty.
     kept = {name: np.asarray(array) for name, array in arrays.items() if array.size}
     with ocp.PyTreeCheckpointer() as checkpointer:
-        checkpointer.save(folder, kept)
+        checkpointer.save(folder.absolute(), kept)
 
 
 def _load_arrays(folder: Path) -> Arrays:
     import orbax.checkpoint as ocp
 
+    # Orbax finds nothing under a relative path.
+    folder = folder.absolute()
     try:
         with ocp.PyTreeCheckpointer() as checkpointer:
             tree = checkpointer.metadata(folder).item_metadata.tree

@@ -18,9 +18,7 @@ from surrogate_kernels import dispatch, ref
 ROUNDING = 1e-12
 SEEDS = st.integers(0, 2**32 - 1)
 # 3 terms over [1, two coordinates]; each misses at least one of the coordinates.
-PATTERN = ref.Pattern(
-    jnp.array([0, 1, 1, 2, 2]), jnp.array([0, 0, 2, 0, 1]), terms=3, coordinates=3
-)
+PATTERN = ref.Pattern((0, 1, 1, 2, 2), (0, 0, 2, 0, 1), terms=3, coordinates=3)
 
 
 class Problem(NamedTuple):
@@ -76,11 +74,11 @@ def loop(problem: Problem) -> tuple[float, np.ndarray, np.ndarray]:
         exponents = np.zeros(PATTERN.terms)
         places = list(zip(PATTERN.term, PATTERN.coordinate, strict=True))
         for c, (term, coordinate) in zip(problem.coefficients, places, strict=True):
-            exponents[int(term)] += c * row[int(coordinate)]
+            exponents[term] += c * row[coordinate]
         total = np.exp(exponents).sum()
         jacobian = np.zeros(size)
         for i, (term, coordinate) in enumerate(places):
-            jacobian[i] = np.exp(exponents[int(term)]) / total * row[int(coordinate)]
+            jacobian[i] = np.exp(exponents[term]) / total * row[coordinate]
         jacobian[free:] = linear
         residual = np.log(total) + linear @ problem.offsets - target
         cost += weight * residual**2
@@ -159,7 +157,7 @@ def test_a_doubled_row_equals_weight_two(seed: int, twice: int) -> None:
 def test_huge_exponents_neither_overflow_nor_vanish(shift: float) -> None:
     # Closed form: a constant in every term is a constant in the value.
     problem = draw_problem(3)
-    constants = np.asarray(PATTERN.coordinate == 0)
+    constants = np.array(PATTERN.coordinate) == 0
 
     def call(c: Any, rows: Any) -> Any:
         return ref.log_sum_exp(c, PATTERN, rows)

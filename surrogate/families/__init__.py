@@ -12,7 +12,7 @@ __all__ = ["NAMES", "Family", "Posynomial", "Quadratic", "Shape", "make"]
 NAMES = ("quadratic", "posynomial")
 
 
-def make(name: str, shape: Shape, terms: int) -> Family:
+def make(name: str, shape: Shape, terms: int | None) -> Family:
     """The family of that name.
 
     Args:
@@ -23,4 +23,5 @@ def make(name: str, shape: Shape, terms: int) -> Family:
     if name == "quadratic":
         return Quadratic(shape)
     assert name == "posynomial", name
+    assert terms is not None
     return Posynomial(shape, terms)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Array, Float, Float64
@@ -37,6 +37,7 @@ class Prior(NamedTuple):
     precision: Float64[np.ndarray, " p"]
 
 
+@runtime_checkable
 class Family(Protocol):
     """One parametric form of ln loss. Arrays of one problem; `jax.vmap` batches."""
 
@@ -63,6 +64,11 @@ class Family(Protocol):
     @property
     def is_linear(self) -> bool:
         """Linear in theta: the normal equations are solved once."""
+        ...
+
+    @property
+    def misfit(self) -> float:
+        """Share of the excess over the optimum by which this form may miss."""
         ...
 
     @property

@@ -52,6 +52,7 @@ class Posynomial:
 
     name = "posynomial"
     is_linear = False
+    misfit = 0.33
 
     @property
     def size(self) -> int:

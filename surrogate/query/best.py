@@ -165,7 +165,7 @@ class Solved:
 
     low: Float64[np.ndarray, " choices"]
     high: Float64[np.ndarray, " choices"]
-    thetas: Float64[np.ndarray, "1+draws p"]
+    thetas: Float64[np.ndarray, "thetas p"]
     minimum: surface.Minima
 
 

@@ -1,0 +1,133 @@
+"""What the tests of the answering rooms share: exact bowls, small sweeps, their fits.
+
+Each is built once a session. Bowls are quadratics in the logarithms, so their optimum
+and plateau are known in closed form.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+
+import numpy as np
+
+from surrogate.fitting import fit
+from surrogate.query import Fit, load
+from surrogate.runs import Runs
+from surrogate.simulate import simulate
+
+SIZES = (
+    (1e8, 4e9),
+    (1e8, 3e10),
+    (2e8, 9e9),
+    (2e8, 5e10),
+    (4e8, 8e9),
+    (4e8, 6e10),
+    (9e8, 2e10),
+    (9e8, 9e10),
+)
+
+
+@dataclass(frozen=True)
+class Bowl:
+    """ln L = level(N, D) + (u - u*)' H (u - u*) / 2 with u* affine in ln N and ln D."""
+
+    xx: float = 0.02
+    xy: float = -0.006
+    yy: float = 0.012
+    offset: float = 0.0
+
+    def centre(self, params: float, tokens: float) -> np.ndarray:
+        """(ln lr, ln batch) of the optimum."""
+        n, d = np.log(params / 3e8), np.log(tokens / 2e10)
+        return np.array([-6.5 - 0.4 * n + 0.15 * d, 13.0 + 0.1 * n + 0.5 * d])
+
+    def hessian(self) -> np.ndarray:
+        """H, in ln units."""
+        return np.array([[self.xx, self.xy], [self.xy, self.yy]])
+
+    def floor(self, params: float, tokens: float) -> float:
+        """Ln of the lowest loss."""
+        n, d = np.log(params / 3e8), np.log(tokens / 2e10)
+        return 0.9 - 0.06 * n - 0.05 * d + 0.004 * n * d + self.offset
+
+    def log_loss(self, lr: float, batch: float, params: float, tokens: float) -> float:
+        """Ln loss [ln nats per token]."""
+        off = np.log([lr, batch]) - self.centre(params, tokens)
+        return float(self.floor(params, tokens) + 0.5 * off @ self.hessian() @ off)
+
+
+BOWL = Bowl()
+
+
+def table(
+    bowl: Bowl = BOWL,
+    *,
+    sizes: tuple[tuple[float, float], ...] = SIZES,
+    batches: int = 5,
+    noise: float = 0.0,
+) -> dict[str, np.ndarray]:
+    """Columns of a sweep of 6 lr x `batches` around each cell's optimum, off centre.
+
+    All cells share the levels of lr, or near ones of two cells would be made one.
+    """
+    rng = np.random.default_rng(5)
+    rows = []
+    for params, tokens in sizes:
+        at = bowl.centre(params, tokens)
+        first = np.round((at[0] + 12) / 0.6) - 2
+        for i, j in product(range(6), range(batches)):
+            lr = float(np.exp(0.6 * (first + i) - 12))
+            batch = float(np.round(np.exp(at[1] + 0.7 * (j - 0.4 * batches))))
+            rows.append((lr, batch, params, tokens))
+    lr, batch, params, tokens = np.array(rows).T
+    exact = np.array([bowl.log_loss(*row) for row in rows])
+    loss = np.exp(exact + noise * rng.standard_normal(len(exact)))
+    return {"lr": lr, "batch": batch, "params": params, "tokens": tokens, "loss": loss}
+
+
+@cache
+def bundled() -> Fit:
+    """The Step Law fit that ships with the package."""
+    return load("bundled:steplaw-dense")
+
+
+@cache
+def sweep(seed: int = 0) -> Runs:
+    """The embedded sweep."""
+    return simulate(seed)
+
+
+@cache
+def thinned() -> Runs:
+    """Seven cells of the embedded sweep with every other lr."""
+    runs = sweep()
+    kept = np.isin(runs.cell, [0, 3, 5, 9, 10, 13, 15])
+    levels = np.unique(runs.lr_level, return_inverse=True)[1]
+    return runs.subset(kept & (levels % 2 == 0))
+
+
+@cache
+def posynomial() -> Fit:
+    """Of the thinned sweep."""
+    return fit(thinned(), family="posynomial", bootstrap=20)
+
+
+@cache
+def quadratic() -> Fit:
+    """Of an exact bowl with a little noise."""
+    return fit(Runs.from_arrays(**table(noise=5e-4)), family="quadratic", bootstrap=50)
+
+
+@cache
+def exact() -> Fit:
+    """Of a bowl without noise or draws: what is fitted is the truth."""
+    return fit(Runs.from_arrays(**table()), family="quadratic", bootstrap=0)
+
+
+@cache
+def lr_alone() -> Fit:
+    """Each cell has one batch, the cells differ: the batch's effect is not known."""
+    columns = table(batches=1, noise=5e-4)
+    return fit(Runs.from_arrays(**columns), family="quadratic", bootstrap=50)
