@@ -1,7 +1,8 @@
 """The definition of every operation in plain jnp: the specification and the CPU path.
 
 Each function treats ONE problem; `jax.vmap` makes the batch. Letters: n rows, t terms,
-d coordinates, m free coefficients, q further linear columns, p = m + q parameters.
+d coordinates with the constant 1 first, m free coefficients, q further linear columns,
+p = m + q parameters.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class NormalEquations(NamedTuple):
 
 def affine_matrix(
     coefficients: Float[Array, " m"], pattern: Pattern
-) -> Float[Array, "t 1+d"]:
+) -> Float[Array, "t d"]:
     """The coefficients of all affine functions, [constant, coordinates] a term."""
     shape = (pattern.terms, pattern.coordinates)
     return (
@@ -56,7 +57,7 @@ def affine_matrix(
 def log_sum_exp(
     coefficients: Float[Array, " m"],
     pattern: Pattern,
-    rows: Float[Array, "n 1+d"],
+    rows: Float[Array, "n d"],
 ) -> tuple[Float[Array, " n"], Float[Array, "n t"]]:
     """Ln sum_t exp(affine_t(row)) and each term's share of the sum."""
     exponents = jnp.matmul(
@@ -72,7 +73,7 @@ def log_sum_exp_normal_equations(
     coefficients: Float[Array, " m"],
     offsets: Float[Array, " q"],
     pattern: Pattern,
-    rows: Float[Array, "n 1+d"],
+    rows: Float[Array, "n d"],
     linear: Float[Array, "n q"],
     target: Float[Array, " n"],
     weights: Float[Array, " n"],
@@ -109,7 +110,7 @@ def log_sum_exp_cost(
     coefficients: Float[Array, " m"],
     offsets: Float[Array, " q"],
     pattern: Pattern,
-    rows: Float[Array, "n 1+d"],
+    rows: Float[Array, "n d"],
     linear: Float[Array, "n q"],
     target: Float[Array, " n"],
     weights: Float[Array, " n"],

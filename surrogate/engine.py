@@ -211,7 +211,9 @@ def _search(
         theta, state = carry
         _, gradient = slope(theta)
         gradient = jnp.where(jnp.isfinite(gradient), gradient, 0.0)
-        update, state = adam.update(gradient, state)
+        # Optax raises a float to its integer count, which strict promotion refuses.
+        with jax.numpy_dtype_promotion("standard"):
+            update, state = adam.update(gradient, state)
         return (optax.apply_updates(theta, update), state), None
 
     (theta, _), _ = jax.lax.scan(step, (starts, adam.init(starts)), length=steps)

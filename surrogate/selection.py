@@ -12,7 +12,7 @@ from surrogate import estimate
 from surrogate.engine import Progress
 from surrogate.families import Family
 from surrogate.features import Features, Rows
-from surrogate.runs import Runs
+from surrogate.runs import DIVERGED_EXCESS, Runs
 from surrogate.scores import CellScore, Spread, mean_se, score_cell
 
 # Errors of ln loss count on runs this near to their cell's best: there one chooses.
@@ -27,13 +27,11 @@ class HeldOut(NamedTuple):
         family: what was fitted.
         cells: a score a cell: measured regret of the proposed setting.
         mae_ln: a cell's mean absolute error of ln loss near its best.
-        residual: ln loss minus prediction, one a row, in the rows' order.
     """
 
     family: Family
     cells: list[CellScore]
     mae_ln: list[float | None]
-    residual: Float64[np.ndarray, " n"]
 
     def summary(self) -> dict[str, Spread]:
         """Means over cells with standard errors."""
@@ -72,16 +70,15 @@ def leave_one_cell_out(
     counts = np.stack([(rows.cell != cell).astype(np.float64) for cell in held])
     fits = estimate.estimate(family, rows, counts, box, seed=seed, progress=progress)
     scores, errors = [], []
-    residual = np.empty(len(rows.target))
     for fold, cell in enumerate(held):
         members = rows.cell == cell
-        residual[members] = (rows.target - fits.surface.fitted[fold])[members]
+        residual = rows.target - fits.surface.fitted[fold]
         best = rows.target[members].min()
         near = members & (rows.target <= best + np.log1p(NEAR))
         errors.append(float(np.abs(residual[near]).mean()))
         proposed = features.from_u(fits.surface.cell_u[fold, cell])
         scores.append(score(runs, int(cell), features, proposed))
-    return HeldOut(family, scores, errors, residual)
+    return HeldOut(family, scores, errors)
 
 
 def score(
@@ -89,15 +86,21 @@ def score(
 ) -> CellScore:
     """Read a proposal off a cell; a setting that is not fitted is the cell's own.
 
-    Diverged runs take part with the loss that they had: next to one is no good place.
+    Diverged runs take part, since next to one is no good place, but at the mark of
+    25 % over the cell's best that makes them so: beyond it a loss (some dumps hold
+    1e13) says no more than that.
     """
     members = runs.cell == cell
+    mark = (1 + DIVERGED_EXCESS) * runs.cells[cell].best
+    loss = np.where(
+        runs.diverged[members], np.fmin(runs.loss[members], mark), runs.loss[members]
+    )
     lr, batch = runs.lr_level[members], runs.batch[members]
     at = dict(zip(features.choices, proposed.tolist(), strict=True))
     return score_cell(
         lr,
         batch,
-        runs.loss[members],
+        loss,
         at.get("lr", float(np.median(lr))),
         at.get("batch", float(np.median(batch))),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -67,7 +68,7 @@ def table(
     sizes: tuple[tuple[float, float], ...] = SIZES,
     batches: int = 5,
     noise: float = 0.0,
-) -> dict[str, np.ndarray]:
+) -> dict[str, Any]:
     """Columns of a sweep of 6 lr x `batches` around each cell's optimum, off centre.
 
     All cells share the levels of lr, or near ones of two cells would be made one.

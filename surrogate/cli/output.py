@@ -63,8 +63,12 @@ def write_text(renderables: Sequence[RenderableType]) -> None:
 
     # Strings from data are never markup, and numbers need no colours of their own.
     console = Console(markup=False, highlight=False, emoji=False)
-    for renderable in renderables:
-        console.print(renderable)
+    with console.capture() as captured:
+        for renderable in renderables:
+            console.print(renderable)
+    # Rich pads each line of a table to its width.
+    lines = captured.get().splitlines()
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in lines))
     sys.stdout.flush()
 
 

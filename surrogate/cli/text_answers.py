@@ -11,6 +11,12 @@ from surrogate.cli.text import Document, Form, Row
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+_EXTENTS: tuple[tuple[str, Form], ...] = (
+    ("lr", text.lr),
+    ("batch", text.batch),
+    ("lr_at_optimal_batch", text.lr),
+    ("batch_at_optimal_lr", text.batch),
+)
 _EDGES: tuple[tuple[str, Form], ...] = (
     ("lr_low", text.lr),
     ("lr_high", text.lr),
@@ -22,12 +28,13 @@ _EDGES: tuple[tuple[str, Form], ...] = (
 def optimum(document: Document) -> list[RenderableType]:
     """The optimum, its interval and its certificate."""
     interval = document.get("interval") or {}
-    rows: list[Row] = [
-        ("lr", text.lr(document.get("lr"))),
-        ("batch", text.batch(document.get("batch"))),
-        ("loss", f"{text.loss(document.get('loss'))} nats per token"),
-    ]
-    rows += _offer(document)
+    rows = _offer(document)
+    if document.get("loss") is not None:
+        rows = [
+            ("lr", text.lr(document.get("lr"))),
+            ("batch", text.batch(document.get("batch"))),
+            ("loss", f"{text.loss(document['loss'])} nats per token"),
+        ]
     rows += [
         (f"{name}, {text.level(interval)}", text.span(interval[name], form))
         for name, form in (("lr", text.lr), ("batch", text.batch), ("loss", text.loss))
@@ -45,17 +52,11 @@ def optimum(document: Document) -> list[RenderableType]:
 def plateau(document: Document) -> list[RenderableType]:
     """The plateau: optimum, extents, slices, area, and how sure they are."""
     rows: list[Row] = [
-        *_best(document),
-        *_offer(document),
-        ("lr", text.edges(document.get("lr"), text.lr)),
-        ("batch", text.edges(document.get("batch"), text.batch)),
-        (
-            "lr at the optimal batch",
-            text.edges(document.get("lr_at_optimal_batch"), text.lr),
-        ),
-        (
-            "batch at the optimal lr",
-            text.edges(document.get("batch_at_optimal_lr"), text.batch),
+        *(_offer(document) or _best(document)),
+        *(
+            (name.replace("_", " "), text.edges(document[name], form))
+            for name, form in _EXTENTS
+            if document.get(name)
         ),
     ]
     at_batch, at_lr = document.get("lr_at_batch"), document.get("batch_at_lr")

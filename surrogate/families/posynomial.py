@@ -201,7 +201,7 @@ class Posynomial:
         """Terms that push from all sides: exponents of u at even angles, jittered."""
         keys = jax.random.split(key, 4)
         noise = jax.random.normal(keys[0], (count, self.size), jnp.float64)
-        theta = jnp.asarray(self.prior.centre) + 0.5 * noise
+        theta = jnp.asarray(self.prior.centre)[None] + 0.5 * noise
         turn = jax.random.uniform(keys[1], (count, 1), jnp.float64)
         jitter = jax.random.normal(keys[2], (count, self.terms), jnp.float64)
         size = jax.random.normal(keys[3], (count, self.terms), jnp.float64)

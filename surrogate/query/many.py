@@ -10,7 +10,7 @@ from jaxtyping import Float64
 from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
-from surrogate import uncertainty
+from surrogate import selection, uncertainty
 from surrogate.errors import DataError
 from surrogate.features import CHOICES
 from surrogate.query import surface
@@ -18,7 +18,7 @@ from surrogate.query.answers import Evaluation, Prediction
 from surrogate.query.best import check_recipe, check_scales
 from surrogate.query.fit import Fit
 from surrogate.runs import Runs
-from surrogate.scores import CellScore, band, loss_errors, mean_se, score_cell
+from surrogate.scores import band, loss_errors, mean_se
 from surrogate.units import quote
 
 Column = Float64[np.ndarray, " m"]
@@ -173,17 +173,20 @@ def evaluate(fit: Fit, runs: Runs, tol: float) -> Evaluation:
     predicted = surface.log_losses(fit.family, fit.theta[None], z)[0]
     loss = runs.loss[usable]
     best = np.array([c.best for c in runs.cells])[cell]
-    rows = [
-        _score_cell(fit, runs, index, best_u[index]) for index in range(len(runs.cells))
+    scored = [
+        selection.score(runs, index, fit.features, fit.features.from_u(u))
+        for index, u in enumerate(best_u)
     ]
-    scored = [row for *_, row in rows]
     return Evaluation(
         runs=len(runs),
         runs_diverged=int(runs.diverged.sum()),
         errors=loss_errors(_natural(fit, predicted), loss),
         regret=mean_se([row["regret"] for row in scored]),
         regret_smoothed=mean_se([row["regret_smoothed"] for row in scored]),
-        cells=rows,
+        cells=[
+            (cell.recipe, cell.params, cell.tokens, row)
+            for cell, row in zip(runs.cells, scored, strict=True)
+        ],
         band=band(predicted - least[cell] <= np.log1p(tol), loss, best, tol),
         family=fit.family.name,
         loss_kind=fit.loss_kind,
@@ -191,24 +194,6 @@ def evaluate(fit: Fit, runs: Runs, tol: float) -> Evaluation:
         backend="xla",
         warnings=_evaluation_warnings(fit, runs),
     )
-
-
-def _score_cell(
-    fit: Fit, runs: Runs, index: int, u: np.ndarray
-) -> tuple[str, float, float, CellScore]:
-    """A cell's row; a setting that the fit does not choose is the cell's own."""
-    members = runs.cell == index
-    lr, batch = runs.lr_level[members], runs.batch[members]
-    at = dict(zip(fit.features.choices, fit.features.from_u(u).tolist(), strict=True))
-    row = score_cell(
-        lr,
-        batch,
-        runs.loss[members],
-        at.get("lr", float(np.median(lr))),
-        at.get("batch", float(np.median(batch))),
-    )
-    cell = runs.cells[index]
-    return cell.recipe, cell.params, cell.tokens, row
 
 
 def _check_comparable(fit: Fit, runs: Runs) -> None:

@@ -1,0 +1,168 @@
+"""Scores on cells left out: nothing leaks into a fold, and the scores are `scores`'."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fit_support
+import numpy as np
+import pytest
+
+from surrogate import families, selection
+from surrogate.families import Family, Shape
+from surrogate.features import Features, Rows
+from surrogate.runs import Runs
+from surrogate.scores import mean_se, score_cell
+from surrogate.selection import HeldOut
+
+pytestmark = pytest.mark.numeric
+QUADRATIC = families.make("quadratic", Shape(2, 2, 0), 3)
+POSYNOMIAL = families.make("posynomial", Shape(2, 2, 0), 3)
+
+
+class Problem:
+    """Runs with their coordinates; `held` leaves each cell out in turn."""
+
+    def __init__(self, runs: Runs) -> None:
+        self.runs = runs
+        self.features = Features.of(runs)
+        self.rows = self.features.rows(runs)
+
+    def held(self, family: Family, rows: Rows | None = None, **options: Any) -> HeldOut:
+        rows = self.rows if rows is None else rows
+        box = self.features.box()
+        return selection.leave_one_cell_out(
+            family, self.features, rows, self.runs, box, **options
+        )
+
+
+@pytest.fixture(scope="module")
+def noisy() -> Problem:
+    return Problem(Runs.from_arrays(**fit_support.table(noise=5e-4)))
+
+
+@pytest.fixture(scope="module")
+def sweep() -> Problem:
+    return Problem(fit_support.thinned())
+
+
+def proposals(held: HeldOut) -> np.ndarray:
+    return np.array([(cell["lr"], cell["batch"]) for cell in held.cells])
+
+
+@pytest.mark.parametrize("cell", [0, 5])
+def test_a_fold_does_not_see_its_cell(noisy: Problem, cell: int) -> None:
+    """Closed form: losses 10 % higher change every fold but that cell's own."""
+    raised = noisy.rows.target + np.where(noisy.rows.cell == cell, np.log(1.1), 0.0)
+    before = noisy.held(QUADRATIC)
+    after = noisy.held(QUADRATIC, noisy.rows._replace(target=raised))
+    same = (proposals(before) == proposals(after)).all(axis=1)
+    np.testing.assert_array_equal(same, np.arange(len(same)) == cell)
+    members = noisy.rows.cell == cell
+    # The prediction stays, so the residual rises by what the losses rose.
+    moved = (after.residual - before.residual)[members]
+    np.testing.assert_allclose(moved, np.log(1.1), rtol=1e-9)
+
+
+def test_a_fold_of_the_posynomial_does_not_see_its_cell(sweep: Problem) -> None:
+    raised = sweep.rows.target + np.where(sweep.rows.cell == 2, np.log(1.1), 0.0)
+    before = sweep.held(POSYNOMIAL)
+    after = sweep.held(POSYNOMIAL, sweep.rows._replace(target=raised))
+    same = (proposals(before) == proposals(after)).all(axis=1)
+    np.testing.assert_array_equal(same, np.arange(len(same)) == 2)
+
+
+def test_folds_of_an_exact_bowl_find_its_optima() -> None:
+    """Closed form: what is left out of a quadratic is known from the other cells."""
+    problem = Problem(Runs.from_arrays(**fit_support.table()))
+    held = problem.held(QUADRATIC)
+    cells = problem.runs.cells
+    truth = [fit_support.BOWL.centre(cell.params, cell.tokens) for cell in cells]
+    # The prior pulls where seven cells settle the six terms of the scales badly.
+    np.testing.assert_allclose(np.log(proposals(held)), truth, atol=2e-4)
+    assert np.abs(held.residual).max() < 2e-4
+
+
+def test_a_fold_scores_its_own_proposal(sweep: Problem) -> None:
+    held = sweep.held(QUADRATIC)
+    runs = sweep.runs
+    assert runs.diverged.any()
+    for index, row in enumerate(held.cells):
+        members = runs.cell == index
+        expected = score_cell(
+            runs.lr_level[members],
+            runs.batch[members],
+            runs.loss[members],
+            row["lr"],
+            row["batch"],
+        )
+        assert row == expected
+        kept = members & ~runs.diverged
+        near = runs.loss[kept] <= 1.02 * runs.loss[kept].min()
+        of_cell = held.residual[sweep.rows.cell == index]
+        assert held.mae_ln[index] == pytest.approx(np.abs(of_cell[near]).mean())
+    assert held.summary() == {
+        "regret": mean_se([cell["regret"] for cell in held.cells]),
+        "regret_smoothed": mean_se([cell["regret_smoothed"] for cell in held.cells]),
+        "mae_ln": mean_se(held.mae_ln),
+    }
+
+
+def test_a_setting_that_is_not_fitted_is_the_cells_own() -> None:
+    runs = Runs.from_arrays(**fit_support.table(batches=1, noise=5e-4))
+    features = Features.of(runs)
+    assert features.choices == ("lr",)
+    members = runs.cell == 3
+    row = selection.score(runs, 3, features, np.array([1e-3]))
+    columns = (runs.lr_level[members], runs.batch[members], runs.loss[members])
+    assert row["batch"] == columns[1][0]
+    assert row == score_cell(*columns, 1e-3, float(columns[1][0]))
+
+
+def test_progress_hears_of_every_fold(noisy: Problem) -> None:
+    class Count:
+        done = 0
+
+        def start(self, task: str, total: int) -> None:
+            raise AssertionError
+
+        def advance(self, n: int) -> None:
+            self.done += n
+
+        def stop(self) -> None:
+            raise AssertionError
+
+    progress = Count()
+    noisy.held(QUADRATIC, progress=progress)
+    assert progress.done == len(noisy.runs.cells)
+
+
+def of(regret: float | None, smoothed: float | None, error: float) -> HeldOut:
+    one = np.ones(1)
+    row = score_cell(one, one, one, 1.0, 1.0)
+    row["regret"], row["regret_smoothed"] = regret, smoothed
+    return HeldOut(QUADRATIC, [row, row], [error, error], np.zeros(2))
+
+
+def test_total_is_smoothed_regret_plus_error() -> None:
+    assert of(0.5, 0.25, 0.125).total() == 0.375
+    assert of(0.5, None, 0.125).total() == 0.625
+    assert of(None, None, 0.125).total() == 0.125
+
+
+def test_the_lower_total_is_chosen() -> None:
+    name, choice = selection.choose(
+        {"a": of(0.5, 0.25, 0.125), "b": of(0.5, 0.125, 0.125)}
+    )
+    assert name == "b"
+    assert choice == {
+        "protocol": "leave-one-cell-out",
+        "chosen": "b",
+        "totals": {"a": 0.375, "b": 0.25},
+        "margin": 0.125,
+    }
+
+
+def test_one_candidate_has_no_margin() -> None:
+    name, choice = selection.choose({"a": of(0.5, 0.25, 0.125)})
+    assert (name, choice["margin"]) == ("a", None)
