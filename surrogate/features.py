@@ -279,16 +279,13 @@ class Features:
     def from_json(cls, data: Mapping[str, Any]) -> Features:
         """From what `to_json` gave."""
 
-        def leverage(value: Mapping[str, Any] | None) -> Leverage | None:
-            if value is None:
-                return None
+        def leverage(value: Mapping[str, Any]) -> Leverage:
             precision = tuple(tuple(row) for row in value["precision"])
             return Leverage(
                 tuple(value["mean"]), precision, value["offset"], value["largest"]
             )
 
-        run_leverage = leverage(data["run_leverage"])
-        assert run_leverage is not None
+        of_cells = data["cell_leverage"]
         return cls(
             choices=tuple(data["choices"]),
             givens=tuple(data["givens"]),
@@ -297,8 +294,8 @@ class Features:
             scale=tuple(data["scale"]),
             level=data["level"],
             fitted={name: (low, high) for name, (low, high) in data["fitted"].items()},
-            cell_leverage=leverage(data["cell_leverage"]),
-            run_leverage=run_leverage,
+            cell_leverage=None if of_cells is None else leverage(of_cells),
+            run_leverage=leverage(data["run_leverage"]),
         )
 
 

@@ -109,12 +109,7 @@ def _fit(
     cells = len(np.unique(rows.cell))
     draws = np.zeros((0, member.size))
     quality = _quality(full, len(rows.target))
-    if cells < uncertainty.MIN_CELLS:
-        warnings.append(
-            f"{cells} cells: intervals need at least {uncertainty.MIN_CELLS}, so none "
-            "are given."
-        )
-    elif bootstrap:
+    if bootstrap and cells >= uncertainty.MIN_CELLS:
         _start(progress, "Resampling cells", bootstrap)
         drawn = uncertainty.draw(
             member,
@@ -175,8 +170,8 @@ def _held_out(
     cells = len(np.unique(rows.cell))
     if cells < selection.MIN_CELLS:
         return {}, [
-            f"{cells} cells: no held-out scores, which need at least "
-            f"{selection.MIN_CELLS}."
+            f"There are fewer than {selection.MIN_CELLS} cells ({cells}): none could "
+            "be left out, so the fit has no held-out scores."
         ]
     held = {}
     for name, member in members.items():

@@ -22,6 +22,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float64
 
+# A normal standard deviation over its median absolute deviation.
+_NORMAL_MAD = 1.4826
+
 
 @dataclass(frozen=True)
 class Objective:
@@ -58,9 +61,17 @@ class Objective:
         """
         spread = self.spread(excess)
         size = jnp.abs(residual / spread)
-        typical = jnp.nanmedian(jnp.where(counts > 0, size, jnp.nan))
-        scale = jnp.maximum(1.0, 1.4826 * typical)
+        scale = jnp.maximum(1.0, _NORMAL_MAD * _median(size, counts))
         return counts / (spread**2 * (1 + (size / scale) ** 2 / self.tail))
+
+
+def _median(values: Float[Array, " n"], counts: Float[Array, " n"]) -> Array:
+    """The median where each value stands as often as its count says."""
+    order = jnp.argsort(values)
+    below = jnp.cumsum(counts[order])
+    half = 0.5 * below[-1]
+    middle = jnp.stack([jnp.argmax(below >= half), jnp.argmax(below > half)])
+    return values[order][middle].mean()
 
 
 class Noise(NamedTuple):
@@ -84,7 +95,9 @@ class Noise(NamedTuple):
 
 # Runs this near to the fitted minimum tell the noise of the plateau.
 _NEAR = 0.01
-_NORMAL_MAD = 1.4826
+# Degrees of freedom that a median takes from the median absolute deviation about it:
+# simulated, within 9 % for 3 to 5 normal values and 1.5 % for 10 to 40.
+_SPENT = 2.3
 
 
 def measure_noise(
@@ -108,19 +121,20 @@ def measure_noise(
         if (near & (cell == c)).any()
     }
     within = residual - np.array([centre.get(c, 0.0) for c in cell])
-    # A median of n runs takes one degree of freedom in n from each cell.
     runs = near.sum()
-    loss = runs / max(runs - len(centre), 1)
+    loss = runs / max(runs - _SPENT * len(centre), 0.2 * runs)
     floor = _NORMAL_MAD * float(np.median(np.abs(within[near]))) * np.sqrt(loss)
     far = ~near
     growth = 0.0
     if far.any():
-        ratio = np.maximum(within[far] ** 2 - floor**2, 0) / excess[far] ** 2
-        growth = _NORMAL_MAD * float(np.sqrt(np.median(ratio)))
+        # Its median is growth^2 at every excess, so also over all of them.
+        ratio = ((_NORMAL_MAD * within[far]) ** 2 - floor**2) / excess[far] ** 2
+        growth = float(np.sqrt(max(np.median(ratio), 0.0)))
     centres = np.array(list(centre.values()))
     shared = 0.0
     if len(centres) > 1:
         mad = _NORMAL_MAD * float(np.median(np.abs(centres - np.median(centres))))
-        sampling = floor**2 * len(centre) / max(runs, 1)
+        # The median of n normal values varies pi / 2 times as much as their mean.
+        sampling = 0.5 * np.pi * floor**2 * len(centre) / runs
         shared = float(np.sqrt(max(mad**2 - sampling, 0.0)))
     return Noise(cell=shared, floor=float(floor), growth=growth)

@@ -64,7 +64,7 @@ def locate(name: str | Path) -> tuple[Path, str | None]:
         return _bundles() / text, None
     raise DataError(
         f"Expected a fit: a folder written by `surrogate fit`, or a bundled name "
-        f"({', '.join(bundled()) or 'none'}). There is nothing at {quote(text)}."
+        f"({', '.join(bundled()) or 'none'}). There is nothing at {shown(text)}."
     )
 
 
@@ -79,21 +79,23 @@ def check_out(path: str | Path, *, overwrite: bool) -> None:
     if not folder.exists() and not folder.is_symlink():
         return
     if not folder.is_dir():
-        raise DataError(
-            f"Expected --out to be a folder, but {quote(str(path))} is a file."
-        )
+        raise DataError(f"Expected --out to be a folder, but {shown(path)} is a file.")
     if not any(folder.iterdir()):
         return
     if not overwrite:
         raise DataError(
-            f"Expected --out to be new or empty, but {quote(str(path))} is not. Name "
+            f"Expected --out to be new or empty, but {shown(path)} is not. Name "
             "another folder, or pass --overwrite to replace the fit in it."
         )
     extra = {entry.name for entry in folder.iterdir()} - {MANIFEST, _ARRAYS}
-    if not (folder / MANIFEST).is_file() or extra:
-        what = f"it also holds {quote(min(extra))}" if extra else "it has no manifest"
+    if extra or not _is_ours(folder / MANIFEST):
+        what = (
+            f"it also holds {quote(min(extra))}"
+            if extra
+            else f"it has no {MANIFEST} of a fit"
+        )
         raise DataError(
-            f"--overwrite replaces a fit and nothing else, but {quote(str(path))} is "
+            f"--overwrite replaces a fit and nothing else, but {shown(path)} is "
             f"not only a fit: {what}. Name another folder."
         )
 
@@ -111,14 +113,15 @@ def write(
         DataError: the folder must not be written (`check_out`), or cannot be.
     """
     check_out(path, overwrite=overwrite)
-    folder = Path(path).absolute()
+    # Resolved, so that a link to a fit stays one and what it leads to is replaced.
+    folder = Path(path).resolve()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         # Beside its goal, so that the last step is a rename on one file system.
         partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     except OSError as error:
         raise DataError(
-            f"Cannot write to {quote(str(path))}: {error.strerror}. Name another --out."
+            f"Cannot write to {shown(path)}: {error.strerror}. Name another --out."
         ) from error
     try:
         _save_arrays(partial / _ARRAYS, arrays)
@@ -126,12 +129,25 @@ def write(
         text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
         (partial / MANIFEST).write_text(text + "\n", encoding="utf-8")
         partial.chmod(0o755)
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(partial, folder)
+        _swap(partial, folder)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+
+
+def _swap(new: Path, folder: Path) -> None:
+    """Put a folder in another's place; what was there is removed last."""
+    if not folder.exists():
+        os.replace(new, folder)
+        return
+    aside = new.with_name(f"{new.name}.old")
+    os.replace(folder, aside)
+    try:
+        os.replace(new, folder)
+    except BaseException:
+        os.replace(aside, folder)
+        raise
+    shutil.rmtree(aside)
 
 
 def read(folder: Path) -> tuple[dict[str, Any], Arrays]:
@@ -153,10 +169,15 @@ def read(folder: Path) -> tuple[dict[str, Any], Arrays]:
                 else "differs from its SHA-256 in the manifest"
             )
             raise DataError(
-                f"The fit in {quote(str(folder))} cannot be trusted: file "
+                f"The fit in {shown(folder)} cannot be trusted: file "
                 f"{quote(name)} {state}. Fit again, or copy the folder anew."
             )
     return manifest, _load_arrays(folder / _ARRAYS)
+
+
+def shown(path: str | Path) -> str:
+    """A path in quotes on one line, whole: its end is what tells it from others."""
+    return quote(str(path), limit=4096)
 
 
 def as_json(value: Any) -> Any:
@@ -176,32 +197,41 @@ def _bundles() -> Path:
     return Path(str(resources.files("surrogate"))) / "bundled"
 
 
+def _is_ours(manifest: Path) -> bool:
+    """Whether it is the manifest of a fit, of any schema: others use that name too."""
+    try:
+        found = json.loads(manifest.read_text(encoding="utf-8"))
+    except (ValueError, OSError):
+        return False
+    return isinstance(found, dict) and {"schema", "files"} <= found.keys()
+
+
 def _manifest(folder: Path) -> dict[str, Any]:
     file = folder / MANIFEST
     if not file.is_file():
         raise DataError(
-            f"Expected a fit in {quote(str(folder))}, but it has no {MANIFEST}. Give a "
+            f"Expected a fit in {shown(folder)}, but it has no {MANIFEST}. Give a "
             "folder written by `surrogate fit`."
         )
     try:
         manifest = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:
         raise DataError(
-            f"Expected JSON in {quote(str(file))}, got something else ({error}). Fit "
+            f"Expected JSON in {shown(file)}, got something else ({error}). Fit "
             "again, or copy the folder anew."
         ) from error
     if not isinstance(manifest, dict) or "schema" not in manifest:
         raise DataError(
-            f"Expected a fit's manifest in {quote(str(file))}: it names no schema."
+            f"Expected a fit's manifest in {shown(file)}: it names no schema."
         )
     if manifest["schema"] != SCHEMA:
         raise DataError(
-            f"Expected schema {SCHEMA} in {quote(str(file))}, got "
+            f"Expected schema {SCHEMA} in {shown(file)}, got "
             f"{manifest['schema']!r}. Fit again, or use the version that wrote it."
         )
     if not isinstance(manifest.get("files"), dict):
         raise DataError(
-            f"Expected the list of files in {quote(str(file))}, and there is none. Fit "
+            f"Expected the list of files in {shown(file)}, and there is none. Fit "
             "again, or copy the folder anew."
         )
     return manifest
@@ -217,11 +247,11 @@ def _digests(folder: Path) -> dict[str, str]:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    for entry in sorted(folder.rglob("*")):
+    for entry in (folder, *sorted(folder.rglob("*"))):
         # A link could lead out of the folder, and so could what it leads to.
         if entry.is_symlink():
             raise DataError(
-                f"The fit cannot be trusted: {quote(str(entry))} is a link. Copy the "
+                f"The fit cannot be trusted: {shown(entry)} is a link. Copy the "
                 "folder with its files."
             )
         if entry.is_file():
@@ -249,7 +279,7 @@ def _load_arrays(folder: Path) -> Arrays:
             return dict(checkpointer.restore(folder, restore_args=how))
     except (ValueError, OSError, KeyError, AttributeError) as error:
         raise DataError(
-            f"Expected an orbax checkpoint in {quote(str(folder))}, and orbax cannot "
+            f"Expected an orbax checkpoint in {shown(folder)}, and orbax cannot "
             f"read it ({type(error).__name__}: {error}). Fit again, or copy the folder "
             "anew."
         ) from error

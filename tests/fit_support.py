@@ -6,7 +6,7 @@ and plateau are known in closed form.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
 from typing import Any
@@ -28,6 +28,21 @@ SIZES = (
     (9e8, 2e10),
     (9e8, 9e10),
 )
+# Keys of every answer to a question, with those inside: design.md, section 5.
+COMMON = {
+    "schema": None,
+    "params": None,
+    "tokens": None,
+    "scales": None,
+    "recipe": None,
+    "family": None,
+    "loss_kind": None,
+    "device": None,
+    "backend": None,
+    "extrapolation": {"inside", "distance"},
+    "status": None,
+    "warnings": None,
+}
 
 
 @dataclass(frozen=True)
@@ -132,3 +147,15 @@ def lr_alone() -> Fit:
     """Each cell has one batch, the cells differ: the batch's effect is not known."""
     columns = table(batches=1, noise=5e-4)
     return fit(Runs.from_arrays(**columns), family="quadratic", bootstrap=50)
+
+
+def log_loss_of(fitted: Fit, u: np.ndarray, **where: Any) -> float:
+    """Ln of the loss that `predict` gives at u = (ln lr, ln batch)."""
+    lr, batch = np.exp(u)
+    return float(np.log(fitted.predict(lr, batch, **where).loss[0]))
+
+
+def singles(fitted: Fit) -> list[Fit]:
+    """Each draw as a fit of its own, to ask one after the other."""
+    none = fitted.draws[:0]
+    return [replace(fitted, theta=theta, draws=none) for theta in fitted.draws]

@@ -178,7 +178,6 @@ def test_plateau_text_shows_band_and_sureness() -> None:
         "Plateau within 0.25% for 1.07B parameters, 100B tokens",
         "lr 1.00e-03 to 2.00e-03 (1 octaves)",
         "batch 262,144 tokens to 1,048,576 tokens (2 octaves)",
-        "batch at the optimal lr none",
         "lr at 524,288 tokens none",
         "batch at lr 1.00e-03 300,000 tokens to 400,000 tokens",
         "2.0000 at the optimum, up to 2.0050 on the plateau",

@@ -52,15 +52,23 @@ def exact(call: Callable[..., Any], *arrays: Any) -> Any:
         return jax.tree.map(np.asarray, call(*map(jnp.asarray, arrays)))
 
 
-def normal_equations(problem: Problem) -> ref.NormalEquations:
-    def call(c: Any, o: Any, *rest: Any) -> ref.NormalEquations:
-        return ref.log_sum_exp_normal_equations(c, o, PATTERN, *rest)
-
-    return exact(call, *problem)
+@jax.jit
+def sums(c: Any, o: Any, *rest: Any) -> ref.NormalEquations:
+    return ref.log_sum_exp_normal_equations(c, o, PATTERN, *rest)
 
 
+@jax.jit
 def cost_of(c: Any, o: Any, *rest: Any) -> Any:
     return ref.log_sum_exp_cost(c, o, PATTERN, *rest)
+
+
+@jax.jit
+def shares(c: Any, rows: Any) -> Any:
+    return ref.log_sum_exp(c, PATTERN, rows)
+
+
+def normal_equations(problem: Problem) -> ref.NormalEquations:
+    return exact(sums, *problem)
 
 
 def loop(problem: Problem) -> tuple[float, np.ndarray, np.ndarray]:
@@ -159,11 +167,8 @@ def test_huge_exponents_neither_overflow_nor_vanish(shift: float) -> None:
     problem = draw_problem(3)
     constants = np.array(PATTERN.coordinate) == 0
 
-    def call(c: Any, rows: Any) -> Any:
-        return ref.log_sum_exp(c, PATTERN, rows)
-
-    value, share = exact(call, problem.coefficients, problem.rows)
-    far = exact(call, problem.coefficients + shift * constants, problem.rows)
+    value, share = exact(shares, problem.coefficients, problem.rows)
+    far = exact(shares, problem.coefficients + shift * constants, problem.rows)
     np.testing.assert_allclose(far[0] - shift, value, atol=1e-10)
     np.testing.assert_allclose(far[1], share, atol=1e-10)
     np.testing.assert_allclose(share.sum(axis=1), 1.0, rtol=ROUNDING)
@@ -194,7 +199,7 @@ def test_solve_spd_equals_numpy_in_any_units(seed: int, decades: float) -> None:
     half = rng.normal(size=(9, 6))
     matrix, right = half.T @ half + 0.1 * np.eye(6), rng.normal(size=6)
     unit = 10 ** rng.uniform(-decades, decades, size=6)
-    found = exact(ref.solve_spd, matrix * np.outer(unit, unit), right * unit)
+    found = exact(jax.jit(ref.solve_spd), matrix * np.outer(unit, unit), right * unit)
     wanted = np.linalg.solve(matrix, right)
     np.testing.assert_allclose(found * unit, wanted, rtol=1e-9, atol=1e-10)
 

@@ -126,7 +126,7 @@ def test_a_file_in_the_way_is_kept(tmp_path: Path, overwrite: bool) -> None:
 
 def test_a_fit_is_not_overwritten_unasked(folder: Path) -> None:
     before = contents(folder)
-    with pytest.raises(DataError, match="new or empty, but .* pass --overwrite"):
+    with pytest.raises(DataError, match=r"new or empty, but .* pass --overwrite"):
         store.write(folder, ABOUT, {"theta": np.ones(2)}, overwrite=False)
     assert contents(folder) == before
 
@@ -143,7 +143,15 @@ def test_overwrite_replaces_a_fit_and_leaves_nothing_behind(folder: Path) -> Non
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda f: (f / "manifest.json").unlink(), "it has no manifest"),
+        (lambda f: (f / "manifest.json").unlink(), "it has no manifest.json of a fit"),
+        (
+            lambda f: (f / "manifest.json").write_text('{"schema": 3, "icons": []}'),
+            "it has no manifest.json of a fit",
+        ),
+        (
+            lambda f: (f / "manifest.json").write_text("{"),
+            "it has no manifest.json of a fit",
+        ),
         (lambda f: (f / "thesis.tex").write_text(""), "it also holds 'thesis.tex'"),
     ],
 )
@@ -155,6 +163,12 @@ def test_overwrite_touches_only_fits(
     with pytest.raises(DataError, match=f"not only a fit: {message}"):
         store.write(folder, ABOUT, arrays(), overwrite=True)
     assert contents(folder) == before
+
+
+def test_overwrite_takes_a_fit_of_another_schema(folder: Path) -> None:
+    edit(folder, lambda d: d.update(schema=99))
+    store.write(folder, ABOUT, arrays(), overwrite=True)
+    assert store.read(folder)[0]["schema"] == 1
 
 
 def test_a_link_to_a_fit_is_written_through(folder: Path, tmp_path: Path) -> None:
@@ -174,7 +188,7 @@ def test_a_link_to_nothing_is_refused(tmp_path: Path) -> None:
 
 def test_a_parent_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match="Cannot write to .*Name another --out"):
+    with pytest.raises(DataError, match=r"Cannot write to .*Name another --out"):
         store.write(tmp_path / "file" / "fit", ABOUT, arrays(), overwrite=False)
 
 
@@ -191,12 +205,10 @@ def test_an_interrupted_write_leaves_the_old_fit(
     rename = os.replace
 
     def stop(*given: Any) -> None:
+        # The new fit takes its place once: other renames are of the old one.
+        if stage == "replace" and (Path(given[1]) != folder or calls):
+            return rename(*given)
         calls.append(given)
-        # The last rename is that of the new fit: an earlier one puts the old aside.
-        if stage == "replace" and Path(given[1]) != folder:
-            return rename(*given)
-        if len(calls) > 2:
-            return rename(*given)
         raise fault
 
     where = store.os if stage == "replace" else store
@@ -272,7 +284,7 @@ def test_a_checkpoint_that_orbax_cannot_read(folder: Path) -> None:
     (folder / "arrays" / "x").write_text("")
     empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     edit(folder, lambda d: d.update(files={"arrays/x": empty}))
-    with pytest.raises(DataError, match="Expected an orbax checkpoint in .*arrays"):
+    with pytest.raises(DataError, match=r"Expected an orbax checkpoint in .*arrays"):
         store.read(folder)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _DEMO_OUT = Path("surrogate-demo")
 _DEMO_REPLICAS = 200
-_DEMO_PARAMS, _DEMO_TOKENS = 1.07e9, 1e11
+_DEMO_PARAMS, _DEMO_TOKENS = 1e9, 5e10
 
 Out = Annotated[
     Path, typer.Option("--out", metavar="FIT", help="The folder to write the fit to.")

@@ -120,14 +120,14 @@ def fit(document: Document) -> list[RenderableType]:
         ("family", family if k is None else f"{family}, {k} further terms"),
         (
             "fitted to",
-            f"{document['runs']:,} runs in {document['cells']:,} cells "
+            f"{_many(document['runs'], 'run')} in {_many(document['cells'], 'cell')} "
             f"({document['diverged']:,} diverged, {_number(document['dropped'])} "
             "dropped)",
         ),
         ("bootstrap", f"{document['bootstrap']:,} draws, seed {document['seed']}"),
     ]
     rows += [
-        (name, _permille(_mean(scores.get(key))))
+        (name, _permille(scores.get(key)))
         for name, key in (
             ("regret, cells left out", "regret"),
             ("smoothed regret", "regret_smoothed"),
@@ -146,10 +146,6 @@ def _number(value: object) -> str:
 
 def _permille(value: Number) -> str:
     return "unknown" if value is None else f"{1000 * value:.2f} permille"
-
-
-def _mean(score: Number | Document) -> Number:
-    return score.get("mean") if isinstance(score, dict) else score
 
 
 def evaluate(document: Document) -> list[RenderableType]:

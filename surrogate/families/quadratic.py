@@ -164,7 +164,7 @@ def _project_block(
     t = grid[jnp.argmin(jax.vmap(miss)(grid))]
     slope, curve = jax.grad(miss), jax.grad(jax.grad(miss))
 
-    def newton(_: int, t: Array) -> Array:
+    def newton(_: Array, t: Array) -> Array:
         down = -slope(t) / jnp.maximum(jnp.abs(curve(t)), 1e-30)
         step = jnp.clip(down, -jnp.pi / _ANGLES, jnp.pi / _ANGLES)
         return jnp.where(miss(t + step) <= miss(t), t + step, t)

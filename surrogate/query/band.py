@@ -126,7 +126,7 @@ def regret(
     known = {n: v for n, v in choice.items() if n not in fit.features.choices}
     best = settings(fit, solved.minimum.u[0], known)
     draws = regrets[1:]
-    can_tell = len(draws) > 0 and len(fit.cells) >= uncertainty.MIN_CELLS
+    can_tell = len(draws) > 0 and fit.fitted_cells >= uncertainty.MIN_CELLS
     return Regret(
         context=context_of(fit, question, choice, state(fit, solved), choice, extra),
         lr=float(lr),
@@ -135,7 +135,7 @@ def regret(
         loss_min=loss_of(fit, solved.minimum.value[0]),
         regret=float(max(regrets[0], 0.0)),
         level=uncertainty.LEVEL,
-        upper=uncertainty.upper(float(regrets[0]), draws, len(fit.cells)),
+        upper=uncertainty.upper(float(regrets[0]), draws, fit.fitted_cells),
         is_inside=bool(regrets[0] <= tol),
         probability_inside=float(np.mean(draws <= tol)) if can_tell else math.nan,
         tol=tol,
@@ -165,7 +165,7 @@ def _edges(
     fit: Fit, edges: np.ndarray, is_open: np.ndarray
 ) -> tuple[dict[str, Pair], dict[str, Pair], tuple[str, ...]]:
     """Extents and their intervals in natural units by name, and the open edges."""
-    ends = uncertainty.interval(edges[0], edges[1:], len(fit.cells))
+    ends = uncertainty.interval(edges[0], edges[1:], fit.fitted_cells)
     extents: dict[str, Pair] = dict.fromkeys(CHOICES, UNKNOWN)
     intervals: dict[str, Pair] = dict.fromkeys(EDGES, UNKNOWN)
     opened = []

@@ -201,25 +201,29 @@ def optimum(
             "Expected at most one of lr and batch, got both, so nothing is left to "
             "choose. Ask for the regret of the pair."
         )
-    box = question.box | {name: (value, value) for name, value in held.items()}
-    missing = [n for n in CHOICES if n not in (*fit.features.choices, *held)]
-    if missing:
-        return _refused(fit, question, missing[0])
-    if not any(name not in held for name in fit.features.choices):
-        raise DataError(nothing_left(fit))
     if batch_multiple is not None:
+        _positive("batch_multiple", batch_multiple)
         if "batch" in held:
             raise DataError(
                 "Expected batch_multiple or a batch, got both. Leave one of them out."
             )
-        held = held | {"batch": _multiple(fit, question, box, batch_multiple)}
-        box = box | {"batch": (held["batch"], held["batch"])}
+    box = question.box | {name: (value, value) for name, value in held.items()}
+    is_bounded = False
+    missing = [n for n in CHOICES if n not in (*fit.features.choices, *held)]
+    if missing:
+        return _refused(fit, question, missing[0])
+    if batch_multiple is not None:
+        value, is_bounded = _multiple(fit, question, box, batch_multiple)
+        held = held | {"batch": value}
+        box = box | {"batch": (value, value)}
     solved = solve_box(fit, question, box)
     best = settings(fit, solved.minimum.u[0], held)
     intervals = choice_intervals(fit, solved)
     for name in held:
         intervals[name] = UNKNOWN
     status = state(fit, solved)
+    if status is Status.ok and is_bounded:
+        status = Status.at_bound
     context = context_of(fit, question, best, status, held)
     return Optimum(
         context=context,
@@ -243,28 +247,17 @@ def held_settings(fit: Fit, lr: float | None, batch: float | None) -> dict[str, 
     return {name: value for name, value in held.items() if value is not None}
 
 
-def nothing_left(fit: Fit) -> str:
-    """Why holding the only fitted choice leaves no question."""
-    (only,) = fit.features.choices
-    other = next(name for name in CHOICES if name != only)
-    return (
-        f"The fit knows the effect of {only} alone ({other} does not vary inside any "
-        f"cell), so with {only} held nothing is left to choose. Leave {only} out."
-    )
-
-
 def _multiple(
     fit: Fit, question: Question, box: Mapping[str, Range], multiple: float
-) -> float:
-    """The multiple of lowest loss: along batch the minimum over lr is convex."""
-    _positive("batch_multiple", multiple)
-    if "batch" not in fit.features.choices:
-        raise DataError(
-            "Expected a fit that chooses the batch, but in its runs batch does not "
-            "vary inside any cell. Leave batch_multiple out and hold a batch."
-        )
+) -> tuple[float, bool]:
+    """The multiple of lowest loss, and whether the box keeps the batch from a lower.
+
+    Along batch the minimum over lr is convex, so the multiple is a neighbour of the
+    free optimum.
+    """
     only = replace(fit, draws=fit.draws[:0])
-    free = settings(fit, solve_box(only, question, box).minimum.u[0], {})["batch"]
+    least = solve_box(only, question, box).minimum
+    free = settings(fit, least.u[0], {})["batch"]
     low, high = box["batch"]
     near = (math.floor(free / multiple), math.ceil(free / multiple))
     usable = sorted({max(n, 1) * multiple for n in near})
@@ -279,13 +272,14 @@ def _multiple(
         solve_box(only, question, {**box, "batch": (value, value)}).minimum.value[0]
         for value in usable
     ]
-    return usable[int(np.argmin(values))]
+    is_bounded = bool(least.at_bound[0, fit.features.choices.index("batch")])
+    return usable[int(np.argmin(values))], is_bounded
 
 
 def choice_intervals(fit: Fit, solved: Solved) -> dict[str, Pair]:
     """Intervals of the optimum's lr and batch, natural units."""
     u = solved.minimum.u
-    ends = uncertainty.interval(u[0], u[1:], len(fit.cells))
+    ends = uncertainty.interval(u[0], u[1:], fit.fitted_cells)
     intervals: dict[str, Pair] = dict.fromkeys(CHOICES, UNKNOWN)
     natural = fit.features.from_u(np.moveaxis(ends, -1, 0))
     for i, name in enumerate(fit.features.choices):
@@ -295,7 +289,7 @@ def choice_intervals(fit: Fit, solved: Solved) -> dict[str, Pair]:
 
 def _loss_interval(fit: Fit, solved: Solved) -> Pair:
     value = solved.minimum.value
-    ends = uncertainty.interval(value[0], value[1:], len(fit.cells))
+    ends = uncertainty.interval(value[0], value[1:], fit.fitted_cells)
     return loss_of(fit, ends[0]), loss_of(fit, ends[1])
 
 
@@ -364,9 +358,9 @@ def context_of(
         warnings.append("The fit had not converged: fit again with another --seed.")
     if len(fit.draws) == 0:
         warnings.append(
-            f"No intervals: the fit has {len(fit.cells)} cells and no draws."
-            if len(fit.cells) >= uncertainty.MIN_CELLS
-            else f"No intervals: {len(fit.cells)} cells, and under "
+            f"No intervals: the fit has {fit.fitted_cells} cells and no draws."
+            if fit.fitted_cells >= uncertainty.MIN_CELLS
+            else f"No intervals: {fit.fitted_cells} cells, and under "
             f"{uncertainty.MIN_CELLS} they would mean nothing."
         )
     warnings += batch_warnings(fit, (held or {}).get("batch"))
@@ -409,9 +403,10 @@ def batch_warnings(fit: Fit, batch: float | None) -> list[str]:
 
 def offer(fit: Fit, question: Question, missing: str) -> dict[str, float]:
     """The other setting's optimum at the value that the nearest cell used."""
-    values = np.array([[c.params, c.tokens] for c in fit.cells])
+    cells = [cell for cell in fit.cells if cell.recipe == question.recipe]
+    values = np.array([[c.params, c.tokens] for c in cells])
     off = np.log(values / [question.params, question.tokens])
-    nearest = fit.cells[int(np.argmin((off**2).sum(axis=1)))]
+    nearest = cells[int(np.argmin((off**2).sum(axis=1)))]
     levels = nearest.lr if missing == "lr" else nearest.batch
     at = levels[len(levels) // 2]
     solved = solve_box(replace(fit, draws=fit.draws[:0]), question, question.box)

@@ -57,7 +57,7 @@ def load(name: str | Path) -> Fit:
         fit = _unpack(manifest, arrays)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(
-            f"The manifest in {quote(str(folder))} does not describe a fit "
+            f"The manifest in {store.shown(folder)} does not describe a fit "
             f"({type(error).__name__}: {error}). Fit again, or copy the folder anew."
         ) from error
     _check(fit, folder)
@@ -130,14 +130,14 @@ def _check(fit: Fit, folder: Path) -> None:
     shapes = fit.theta.shape, fit.draws.shape[1:]
     if shapes != ((size,), (size,)):
         raise DataError(
-            f"The fit in {quote(str(folder))} cannot be trusted: expected {size} "
+            f"The fit in {store.shown(folder)} cannot be trusted: expected {size} "
             f"parameters, got arrays of shapes {fit.theta.shape} and "
             f"{fit.draws.shape}. Fit again, or copy the folder anew."
         )
     for name, array in (("theta", fit.theta), ("draws", fit.draws)):
         if array.dtype != np.float64 or not np.isfinite(array).all():
             raise DataError(
-                f"The fit in {quote(str(folder))} cannot be trusted: expected finite "
+                f"The fit in {store.shown(folder)} cannot be trusted: expected finite "
                 f"float64 in {name}. Fit again, or copy the folder anew."
             )
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     )
 
 DEFAULT_TOL = 0.0025
+SCORES = ("regret", "regret_smoothed", "mae_ln")
 Range = tuple[float, float]
 
 
@@ -136,6 +137,11 @@ class Fit:
         """Further scale variables that a question must give."""
         return tuple(n for n in self.features.givens if n not in ("params", "tokens"))
 
+    @property
+    def fitted_cells(self) -> int:
+        """How many cells have a run that finished: those that draws resample."""
+        return sum(cell.runs > cell.diverged for cell in self.cells)
+
     def optimum(
         self,
         *,
@@ -242,8 +248,8 @@ class Fit:
         """Predicted losses of many points, arrays of one length or single numbers.
 
         Raises:
-            DataError: a value is not positive, lengths differ, or a recipe or scale is
-                missing or unknown.
+            DataError: there is no point, a value is not positive, lengths differ, or a
+                recipe or scale is missing or unknown.
         """
         from surrogate.query import many
 
@@ -254,7 +260,7 @@ class Fit:
 
         Raises:
             DataError: the runs have a recipe that the fit lacks, lack a scale, or
-                none of them finished.
+                none of them finished; or `tol` is not in (0, 1].
         """
         from surrogate.query import many
 
@@ -271,6 +277,10 @@ class Fit:
 
         disk.save(self, path, overwrite=overwrite)
 
+    def _scores(self, part: str) -> dict[str, float | None]:
+        """One number of each held-out score, None where it is not known."""
+        return {name: self.scores.get(name, {}).get(part) for name in SCORES}
+
     def summary_json(self) -> dict[str, Any]:
         """What the `fit` command says, in the contract's keys and some more."""
         return {
@@ -282,7 +292,8 @@ class Fit:
             "dropped": self.provenance.dropped,
             "bootstrap": len(self.draws),
             "seed": self.provenance.seed,
-            "scores": self.scores,
+            "scores": self._scores("mean"),
+            "scores_se": self._scores("se"),
             "selection": self.provenance.selection,
             "noise": self.noise._asdict(),
             "convergence": self.provenance.fit,

@@ -15,6 +15,7 @@ from surrogate.errors import DataError
 from surrogate.features import CHOICES
 from surrogate.query import surface
 from surrogate.query.answers import Evaluation, Prediction
+from surrogate.query.band import check_tol
 from surrogate.query.best import check_recipe, check_scales
 from surrogate.query.fit import Fit
 from surrogate.runs import Runs
@@ -41,7 +42,7 @@ def predict(
     table = _columns(lr, batch, params, tokens, scales)
     size = len(table["lr"])
     further = {n: v for n, v in table.items() if n in scales}
-    check_scales(fit, {n: float(v[0]) for n, v in further.items()} if size else {})
+    check_scales(fit, {n: float(v[0]) for n, v in further.items()})
     names = _recipes(fit, recipe, size)
     s = fit.features.given(table["params"], table["tokens"], further, names)
     chosen = {name: table[name] for name in CHOICES}
@@ -76,7 +77,7 @@ def _warnings(fit: Fit, distance: Column) -> tuple[str, ...]:
         )
     if len(fit.draws) == 0:
         warnings.append(
-            f"No intervals: the fit has {len(fit.cells)} cells and no draws."
+            f"No intervals: the fit has {fit.fitted_cells} cells and no draws."
         )
     return tuple(warnings)
 
@@ -107,7 +108,7 @@ def surface_at(
 def _interval(
     fit: Fit, losses: Float64[np.ndarray, "thetas m"], s: Float64[np.ndarray, "m g"]
 ) -> tuple[np.ndarray, np.ndarray]:
-    cells = len(fit.cells)
+    cells = fit.fitted_cells
     if cells < uncertainty.MIN_CELLS or len(losses) == 1:
         unknown = np.full(losses.shape[1], np.nan)
         return unknown, unknown
@@ -143,6 +144,8 @@ def _columns(
                 f"row {bad[0]}: {value[bad[0]]}" if len(bad) else f"shape {value.shape}"
             )
             raise DataError(f"Expected {name} as positive numbers, got {got}.")
+    if not table["lr"].size:
+        raise DataError("Expected at least one point to predict, got none.")
     return table
 
 
@@ -158,6 +161,7 @@ def _recipes(fit: Fit, recipe: str | Sequence[str] | None, size: int) -> np.ndar
 
 def evaluate(fit: Fit, runs: Runs, tol: float) -> Evaluation:
     """Errors of losses, regret of proposals cell by cell, membership of plateaus."""
+    check_tol(tol)
     _check_comparable(fit, runs)
     usable = ~runs.diverged
     s_cells = fit.features.cell_points(runs)

@@ -18,6 +18,13 @@ from surrogate import plateau, solve
 from surrogate.families import Family
 
 Vector = Float64[np.ndarray, " _"]
+# A question is asked once in a process: compiling takes longer than answering, and at
+# level 0 half as long. The rounding of float64 does not depend on it.
+_for_one_question = partial(
+    jax.jit,
+    static_argnames="family",
+    compiler_options={"xla_backend_optimization_level": 0},
+)
 # Points solved in one call; the last block is padded.
 BLOCK = 512
 
@@ -67,7 +74,7 @@ def minima(
         return Minima(*map(np.asarray, found))
 
 
-@partial(jax.jit, static_argnames="family")
+@_for_one_question
 def _minima(
     family: Family, thetas: Array, s: Array, low: Array, high: Array
 ) -> solve.Minimum:
@@ -93,7 +100,7 @@ def extents(
         return Edges(*map(np.asarray, _extents(family, least, *arrays)))
 
 
-@partial(jax.jit, static_argnames="family")
+@_for_one_question
 def _extents(
     family: Family,
     minimum: solve.Minimum,
@@ -128,7 +135,7 @@ def band(
         return Band(np.asarray(slices), np.asarray(contour), float(area))
 
 
-@partial(jax.jit, static_argnames="family")
+@_for_one_question
 def _band(
     family: Family,
     found: plateau.Extents,
@@ -140,14 +147,10 @@ def _band(
     level: Array,
 ) -> tuple[Array, Array, Array]:
     surface = family.log_loss
-    slices = jnp.stack(
-        [
-            plateau.slice_extents(
-                surface, theta, s, i, u[1 - i], low, high, level
-            ).edges
-            for i in (0, 1)
-        ]
-    )
+    # One program for both slices, since each is a second to compile.
+    slices = jax.vmap(
+        lambda i, at: plateau.slice_extents(surface, theta, s, i, at, low, high, level)
+    )(jnp.arange(2), u[::-1]).edges
     boundary = plateau.contour(surface, theta, found, s, low, high, level)
     area = plateau.area_octaves2(surface, theta, found, s, low, high, level)
     return slices, boundary.u, area
@@ -169,7 +172,7 @@ def slice_at(
         return np.asarray(_slice_at(family, *arrays))
 
 
-@partial(jax.jit, static_argnames="family")
+@_for_one_question
 def _slice_at(
     family: Family,
     theta: Array,

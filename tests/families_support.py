@@ -1,0 +1,73 @@
+"""What tests of the numerical rooms share: random thetas, the formulas in NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from surrogate.families import Family, Posynomial, Quadratic
+
+
+def exact(call: Callable[..., Any], *arrays: Any) -> Any:
+    """The call in float64, its result in NumPy."""
+    with jax.enable_x64(True):
+        return jax.tree.map(np.asarray, call(*map(jnp.asarray, arrays)))
+
+
+@partial(jax.jit, static_argnums=0)
+def project(family: Family, theta: Any, gram: Any) -> Any:
+    return jax.vmap(family.project)(theta, gram)
+
+
+def draw_gram(family: Family, rng: np.random.Generator) -> np.ndarray:
+    """What normal equations of 3 p random rows look like, in units of 1 / 0.001^2."""
+    rows = rng.normal(size=(3 * family.size, family.size))
+    return 1e6 * rows.T @ (rows * rng.uniform(0.1, 2.0, size=(len(rows), 1)))
+
+
+def draw_theta(family: Family, rng: np.random.Generator) -> np.ndarray:
+    """Anything that a fit could reach."""
+    theta = family.prior.centre + rng.normal(size=family.size)
+    if isinstance(family, Quadratic):
+        gram = draw_gram(family, rng)[None]
+        return exact(partial(project, family), theta[None], gram)[0]
+    return theta
+
+
+def draw_points(family: Family, rng: np.random.Generator, count: int) -> np.ndarray:
+    return rng.normal(size=(count, sum(family.shape)))
+
+
+def terms_of(
+    family: Posynomial, theta: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Ln c, exponents of u and of the scales of the further terms, as documented."""
+    d, g, _ = family.shape
+    table = theta[1 + 2 * g : len(theta) - family.shape.offsets]
+    table = table.reshape(family.terms, 1 + d + g)
+    of_u = table[:, 1 : 1 + d].copy()
+    of_u[d] = -np.exp(of_u[d]) @ of_u[:d]
+    return table[:, 0], of_u, table[:, 1 + d :]
+
+
+def formula(family: Family, theta: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """Ln loss written from the docstrings."""
+    d, g, _ = family.shape
+    x, offsets = z[:, : d + g], z[:, d + g :]
+    if isinstance(family, Quadratic):
+        pairs = [(i, j) for i in range(d + g) for j in range(i, d + g)]
+        products = [x[:, i] * x[:, j] for i, j in pairs]
+        columns = [np.ones(len(z)), *x.T, *products, *offsets.T]
+        return np.stack(columns, axis=1) @ theta
+    assert isinstance(family, Posynomial)
+    size = np.exp(theta[0]) * np.ones(len(z))
+    for j in range(g):
+        size += np.exp(theta[1 + 2 * j] - np.exp(theta[2 + 2 * j]) * x[:, d + j])
+    constants, of_u, of_s = terms_of(family, theta)
+    size += np.exp(constants + x[:, :d] @ of_u.T + x[:, d:] @ of_s.T).sum(axis=1)
+    return np.log(size) + offsets @ theta[len(theta) - family.shape.offsets :]

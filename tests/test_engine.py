@@ -1,0 +1,310 @@
+"""The batched solver: closed forms, SciPy, problems that do not touch each other."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from families_support import draw_points, formula
+from scipy import optimize
+
+from surrogate import engine
+from surrogate.engine import Solution
+from surrogate.errors import DataError
+from surrogate.families import Posynomial, Quadratic, Shape
+
+ROUNDING = 1e-12
+Member = Quadratic | Posynomial
+LINEAR, BENT = Quadratic(Shape(2, 1, 1)), Posynomial(Shape(2, 1, 1), 3)
+ROWS, PROBLEMS = 60, engine.BLOCK + 3
+each = pytest.mark.parametrize("family", [LINEAR, BENT], ids=["linear", "bent"])
+
+
+class Table(NamedTuple):
+    """Rows of one known surface, and problems that weigh them differently."""
+
+    z: np.ndarray
+    target: np.ndarray
+    weights: np.ndarray
+    theta0: np.ndarray
+    truth: np.ndarray
+
+
+def draw_table(family: Member, noise: float = 0.002, seed: int = 1) -> Table:
+    """Starts near the truth; weights of 1 / 0.002^2, a fifth of them zero."""
+    rng = np.random.default_rng(seed)
+    z = draw_points(family, rng, ROWS)
+    with jax.enable_x64(True):
+        truth = np.asarray(family.starts(jax.random.key(seed), 1))[0]
+    if family is LINEAR:
+        # Curved in u, so that the projection has nothing to do.
+        truth = np.array([0.1, 0.02, 0.01, -0.1, 0.04, 0.02, 0, 0.05, 0, 0.02, 0])
+    target = formula(family, truth, z) + noise * rng.normal(size=ROWS)
+    kept = rng.random((PROBLEMS, ROWS)) < 0.8
+    theta0 = truth + 0.05 * rng.normal(size=(PROBLEMS, family.size))
+    return Table(z, target, kept / 0.002**2, theta0, truth)
+
+
+TABLES = {family: draw_table(family) for family in (LINEAR, BENT)}
+
+
+def solve(
+    family: Member, table: Table, which: slice | list[int], iterations: int = 200
+) -> Solution:
+    return engine.solve(
+        family,
+        table.z,
+        table.target,
+        table.weights[which],
+        table.theta0[which],
+        iterations=iterations,
+    )
+
+
+def residuals(
+    family: Member, table: Table, problem: int, theta: np.ndarray
+) -> np.ndarray:
+    """Weighted rows, then the prior's, whose squares sum to the cost."""
+    centre, precision = family.prior
+    off = formula(family, theta, table.z) - table.target
+    weighted = np.sqrt(table.weights[problem]) * off
+    return np.concatenate([weighted, np.sqrt(precision) * (theta - centre)])
+
+
+@pytest.fixture(scope="module")
+def bent() -> Solution:
+    return solve(BENT, TABLES[BENT], slice(None))
+
+
+@pytest.fixture(scope="module")
+def linear() -> Solution:
+    return solve(LINEAR, TABLES[LINEAR], slice(None))
+
+
+# ---- the answer -----------------------------------------------------------------
+
+
+def test_linear_fits_equal_lstsq_with_the_prior_as_rows(linear: Solution) -> None:
+    # Independent code; tolerance: rounding of normal equations of condition 1e4.
+    table = TABLES[LINEAR]
+    for i in range(PROBLEMS):
+        zero = residuals(LINEAR, table, i, np.zeros(LINEAR.size))
+        unit = np.eye(LINEAR.size)
+        design = np.stack([residuals(LINEAR, table, i, e) for e in unit], 1)
+        design -= zero[:, None]
+        wanted, *_ = np.linalg.lstsq(design, -zero, rcond=None)
+        np.testing.assert_allclose(linear.theta[i], wanted, rtol=1e-8, atol=1e-10)
+        cost = np.sum((design @ wanted + zero) ** 2)
+        assert linear.cost[i] == pytest.approx(cost, rel=1e-6)
+    assert linear.converged.all()
+
+
+def test_linear_cost_counts_what_the_projection_costs() -> None:
+    # Independent code: the cost at the projected theta, from the formula.
+    table = TABLES[LINEAR]
+    saddle = np.where(np.arange(LINEAR.size) == 4, -0.03, table.truth)
+    bowed = table._replace(target=formula(LINEAR, saddle, table.z))
+    found = solve(LINEAR, bowed, [0])
+    assert found.theta[0, 4] > 0
+    squares = np.sum(residuals(LINEAR, bowed, 0, found.theta[0]) ** 2)
+    assert squares > 100
+    assert found.cost[0] == pytest.approx(squares, rel=1e-8)
+
+
+def test_a_doubled_row_equals_weight_two() -> None:
+    # Property; tolerance: rounding of normal equations of condition 1e4.
+    table = TABLES[LINEAR]
+    index = np.append(np.arange(ROWS), 20)
+    doubled = engine.solve(
+        LINEAR,
+        table.z[index],
+        table.target[index],
+        table.weights[:1, index],
+        table.theta0[:1],
+        iterations=1,
+    )
+    weights = table.weights[:1] * np.where(np.arange(ROWS) == 20, 2.0, 1.0)
+    assert weights[0, 20] > 0
+    twice = solve(LINEAR, table._replace(weights=weights), [0])
+    np.testing.assert_allclose(doubled.theta, twice.theta, rtol=1e-8, atol=1e-10)
+
+
+def test_noiseless_data_give_their_surface_back() -> None:
+    # Closed form: the truth fits exactly; the prior may pull by 1e-9 of ln loss, for
+    # which its cost of about 10 is worth the weights.
+    table = draw_table(BENT, noise=0.0)
+    sharp = table._replace(weights=np.ones((1, ROWS)) * 1e16)
+    found = solve(BENT, sharp, [0], iterations=400)
+    fitted = formula(BENT, found.theta[0], table.z)
+    np.testing.assert_allclose(fitted, table.target, atol=1e-8)
+
+
+def test_costs_equal_scipys(bent: Solution) -> None:
+    # Independent code, iterative: Trust Region Reflective from the same start.
+    for i in (0, 4, 9):
+        wanted = optimize.least_squares(
+            partial(residuals, BENT, TABLES[BENT], i),
+            TABLES[BENT].theta0[i],
+            x_scale="jac",
+            xtol=1e-14,
+            ftol=1e-14,
+            gtol=1e-14,
+            max_nfev=2000,
+        )
+        assert bent.cost[i] == pytest.approx(2 * wanted.cost, rel=1e-6)
+        at = residuals(BENT, TABLES[BENT], i, bent.theta[i])
+        assert bent.cost[i] == pytest.approx(at @ at, rel=1e-9)
+    assert bent.converged.all()
+    assert bent.decrement.max() < 1e-3
+
+
+def test_before_the_first_step_the_start_is_reported() -> None:
+    # Closed form: cost and decrement at theta0 from a Jacobian by differences.
+    table = TABLES[BENT]
+    found = solve(BENT, table, [2], iterations=0)
+    np.testing.assert_array_equal(found.theta[0], table.theta0[2])
+    at = residuals(BENT, table, 2, table.theta0[2])
+    assert found.cost[0] == pytest.approx(at @ at, rel=1e-10)
+    step = 1e-6 * np.eye(BENT.size)
+    jacobian = np.stack(
+        [
+            residuals(BENT, table, 2, table.theta0[2] + e)
+            - residuals(BENT, table, 2, table.theta0[2] - e)
+            for e in step
+        ],
+        axis=1,
+    )
+    along, *_ = np.linalg.lstsq(jacobian / 2e-6, at, rcond=None)
+    wanted = np.sqrt(at @ jacobian @ along / 2e-6 / (at @ at))
+    assert found.decrement[0] == pytest.approx(wanted, rel=1e-6)
+    assert (found.converged[0], found.iterations[0]) == (False, 0)
+
+
+def test_a_limit_of_steps_is_kept_and_told(bent: Solution) -> None:
+    found = solve(BENT, TABLES[BENT], slice(None), iterations=2)
+    assert (found.iterations == 2).all()
+    assert not found.converged.any()
+    assert (found.cost >= bent.cost).all()
+    start = solve(BENT, TABLES[BENT], slice(None), iterations=0)
+    assert (found.cost <= start.cost).all()
+    assert (found.cost < start.cost).any()
+
+
+# ---- many at once ---------------------------------------------------------------
+
+
+def assert_same(one: Solution, other: Solution) -> None:
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@each
+def test_problems_do_not_depend_on_their_company(
+    family: Member, request: pytest.FixtureRequest
+) -> None:
+    # Property, to the bit: any number at once, in any order.
+    everything = request.getfixturevalue("linear" if family is LINEAR else "bent")
+    table = TABLES[family]
+    order = np.random.default_rng(2).permutation(PROBLEMS)
+    mixed = solve(family, table, order.tolist())
+    assert_same(mixed, Solution(*(a[order] for a in everything)))
+    for some in ([3], [10, 0, 5]):
+        alone = solve(family, table, some)
+        assert_same(alone, Solution(*(a[some] for a in everything)))
+
+
+@each
+def test_a_problem_that_fails_touches_no_other(
+    family: Member, request: pytest.FixtureRequest
+) -> None:
+    everything = request.getfixturevalue("linear" if family is LINEAR else "bent")
+    table = TABLES[family]
+    weights, theta0 = table.weights.copy(), table.theta0.copy()
+    weights[3, 7], theta0[9] = np.nan, np.nan
+    found = solve(family, table._replace(weights=weights, theta0=theta0), slice(None))
+    # A linear fit has no start that could be wrong.
+    bad = [3] if family is LINEAR else [3, 9]
+    good = np.setdiff1d(np.arange(PROBLEMS), bad)
+    assert not found.converged[bad].any()
+    assert_same(
+        Solution(*(a[good] for a in found)), Solution(*(a[good] for a in everything))
+    )
+
+
+def test_progress_hears_of_every_problem_once() -> None:
+    heard: list[int] = []
+
+    class Ear:
+        def start(self, task: str, total: int) -> None: ...
+
+        def advance(self, n: int) -> None:
+            heard.append(n)
+
+        def stop(self) -> None: ...
+
+    table = TABLES[LINEAR]
+    arrays = table.z, table.target, table.weights, table.theta0
+    engine.solve(LINEAR, *arrays, iterations=1, progress=Ear())
+    assert heard == [engine.BLOCK, PROBLEMS - engine.BLOCK]
+
+
+# ---- the first-order search -----------------------------------------------------
+
+
+def costs(thetas: np.ndarray) -> np.ndarray:
+    """Of problem 0, one a theta."""
+    many = thetas.reshape(-1, BENT.size)
+    return np.array([np.sum(residuals(BENT, TABLES[BENT], 0, t) ** 2) for t in many])
+
+
+def test_search_lowers_every_start_and_keeps_the_best_in_order() -> None:
+    table = TABLES[BENT]
+    with jax.enable_x64(True):
+        starts = np.array(BENT.starts(jax.random.key(3), 6))
+    starts[2] = np.nan
+    seek = partial(engine.search, BENT, table.z, table.target, steps=60)
+    alone = seek(np.repeat(table.weights[:1], 6, axis=0), starts[:, None], keep=1)
+    sound = np.arange(6) != 2
+    after = costs(alone[sound])
+    assert (after < costs(starts[sound])).all()
+    best = seek(table.weights[:1], starts[None], keep=6)
+    assert best.shape == (1, 6, BENT.size)
+    np.testing.assert_allclose(costs(best[:, :5]), np.sort(after), rtol=1e-6)
+    # A start that is no number comes last.
+    assert np.isnan(best[0, 5]).any()
+    np.testing.assert_array_equal(
+        seek(table.weights[:1], starts[None], keep=2), best[:, :2]
+    )
+
+
+# ---- where it runs --------------------------------------------------------------
+
+
+def test_devices_and_backends_by_name() -> None:
+    assert engine.pick_device("auto") == jnp.zeros(1).device
+    cpu = engine.pick_device("cpu")
+    assert cpu.platform == "cpu"
+    assert [engine.pick_backend(name, cpu) for name in ("auto", "xla")] == ["xla"] * 2
+
+
+def test_a_device_that_is_not_there_is_refused() -> None:
+    message = r"--device abacus to be usable, .* finds only: .* use --device cpu\."
+    with pytest.raises(DataError, match=message):
+        engine.pick_device("abacus")
+
+
+@pytest.mark.parametrize(
+    ("backend", "message"),
+    [
+        ("mosaic", "--backend mosaic: .*no Mosaic kernels yet; the device is a cpu"),
+        ("triton", "--backend triton: expected backend auto, xla or mosaic"),
+    ],
+)
+def test_a_backend_that_cannot_run_is_refused(backend: str, message: str) -> None:
+    cpu = engine.pick_device("cpu")
+    with pytest.raises(DataError, match=message):
+        engine.pick_backend(backend, cpu)

@@ -1,0 +1,291 @@
+"""The public verb: reproducible, indifferent to the order of rows, honest."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import fit_support
+import numpy as np
+import pytest
+
+from surrogate import objective
+from surrogate.errors import DataError
+from surrogate.features import Features
+from surrogate.fitting import fit, versions
+from surrogate.runs import Runs, Source
+from surrogate.stability import Stability
+
+pytestmark = pytest.mark.numeric
+ASK: dict[str, Any] = {"params": 3.3e8, "tokens": 1.7e10}
+
+
+def noisy(**change: Any) -> Runs:
+    return Runs.from_arrays(**(fit_support.table(noise=5e-4) | change))
+
+
+def permuted(runs: Runs, seed: int) -> Runs:
+    order = np.random.default_rng(seed).permutation(len(runs))
+    names = ("lr", "batch", "params", "tokens", "loss", "diverged")
+    columns: dict[str, Any] = {name: getattr(runs, name)[order] for name in names}
+    return Runs.from_arrays(**columns)
+
+
+class Log:
+    """Hears what runs and how far it is."""
+
+    def __init__(self) -> None:
+        self.tasks: list[list[Any]] = []
+        self.stops = 0
+
+    def start(self, task: str, total: int) -> None:
+        self.tasks.append([task, total, 0])
+
+    def advance(self, n: int) -> None:
+        self.tasks[-1][2] += n
+
+    def stop(self) -> None:
+        self.stops += 1
+
+
+@pytest.mark.parametrize("family", ["quadratic", "posynomial"])
+def test_a_seed_makes_one_fit(family: str) -> None:
+    runs = noisy() if family == "quadratic" else fit_support.thinned()
+    old = fit_support.quadratic() if family == "quadratic" else fit_support.posynomial()
+    new = fit(runs, family=family, bootstrap=len(old.draws))
+    assert new.theta.tobytes() == old.theta.tobytes()
+    assert new.draws.tobytes() == old.draws.tobytes()
+    assert new.scores == old.scores
+    assert replace(new.provenance, created="") == replace(old.provenance, created="")
+
+
+def test_another_seed_resamples_otherwise() -> None:
+    old, new = (
+        fit_support.quadratic(),
+        fit(noisy(), family="quadratic", bootstrap=50, seed=1),
+    )
+    assert new.theta.tobytes() == old.theta.tobytes()
+    assert not np.array_equal(new.draws, old.draws)
+
+
+def test_the_order_of_rows_is_of_no_account() -> None:
+    """Property; sums in another order differ by rounding."""
+    old = fit_support.quadratic()
+    new = fit(permuted(noisy(), 3), family="quadratic", bootstrap=50)
+    np.testing.assert_allclose(new.theta, old.theta, atol=1e-8)
+    np.testing.assert_allclose(new.draws, old.draws, atol=1e-6)
+    for name in ("lr", "batch", "loss"):
+        one, other = (getattr(f.optimum(**ASK), name) for f in (old, new))
+        assert other == pytest.approx(one, rel=1e-8)
+    for name, spread in old.scores.items():
+        assert new.scores[name]["mean"] == pytest.approx(spread["mean"], rel=1e-6)
+
+
+def test_the_order_of_rows_is_of_no_account_to_a_posynomial() -> None:
+    """Iterative: it stops when the cost falls by under 1e-9 of itself."""
+    old = fit_support.posynomial()
+    new = fit(permuted(fit_support.thinned(), 3), family="posynomial", bootstrap=20)
+    for params, tokens in ((2e8, 1e10), (4e8, 2e10), (1e9, 5e10)):
+        one, other = (f.optimum(params=params, tokens=tokens) for f in (old, new))
+        assert other.lr == pytest.approx(one.lr, rel=1e-5)
+        assert other.batch == pytest.approx(one.batch, rel=1e-5)
+        assert other.loss == pytest.approx(one.loss, rel=1e-7)
+
+
+def test_units_of_the_settings_are_of_no_account() -> None:
+    """Property: logarithms are standardised, so a factor moves the optimum by it."""
+    table = fit_support.table(noise=5e-4)
+    runs = noisy(
+        lr=table["lr"] * 0.5, batch=table["batch"] * 4, tokens=table["tokens"] * 8
+    )
+    new = fit(runs, family="quadratic", bootstrap=0)
+    one = fit_support.quadratic().optimum(**ASK)
+    other = new.optimum(params=ASK["params"], tokens=8 * ASK["tokens"])
+    assert other.lr == pytest.approx(one.lr / 2, rel=1e-8)
+    assert other.batch == pytest.approx(one.batch * 4, rel=1e-8)
+    assert other.loss == pytest.approx(one.loss, rel=1e-9)
+
+
+def test_auto_takes_the_lower_total() -> None:
+    log = Log()
+    found = fit(fit_support.thinned(), bootstrap=20, progress=log)
+    choice = found.provenance.selection
+    assert choice is not None
+    totals = choice["totals"]
+    assert totals.keys() == {"quadratic", "posynomial"}
+    assert found.family.name == min(totals, key=lambda name: totals[name])
+    assert choice["chosen"] == found.family.name
+    assert choice["margin"] == pytest.approx(abs(np.subtract(*totals.values())))
+    # A sweep drawn from a posynomial is a posynomial's.
+    assert found.family.name == "posynomial"
+    alone = fit_support.posynomial()
+    assert found.theta.tobytes() == alone.theta.tobytes()
+    assert found.scores == alone.scores
+    assert alone.provenance.selection is not None
+    assert totals["posynomial"] == alone.provenance.selection["totals"]["posynomial"]
+    assert [task[0] for task in log.tasks] == [
+        "Leaving out each cell, quadratic",
+        "Leaving out each cell, posynomial",
+        "Resampling cells",
+    ]
+    assert all(total == done for _, total, done in log.tasks)
+    assert log.stops >= 1
+
+
+def test_auto_takes_a_quadratic_for_a_quadratic() -> None:
+    found = fit(Runs.from_arrays(**fit_support.table()), bootstrap=0)
+    assert found.family.name == "quadratic"
+
+
+def test_scores_are_those_of_cells_left_out() -> None:
+    found = fit_support.quadratic()
+    assert found.scores.keys() == {"regret", "regret_smoothed", "mae_ln"}
+    assert found.scores["mae_ln"]["mean"] < 0.01
+    assert found.scores["regret"]["mean"] < 0.002
+
+
+def test_bootstrap_may_be_left_out() -> None:
+    found = fit_support.exact()
+    assert found.draws.shape == (0, 15)
+    assert "draws_singular" not in found.provenance.fit
+    assert found.provenance.bootstrap == 0
+
+
+def test_what_draws_were_like_is_counted() -> None:
+    found = fit_support.quadratic()
+    assert found.draws.shape == (50, 15)
+    assert found.provenance.fit["draws_unsettled"] == 0
+    assert found.provenance.fit["draws_singular"] == 0
+    summary = found.summary_json()
+    assert (summary["bootstrap"], summary["cells"], summary["runs"]) == (50, 8, 240)
+    assert {
+        "family",
+        "k",
+        "runs",
+        "cells",
+        "diverged",
+        "dropped",
+        "bootstrap",
+        "seed",
+        "scores",
+    } <= summary.keys()
+    json.dumps(summary, allow_nan=False)
+
+
+@pytest.mark.parametrize(("cells", "scored"), [(2, False), (3, True)])
+def test_few_cells_have_no_scores_or_no_draws(cells: int, scored: bool) -> None:
+    runs = Runs.from_arrays(**fit_support.table(sizes=fit_support.SIZES[:cells]))
+    found = fit(runs, family="quadratic", bootstrap=10)
+    assert len(found.draws) == 0
+    assert bool(found.scores) == scored
+    assert (found.provenance.selection is not None) == scored
+    text = f"There are fewer than 3 cells ({cells})"
+    assert any(text in warning for warning in found.warnings) != scored
+    assert any("fewer than 5 cells" in warning for warning in found.warnings)
+    json.dumps(found.summary_json(), allow_nan=False)
+
+
+def test_auto_with_too_few_cells_takes_the_simplest() -> None:
+    runs = Runs.from_arrays(**fit_support.table(sizes=fit_support.SIZES[:2]))
+    found = fit(runs, bootstrap=0)
+    assert found.family.name == "quadratic"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"family": "spline"}, "among auto, quadratic, posynomial, got 'spline'"),
+        ({"terms": 1}, "Expected 2 to 8 terms for the posynomial, got 1"),
+        ({"terms": 9}, "Expected 2 to 8 terms for the posynomial, got 9"),
+        (
+            {"terms": 2, "family": "posynomial"},
+            "at least 3 terms for a posynomial with an optimum over 2 settings, got 2",
+        ),
+        ({"bootstrap": -1}, "Expected bootstrap to be at least 0, got -1"),
+        ({"seed": -1}, "Expected seed to be at least 0, got -1"),
+        ({"device": "abacus"}, "Expected --device abacus to be usable"),
+        ({"backend": "abacus"}, "--backend abacus:"),
+    ],
+)
+def test_a_wrong_argument_is_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        fit(noisy(), **change)
+
+
+def test_runs_that_tell_nothing_are_refused() -> None:
+    columns = fit_support.table()
+    two = np.isin(np.arange(len(columns["lr"])) // 5 % 6, [1, 2])
+    two &= np.isin(np.arange(len(two)) % 5, [1, 2])
+    few = Runs.from_arrays(**{name: v[two] for name, v in columns.items()})
+    with pytest.raises(DataError, match="Neither lr nor batch can be fitted"):
+        fit(few)
+    lost = noisy(diverged=np.ones(240, dtype=bool))
+    with pytest.raises(DataError, match="runs that finished, but all 240 diverged"):
+        fit(lost)
+
+
+def test_diverged_runs_tell_stability_and_not_the_bowl() -> None:
+    """Property: another loss of a diverged run changes nothing."""
+    marks = np.zeros(240, dtype=bool)
+    marks[::20] = True
+    losses = fit_support.table(noise=5e-4)["loss"]
+    mild, wild = (
+        fit(
+            noisy(loss=np.where(marks, value, losses), diverged=marks),
+            family="quadratic",
+            bootstrap=0,
+        )
+        for value in (4.0, 9.0)
+    )
+    assert mild.theta.tobytes() == wild.theta.tobytes()
+    assert mild.provenance.diverged == 12
+    assert mild.stability == Stability.of(noisy(diverged=marks))
+    assert mild.stability is not None
+
+
+def test_the_fit_says_where_it_comes_from() -> None:
+    source = Source("a.csv", "f" * 64, 241)
+    found = fit(noisy(sources=[source]), family="quadratic", bootstrap=0, seed=7)
+    about = found.provenance
+    assert about.sources == ({"file": "a.csv", "sha256": "f" * 64, "rows": 241},)
+    assert (about.runs, about.diverged, about.dropped) == (240, 0, 0)
+    assert (about.seed, about.bootstrap) == (7, 0)
+    assert about.versions == versions()
+    assert about.versions.keys() >= {"python", "jax", "numpy", "loss-surrogate"}
+    assert about.fit["is_settled"] is found.is_converged is True
+    assert about.device in ("cpu", "gpu")
+    assert about.backend == "xla"
+    assert about.created.count("-") == 2
+    assert found.runs is not None
+    json.dumps(found.summary_json(), allow_nan=False)
+
+
+def test_warnings_of_the_runs_are_carried() -> None:
+    columns = fit_support.table(batches=1)
+    runs = Runs.from_arrays(**columns)
+    found = fit(runs, family="quadratic", bootstrap=0)
+    assert found.warnings[: len(runs.warnings)] == runs.warnings
+    assert set(Features.of(runs).notes()) <= set(found.warnings)
+    assert len(set(found.warnings)) == len(found.warnings)
+    assert found.summary_json()["not_fitted"] == ["batch"]
+
+
+def test_the_noise_is_measured() -> None:
+    """Statistical: of 240 runs with 5e-4 around an exact bowl, a third either way."""
+    noise = fit_support.quadratic().noise
+    assert isinstance(noise, objective.Noise)
+    assert noise.floor == pytest.approx(5e-4, rel=0.33)
+    assert noise.cell < 5e-4
+
+
+def test_cells_are_remembered_without_losses() -> None:
+    found = fit_support.posynomial()
+    runs = fit_support.thinned()
+    assert len(found.cells) == len(runs.cells) == found.fitted_cells
+    for index, record in enumerate(found.cells):
+        members = runs.cell == index
+        assert record.runs == members.sum()
+        assert record.diverged == runs.diverged[members].sum()
+        assert record.lr == tuple(np.unique(runs.lr_level[members]))
+        assert record.batch == tuple(np.unique(runs.batch[members]))
