@@ -76,12 +76,12 @@ def methods(runs: Runs) -> Iterator[tuple[str, bool, Callable[[], Scores]]]:
         name = f"{family} K = 3" if family == "posynomial" else family
         yield f"surrogate, {name}", True, lambda f=family: surrogate_scores(runs, f)
     for within in (0.005, 0.01, 0.02):
-        name = f"15-parameter OLS, runs within {within:.1%}"
+        name = f"15-parameter OLS within {within:.1%}"
         yield name, True, lambda w=within: ols_scores(runs, w)
     for in_batch in (False, True):
-        name = "Step Law's recipe refitted" + (", N in batch" if in_batch else "")
+        name = "Step Law's recipe" + (", N in batch" if in_batch else "")
         yield name, True, lambda n=in_batch: recipe_scores(runs, n)
-    yield "Step Law as published", False, lambda: law_scores(runs)
+    yield "Step Law published", False, lambda: law_scores(runs)
 
 
 def surrogate_scores(runs: Runs, family: str) -> Scores:

@@ -144,9 +144,34 @@ def exact() -> Fit:
 
 @cache
 def lr_alone() -> Fit:
-    """Each cell has one batch, the cells differ: the batch's effect is not known."""
-    columns = table(batches=1, noise=5e-4)
-    return fit(Runs.from_arrays(**columns), family="quadratic", bootstrap=50)
+    """Each cell has one batch, the cells differ: the batch's effect is not known.
+
+    Two recipes, of which the second has twice the batch.
+    """
+    one = table(batches=1)
+    columns: dict[str, Any] = {name: np.tile(v, 2) for name, v in one.items()}
+    names = np.repeat(["adamw", "muon"], len(one["lr"]))
+    columns["batch"] = columns["batch"] * np.where(names == "muon", 2, 1)
+    runs = Runs.from_arrays(**columns, recipe=names)
+    return fit(runs, family="quadratic", bootstrap=50)
+
+
+@cache
+def rich() -> Fit:
+    """Two recipes 0.03 apart in ln loss, and a further scale of exponent -0.04."""
+    return fit(Runs.from_arrays(**rich_table()), family="quadratic", bootstrap=0)
+
+
+def rich_table() -> dict[str, Any]:
+    """Every cell of the exact bowl at two recipes and two counts of `active`."""
+    one = table()
+    columns: dict[str, Any] = {name: np.tile(v, 4) for name, v in one.items()}
+    size = len(one["lr"])
+    active = np.tile(np.repeat([1e7, 4e7], size), 2)
+    columns["recipe"] = np.repeat(["adamw", "muon"], 2 * size)
+    worse = np.where(columns["recipe"] == "muon", 0.03, 0.0)
+    columns["loss"] = columns["loss"] * np.exp(worse) * (active / 2e7) ** -0.04
+    return columns | {"scales": {"active": active}}
 
 
 def log_loss_of(fitted: Fit, u: np.ndarray, **where: Any) -> float:

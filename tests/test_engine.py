@@ -169,17 +169,14 @@ def test_before_the_first_step_the_start_is_reported() -> None:
     np.testing.assert_array_equal(found.theta[0], table.theta0[2])
     at = residuals(BENT, table, 2, table.theta0[2])
     assert found.cost[0] == pytest.approx(at @ at, rel=1e-10)
-    step = 1e-6 * np.eye(BENT.size)
-    jacobian = np.stack(
-        [
-            residuals(BENT, table, 2, table.theta0[2] + e)
-            - residuals(BENT, table, 2, table.theta0[2] - e)
-            for e in step
-        ],
-        axis=1,
-    )
-    along, *_ = np.linalg.lstsq(jacobian / 2e-6, at, rcond=None)
-    wanted = np.sqrt(at @ jacobian @ along / 2e-6 / (at @ at))
+
+    def at_step(step: np.ndarray) -> np.ndarray:
+        return residuals(BENT, table, 2, table.theta0[2] + step)
+
+    steps = 1e-6 * np.eye(BENT.size)
+    jacobian = np.stack([at_step(e) - at_step(-e) for e in steps], axis=1) / 2e-6
+    along, *_ = np.linalg.lstsq(jacobian, at, rcond=None)
+    wanted = np.sqrt(at @ jacobian @ along / (at @ at))
     assert found.decrement[0] == pytest.approx(wanted, rel=1e-6)
     assert (found.converged[0], found.iterations[0]) == (False, 0)
 

@@ -133,11 +133,6 @@ def test_auto_takes_the_lower_total() -> None:
     assert log.stops >= 1
 
 
-def test_auto_takes_a_quadratic_for_a_quadratic() -> None:
-    found = fit(Runs.from_arrays(**fit_support.table()), bootstrap=0)
-    assert found.family.name == "quadratic"
-
-
 def test_scores_are_those_of_cells_left_out() -> None:
     found = fit_support.quadratic()
     assert found.scores.keys() == {"regret", "regret_smoothed", "mae_ln"}
@@ -173,23 +168,25 @@ def test_what_draws_were_like_is_counted() -> None:
     json.dumps(summary, allow_nan=False)
 
 
-@pytest.mark.parametrize(("cells", "scored"), [(2, False), (3, True)])
-def test_few_cells_have_no_scores_or_no_draws(cells: int, scored: bool) -> None:
-    runs = Runs.from_arrays(**fit_support.table(sizes=fit_support.SIZES[:cells]))
-    found = fit(runs, family="quadratic", bootstrap=10)
-    assert len(found.draws) == 0
-    assert bool(found.scores) == scored
-    assert (found.provenance.selection is not None) == scored
-    text = f"There are fewer than 3 cells ({cells})"
-    assert any(text in warning for warning in found.warnings) != scored
-    assert any("fewer than 5 cells" in warning for warning in found.warnings)
+def test_two_cells_have_no_scores_so_auto_takes_the_simplest() -> None:
+    runs = Runs.from_arrays(**fit_support.table(sizes=fit_support.SIZES[:2]))
+    found = fit(runs, bootstrap=10)
+    assert found.family.name == "quadratic"
+    assert found.draws.shape == (0, found.family.size)
+    assert found.scores == {}
+    assert found.provenance.selection is None
+    assert any("fewer than 3 cells (2)" in text for text in found.warnings)
+    assert any("fewer than 5 cells (2)" in text for text in found.warnings)
     json.dumps(found.summary_json(), allow_nan=False)
 
 
-def test_auto_with_too_few_cells_takes_the_simplest() -> None:
-    runs = Runs.from_arrays(**fit_support.table(sizes=fit_support.SIZES[:2]))
-    found = fit(runs, bootstrap=0)
-    assert found.family.name == "quadratic"
+def test_four_cells_have_scores_and_no_draws() -> None:
+    runs = Runs.from_arrays(**fit_support.table(sizes=fit_support.SIZES[:4]))
+    found = fit(runs, family="quadratic", bootstrap=10)
+    assert found.draws.shape == (0, found.family.size)
+    assert found.scores["regret"]["mean"] is not None
+    assert not any("fewer than 3 cells" in text for text in found.warnings)
+    assert any("fewer than 5 cells (4)" in text for text in found.warnings)
 
 
 @pytest.mark.parametrize(
@@ -226,21 +223,21 @@ def test_runs_that_tell_nothing_are_refused() -> None:
 
 
 def test_diverged_runs_tell_stability_and_not_the_bowl() -> None:
-    """Property: another loss of a diverged run changes nothing."""
-    marks = np.zeros(240, dtype=bool)
-    marks[::20] = True
-    losses = fit_support.table(noise=5e-4)["loss"]
+    """Property: other losses of the diverged runs change no parameter."""
+    runs = fit_support.thinned()
+    names = ("lr", "batch", "params", "tokens", "diverged")
+    columns: dict[str, Any] = {name: getattr(runs, name) for name in names}
     mild, wild = (
         fit(
-            noisy(loss=np.where(marks, value, losses), diverged=marks),
+            Runs.from_arrays(**columns, loss=np.where(runs.diverged, value, runs.loss)),
             family="quadratic",
             bootstrap=0,
         )
         for value in (4.0, 9.0)
     )
     assert mild.theta.tobytes() == wild.theta.tobytes()
-    assert mild.provenance.diverged == 12
-    assert mild.stability == Stability.of(noisy(diverged=marks))
+    assert mild.provenance.diverged == runs.diverged.sum() > 5
+    assert mild.stability == wild.stability == Stability.of(runs)
     assert mild.stability is not None
 
 
@@ -262,9 +259,10 @@ def test_the_fit_says_where_it_comes_from() -> None:
 
 
 def test_warnings_of_the_runs_are_carried() -> None:
-    columns = fit_support.table(batches=1)
-    runs = Runs.from_arrays(**columns)
-    found = fit(runs, family="quadratic", bootstrap=0)
+    found = fit_support.lr_alone()
+    runs = found.runs
+    assert runs is not None
+    assert runs.warnings
     assert found.warnings[: len(runs.warnings)] == runs.warnings
     assert set(Features.of(runs).notes()) <= set(found.warnings)
     assert len(set(found.warnings)) == len(found.warnings)

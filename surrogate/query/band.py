@@ -12,7 +12,6 @@ from surrogate.features import CHOICES
 from surrogate.query import surface
 from surrogate.query.answers import UNKNOWN, Pair, Plateau, Regret
 from surrogate.query.best import (
-    Question,
     Solved,
     context_of,
     held_settings,
@@ -24,6 +23,7 @@ from surrogate.query.best import (
     state,
 )
 from surrogate.query.fit import Fit
+from surrogate.query.question import Question
 
 EDGES = ("lr_low", "lr_high", "batch_low", "batch_high")
 

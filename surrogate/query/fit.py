@@ -173,8 +173,9 @@ class Fit:
                 unknown, or both lr and batch are held.
         """
         from surrogate.query import best
+        from surrogate.query.question import ask
 
-        question = best.ask(self, params, tokens, scales, recipe, lr_range, batch_range)
+        question = ask(self, params, tokens, scales, recipe, lr_range, batch_range)
         return best.optimum(
             self, question, batch=batch, lr=lr, batch_multiple=batch_multiple
         )
@@ -208,9 +209,10 @@ class Fit:
         Raises:
             DataError: as `optimum`, or `tol` is not in (0, 1].
         """
-        from surrogate.query import band, best
+        from surrogate.query import band
+        from surrogate.query.question import ask
 
-        question = best.ask(self, params, tokens, scales, recipe, lr_range, batch_range)
+        question = ask(self, params, tokens, scales, recipe, lr_range, batch_range)
         return band.plateau(self, question, tol=tol, batch=batch, lr=lr)
 
     def regret(
@@ -230,9 +232,10 @@ class Fit:
 
         Other arguments and errors are those of `plateau`.
         """
-        from surrogate.query import band, best
+        from surrogate.query import band
+        from surrogate.query.question import ask
 
-        question = best.ask(self, params, tokens, scales, recipe, lr_range, batch_range)
+        question = ask(self, params, tokens, scales, recipe, lr_range, batch_range)
         return band.regret(self, question, lr=lr, batch=batch, tol=tol)
 
     def predict(

@@ -16,8 +16,8 @@ from surrogate.features import CHOICES
 from surrogate.query import surface
 from surrogate.query.answers import Evaluation, Prediction
 from surrogate.query.band import check_tol
-from surrogate.query.best import check_recipe, check_scales
 from surrogate.query.fit import Fit
+from surrogate.query.question import check_recipe, check_scales
 from surrogate.runs import Runs
 from surrogate.scores import band, loss_errors, mean_se
 from surrogate.units import quote

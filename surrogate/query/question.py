@@ -1,0 +1,151 @@
+"""Questions about one (params, tokens), checked against what a fit knows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64
+
+from surrogate.errors import DataError
+from surrogate.features import CHOICES, WIDEN
+from surrogate.query.fit import Fit, Range
+from surrogate.units import quote
+
+_PLAUSIBLE_RATIO = (0.1, 1e5)
+_POINT = np.ones(1)
+
+
+@dataclass(frozen=True)
+class Question:
+    """A checked question.
+
+    Attributes:
+        params: asked about.
+        tokens: asked about.
+        scales: further scale variables.
+        recipe: one of the fit's.
+        s: the given coordinates.
+        box: where to look, natural units, lr and batch.
+        warnings: about the question itself.
+    """
+
+    params: float
+    tokens: float
+    scales: dict[str, float]
+    recipe: str
+    s: Float64[np.ndarray, " g"]
+    box: dict[str, Range]
+    warnings: tuple[str, ...]
+
+
+def ask(
+    fit: Fit,
+    params: float,
+    tokens: float,
+    scales: Mapping[str, float] | None,
+    recipe: str | None,
+    lr_range: Range | None,
+    batch_range: Range | None,
+) -> Question:
+    """Check what is asked against what the fit knows.
+
+    Raises:
+        DataError: what was expected, what came, what to do.
+    """
+    check_positive("params", params)
+    check_positive("tokens", tokens)
+    given = check_scales(fit, scales or {})
+    name = check_recipe(fit, recipe)
+    ratio = tokens / params
+    warnings = []
+    if not _PLAUSIBLE_RATIO[0] <= ratio <= _PLAUSIBLE_RATIO[1]:
+        warnings.append(
+            f"tokens / params is {ratio:.3g}, outside 0.1 to 100,000: check the units "
+            "of both."
+        )
+    point = {"params": params * _POINT, "tokens": tokens * _POINT}
+    s = fit.features.given(
+        point["params"],
+        point["tokens"],
+        {key: value * _POINT for key, value in given.items()},
+        np.array([name]),
+    )[0]
+    asked = {"lr": lr_range, "batch": batch_range}
+    box = {key: _range(fit, key, asked[key]) for key in CHOICES}
+    return Question(params, tokens, given, name, s, box, tuple(warnings))
+
+
+def check_recipe(fit: Fit, recipe: str | None) -> str:
+    """The recipe meant, one of the fit's.
+
+    Raises:
+        DataError: there are several and none is named, or it is unknown.
+    """
+    if recipe is None:
+        if len(fit.recipes) == 1:
+            return fit.recipes[0]
+        raise DataError(
+            f"Expected --recipe, since the fit has {len(fit.recipes)}: "
+            f"{', '.join(map(quote, fit.recipes))}. Name one of them."
+        )
+    if recipe not in fit.recipes:
+        known = ", ".join(map(quote, fit.recipes))
+        if fit.recipes == ("",):
+            raise DataError(
+                f"Expected no --recipe, since the fit has one unnamed recipe, got "
+                f"{quote(recipe)}. Leave it out."
+            )
+        raise DataError(
+            f"Expected one of the fit's recipes ({known}), got {quote(recipe)}."
+        )
+    return recipe
+
+
+def check_scales(fit: Fit, scales: Mapping[str, float]) -> dict[str, float]:
+    """The further scale variables that the fit needs, no more.
+
+    Raises:
+        DataError: one is missing, unknown or not positive.
+    """
+    known = [n for n in fit.features.fitted if n not in (*CHOICES, "params", "tokens")]
+    for name, value in scales.items():
+        if name not in known:
+            raise DataError(
+                f"Expected a scale variable of the fit ({', '.join(known) or 'none'}), "
+                f"got --scale {quote(name)}. Leave it out or correct the name."
+            )
+        check_positive(f"scale {name}", value)
+    for name in fit.scale_names:
+        if name not in scales:
+            low, high = fit.features.fitted[name]
+            raise DataError(
+                f"Expected --scale {name}=VALUE: the fit depends on {name}, fitted "
+                f"from {low:g} to {high:g}, and has no default for it."
+            )
+    return dict(scales)
+
+
+def check_positive(name: str, value: float) -> None:
+    """Refuse what is no positive number.
+
+    Raises:
+        DataError: naming it.
+    """
+    if not (isinstance(value, int | float | np.number) and 0 < value < math.inf):
+        raise DataError(f"Expected {name} to be a positive number, got {value!r}.")
+
+
+def _range(fit: Fit, name: str, asked: Range | None) -> Range:
+    if asked is None:
+        low, high = fit.features.fitted[name]
+        return low / WIDEN, high * WIDEN
+    low, high = asked
+    if not 0 < low < high < math.inf:
+        raise DataError(
+            f"Expected the range of {name} as two positive numbers, the smaller one "
+            f"first, got {low:g} to {high:g}."
+        )
+    return low, high
