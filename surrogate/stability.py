@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Float64
@@ -16,6 +16,8 @@ from scipy.special import expit
 
 from surrogate.runs import Runs
 
+# One number where all settings are numbers.
+Values: TypeAlias = np.ndarray | np.float64
 # The most that a plateau may risk.
 P_MAX = 0.05
 # With fewer of either kind an edge would be invented.
@@ -73,7 +75,7 @@ class Stability:
             runs=len(diverged),
         )
 
-    def logit(self, settings: Mapping[str, Any]) -> np.ndarray:
+    def logit(self, settings: Mapping[str, Any]) -> Values:
         """Logit of p at settings in natural units, arrays of one length or numbers."""
         terms = [
             slope * np.log(np.asarray(settings[name], np.float64) / centre)
@@ -83,13 +85,13 @@ class Stability:
         ]
         return self.intercept + np.sum(np.broadcast_arrays(*terms), axis=0)
 
-    def probability(self, settings: Mapping[str, Any]) -> np.ndarray:
+    def probability(self, settings: Mapping[str, Any]) -> Values:
         """Probability of divergence."""
         return expit(self.logit(settings))
 
     def octaves_to_edge(
         self, settings: Mapping[str, Any], p_max: float = P_MAX
-    ) -> np.ndarray:
+    ) -> Values:
         """How often lr can be doubled until p reaches p_max; negative beyond it.
 
         NaN where lr has no effect.

@@ -104,7 +104,7 @@ def test_the_plateau_of_lr_alone_is_an_interval() -> None:
     found = fitted.plateau(**ALONE, batch=3e5)
     assert found.status is Status.ok
     best = found.optimum[0]
-    edge = fitted.predict(found.lr, 3e5, **ALONE).loss / found.loss_min - 1
+    edge = fitted.predict(np.array(found.lr), 3e5, **ALONE).loss / found.loss_min - 1
     np.testing.assert_allclose(edge, found.tol, atol=1e-9)
     assert found.lr[0] < best < found.lr[1]
     assert found.lr_at_batch == (3e5, *found.lr)
@@ -148,7 +148,7 @@ def test_an_lr_that_never_varies_is_treated_alike() -> None:
     held = fitted.optimum(**ALONE, lr=found.offer["lr"])
     assert held.status is Status.ok
     assert held.batch == found.offer["batch"]
-    whole = fitted.optimum(**ALONE, lr=1e-3, batch_multiple=1000)
+    whole = fitted.optimum(**ALONE, lr=1e-3, batch_multiple=1000.0)
     assert whole.batch % 1000 == 0
     assert abs(whole.batch - held.batch) < 1000
     band = fitted.plateau(**ALONE, lr=1e-3)
@@ -276,7 +276,8 @@ def test_runs_of_several_recipes_and_scales_are_evaluated() -> None:
     found = fit_support.rich().evaluate(Runs.from_arrays(**fit_support.rich_table()))
     assert found.errors["mae"] < 1e-5
     assert [name for name, *_ in found.cells] == ["adamw"] * 16 + ["muon"] * 16
-    lacking = Runs.from_arrays(**(fit_support.rich_table() | {"scales": {}}))
+    table: dict[str, Any] = {**fit_support.rich_table(), "scales": {}}
+    lacking = Runs.from_arrays(**table)
     with pytest.raises(DataError, match="Expected the scale variable active, which"):
         fit_support.rich().evaluate(lacking)
 

@@ -66,7 +66,8 @@ def bare() -> Fit:
 
 def over(fit: Fit, lr: Any, batch: Any, answer: Plateau, **where: Any) -> np.ndarray:
     """The regret of settings, from `predict`."""
-    return fit.predict(lr, batch, **where).loss / answer.loss_min - 1
+    found = fit.predict(np.asarray(lr), np.asarray(batch), **where)
+    return found.loss / answer.loss_min - 1
 
 
 @given(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Float64
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 DEFAULT_TOL = 0.0025
 SCORES = ("regret", "regret_smoothed", "mae_ln")
 Range = tuple[float, float]
+# ArrayLike has complex numbers, of which a type checker at run time takes no float.
+Values: TypeAlias = ArrayLike | float | int
 
 
 @dataclass(frozen=True)
@@ -240,12 +242,12 @@ class Fit:
 
     def predict(
         self,
-        lr: ArrayLike,
-        batch: ArrayLike,
-        params: ArrayLike,
-        tokens: ArrayLike,
+        lr: Values,
+        batch: Values,
+        params: Values,
+        tokens: Values,
         *,
-        scales: Mapping[str, ArrayLike] | None = None,
+        scales: Mapping[str, Values] | None = None,
         recipe: str | Sequence[str] | None = None,
     ) -> Prediction:
         """Predicted losses of many points, arrays of one length or single numbers.

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import jax
 import numpy as np
 from jaxtyping import Float64
-from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
 from surrogate import selection, uncertainty
@@ -16,7 +15,7 @@ from surrogate.features import CHOICES
 from surrogate.query import surface
 from surrogate.query.answers import Evaluation, Prediction
 from surrogate.query.band import check_tol
-from surrogate.query.fit import Fit
+from surrogate.query.fit import Fit, Values
 from surrogate.query.question import check_recipe, check_scales
 from surrogate.runs import Runs
 from surrogate.scores import band, loss_errors, mean_se
@@ -27,11 +26,11 @@ Column = Float64[np.ndarray, " m"]
 
 def predict(
     fit: Fit,
-    lr: ArrayLike,
-    batch: ArrayLike,
-    params: ArrayLike,
-    tokens: ArrayLike,
-    scales: Mapping[str, ArrayLike],
+    lr: Values,
+    batch: Values,
+    params: Values,
+    tokens: Values,
+    scales: Mapping[str, Values],
     recipe: str | Sequence[str] | None,
 ) -> Prediction:
     """Losses with intervals for one new run at each point.
@@ -122,11 +121,11 @@ def _interval(
 
 
 def _columns(
-    lr: ArrayLike,
-    batch: ArrayLike,
-    params: ArrayLike,
-    tokens: ArrayLike,
-    scales: Mapping[str, ArrayLike],
+    lr: Values,
+    batch: Values,
+    params: Values,
+    tokens: Values,
+    scales: Mapping[str, Values],
 ) -> dict[str, Column]:
     given = {"lr": lr, "batch": batch, "params": params, "tokens": tokens, **scales}
     arrays = {
