@@ -194,25 +194,6 @@ def area_octaves2(
         return _area(log_loss, theta, found, s, lo, hi, level)
 
 
-def inside(
-    log_loss: LogLoss,
-    theta: Any,
-    u: Float[ArrayLike, " d"],
-    s: Float[ArrayLike, " g"],
-    minimum: Minimum,
-    tol: Float[ArrayLike, ""],
-) -> Bool[Array, ""]:
-    """Whether L(u, s) <= (1 + tol) x the minimum; u need not lie in the box.
-
-    Raises:
-        DataError: d is not 1 or 2, shapes differ, or an array is not float64.
-    """
-    with jax.enable_x64(True):
-        u, _ = checked_box(u=u, minimum=minimum.u)
-        theta, s, tol = checked_theta(theta), float64("s", s), float64("tol", tol)
-        return log_loss(theta, u, s) <= minimum.value + jnp.log1p(tol)
-
-
 def _checked_plane(what: str, **vectors: ArrayLike) -> tuple[Array, ...]:
     arrays = checked_box(**vectors)
     if arrays[0].shape != (2,):

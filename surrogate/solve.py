@@ -117,29 +117,6 @@ def argmin(
         return _argmin(log_loss, checked_theta(theta), u0, float64("s", s), lo, hi)
 
 
-def argmin_along(
-    log_loss: LogLoss,
-    theta: Any,
-    i: int | Array,
-    value: Float[ArrayLike, ""],
-    u0: Float[ArrayLike, " d"],
-    s: Float[ArrayLike, " g"],
-    lo: Float[ArrayLike, " d"],
-    hi: Float[ArrayLike, " d"],
-) -> Minimum:
-    """Minimise over the box with coordinate `i` held at `value` [ln].
-
-    `value` may lie outside [lo_i, hi_i]; otherwise as `argmin`, whose certificate
-    then speaks of the points with u_i = value.
-    """
-    with jax.enable_x64(True):
-        u0, lo, hi = checked_box(u0=u0, lo=lo, hi=hi)
-        held = jnp.arange(lo.shape[0]) == i
-        at = float64("value", value)
-        lo, hi = jnp.where(held, at, lo), jnp.where(held, at, hi)
-        return _argmin(log_loss, checked_theta(theta), u0, float64("s", s), lo, hi)
-
-
 def float64(name: str, array: ArrayLike) -> Array:
     """The array as it is, refused unless float64 (call it with x64 enabled)."""
     result = jnp.asarray(array)

@@ -374,6 +374,8 @@ def test_a_choice_outside_the_box_widens_it(steplaw: Fit) -> None:
         **ASK, lr=best.lr, batch=best.batch, lr_range=(1e-6, best.lr / 4)
     )
     assert 0 <= found.regret < 1e-12
+    assert found.loss_min == pytest.approx(best.loss, rel=1e-13)
+    assert found.optimum[0] == pytest.approx(best.lr, rel=1e-9)
     assert any("widened to hold it" in text for text in found.context.warnings)
     far = steplaw.regret(**ASK, lr=1e-9, batch=1e3)
     assert far.regret > 0.01
