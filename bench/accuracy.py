@@ -44,7 +44,7 @@ Scores = dict[str, Spread | None]
 
 def main() -> None:
     """Score every method and print the table and the document."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", action="store_true", help="no table")
     arguments = parser.parse_args()
     runs = surrogate.read_runs(data_dir() / FILE)

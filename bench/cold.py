@@ -30,7 +30,7 @@ PEER = [sys.executable, "-c", "import jax"]
 
 def main() -> None:
     """Time every command and print the table and the document."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", action="store_true", help="no table")
     arguments = parser.parse_args()
     command = str(Path(sys.executable).with_name("surrogate"))

@@ -34,7 +34,7 @@ STRAIGHT = (estimate.KEPT, estimate.STARTS)
 
 def main() -> None:
     """Fit from every seed both ways and print the table and the document."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", action="store_true", help="no table")
     arguments = parser.parse_args()
     runs = surrogate.read_runs(data_dir() / FILE)

@@ -1,8 +1,8 @@
 """A folder on disk: a readable manifest.json beside an orbax checkpoint of arrays.
 
-The manifest names the schema and the SHA-256 of every file of the checkpoint, and
-`read` refuses a folder that differs: what was saved is what is answered from. Nothing
-here is ever executed: JSON and arrays of numbers only.
+The manifest names the schema, its own SHA-256 and that of every file of the checkpoint,
+and `read` refuses a folder that differs: what was saved is what is answered from.
+Nothing here is ever executed: JSON and arrays of numbers only.
 """
 
 from __future__ import annotations
@@ -126,6 +126,7 @@ def write(
     try:
         _save_arrays(partial / _ARRAYS, arrays)
         document = {"schema": SCHEMA, **manifest, "files": _digests(partial)}
+        document["sha256"] = seal(document)
         text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
         (partial / MANIFEST).write_text(text + "\n", encoding="utf-8")
         partial.chmod(0o755)
@@ -157,6 +158,11 @@ def read(folder: Path) -> tuple[dict[str, Any], Arrays]:
         DataError: it is no fit, of another schema, or changed since it was written.
     """
     manifest = _manifest(folder)
+    if manifest.get("sha256") != seal(manifest):
+        raise DataError(
+            f"The fit in {shown(folder)} cannot be trusted: {MANIFEST} was changed "
+            "after it was written. Fit again, or copy the folder anew."
+        )
     named = manifest["files"]
     found = _digests(folder)
     for name in sorted(set(named) | set(found)):
@@ -173,6 +179,12 @@ def read(folder: Path) -> tuple[dict[str, Any], Arrays]:
                 f"{quote(name)} {state}. Fit again, or copy the folder anew."
             )
     return manifest, _load_arrays(folder / _ARRAYS)
+
+
+def seal(manifest: Mapping[str, Any]) -> str:
+    """SHA-256 of what a manifest says, itself left out, whatever its layout."""
+    rest = {key: value for key, value in manifest.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def shown(path: str | Path) -> str:

@@ -137,7 +137,7 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
     file = folder / "manifest.json"
     document = json.loads(file.read_text())
     change(document)
-    file.write_text(json.dumps(document))
+    file.write_text(json.dumps(document | {"sha256": store.seal(document)}))
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,8 @@ def test_as_many_runs_diverge_as_did(seed: int) -> None:
     """Statistical: of all drawn with their own probability, 4.5 standard deviations."""
     runs, model = fit_support.sweep(seed), fit_support.bundled().stability
     assert model is not None
-    p = model.probability({name: getattr(runs, name) for name in model.names})
+    where = {name: getattr(runs, name) for name in model.names}
+    p = np.asarray(model.probability(where))
     spread = np.sqrt(np.sum(p * (1 - p)))
     assert abs(runs.diverged.sum() - p.sum()) < 4.5 * spread
     # The dump lacks some of the grid: 181 of 1,911 diverged there.

@@ -173,7 +173,7 @@ def test_tells_the_dense_dump_apart(data_dir: Path) -> None:
     found = fitted(runs)
     names = ("lr", "batch", "params", "tokens")
     assert (found.names, found.diverged, found.runs) == (names, 181, 1911)
-    logit = found.logit({n: getattr(runs, n) for n in names})
+    logit = np.asarray(found.logit({n: getattr(runs, n) for n in names}))
     below = np.sort(logit[~runs.diverged])
     bad = logit[runs.diverged]
     wins = np.searchsorted(below, bad, "left") + np.searchsorted(below, bad, "right")

@@ -226,7 +226,7 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
     file = folder / "manifest.json"
     document = json.loads(file.read_text())
     change(document)
-    file.write_text(json.dumps(document))
+    file.write_text(json.dumps(document | {"sha256": store.seal(document)}))
 
 
 def flip(folder: Path) -> None:
@@ -240,6 +240,11 @@ def link_file(folder: Path) -> None:
     file = data_file(folder)
     shutil.move(file, folder.parent / "elsewhere")
     file.symlink_to(folder.parent / "elsewhere")
+
+
+def reword(folder: Path) -> None:
+    file = folder / "manifest.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"note": "better"}))
 
 
 def link_arrays(folder: Path) -> None:
@@ -257,6 +262,7 @@ def link_arrays(folder: Path) -> None:
             lambda f: (f / "arrays" / "more").write_text(""),
             "cannot be trusted: file 'arrays/more' is not in the manifest",
         ),
+        (reword, "cannot be trusted: manifest.json was changed after"),
         (link_file, "cannot be trusted: .* is a link"),
         (link_arrays, "cannot be trusted: .*arrays' is a link"),
         (lambda f: edit(f, lambda d: d.update(schema=2)), "Expected schema 1 .* got 2"),
