@@ -77,7 +77,7 @@ def test_the_manifest_is_readable_and_complete(folder: Path) -> None:
     text = (folder / "manifest.json").read_text(encoding="utf-8")
     assert "Größe" in text
     document = json.loads(text)
-    assert list(document) == ["schema", *ABOUT, "files"]
+    assert list(document) == ["schema", *ABOUT, "files", "sha256"]
     assert {name: document[name] for name in ABOUT} == ABOUT
     on_disk = {name for name in contents(folder) if name != "manifest.json"}
     assert document["files"].keys() == on_disk
