@@ -225,7 +225,7 @@ def test_evaluate_text_has_cells_and_figures() -> None:
     text = " ".join(rendered(document, text_tables.evaluate).split())
     assert "regret, mean 1.23 permille (standard error 0.10)" in text
     assert "smoothed, mean unknown" in text
-    assert "a 1B 20B 7 1.00e-03 unknown unknown unknown 1.23 permille" in text
+    assert "a 1B 20B 7 1.00e-03 unknown unknown unknown 1.23" in text
 
 
 def test_bar_draws_nothing_where_there_is_no_terminal(capsys: Capture) -> None:

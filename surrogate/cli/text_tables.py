@@ -171,21 +171,13 @@ def evaluate(document: Document) -> list[RenderableType]:
         ("runs", f"{document['runs']:,} ({document['runs_diverged']:,} diverged)"),
     ]
     shown, more = text.first(document.get("cells") or [], _CELLS, "cells", "--json")
+    names = ["params", "tokens", "runs", "lr", "batch", "best lr", "best batch"]
+    has_recipes = any(cell.get("recipe") for cell in shown)
     table = text.columns(
-        [
-            "recipe",
-            "params",
-            "tokens",
-            "runs",
-            "lr",
-            "batch",
-            "best lr",
-            "best batch",
-            "regret",
-        ],
+        [*(["recipe"] if has_recipes else []), *names, "permille"],
         (
             [
-                str(cell.get("recipe") or ""),
+                *([str(cell.get("recipe") or "")] if has_recipes else []),
                 text.count(cell.get("params")),
                 text.count(cell.get("tokens")),
                 f"{cell.get('runs'):,}",
@@ -193,14 +185,15 @@ def evaluate(document: Document) -> list[RenderableType]:
                 text.count(cell.get("batch")),
                 text.lr(cell.get("best_lr")),
                 text.count(cell.get("best_batch")),
-                _permille(cell.get("regret")),
+                _permille(cell.get("regret")).removesuffix(" permille"),
             ]
             for cell in shown
         ),
         left=["recipe"],
     )
-    body = text.grid([*rows, *text.common(document)])
-    return [text.title("Evaluation on these runs"), body, text.title(""), table, *more]
+    body = text.grid([*rows, *text.common({**document, "status": None})])
+    heading = text.title("Regret by cell")
+    return [text.title("Evaluation on these runs"), body, heading, table, *more]
 
 
 def _with_error(part: Document) -> str:
@@ -226,7 +219,11 @@ def predict(document: Document) -> list[RenderableType]:
 def demo(document: Document) -> list[RenderableType]:
     """The fit, its optimum and its plateau, and the next command to type."""
     files = document["files"]
-    ask = f"surrogate plateau {files[0]} --params 1.07B --tokens 100B"
+    asked = document["plateau"]
+    where = (
+        f"--params {text.count(asked['params'])} --tokens {text.count(asked['tokens'])}"
+    )
+    ask = f"surrogate plateau {files[0]} {where}"
     return [
         *fit(document["fit"]),
         text.title(""),
