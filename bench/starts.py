@@ -25,6 +25,7 @@ import surrogate
 from surrogate import engine, estimate, families
 from surrogate.families import Shape
 from surrogate.features import Features
+from surrogate.objective import Objective
 
 FILE = "steplaw/dense_lr_bs_loss.csv"
 SEEDS = range(8)
@@ -43,8 +44,11 @@ def main() -> None:
     shape = Shape(len(features.choices), len(features.givens), features.offsets)
     ones = np.ones((1, len(rows.target)))
     pilot = families.Quadratic(shape)
-    weights = estimate.estimate(pilot, rows, ones, features.box()).weights
     family = families.Posynomial(shape, 3)
+    objective = Objective(growth=family.misfit)
+    weights = estimate.estimate(
+        pilot, rows, ones, features.box(), objective=objective
+    ).weights
     found: dict[str, list[tuple[float, float]]] = {}
     for seed in (SEEDS[0], *SEEDS):  # the first one compiles and is written over
         first = seed == SEEDS[0]
