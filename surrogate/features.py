@@ -121,7 +121,7 @@ class Features:
                 "runs that did not diverge, and none has. Add runs, or check that "
                 "params and tokens are mapped to the right columns."
             )
-        columns = _columns(runs)
+        columns = settings_of(runs)
         givens = tuple(
             name for name in columns if name not in CHOICES and identifiable[name]
         )
@@ -158,9 +158,8 @@ class Features:
         """The runs that did not diverge, in coordinates; settings as their cell's."""
         usable = ~runs.diverged
         cell_s = self.cell_points(runs)
-        chosen = np.stack([_columns(runs)[name][usable] for name in self.choices], 1)
         cell = runs.cell[usable]
-        u = self.to_u(chosen)
+        u = self.u_of(settings_of(runs))[usable]
         return Rows(
             z=np.concatenate([u, cell_s[cell]], axis=1),
             target=np.log(runs.loss[usable]) - self.level,
@@ -205,6 +204,10 @@ class Features:
         count = len(self.choices)
         mean, scale = np.asarray(self.mean[:count]), np.asarray(self.scale[:count])
         return (np.log(chosen) - mean) / scale
+
+    def u_of(self, settings: Mapping[str, np.ndarray | float]) -> np.ndarray:
+        """Standardised u of settings by name, natural units; others are ignored."""
+        return self.to_u(np.stack([settings[name] for name in self.choices], axis=-1))
 
     def from_u(self, u: Float64[np.ndarray, "... u"]) -> np.ndarray:
         """Chosen settings in natural units."""
@@ -299,7 +302,8 @@ class Features:
         )
 
 
-def _columns(runs: Runs) -> dict[str, np.ndarray]:
+def settings_of(runs: Runs) -> dict[str, np.ndarray]:
+    """Every setting of the runs by name, natural units, lr at its level."""
     return {
         "lr": runs.lr_level,
         "batch": runs.batch,

@@ -78,9 +78,9 @@ def _check(family: str, terms: int, bootstrap: int, seed: int) -> None:
             f"Expected a family among auto, {', '.join(families.NAMES)}, got "
             f"{family!r}."
         )
-    for name, value, least in (("bootstrap", bootstrap, 0), ("seed", seed, 0)):
-        if value < least:
-            raise DataError(f"Expected {name} to be at least {least}, got {value}.")
+    for name, value in (("bootstrap", bootstrap), ("seed", seed)):
+        if value < 0:
+            raise DataError(f"Expected {name} to be at least 0, got {value}.")
     if not 2 <= terms <= 8:
         raise DataError(f"Expected 2 to 8 terms for the posynomial, got {terms}.")
 
@@ -101,7 +101,8 @@ def _fit(
     names = families.NAMES if family == "auto" else (family,)
     members = {name: families.make(name, shape, terms) for name in names}
     held, warnings = _held_out(members, features, rows, runs, box, seed, progress)
-    chosen, choice = selection.choose(held) if held else (_fallback(names), None)
+    # With nothing held out to choose by, the first family is the simplest.
+    chosen, choice = selection.choose(held) if held else (names[0], None)
     member = members[chosen]
     ones = np.ones((1, len(rows.target)))
     full = estimate.estimate(member, rows, ones, box, seed=seed)
@@ -180,11 +181,6 @@ def _held_out(
             member, features, rows, runs, box, seed=seed, progress=progress
         )
     return held, []
-
-
-def _fallback(names: tuple[str, ...]) -> str:
-    """The simplest family, where nothing can be held out to choose by."""
-    return names[0]
 
 
 def _quality(full: Estimate, rows: int) -> dict[str, float | int | bool]:

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.special import expit
 
+from surrogate.features import settings_of
 from surrogate.runs import Runs
 
 # One number where all settings are numbers.
@@ -53,13 +54,7 @@ class Stability:
         diverged = runs.diverged
         if min(diverged.sum(), (~diverged).sum()) < MIN_EACH:
             return None
-        columns = {
-            "lr": runs.lr_level,
-            "batch": runs.batch,
-            "params": runs.params,
-            "tokens": runs.tokens,
-            **runs.scales,
-        }
+        columns = settings_of(runs)
         names = tuple(n for n, v in columns.items() if np.ptp(np.log(v)) > 0)
         if "lr" not in names:
             return None

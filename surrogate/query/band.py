@@ -16,7 +16,7 @@ from surrogate.query.best import (
     context_of,
     held_settings,
     loss_of,
-    offer,
+    nearest_level,
     refusal,
     settings,
     solve_box,
@@ -59,8 +59,7 @@ def plateau(
     missing = [n for n in CHOICES if n not in (*fit.features.choices, *known)]
     solved = solve_box(fit, question, question.box)
     if missing:
-        known = offer(fit, question, missing[0])
-        known = {missing[0]: known[missing[0]]}
+        known = {missing[0]: nearest_level(fit, question, missing[0])}
     best = settings(fit, solved.minimum.u[0], known)
     found = surface.extents(
         fit.family,
@@ -119,8 +118,7 @@ def regret(
     choice = held_settings(fit, lr, batch)
     box, extra = _widened(fit, question, choice)
     solved = solve_box(fit, question, box)
-    at = fit.features.to_u(np.array([choice[n] for n in fit.features.choices]))
-    z = np.concatenate([at, question.s])[None]
+    z = np.concatenate([fit.features.u_of(choice), question.s])[None]
     losses = surface.log_losses(fit.family, solved.thetas, z)[:, 0]
     regrets = np.expm1(losses - solved.minimum.value)
     known = {n: v for n, v in choice.items() if n not in fit.features.choices}

@@ -43,9 +43,8 @@ class Solved:
 
 def solve_box(fit: Fit, question: Question, box: Mapping[str, Range]) -> Solved:
     """Minimise over a box in natural units; equal ends hold a setting."""
-    names = fit.features.choices
-    low = fit.features.to_u(np.array([box[name][0] for name in names]))
-    high = fit.features.to_u(np.array([box[name][1] for name in names]))
+    low = fit.features.u_of({name: ends[0] for name, ends in box.items()})
+    high = fit.features.u_of({name: ends[1] for name, ends in box.items()})
     thetas = np.concatenate([fit.theta[None], fit.draws])
     minimum = surface.minima(fit.family, thetas, question.s, low, high)
     return Solved(low, high, thetas, minimum)
@@ -273,16 +272,14 @@ def batch_warnings(fit: Fit, batch: float | None) -> list[str]:
     return warnings
 
 
-def offer(fit: Fit, question: Question, missing: str) -> dict[str, float]:
-    """The other setting's optimum at the value that the nearest cell used."""
+def nearest_level(fit: Fit, question: Question, missing: str) -> float:
+    """The middle value of a setting in the cell nearest to what is asked."""
     cells = [cell for cell in fit.cells if cell.recipe == question.recipe]
     values = np.array([[c.params, c.tokens] for c in cells])
     off = np.log(values / [question.params, question.tokens])
     nearest = cells[int(np.argmin((off**2).sum(axis=1)))]
     levels = nearest.lr if missing == "lr" else nearest.batch
-    at = levels[len(levels) // 2]
-    solved = solve_box(replace(fit, draws=fit.draws[:0]), question, question.box)
-    return settings(fit, solved.minimum.u[0], {missing: at})
+    return levels[len(levels) // 2]
 
 
 def refusal(missing: str, offered: Mapping[str, float]) -> str:
@@ -297,7 +294,9 @@ def refusal(missing: str, offered: Mapping[str, float]) -> str:
 
 
 def _refused(fit: Fit, question: Question, missing: str) -> Optimum:
-    offered = offer(fit, question, missing)
+    known = {missing: nearest_level(fit, question, missing)}
+    solved = solve_box(replace(fit, draws=fit.draws[:0]), question, question.box)
+    offered = settings(fit, solved.minimum.u[0], known)
     context = context_of(
         fit,
         question,

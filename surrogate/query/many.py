@@ -11,7 +11,7 @@ from scipy.special import stdtrit
 
 from surrogate import selection, uncertainty
 from surrogate.errors import DataError
-from surrogate.features import CHOICES
+from surrogate.features import CHOICES, settings_of
 from surrogate.query import surface
 from surrogate.query.answers import Evaluation, Prediction
 from surrogate.query.band import check_tol
@@ -45,7 +45,7 @@ def predict(
     names = _recipes(fit, recipe, size)
     s = fit.features.given(table["params"], table["tokens"], further, names)
     chosen = {name: table[name] for name in CHOICES}
-    u = fit.features.to_u(np.stack([chosen[n] for n in fit.features.choices], axis=1))
+    u = fit.features.u_of(chosen)
     thetas = np.concatenate([fit.theta[None], fit.draws])
     losses = surface.log_losses(fit.family, thetas, np.concatenate([u, s], axis=1))
     low, high = _interval(fit, losses, s)
@@ -95,9 +95,8 @@ def surface_at(
     recipe: np.ndarray,
 ) -> tuple[Column, Column]:
     """The fitted loss [nats per token] and its excess in ln over the fitted minimum."""
-    chosen = {"lr": lr, "batch": batch}
     s = fit.features.given(params, tokens, scales, recipe)
-    u = fit.features.to_u(np.stack([chosen[n] for n in fit.features.choices], axis=1))
+    u = fit.features.u_of({"lr": lr, "batch": batch})
     z = np.concatenate([u, s], axis=1)
     log_loss = surface.log_losses(fit.family, fit.theta[None], z)[0]
     least, _ = surface.minima_at(fit.family, fit.theta, s, *fit.features.box())
@@ -167,10 +166,7 @@ def evaluate(fit: Fit, runs: Runs, tol: float) -> Evaluation:
     least, best_u = surface.minima_at(
         fit.family, fit.theta, s_cells, *fit.features.box()
     )
-    chosen = {"lr": runs.lr_level, "batch": runs.batch}
-    u = fit.features.to_u(
-        np.stack([chosen[name][usable] for name in fit.features.choices], axis=1)
-    )
+    u = fit.features.u_of(settings_of(runs))[usable]
     cell = runs.cell[usable]
     z = np.concatenate([u, s_cells[cell]], axis=1)
     predicted = surface.log_losses(fit.family, fit.theta[None], z)[0]
