@@ -1,54 +1,126 @@
-"""One public function per operation: a named backend runs or raises all its reasons.
+"""Which implementation of each operation runs: decided before the call.
 
-`choose` decides before the call; nothing falls back silently.
+`choose` names the backend, `BATCHED` holds each backend's operations. A named backend
+runs or raises all its reasons; nothing falls back silently.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
-from surrogate_kernels import ref
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from surrogate_kernels import gram_xla, log_sum_exp_xla, mosaic, ref, solve_spd_xla
 
 Backend = Literal["auto", "xla", "mosaic"]
+Runs = Literal["xla", "mosaic"]
 
 
 class Operations(NamedTuple):
-    """Every operation on one backend, with the signatures of `ref`."""
+    """Every operation on one backend, with the arguments of `ref`.
+
+    Of a batch, each argument that differs between problems has a leading axis: the
+    coefficients and offsets, weights, matrix and right-hand side, replica.
+    """
 
     log_sum_exp_normal_equations: Callable[..., ref.NormalEquations]
-    log_sum_exp_cost: Callable[..., Any]
+    log_sum_exp_cost: Callable[..., Array]
     weighted_gram: Callable[..., ref.NormalEquations]
-    solve_spd: Callable[..., Any]
+    poisson_gram: Callable[..., ref.NormalEquations]
+    solve_spd: Callable[..., Array]
 
 
+def _costs(
+    coefficients: Float[Array, "R m"],
+    offsets: Float[Array, "R q"],
+    pattern: ref.Pattern,
+    rows: Float[Array, "n d"],
+    linear: Float[Array, "n q"],
+    target: Float[Array, " n"],
+    weights: Float[Array, "R n"],
+) -> Float[Array, " R"]:
+    """`ref.log_sum_exp_cost` for a batch."""
+
+    def cost(c: Array, o: Array, w: Array) -> Array:
+        return ref.log_sum_exp_cost(c, o, pattern, rows, linear, target, w)
+
+    return jax.vmap(cost)(coefficients, offsets, weights)
+
+
+def _kernel(operation: str) -> Callable[..., Any]:
+    """A Mosaic kernel, imported when called: Pallas takes 0.2 s to import."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        home = {
+            "log_sum_exp_normal_equations": "log_sum_exp_mosaic",
+            "poisson_gram": "poisson_gram_mosaic",
+            "solve_spd": "solve_spd_mosaic",
+        }[operation]
+        module = importlib.import_module(f"surrogate_kernels.{home}")
+        return getattr(module, operation)(*args, **kwargs)
+
+    return call
+
+
+# One problem; `jax.vmap` makes the batch.
 XLA = Operations(
     log_sum_exp_normal_equations=ref.log_sum_exp_normal_equations,
     log_sum_exp_cost=ref.log_sum_exp_cost,
     weighted_gram=ref.weighted_gram,
+    poisson_gram=ref.poisson_gram,
     solve_spd=ref.solve_spd,
 )
 
+BATCHED_XLA = Operations(
+    log_sum_exp_normal_equations=log_sum_exp_xla.log_sum_exp_normal_equations,
+    log_sum_exp_cost=_costs,
+    weighted_gram=gram_xla.weighted_gram,
+    poisson_gram=gram_xla.poisson_gram,
+    solve_spd=solve_spd_xla.solve_spd,
+)
 
-def choose(backend: str, platform: str) -> Literal["xla"]:
+# Where XLA's own code is one matrix product, or a small part of the work, it stays.
+BATCHED_MOSAIC = Operations(
+    log_sum_exp_normal_equations=_kernel("log_sum_exp_normal_equations"),
+    log_sum_exp_cost=_costs,
+    weighted_gram=gram_xla.weighted_gram,
+    poisson_gram=_kernel("poisson_gram"),
+    solve_spd=_kernel("solve_spd"),
+)
+
+BATCHED: dict[Runs, Operations] = {"xla": BATCHED_XLA, "mosaic": BATCHED_MOSAIC}
+
+
+def choose(backend: str, device: Any, dtype: Any = jnp.float32) -> Runs:
     """The backend that will run.
 
     Args:
         backend: `auto`, or the one that must run.
-        platform: of the device, as JAX names it: `cpu`, `gpu`.
+        device: a `jax.Device`; or the name of a platform (`cpu`, `gpu`), of which no
+            more is known, so that `auto` takes XLA there.
+        dtype: what the problems are computed in.
 
     Raises:
         NotImplementedError: the named backend cannot run here; all the reasons.
         ValueError: there is no backend of that name.
     """
-    if backend in ("auto", "xla"):
+    if backend not in ("auto", "xla", "mosaic"):
+        raise ValueError(f"expected backend auto, xla or mosaic, got {backend!r}")
+    if backend == "xla":
         return "xla"
-    if backend == "mosaic":
-        reasons = ["this version has no Mosaic kernels yet"]
-        if platform != "gpu":
-            reasons.append(f"the device is a {platform}, and Mosaic needs a Hopper GPU")
-        raise NotImplementedError(
-            f"backend mosaic cannot run here: {'; '.join(reasons)}. "
-            "Use --backend auto or xla."
-        )
-    raise ValueError(f"expected backend auto, xla or mosaic, got {backend!r}")
+    reasons = [*mosaic.missing_device(device), *mosaic.missing_dtype(dtype)]
+    if backend == "mosaic" or not reasons:
+        # Last, because it imports Pallas.
+        reasons += mosaic.missing_api()
+    if not reasons:
+        return "mosaic"
+    if backend == "auto":
+        return "xla"
+    raise NotImplementedError(
+        f"backend mosaic cannot run here: {'; '.join(reasons)}. "
+        "Use --backend auto or xla."
+    )

@@ -7,12 +7,14 @@ p = m + q parameters.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
+
+from surrogate_kernels.poisson import poisson_counts as poisson_counts
 
 
 class Pattern(NamedTuple):
@@ -34,12 +36,13 @@ class NormalEquations(NamedTuple):
     Attributes:
         cost: sum_i w_i r_i^2.
         gradient: J' W r, half the cost's gradient.
-        gram: J' W J.
+        hessian: half the cost's Hessian, J' W J + sum_i w_i r_i (Hessian of r_i), and
+            not Gauss-Newton's part alone. Of a linear model it is J' W J.
     """
 
     cost: Float[Array, ""]
     gradient: Float[Array, " p"]
-    gram: Float[Array, "p p"]
+    hessian: Float[Array, "p p"]
 
 
 def affine_matrix(
@@ -91,18 +94,22 @@ def log_sum_exp_normal_equations(
     """
     value, share = log_sum_exp(coefficients, pattern, rows)
     residual = value - target + jnp.matmul(linear, offsets, precision="highest")
-    jacobian = jnp.concatenate(
-        [
-            share[:, np.array(pattern.term)] * rows[:, np.array(pattern.coordinate)],
-            linear,
-        ],
-        axis=1,
-    )
+    term, coordinate = np.array(pattern.term), np.array(pattern.coordinate)
+    along = rows[:, coordinate]
+    bent = share[:, term] * along
+    jacobian = jnp.concatenate([bent, linear], axis=1)
     weighted = jacobian * weights[:, None]
+    # The Hessian of ln sum exp is diag(share) - share share' in the affine functions.
+    pull = (weights * residual)[:, None]
+    same = jnp.asarray(term[:, None] == term[None, :])
+    second = jnp.where(same, jnp.matmul((pull * bent).T, along, precision="highest"), 0)
+    second = second - jnp.matmul((pull * bent).T, bent, precision="highest")
+    free = len(term)
+    gram = jnp.matmul(weighted.T, jacobian, precision="highest")
     return NormalEquations(
         cost=jnp.sum(weights * residual**2),
         gradient=jnp.matmul(weighted.T, residual, precision="highest"),
-        gram=jnp.matmul(weighted.T, jacobian, precision="highest"),
+        hessian=gram.at[:free, :free].add(second),
     )
 
 
@@ -131,7 +138,7 @@ def weighted_gram(
     return NormalEquations(
         cost=jnp.sum(weights * target**2),
         gradient=-jnp.matmul(weighted.T, target, precision="highest"),
-        gram=jnp.matmul(weighted.T, features, precision="highest"),
+        hessian=jnp.matmul(weighted.T, features, precision="highest"),
     )
 
 
@@ -146,3 +153,23 @@ def solve_spd(
     scale = 1 / jnp.sqrt(jnp.diagonal(matrix))
     factor = jnp.linalg.cholesky(matrix * scale[:, None] * scale[None, :])
     return scale * jax.scipy.linalg.cho_solve((factor, True), scale * right)
+
+
+def poisson_gram(
+    features: Float[Array, "n p"],
+    target: Float[Array, " n"],
+    base: Float[Array, " n"],
+    seed: Any,
+    replica: Any,
+) -> NormalEquations:
+    """`weighted_gram` of one Poisson(1) bootstrap replica.
+
+    Args:
+        features: one row a run.
+        target: what is fitted.
+        base: weights that the counts multiply.
+        seed: an int from 0 to 2^64 - 1, or its low and high word, uint32.
+        replica: its number, a 32-bit integer.
+    """
+    counts = poisson_counts(seed, replica, base.shape[0], base.dtype)
+    return weighted_gram(features, target, base * counts)

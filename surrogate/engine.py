@@ -1,14 +1,15 @@
 """The batched solver: many weighted least-squares fits of one family at once.
 
-Problems share rows and differ in weights and start. They run in blocks of one fixed
-size, the last one padded, so that a problem's result does not depend on how many are
-solved with it; each has its own damping and stops on its own.
+Problems share rows and differ in weights and start. A linear family is one matrix
+product of weights with products of columns, and a small system a problem; a curved one
+goes through `newton`. Both run in blocks of one fixed size (`blocks`), so that a
+problem's result does not depend on how many are solved with it.
 """
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,38 +17,29 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool, Float, Float64, Int
 
+from surrogate import blocks, linear, newton
+from surrogate import weights as plans
+from surrogate.blocks import Device, Interrupted, Progress
 from surrogate.errors import DataError
-from surrogate.families import Family
+from surrogate.families import Curved, Family, Linear
+from surrogate.weights import Plan, Weights
 from surrogate_kernels import dispatch
+from surrogate_kernels.ref import NormalEquations
 
-# jax.Device, which pyright takes for a variable.
-Device = Any
-# Problems a block: large enough to fill vector units, small enough for the cache.
-BLOCK = 8
-# Relative fall of the cost, foreseen and made, under which a fit has converged.
-_TOLERANCE = 1e-9
-_DAMPING = 1e-3
-_LARGEST_DAMPING = 1e12
-# Largest size of the second-order part of a step, beside the first.
-_MOST_TURN = 0.75
+__all__ = ["Interrupted", "Progress", "Solution", "minimise", "search", "solve"]
+
+# Problems under way at a time, and problems a call, a multiple of it: the fewer calls,
+# the less often slots stand empty at the end of one.
+_SLOTS = {"cpu": 8, "gpu": 4096}
+_TURNS = 16
+# Weights of a linear block: what a cache, or a share of a GPU's memory, holds.
+_ELEMENTS = {"cpu": 2**18, "gpu": 2**27}
+_LEAST_BLOCK, _LARGEST_BLOCK = 64, {"cpu": 4096, "gpu": 2**20}
+# Decrement^2 at which a fit has converged: the next step gains less of the cost.
+TOLERANCE = 1e-10
+# In float32 the gradient is no better than this.
+_BULK_TOLERANCE = 1e-6
 _SEARCH_RATE = 0.03
-
-
-@runtime_checkable
-class Progress(Protocol):
-    """Told what runs and how far it is; the CLI draws it."""
-
-    def start(self, task: str, total: int) -> None:
-        """A task of `total` units begins."""
-        ...
-
-    def advance(self, n: int) -> None:
-        """`n` more units are done."""
-        ...
-
-    def stop(self) -> None:
-        """The task is over."""
-        ...
 
 
 class Solution(NamedTuple):
@@ -56,39 +48,26 @@ class Solution(NamedTuple):
     Attributes:
         theta: fitted parameters.
         cost: weighted squares plus the prior's.
-        decrement: sqrt(g' A^-1 g / cost), g and A gradient and Gauss-Newton matrix: the
-            relative gradient, free of the parameters' scale.
-        converged: the cost can fall no further to 1e-9 of itself.
-        iterations: Levenberg-Marquardt steps tried.
+        decrement: sqrt(g' H^-1 g / cost), g and H half the cost's gradient and Hessian:
+            the relative gradient, free of the parameters' scale.
+        status: an index of `newton.STATUSES`.
+        iterations: steps tried.
+        block: problems a call and device.
+        is_halved: that is fewer than at first, for want of memory.
     """
 
     theta: Float64[np.ndarray, "problems p"]
     cost: Float64[np.ndarray, " problems"]
     decrement: Float64[np.ndarray, " problems"]
-    converged: Bool[np.ndarray, " problems"]
+    status: Int[np.ndarray, " problems"]
     iterations: Int[np.ndarray, " problems"]
+    block: int
+    is_halved: bool
 
-
-class _Solved(NamedTuple):
-    """`Solution` of one block, on the device."""
-
-    theta: Array
-    cost: Array
-    decrement: Array
-    converged: Array
-    iterations: Array
-
-
-class _State(NamedTuple):
-    theta: Array
-    cost: Array
-    gradient: Array
-    gram: Array
-    damping: Array
-    growth: Array
-    iteration: Array
-    converged: Array
-    stuck: Array
+    @property
+    def converged(self) -> Bool[np.ndarray, " problems"]:
+        """The next step gains less than 1e-10 of the cost, or than rounding."""
+        return self.status == newton.CONVERGED
 
 
 def pick_device(device: str) -> Device:
@@ -110,14 +89,14 @@ def pick_device(device: str) -> Device:
         ) from error
 
 
-def pick_backend(backend: str, device: Device) -> str:
+def pick_backend(backend: str, device: Device) -> dispatch.Runs:
     """The kernel backend that will run on this device.
 
     Raises:
         DataError: the named one cannot; all the reasons.
     """
     try:
-        return dispatch.choose(backend, device.platform)
+        return dispatch.choose(backend, device)
     except (NotImplementedError, ValueError) as error:
         raise DataError(f"--backend {backend}: {error}") from error
 
@@ -126,10 +105,12 @@ def solve(
     family: Family,
     z: Float64[np.ndarray, "n k"],
     target: Float64[np.ndarray, " n"],
-    weights: Float64[np.ndarray, "problems n"],
-    theta0: Float64[np.ndarray, "problems p"],
+    weights: Weights,
+    theta0: Float64[np.ndarray, "problems p"] | None = None,
     *,
-    iterations: int,
+    iterations: int = 1,
+    in_bulk: bool = False,
+    backend: dispatch.Runs = "xla",
     progress: Progress | None = None,
 ) -> Solution:
     """Minimise, a problem each, sum_i w_i (f(theta, z_i) - target_i)^2 + prior.
@@ -139,28 +120,209 @@ def solve(
         z: rows shared by all problems.
         target: of the rows.
         weights: one over variances [1 / ln loss^2]; 0 leaves a row out.
-        theta0: where each starts; linear families ignore it.
+        theta0: where each starts; a linear family needs none.
         iterations: at most so many steps.
+        in_bulk: go as far as float32 goes first, which is worth a second program from
+            hundreds of problems on. All end in float64, by the same criterion.
+        backend: of the kernels that compute in float32: `mosaic` is always in bulk.
         progress: told of finished problems.
+
+    Raises:
+        Interrupted: Ctrl-C; carries the solution of the first problems.
     """
     with jax.enable_x64(True):
-        run = _linear_block if family.is_linear else _nonlinear_block
-        shared = jnp.asarray(z), jnp.asarray(target)
+        rows = jnp.asarray(z), jnp.asarray(target)
+        if isinstance(family, Linear):
+            return _solve_linear(family, z, target, weights, progress)
+        assert isinstance(family, Curved)
+        assert theta0 is not None
         limit = jnp.asarray(iterations, jnp.int32)
-        parts = []
-        for first in range(0, len(weights), BLOCK):
-            rows = slice(first, first + BLOCK)
-            block = _padded(weights[rows]), _padded(theta0[rows])
-            part = run(family, *shared, *map(jnp.asarray, block), limit)
-            count = len(weights[rows])
-            parts.append([np.asarray(array)[:count] for array in part])
-            if progress is not None:
-                progress.advance(count)
-        return Solution(*map(np.concatenate, zip(*parts, strict=True)))
+        model = _FamilyModel(family, weights.plan, "xla")
+        fast = model._replace(backend=backend)
+        bulk = fast if in_bulk or backend != "xla" else None
+        return _solve_queue(
+            _fit_call,
+            (model, bulk),
+            (*rows, weights.shared, limit),
+            (weights.each, theta0),
+            None,
+            progress,
+        )
+
+
+def minimise(
+    model: newton.Model,
+    shared: Any,
+    each: Any,
+    start: Float[np.ndarray, "problems p"],
+    *,
+    iterations: int,
+    tolerance: float = TOLERANCE,
+    slots: int | None = None,
+    progress: Progress | None = None,
+) -> Solution:
+    """Any least-squares model in a batch, in the precision of `start`.
+
+    Args:
+        model: cost, gradient and Hessian of a batch; hashable.
+        shared: arrays that every problem reads.
+        each: arrays with a leading axis of problems.
+        start: where each begins.
+        iterations: at most so many steps.
+        tolerance: decrement^2 at which a problem has converged.
+        slots: problems under way at a time: many for small ones.
+        progress: told of finished problems.
+    """
+    with jax.enable_x64(start.dtype == np.float64):
+        bounds = jnp.asarray(iterations, jnp.int32), jnp.asarray(tolerance, start.dtype)
+        return _solve_queue(
+            _model_call,
+            (model,),
+            (jax.tree.map(jnp.asarray, shared), bounds),
+            (each, start),
+            slots,
+            progress,
+        )
+
+
+def _platform() -> str:
+    return "gpu" if blocks.local_devices()[0].platform == "gpu" else "cpu"
+
+
+def _solve_queue(
+    function: Any,
+    static: tuple[Any, ...],
+    shared: Any,
+    each: Any,
+    slots: int | None,
+    progress: Progress | None,
+) -> Solution:
+    slots = slots or _SLOTS[_platform()]
+
+    def make(size: int) -> blocks.Call:
+        return blocks.Call(function, (*static, max(1, size // _TURNS)))
+
+    return _collected(make, shared, each, slots * _TURNS, progress)
+
+
+def _collected(
+    make: Any, shared: Any, each: Any, size: int, progress: Progress | None
+) -> Solution:
+    try:
+        found, used = blocks.run(make, shared, each, size, progress=progress)
+    except Interrupted as stopped:
+        finished = Solution(*stopped.finished, block=size, is_halved=False)
+        raise Interrupted(finished) from stopped
+    return Solution(*found, block=used, is_halved=used < size)
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _model_call(
+    model: newton.Model, slots: int, shared: Any, block: Any, count: Array
+) -> newton.Minima:
+    data, (limit, tolerance) = shared
+    each, start = block
+    return newton.minimise(
+        model,
+        data,
+        each,
+        start,
+        count=count,
+        limit=limit,
+        tolerance=tolerance,
+        slots=slots,
+    )
+
+
+class _FamilyModel(NamedTuple):
+    """A curved family and its rows as a model of `newton`."""
+
+    family: Curved
+    plan: Plan
+    backend: dispatch.Runs
+
+    def normal_equations(
+        self, v: Array, shared: tuple[Array, Array, plans.Shared], each: Array
+    ) -> NormalEquations:
+        z, target, common = shared
+        weights = plans.rows_of(self.plan, common, each)
+        operations = dispatch.BATCHED[self.backend]
+        return self.family.normal_equations(v, z, target, weights, operations)
+
+    def solve_spd(self, matrix: Array, right: Array) -> Array:
+        return dispatch.BATCHED[self.backend].solve_spd(matrix, right)
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _fit_call(
+    model: _FamilyModel,
+    bulk: _FamilyModel | None,
+    slots: int,
+    shared: Any,
+    block: Any,
+    count: Array,
+) -> newton.Minima:
+    *data, limit = shared
+    each, theta0 = block
+    start = jax.vmap(model.family.to_solver)(theta0)
+
+    def run(model: _FamilyModel, dtype: Any, start: Array, tolerance: float) -> Any:
+        def cast(array: Array) -> Array:
+            is_real = jnp.issubdtype(array.dtype, jnp.floating)
+            return array.astype(dtype) if is_real else array
+
+        return newton.minimise(
+            model,
+            jax.tree.map(cast, tuple(data)),
+            cast(each),
+            start.astype(dtype),
+            count=count,
+            limit=limit,
+            tolerance=jnp.asarray(tolerance, dtype),
+            slots=slots,
+        )
+
+    if bulk is not None:
+        v = run(bulk, jnp.float32, start, _BULK_TOLERANCE).v.astype(start.dtype)
+        is_sound = jnp.isfinite(jax.vmap(model.family.from_solver)(v)).all(axis=1)
+        start = jnp.where(is_sound[:, None], v, start)
+    found = run(model, start.dtype, start, TOLERANCE)
+    return found._replace(v=jax.vmap(model.family.from_solver)(found.v))
+
+
+def _solve_linear(
+    family: Linear,
+    z: Float64[np.ndarray, "n k"],
+    target: Float64[np.ndarray, " n"],
+    weights: Weights,
+    progress: Progress | None,
+) -> Solution:
+    """Blocks whose arrays stay in the cache, several a call."""
+    platform = _platform()
+    most = _ELEMENTS[platform]
+    size = most // max(weights.plan.places, family.size**2)
+    size = int(np.clip(_power_of_two(size), _LEAST_BLOCK, _LARGEST_BLOCK[platform]))
+    width = weights.each[0].size
+    turns = int(np.clip(_power_of_two(4 * most // (size * width)), 1, _TURNS))
+    products = linear.products(family, z, target, weights)
+    return _collected(
+        lambda size: blocks.Call(
+            linear.solve_blocks, (family, weights.plan, max(1, size // turns))
+        ),
+        (weights.shared, products),
+        weights.each,
+        size * turns,
+        progress,
+    )
+
+
+def _power_of_two(number: int) -> int:
+    """The largest that is not above."""
+    return 2 ** int(np.log2(max(number, 1)))
 
 
 def search(
-    family: Family,
+    family: Curved,
     z: Float64[np.ndarray, "n k"],
     target: Float64[np.ndarray, " n"],
     weights: Float64[np.ndarray, "problems n"],
@@ -180,28 +342,13 @@ def search(
         return np.stack(found)
 
 
-def _padded(array: np.ndarray) -> np.ndarray:
-    """To BLOCK problems, the first repeated."""
-    missing = BLOCK - len(array)
-    return np.concatenate([array, np.repeat(array[:1], missing, axis=0)])
-
-
-def _with_prior(family: Family, theta: Array) -> tuple[Array, Array, Array]:
-    """Cost, gradient and Gauss-Newton matrix of the prior."""
-    centre, precision = family.prior
-    off = theta - centre
-    stiff = jnp.asarray(precision)
-    return jnp.sum(stiff * off**2), stiff * off, jnp.diag(stiff)
-
-
 @partial(jax.jit, static_argnames=("family", "steps"))
 def _search(
-    family: Family, z: Array, target: Array, weights: Array, starts: Array, steps: int
+    family: Curved, z: Array, target: Array, weights: Array, starts: Array, steps: int
 ) -> tuple[Array, Array]:
     def log_cost(theta: Array) -> Array:
         # The logarithm makes one step size fit starts a thousand times apart in cost.
-        squares = family.cost(theta, z, target, weights, dispatch.XLA)
-        return jnp.log(squares + _with_prior(family, theta)[0])
+        return jnp.log(family.cost(theta, z, target, weights))
 
     schedule = optax.cosine_decay_schedule(_SEARCH_RATE, steps)
     adam = optax.adam(schedule)
@@ -218,139 +365,3 @@ def _search(
 
     (theta, _), _ = jax.lax.scan(step, (starts, adam.init(starts)), length=steps)
     return theta, jax.vmap(log_cost)(theta)
-
-
-@partial(jax.jit, static_argnames="family")
-def _linear_block(
-    family: Family,
-    z: Array,
-    target: Array,
-    weights: Array,
-    theta0: Array,
-    iterations: Array,
-) -> _Solved:
-    def one(weights: Array) -> _Solved:
-        zero = jnp.zeros(family.size, z.dtype)
-        cost, gradient, gram = family.normal_equations(
-            zero, z, target, weights, dispatch.XLA
-        )
-        base, pull, stiff = _with_prior(family, zero)
-        gram = gram + stiff
-        best = -dispatch.XLA.solve_spd(gram, gradient + pull)
-        theta = family.project(best, gram)
-        off = theta - best
-        fall = (gradient + pull) @ best
-        return _Solved(
-            theta=theta,
-            cost=cost + base + fall + off @ gram @ off,
-            decrement=jnp.zeros((), z.dtype),
-            converged=jnp.all(jnp.isfinite(theta)),
-            iterations=jnp.ones((), jnp.int32),
-        )
-
-    return jax.vmap(one)(weights)
-
-
-@partial(jax.jit, static_argnames="family")
-def _nonlinear_block(
-    family: Family,
-    z: Array,
-    target: Array,
-    weights: Array,
-    theta0: Array,
-    iterations: Array,
-) -> _Solved:
-    def one(weights: Array, theta0: Array) -> _Solved:
-        return _levenberg_marquardt(family, z, target, weights, theta0, iterations)
-
-    return jax.vmap(one)(weights, theta0)
-
-
-def _levenberg_marquardt(
-    family: Family,
-    z: Array,
-    target: Array,
-    weights: Array,
-    theta0: Float[Array, " p"],
-    iterations: Array,
-) -> _Solved:
-    """One problem: damping by Nielsen, scale by Marquardt, geodesic acceleration.
-
-    The posynomial's valley is long and bent. Each step follows its curve to second
-    order; a step whose bend is not small beside it is refused, and damped more.
-
-    Source: Nielsen 1999 (IMM-REP-1999-05); Transtrum and Sethna 2012
-    (arXiv:1201.5885), equation 15 and the bound on the bend of section 5.
-    """
-
-    def linearise(theta: Array) -> tuple[Array, Array, Array]:
-        cost, gradient, gram = family.normal_equations(
-            theta, z, target, weights, dispatch.XLA
-        )
-        base, pull, stiff = _with_prior(family, theta)
-        return cost + base, gradient + pull, gram + stiff
-
-    def curvature(theta: Array, step: Array) -> Array:
-        def model(theta: Array) -> Array:
-            return family.log_losses(theta, z)
-
-        def slope(theta: Array) -> Array:
-            return jax.jvp(model, (theta,), (step,))[1]
-
-        second = jax.jvp(slope, (theta,), (step,))[1]
-        return jax.vjp(model, theta)[1](weights * second)[0]
-
-    def advance(now: _State) -> _State:
-        damped = now.gram + now.damping * jnp.diag(jnp.diagonal(now.gram))
-        step = -dispatch.XLA.solve_spd(damped, now.gradient)
-        foreseen = -(2 * now.gradient @ step + step @ now.gram @ step)
-        bend = -0.5 * dispatch.XLA.solve_spd(damped, curvature(now.theta, step))
-        size = jnp.diagonal(now.gram)
-        turn = jnp.sqrt(jnp.sum(size * bend**2) / jnp.sum(size * step**2))
-        theta = now.theta + step + jnp.where(turn <= _MOST_TURN, bend, 0.0)
-        cost, gradient, gram = linearise(theta)
-        fall = now.cost - cost
-        is_better = (
-            jnp.isfinite(cost) & (fall > 0) & (foreseen > 0) & (turn <= _MOST_TURN)
-        )
-        gain = fall / foreseen
-        eased = now.damping * jnp.maximum(0.2, 1 - (2 * gain - 1) ** 3)
-        damping = jnp.where(is_better, eased, now.damping * now.growth)
-        small = _TOLERANCE * now.cost
-        # A refused step that foresaw nothing means that rounding is all that is left.
-        flat = (foreseen >= 0) & (foreseen < small) & (jnp.abs(fall) < small)
-        return _State(
-            theta=jnp.where(is_better, theta, now.theta),
-            cost=jnp.where(is_better, cost, now.cost),
-            gradient=jnp.where(is_better, gradient, now.gradient),
-            gram=jnp.where(is_better, gram, now.gram),
-            damping=jnp.clip(damping, 1e-12, _LARGEST_DAMPING),
-            growth=jnp.where(is_better, 2.0, 2 * now.growth),
-            iteration=now.iteration + 1,
-            converged=flat,
-            stuck=damping >= _LARGEST_DAMPING,
-        )
-
-    cost, gradient, gram = linearise(theta0)
-    first = _State(
-        theta0,
-        cost,
-        gradient,
-        gram,
-        jnp.asarray(_DAMPING, z.dtype),
-        jnp.asarray(2.0, z.dtype),
-        jnp.asarray(0, jnp.int32),
-        jnp.asarray(False),
-        ~jnp.isfinite(cost),
-    )
-    last = jax.lax.while_loop(
-        lambda s: (s.iteration < iterations) & ~s.converged & ~s.stuck, advance, first
-    )
-    newton = dispatch.XLA.solve_spd(last.gram, last.gradient)
-    return _Solved(
-        theta=last.theta,
-        cost=last.cost,
-        decrement=jnp.sqrt(jnp.maximum(last.gradient @ newton, 0.0) / last.cost),
-        converged=last.converged,
-        iterations=last.iteration,
-    )

@@ -15,10 +15,13 @@ import numpy as np
 from jaxtyping import Array, Bool, Float64
 
 from surrogate import engine, solve
+from surrogate import weights as plans
 from surrogate.engine import Progress, Solution
-from surrogate.families import Family, Quadratic
+from surrogate.families import Curved, Family, Linear, Quadratic
 from surrogate.features import Rows
 from surrogate.objective import Objective
+from surrogate.weights import Weights
+from surrogate_kernels.dispatch import Runs as Backend
 
 # Cold starts a problem, Adam steps for each, and how many go on to second order.
 STARTS = 24
@@ -90,23 +93,29 @@ def estimate(
     objective = objective or Objective(growth=family.misfit)
     first = Quadratic(family.shape)
     pilot = _quadratic(first, rows, counts, box, objective)
-    if family.is_linear:
+    if isinstance(family, Linear):
         second_start = np.zeros(len(counts))
         if progress is not None:
             progress.advance(len(counts))
         return pilot._replace(second_start=second_start)
+    assert isinstance(family, Curved)
     theta, second_start = _cold(family, rows, pilot.weights, seed)
     weights = pilot.weights
     for _ in range(objective.rounds):
         weights = _reweigh(family, rows, theta, counts, box, objective)
         theta = engine.solve(
-            family, rows.z, rows.target, weights, theta, iterations=ROUND_STEPS
+            family,
+            rows.z,
+            rows.target,
+            plans.given(weights),
+            theta,
+            iterations=ROUND_STEPS,
         ).theta
     solution = engine.solve(
         family,
         rows.z,
         rows.target,
-        weights,
+        plans.given(weights),
         theta,
         iterations=LAST_STEPS,
         progress=progress,
@@ -118,9 +127,10 @@ def estimate(
 def refit(
     family: Family,
     rows: Rows,
-    weights: Float64[np.ndarray, "problems n"],
+    weights: Weights,
     theta: Float64[np.ndarray, " p"],
     *,
+    backend: Backend = "xla",
     progress: Progress | None = None,
 ) -> Solution:
     """Fits from one warm start under weights that stay as they are: bootstrap draws."""
@@ -132,6 +142,8 @@ def refit(
         weights,
         start,
         iterations=DRAW_STEPS,
+        in_bulk=True,
+        backend=backend,
         progress=progress,
     )
 
@@ -204,20 +216,17 @@ def _quadratic(
     objective: Objective,
 ) -> Estimate:
     """From equal weights; the excess of each fit weighs the next."""
-    theta = np.zeros((len(counts), family.size))
     weights = counts / 0.01**2
     for _ in range(objective.rounds):
-        theta = engine.solve(
-            family, rows.z, rows.target, weights, theta, iterations=1
-        ).theta
+        theta = engine.solve(family, rows.z, rows.target, plans.given(weights)).theta
         weights = _reweigh(family, rows, theta, counts, box, objective)
-    solution = engine.solve(family, rows.z, rows.target, weights, theta, iterations=1)
+    solution = engine.solve(family, rows.z, rows.target, plans.given(weights))
     surface = evaluate(family, rows, solution.theta, box)
     return Estimate(solution, weights, np.zeros(len(counts)), surface)
 
 
 def _cold(
-    family: Family,
+    family: Curved,
     rows: Rows,
     weights: Float64[np.ndarray, "problems n"],
     seed: int,
@@ -234,7 +243,7 @@ def _cold(
         family,
         rows.z,
         rows.target,
-        np.repeat(weights, KEPT, axis=0),
+        plans.given(np.repeat(weights, KEPT, axis=0)),
         kept.reshape(problems * KEPT, family.size),
         iterations=START_STEPS,
     )

@@ -22,6 +22,8 @@ from surrogate.query import CellRecord, Fit, Provenance
 from surrogate.runs import Runs
 from surrogate.selection import HeldOut
 from surrogate.stability import Stability
+from surrogate.uncertainty import Draws
+from surrogate_kernels.dispatch import Runs as Backend
 
 DEFAULT_TERMS = 3
 # What a report of a wrong answer needs to say.
@@ -91,7 +93,7 @@ def _fit(
     terms: int,
     bootstrap: int,
     seed: int,
-    place: tuple[str, str],
+    place: tuple[str, Backend],
     progress: Progress | None,
 ) -> Fit:
     features = Features.of(runs)
@@ -119,13 +121,16 @@ def _fit(
             theta,
             replicas=bootstrap,
             seed=seed,
+            backend=place[1],
             progress=progress,
         )
         draws = drawn.theta
         quality |= {
             "draws_unsettled": drawn.unsettled,
             "draws_singular": drawn.singular,
+            "draws_block": drawn.block,
         }
+        warnings += _shortfalls(drawn, bootstrap)
     _stop(progress)
     residual = rows.target - full.surface.fitted[0]
     return Fit(
@@ -181,6 +186,22 @@ def _held_out(
             member, features, rows, runs, box, seed=seed, progress=progress
         )
     return held, []
+
+
+def _shortfalls(drawn: Draws, asked: int) -> list[str]:
+    """What a user should hear of draws that went otherwise than asked."""
+    found = []
+    if not drawn.is_whole:
+        found.append(
+            f"Interrupted: {len(drawn.theta)} of {asked} draws were finished and are "
+            "kept; intervals from fewer draws are rougher."
+        )
+    if drawn.is_halved:
+        found.append(
+            "The device had no memory for a block of draws: it was halved to "
+            f"{drawn.block} a call."
+        )
+    return found
 
 
 def _quality(full: Estimate, rows: int) -> dict[str, float | int | bool]:

@@ -18,9 +18,11 @@ from jaxtyping import Array, Float64
 from scipy.special import ndtri, stdtrit
 
 from surrogate import estimate
-from surrogate.engine import Progress
+from surrogate.engine import Interrupted, Progress
 from surrogate.families import Family
 from surrogate.features import Rows
+from surrogate.weights import per_cell
+from surrogate_kernels.dispatch import Runs as Backend
 
 MIN_CELLS = 5
 LEVEL = 0.95
@@ -35,11 +37,17 @@ class Draws(NamedTuple):
         theta: one a replica.
         unsettled: replicas whose fit had not converged; kept.
         singular: replicas of under 3 distinct cells; kept, and held by the prior.
+        is_whole: False where Ctrl-C came before the last replica.
+        block: replicas a call of the solver and device.
+        is_halved: less than at first, since the device had no memory for more.
     """
 
     theta: Float64[np.ndarray, "draws p"]
     unsettled: int
     singular: int
+    is_whole: bool
+    block: int
+    is_halved: bool
 
 
 def resample(
@@ -74,6 +82,7 @@ def draw(
     *,
     replicas: int,
     seed: int,
+    backend: Backend = "xla",
     progress: Progress | None = None,
 ) -> Draws:
     """Refit under resampled cells, from the fit and with its weights.
@@ -85,19 +94,28 @@ def draw(
         theta: the full fit.
         replicas: how many draws.
         seed: of the resampling.
+        backend: of the kernels.
         progress: told of finished replicas.
     """
     used = np.unique(rows.cell)
     place = np.searchsorted(used, rows.cell)
     counts = resample(seed, replicas, len(used))
-    found = estimate.refit(
-        family, rows, weights * counts[:, place], theta, progress=progress
-    )
+    plan = per_cell(weights, place, counts)
+    try:
+        found = estimate.refit(
+            family, rows, plan, theta, backend=backend, progress=progress
+        )
+    except Interrupted as stopped:
+        found = stopped.finished
+    counts = counts[: len(found.theta)]
     settled = estimate.is_settled(found, len(rows.target))
     return Draws(
         theta=found.theta,
         unsettled=int((~settled).sum()),
         singular=int(((counts > 0).sum(axis=1) < MIN_DISTINCT).sum()),
+        is_whole=len(counts) == replicas,
+        block=found.block,
+        is_halved=found.is_halved,
     )
 
 

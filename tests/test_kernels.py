@@ -1,4 +1,4 @@
-"""Kernels: every operation against NumPy written from its formula; which one runs."""
+"""Kernels: every operation against NumPy written from its formula; in float64 and float32."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from surrogate_kernels import dispatch, ref
+from surrogate_kernels import ref
 
 # Sums of under 100 products of numbers near 1.
 ROUNDING = 1e-12
@@ -72,10 +72,10 @@ def normal_equations(problem: Problem) -> ref.NormalEquations:
 
 
 def loop(problem: Problem) -> tuple[float, np.ndarray, np.ndarray]:
-    """Cost, gradient and Gram matrix, one row and one parameter at a time."""
+    """Cost, gradient and half the Hessian, one row and one parameter at a time."""
     free = len(problem.coefficients)
     size = free + len(problem.offsets)
-    cost, gradient, gram = 0.0, np.zeros(size), np.zeros((size, size))
+    cost, gradient, hessian = 0.0, np.zeros(size), np.zeros((size, size))
     for row, linear, target, weight in zip(
         problem.rows, problem.linear, problem.target, problem.weights, strict=True
     ):
@@ -91,8 +91,13 @@ def loop(problem: Problem) -> tuple[float, np.ndarray, np.ndarray]:
         residual = np.log(total) + linear @ problem.offsets - target
         cost += weight * residual**2
         gradient += weight * residual * jacobian
-        gram += weight * np.outer(jacobian, jacobian)
-    return cost, gradient, gram
+        hessian += weight * np.outer(jacobian, jacobian)
+        share = np.exp(exponents) / total
+        for i, (a, c) in enumerate(places):
+            for j, (b, d) in enumerate(places):
+                bend = share[a] * ((a == b) - share[b]) * row[c] * row[d]
+                hessian[i, j] += weight * residual * bend
+    return cost, gradient, hessian
 
 
 # ---- log_sum_exp ----------------------------------------------------------------
@@ -219,31 +224,3 @@ def test_solve_spd_is_nan_where_not_definite_and_there_alone(bad: np.ndarray) ->
     many = exact(jax.vmap(ref.solve_spd), np.stack([bad, good]), right)
     assert np.isnan(many[0]).any()
     np.testing.assert_allclose(many[1], np.linalg.solve(good, right[1]), rtol=ROUNDING)
-
-
-# ---- dispatch -------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("platform", ["cpu", "gpu"])
-@pytest.mark.parametrize("backend", ["auto", "xla"])
-def test_auto_and_xla_run_everywhere(backend: str, platform: str) -> None:
-    assert dispatch.choose(backend, platform) == "xla"
-
-
-def test_a_backend_that_cannot_run_says_all_its_reasons() -> None:
-    with pytest.raises(NotImplementedError, match="no Mosaic kernels yet") as on_gpu:
-        dispatch.choose("mosaic", "gpu")
-    assert "Hopper" not in str(on_gpu.value)
-    both = "no Mosaic kernels yet; the device is a cpu, and Mosaic needs a Hopper GPU"
-    with pytest.raises(NotImplementedError, match=both):
-        dispatch.choose("mosaic", "cpu")
-
-
-def test_an_unknown_backend_is_refused() -> None:
-    with pytest.raises(ValueError, match="auto, xla or mosaic, got 'triton'"):
-        dispatch.choose("triton", "gpu")
-
-
-def test_the_xla_operations_are_the_reference() -> None:
-    for name, operation in dispatch.XLA._asdict().items():
-        assert operation is getattr(ref, name)

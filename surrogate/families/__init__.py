@@ -3,11 +3,20 @@
 `make` builds a family for the coordinates of a fit; `load` from its stored form.
 """
 
-from surrogate.families.base import Family, Shape
+from surrogate.families.base import Curved, Family, Linear, Shape
 from surrogate.families.posynomial import Posynomial
 from surrogate.families.quadratic import Quadratic
 
-__all__ = ["NAMES", "Family", "Posynomial", "Quadratic", "Shape", "make"]
+__all__ = [
+    "NAMES",
+    "Curved",
+    "Family",
+    "Linear",
+    "Posynomial",
+    "Quadratic",
+    "Shape",
+    "make",
+]
 
 NAMES = ("quadratic", "posynomial")
 

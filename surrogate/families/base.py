@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Array, Float, Float64
+from jaxtyping import Array, Bool, Float, Float64
 
 from surrogate_kernels.dispatch import Operations
 from surrogate_kernels.ref import NormalEquations
@@ -39,7 +39,10 @@ class Prior(NamedTuple):
 
 @runtime_checkable
 class Family(Protocol):
-    """One parametric form of ln loss. Arrays of one problem; `jax.vmap` batches."""
+    """One parametric form of ln loss. Arrays of one problem; `jax.vmap` batches.
+
+    A family is `Linear` or `Curved`, which says how it is fitted.
+    """
 
     @property
     def name(self) -> str:
@@ -59,11 +62,6 @@ class Family(Protocol):
     @property
     def size(self) -> int:
         """Number of parameters p."""
-        ...
-
-    @property
-    def is_linear(self) -> bool:
-        """Linear in theta: the normal equations are solved once."""
         ...
 
     @property
@@ -91,15 +89,51 @@ class Family(Protocol):
         """`log_loss` of many points (u, s)."""
         ...
 
+
+@runtime_checkable
+class Linear(Family, Protocol):
+    """Linear in theta: the normal equations are solved once."""
+
+    def features(self, z: Float[Array, "n k"]) -> Float[Array, "n p"]:
+        """The columns that theta multiplies."""
+        ...
+
+    def is_convex(self, theta: Float[Array, " p"]) -> Bool[Array, ""]:
+        """Whether `project` would leave theta as it is."""
+        ...
+
+    def project(
+        self, theta: Float[Array, " p"], gram: Float[Array, "p p"]
+    ) -> Float[Array, " p"]:
+        """The nearest theta, in the metric of the fit, that is convex in u."""
+        ...
+
+
+@runtime_checkable
+class Curved(Family, Protocol):
+    """Not linear in theta, and convex in u for every theta.
+
+    It is fitted in coordinates v of its own choice, in which a bent valley of the cost
+    runs straighter than in theta.
+    """
+
+    def to_solver(self, theta: Float[Array, " p"]) -> Float[Array, " p"]:
+        """The solver's coordinates of theta."""
+        ...
+
+    def from_solver(self, v: Float[Array, " p"]) -> Float[Array, " p"]:
+        """Theta of v; NaN where v is the place of none."""
+        ...
+
     def normal_equations(
         self,
-        theta: Float[Array, " p"],
+        v: Float[Array, "problems p"],
         z: Float[Array, "n k"],
         target: Float[Array, " n"],
-        weights: Float[Array, " n"],
+        weights: Float[Array, "problems n"],
         operations: Operations,
     ) -> NormalEquations:
-        """Weighted sums for one Gauss-Newton step from theta, without the prior."""
+        """Cost with the prior's, half its gradient and Hessian in v, of a batch."""
         ...
 
     def cost(
@@ -108,15 +142,8 @@ class Family(Protocol):
         z: Float[Array, "n k"],
         target: Float[Array, " n"],
         weights: Float[Array, " n"],
-        operations: Operations,
     ) -> Float[Array, ""]:
-        """Weighted sum of squared residuals, differentiable."""
-        ...
-
-    def project(
-        self, theta: Float[Array, " p"], gram: Float[Array, "p p"]
-    ) -> Float[Array, " p"]:
-        """The nearest theta, in the metric of the fit, that is convex in u."""
+        """Weighted squares and the prior's, of one theta; differentiable."""
         ...
 
     def starts(self, key: Array, count: int) -> Float[Array, "count p"]:

@@ -51,7 +51,6 @@ class Posynomial:
             )
 
     name = "posynomial"
-    is_linear = False
     misfit = 0.33
 
     @property
@@ -146,30 +145,72 @@ class Posynomial:
         value, _ = ref.log_sum_exp(self.coefficients(theta), self.pattern, rows)
         return value + linear @ theta[self._free :]
 
+    def to_solver(self, theta: Float[Array, " p"]) -> Float[Array, " p"]:
+        """Ln(E + sum_j A_j) for ln E and ln(A_j alpha_j) for ln A_j; the rest as it is.
+
+        Level and slopes at the centre of the data are what the data know. In theta the
+        valley in which E and A_j trade places is long, bent and thin; here it lies
+        along ln alpha_j.
+        """
+        theta = jnp.asarray(theta)
+        constants = np.arange(0, self._first, 2)
+        level = jnp.concatenate([theta[:1], theta[1 : self._first : 2]])
+        slopes = theta[1 : self._first : 2] + theta[constants[1:]]
+        v = theta.at[0].set(jax.nn.logsumexp(level))
+        return v.at[1 : self._first : 2].set(slopes)
+
+    def from_solver(self, v: Float[Array, " p"]) -> Float[Array, " p"]:
+        """Theta; NaN where nothing is left for E."""
+        v = jnp.asarray(v)
+        amounts = v[1 : self._first : 2] - v[2 : self._first : 2]
+        left = jnp.exp(v[0]) - jnp.exp(amounts).sum()
+        theta = v.at[0].set(jnp.log(left))
+        return theta.at[1 : self._first : 2].set(amounts)
+
     def normal_equations(
         self,
-        theta: Float[Array, " p"],
+        v: Float[Array, "problems p"],
         z: Float[Array, "n k"],
         target: Float[Array, " n"],
-        weights: Float[Array, " n"],
+        weights: Float[Array, "problems n"],
         operations: Operations,
     ) -> ref.NormalEquations:
-        """Sums over rows in the affine coefficients, then the chain rule to theta."""
+        """Sums over rows in the affine coefficients, then the chain rule to v."""
         rows, linear = self._split(z)
+        spread = jax.vmap(self._spread)(v)
         raw = operations.log_sum_exp_normal_equations(
-            self.coefficients(theta),
-            theta[self._free :],
+            spread[:, : self._free],
+            spread[:, self._free :],
             self.pattern,
             rows,
             linear,
             target,
             weights,
         )
-        chain = jnp.eye(self.size, dtype=theta.dtype)
-        chain = chain.at[: self._free].set(jax.jacfwd(self.coefficients)(theta))
+
+        def pulled(v: Array, gradient: Array) -> Array:
+            return gradient @ self._spread(v) + 0.5 * self._prior_cost(v)
+
+        chain = jax.vmap(jax.jacfwd(self._spread))(v)
+        slope = jax.vmap(jax.grad(pulled))(v, raw.gradient)
+        second = jax.vmap(jax.hessian(pulled))(v, raw.gradient)
+        first = jnp.matmul(raw.hessian, chain, precision="highest")
+        turned = jnp.swapaxes(chain, 1, 2)
         return ref.NormalEquations(
-            raw.cost, chain.T @ raw.gradient, chain.T @ raw.gram @ chain
+            raw.cost + jax.vmap(self._prior_cost)(v),
+            slope,
+            jnp.matmul(turned, first, precision="highest") + second,
         )
+
+    def _spread(self, v: Float[Array, " p"]) -> Float[Array, " p"]:
+        """Affine coefficients, then offsets, of solver coordinates."""
+        theta = self.from_solver(v)
+        return jnp.concatenate([self.coefficients(theta), theta[self._free :]])
+
+    def _prior_cost(self, v: Float[Array, " p"]) -> Float[Array, ""]:
+        centre, precision = self.prior
+        off = self.from_solver(v) - jnp.asarray(centre, v.dtype)
+        return jnp.sum(jnp.asarray(precision, v.dtype) * off**2)
 
     def cost(
         self,
@@ -177,11 +218,10 @@ class Posynomial:
         z: Float[Array, "n k"],
         target: Float[Array, " n"],
         weights: Float[Array, " n"],
-        operations: Operations,
     ) -> Float[Array, ""]:
-        """Weighted sum of squared residuals, differentiable."""
+        """Weighted squares and the prior's, of one theta; differentiable."""
         rows, linear = self._split(z)
-        return operations.log_sum_exp_cost(
+        squares = ref.log_sum_exp_cost(
             self.coefficients(theta),
             theta[self._free :],
             self.pattern,
@@ -190,12 +230,8 @@ class Posynomial:
             target,
             weights,
         )
-
-    def project(
-        self, theta: Float[Array, " p"], gram: Float[Array, "p p"]
-    ) -> Float[Array, " p"]:
-        """Theta itself: convexity is built in."""
-        return theta
+        centre, precision = self.prior
+        return squares + jnp.sum(jnp.asarray(precision) * (theta - centre) ** 2)
 
     def starts(self, key: Array, count: int) -> Float[Array, "count p"]:
         """Terms that push from all sides: exponents of u at even angles, jittered."""

@@ -13,14 +13,14 @@ from functools import cached_property
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from surrogate.families.base import Prior, Shape
 from surrogate_kernels import ref
-from surrogate_kernels.dispatch import Operations
 
 # Least curvature in a standardised u: one standard deviation away costs 0.005 permille.
 EPS = 1e-5
+_LEAST = (0.5 * EPS, 0.0, 0.5 * EPS)
 _ANGLES = 256
 _NEWTON_STEPS = 30
 
@@ -33,7 +33,6 @@ class Quadratic:
 
     name = "quadratic"
     terms = None
-    is_linear = True
     # It lacks the third-order terms of a bowl, so far runs say little about its bottom.
     misfit = 1.0
 
@@ -79,32 +78,19 @@ class Quadratic:
         """`log_loss` of many points (u, s)."""
         return self.features(z) @ theta
 
-    def normal_equations(
-        self,
-        theta: Float[Array, " p"],
-        z: Float[Array, "n k"],
-        target: Float[Array, " n"],
-        weights: Float[Array, " n"],
-        operations: Operations,
-    ) -> ref.NormalEquations:
-        """Sums over rows at theta."""
-        features = self.features(z)
-        return operations.weighted_gram(features, target - features @ theta, weights)
+    @cached_property
+    def _bound(self) -> np.ndarray:
+        """Coefficients of products of two choices."""
+        choices = self.shape.choices
+        in_u = (self._pairs[0] < choices) & (self._pairs[1] < choices)
+        return 1 + choices + self.shape.scales + np.flatnonzero(in_u)
 
-    def cost(
-        self,
-        theta: Float[Array, " p"],
-        z: Float[Array, "n k"],
-        target: Float[Array, " n"],
-        weights: Float[Array, " n"],
-        operations: Operations,
-    ) -> Float[Array, ""]:
-        """Weighted sum of squared residuals."""
-        return jnp.sum(weights * (target - self.log_losses(theta, z)) ** 2)
-
-    def starts(self, key: Array, count: int) -> Float[Array, "count p"]:
-        """Zeros: a linear family needs no search."""
-        return jnp.zeros((count, self.size), jnp.float64)
+    def is_convex(self, theta: Float[Array, " p"]) -> Bool[Array, ""]:
+        """Whether the u-block is >= EPS I already."""
+        q = theta[self._bound]
+        if self.shape.choices == 1:
+            return q[0] >= 0.5 * EPS
+        return _is_convex(q)
 
     def project(
         self, theta: Float[Array, " p"], gram: Float[Array, "p p"]
@@ -116,9 +102,7 @@ class Quadratic:
         alone with the Schur complement as its metric.
         """
         choices = self.shape.choices
-        begin = 1 + choices + self.shape.scales
-        in_u = (self._pairs[0] < choices) & (self._pairs[1] < choices)
-        bound = begin + np.flatnonzero(in_u)
+        bound = self._bound
         rest = np.setdiff1d(np.arange(self.size), bound)
         # gram^-1_qq is the inverse of the Schur complement, and gram^-1_rq its answer
         # in the others: one solve gives both, singular or not thanks to the prior.
@@ -134,6 +118,11 @@ class Quadratic:
         return theta.at[rest].add(columns[rest] @ pull).at[bound].set(moved)
 
 
+def _is_convex(q: Float[Array, " three"]) -> Bool[Array, ""]:
+    off = q - jnp.array(_LEAST, q.dtype)
+    return (off[0] >= 0) & (off[2] >= 0) & (4 * off[0] * off[2] >= off[1] ** 2)
+
+
 def _project_block(
     q: Float[Array, " three"], metric: Float[Array, "three three"]
 ) -> Array:
@@ -143,9 +132,8 @@ def _project_block(
     matrices: EPS I + r v v', v = (cos t, sin t). For a given t the best r >= 0 has a
     closed form; t is found on a grid and then by Newton's method.
     """
-    least = jnp.array([0.5 * EPS, 0.0, 0.5 * EPS], q.dtype)
+    least = jnp.array(_LEAST, q.dtype)
     off = q - least
-    is_convex = (off[0] >= 0) & (off[2] >= 0) & (4 * off[0] * off[2] >= off[1] ** 2)
 
     def ray(t: Array) -> Array:
         return jnp.stack(
@@ -170,4 +158,4 @@ def _project_block(
         return jnp.where(miss(t + step) <= miss(t), t + step, t)
 
     t = jax.lax.fori_loop(0, _NEWTON_STEPS, newton, t)
-    return jnp.where(is_convex, q, least + reach(t) * ray(t))
+    return jnp.where(_is_convex(q), q, least + reach(t) * ray(t))

@@ -1,0 +1,238 @@
+"""The library's side of every row: the only file that calls its engine.
+
+Each function takes a problem and how many to solve, waits for the answer and returns
+it in NumPy. Replica r of a seed is the same however many are asked for.
+"""
+
+from __future__ import annotations
+
+from functools import cache, partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from models import Columns, Peak
+from problems import Linear, Peaks, Regressions, Sweep
+
+from surrogate import blocks, engine, estimate, plateau, solve, uncertainty
+from surrogate import weights as plans
+from surrogate.families import Family, Posynomial
+
+# Points of the plateau row solved in one call.
+POINTS_BLOCK = 2000
+# Further terms of the cold fit, then steps of all starts, how many go on, and theirs:
+# the cheapest seen whose error is not above that of gpfit's softmax-affine of six terms
+# on the same columns, whatever the seed of the starts.
+COLD_TERMS = 6
+COLD_STARTS = 32
+COLD_FIRST, COLD_KEPT, COLD_LAST = 8, 8, 40
+# What a linear fit is computed in; peers and floors are compared in the same.
+LINEAR_DTYPE = "float64"
+# As Gpufit's comparison: at most so many steps, and the share of the cost under which
+# what is left to gain counts as nothing.
+PEAK_STEPS = 10
+PEAK_TOLERANCE = 1e-4
+# Fits under way at a time.
+PEAK_SLOTS = 512
+
+
+class Replicas(NamedTuple):
+    """Posynomial fits: theta, cost with the prior's, steps, a replica a line."""
+
+    theta: np.ndarray
+    cost: np.ndarray
+    steps: np.ndarray
+
+
+class FullFit(NamedTuple):
+    """The fit that replicas start from, and the weights that they keep."""
+
+    theta: np.ndarray
+    weights: np.ndarray
+
+
+class Answers(NamedTuple):
+    """Optimum [m, 2], plateau edges and the other coordinate there [m, 2, 2], in u."""
+
+    u: np.ndarray
+    edges: np.ndarray
+    other: np.ndarray
+    converged: np.ndarray
+
+
+def full_fit(sweep: Sweep, family: Family) -> FullFit:
+    """As `surrogate.fit` does it: robust weights, many starts."""
+    ones = np.ones((1, len(sweep.rows.target)))
+    full = estimate.estimate(family, sweep.rows, ones, sweep.features.box(), seed=0)
+    return FullFit(full.solution.theta[0], full.weights[0])
+
+
+# ---- linear families ------------------------------------------------------------
+
+
+def regressions(problem: Regressions, replicas: int, seed: int = 0) -> np.ndarray:
+    """Coefficients [replicas, 5], weights of the rows drawn: one for both targets.
+
+    Columns are centred and scaled for the engine and the coefficients put back.
+    """
+    blocks = [_standard(problem.design_lr), _standard(problem.design_batch)]
+    rows, (p, q) = len(problem.log_lr), (b[0].shape[1] for b in blocks)
+    columns = np.zeros((2 * rows, p + q))
+    columns[:rows, :p], columns[rows:, p:] = blocks[0][0], blocks[1][0]
+    target = np.concatenate([problem.log_lr, problem.log_batch])
+    middle = np.repeat([problem.log_lr.mean(), problem.log_batch.mean()], rows)
+    both, row = Columns(p + q), np.tile(np.arange(rows), 2)
+    found = _linear(
+        both, columns, target - middle, np.ones(2 * rows), row, replicas, seed
+    )
+    found[:, 0] += problem.log_lr.mean()
+    found[:, p] += problem.log_batch.mean()
+    back = np.zeros((p + q, p + q))
+    back[:p, :p], back[p:, p:] = blocks[0][1], blocks[1][1]
+    return found @ back.T
+
+
+def _standard(design: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Standardised columns, and the matrix that takes their coefficients back."""
+    mean, scale = design.mean(axis=0), design.std(axis=0)
+    mean[0], scale[0] = 0.0, 1.0
+    back = np.diag(1 / scale)
+    back[0, 1:] = -(mean / scale)[1:]
+    return (design - mean) / scale, back
+
+
+def quadratic_rows(problem: Linear, replicas: int, seed: int = 0) -> np.ndarray:
+    """Theta [replicas, p], a weight drawn for every row of every replica."""
+    return _quadratic(problem, None, replicas, seed)
+
+
+def quadratic_cells(problem: Linear, replicas: int, seed: int = 0) -> np.ndarray:
+    """Theta [replicas, p], a weight drawn for every cell of every replica."""
+    return _quadratic(problem, problem.cell, replicas, seed)
+
+
+def _quadratic(
+    problem: Linear, unit: np.ndarray | None, replicas: int, seed: int
+) -> np.ndarray:
+    family, z, target, weights, _ = problem
+    return _linear(family, z, target, weights, unit, replicas, seed)
+
+
+def _linear(
+    family: Any,
+    z: np.ndarray,
+    target: np.ndarray,
+    weights: np.ndarray,
+    unit: np.ndarray | None,
+    replicas: int,
+    seed: int,
+) -> np.ndarray:
+    plan = plans.poisson(weights, replicas, seed=seed, cell=unit)
+    return engine.solve(family, z, target, plan).theta
+
+
+# ---- the posynomial -------------------------------------------------------------
+
+
+def cell_counts(replicas: int, cells: int, seed: int = 0) -> np.ndarray:
+    """How often each cell is in each replica of `posynomial` [replicas, cells]."""
+    return uncertainty.resample(seed, replicas, cells)
+
+
+def posynomial(
+    sweep: Sweep,
+    family: Posynomial,
+    full: FullFit,
+    replicas: int,
+    seed: int = 0,
+    backend: str = "auto",
+) -> Replicas:
+    """Warm-started replicas under resampled cells.
+
+    Raises:
+        DataError: the backend cannot run here.
+    """
+    used = engine.pick_backend(backend, blocks.local_devices()[0])
+    counts = cell_counts(replicas, sweep.cells, seed)
+    plan = plans.per_cell(full.weights, sweep.rows.cell, counts)
+    found = estimate.refit(family, sweep.rows, plan, full.theta, backend=used)
+    return Replicas(found.theta, found.cost, found.iterations)
+
+
+def cold(sweep: Sweep, seed: int = 0) -> np.ndarray:
+    """The best theta of cold starts on equally weighted rows."""
+    family, rows = sweep.posynomial(COLD_TERMS), sweep.rows
+    with jax.enable_x64(True):
+        theta = np.asarray(family.starts(jax.random.key(seed), COLD_STARTS))
+    for steps, kept in ((COLD_FIRST, COLD_KEPT), (COLD_LAST, 1)):
+        weights = plans.given(np.full((len(theta), len(rows.target)), 1 / 0.01**2))
+        found = engine.solve(
+            family, rows.z, rows.target, weights, theta, iterations=steps
+        )
+        cost = np.where(np.isfinite(found.cost), found.cost, np.inf)
+        theta = found.theta[np.argsort(cost)[:kept]]
+    return theta[0]
+
+
+def fourth_term(sweep: Sweep, full: FullFit) -> np.ndarray:
+    """Theta of four further terms, from a fit of three and a small fourth."""
+    family, rows = sweep.posynomial(4), sweep.rows
+    width = 3 + sweep.shape.scales
+    extra = np.concatenate([[-6.0, 0.5, 0.5], np.zeros(width - 3)])
+    end = len(full.theta) - sweep.shape.offsets
+    theta = np.concatenate([full.theta[:end], extra, full.theta[end:]])
+    plan = plans.given(full.weights[None])
+    return engine.solve(
+        family, rows.z, rows.target, plan, theta[None], iterations=100
+    ).theta[0]
+
+
+# ---- Gpufit's problem -----------------------------------------------------------
+
+
+def gaussian_peaks(problem: Peaks, fits: int) -> tuple[np.ndarray, np.ndarray]:
+    """Theta [fits, 5] in float32, and the steps of each fit."""
+    found = engine.minimise(
+        Peak(),
+        problem.xy.astype(np.float32),
+        problem.data[:fits],
+        problem.starts[:fits].astype(np.float32),
+        iterations=PEAK_STEPS,
+        tolerance=PEAK_TOLERANCE,
+        slots=PEAK_SLOTS,
+    )
+    return found.theta, found.iterations
+
+
+# ---- answers --------------------------------------------------------------------
+
+
+def answers(
+    family: Family, theta: np.ndarray, s: np.ndarray, box: np.ndarray, tol: float
+) -> Answers:
+    """Argmin and plateau extents at many scales s [m, g], m whole blocks."""
+    with jax.enable_x64(True):
+        blocks = jnp.asarray(s).reshape(-1, POINTS_BLOCK, s.shape[1])
+        arrays = map(jnp.asarray, (theta, box, np.log1p(tol)))
+        found = map(np.asarray, _answers()(family, blocks, *arrays))
+        return Answers(*(a.reshape(len(s), *a.shape[2:]) for a in found))
+
+
+@cache
+def _answers() -> Any:
+    @partial(jax.jit, static_argnums=0)
+    def run(family: Any, blocks: Any, theta: Any, box: Any, log_tol: Any) -> Any:
+        surface, (low, high) = family.log_loss, box
+
+        def one(s: Any) -> Any:
+            start = 0.5 * (low + high)
+            least = solve.argmin(surface, theta, start, s, low, high)
+            found = plateau.extents(
+                surface, theta, least, s, low, high, least.value + log_tol
+            )
+            return least.u, found.edges, found.other, least.converged
+
+        return jax.lax.map(jax.vmap(one), blocks)
+
+    return run

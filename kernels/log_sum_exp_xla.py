@@ -1,0 +1,142 @@
+"""`log_sum_exp_normal_equations` for a batch, as few large matrix products.
+
+A coefficient multiplies coordinate c in the affine function of term t, so an entry of
+the Hessian is a sum over the rows of (a weight that depends on two terms) times (a
+product of two coordinates). The second factor is the same for every problem: all sums
+are ONE product [problems x pairs of terms, rows] @ [rows, pairs of coordinates], and
+the Jacobian is never formed.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from surrogate_kernels.ref import NormalEquations, Pattern
+
+
+class _Places(NamedTuple):
+    """Where each entry of gradient and Hessian stands among the sums."""
+
+    first: np.ndarray
+    second: np.ndarray
+    """The two coordinates of each column of products."""
+    terms: np.ndarray
+    """[m, m]: row of the pair of terms among all pairs, upper triangle."""
+    columns: np.ndarray
+    """[m, m]: column of the pair of coordinates."""
+    is_same: np.ndarray
+    """[m, m]: the two coefficients belong to one term."""
+
+
+@cache
+def _places(pattern: Pattern) -> _Places:
+    term, coordinate = np.array(pattern.term), np.array(pattern.coordinate)
+
+    def rank(size: int, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        low, high = np.minimum(a, b), np.maximum(a, b)
+        return low * size - low * (low - 1) // 2 + high - low
+
+    first, second = np.triu_indices(pattern.coordinates)
+    return _Places(
+        first,
+        second,
+        rank(pattern.terms, term[:, None], term[None, :]),
+        rank(pattern.coordinates, coordinate[:, None], coordinate[None, :]),
+        term[:, None] == term[None, :],
+    )
+
+
+def _affine(
+    coefficients: Float[Array, "problems m"], pattern: Pattern, rows: Array
+) -> list[Array]:
+    """Each term's affine function, [problems, rows]: arithmetic that fuses with exp."""
+    found: list[Array | None] = [None] * pattern.terms
+    for i, (t, c) in enumerate(zip(pattern.term, pattern.coordinate, strict=True)):
+        part = coefficients[:, i, None] * rows[None, :, c]
+        held = found[t]
+        found[t] = part if held is None else held + part
+    zero = jnp.zeros((coefficients.shape[0], rows.shape[0]), rows.dtype)
+    return [zero if part is None else part for part in found]
+
+
+def _product(left: Array, right: Array) -> Array:
+    """[problems, k, rows] @ [rows, columns] as one matrix product."""
+    problems, k, count = left.shape
+    flat = jnp.matmul(left.reshape(problems * k, count), right, precision="highest")
+    return flat.reshape(problems, k, right.shape[1])
+
+
+def log_sum_exp_normal_equations(
+    coefficients: Float[Array, "problems m"],
+    offsets: Float[Array, "problems q"],
+    pattern: Pattern,
+    rows: Float[Array, "n d"],
+    linear: Float[Array, "n q"],
+    target: Float[Array, " n"],
+    weights: Float[Array, "problems n"],
+) -> NormalEquations:
+    """`ref.log_sum_exp_normal_equations` of many problems over the same rows."""
+    at = _places(pattern)
+    exponents = _affine(coefficients, pattern, rows)
+    top = exponents[0]
+    for other in exponents[1:]:
+        top = jnp.maximum(top, other)
+    parts = [jnp.exp(exponent - top) for exponent in exponents]
+    total = sum(parts[1:], parts[0])
+    share = jnp.stack(parts, axis=1) / total[:, None]
+    residual = top + jnp.log(total) - target[None]
+    if linear.shape[1]:
+        residual = residual + jnp.matmul(offsets, linear.T, precision="highest")
+    pull = weights * residual
+    bent = share * (weights - pull)[:, None]
+    pairs = [share[:, i, None] * bent[:, i:] for i in range(pattern.terms)]
+    products = rows[:, at.first] * rows[:, at.second]
+    outer = _product(jnp.concatenate(pairs, axis=1), products)
+    moment = _product(share * pull[:, None], products)
+
+    term, coordinate = np.array(pattern.term), np.array(pattern.coordinate)
+    own = moment[:, term[:, None], at.columns]
+    hessian = outer[:, at.terms, at.columns] + jnp.where(at.is_same[None], own, 0)
+    # Coordinate 0 is the constant 1, so products with it are the coordinates.
+    gradient = moment[:, term, coordinate]
+    if linear.shape[1]:
+        gradient, hessian = _with_linear(
+            gradient, hessian, pattern, rows, linear, share, weights, pull
+        )
+    return NormalEquations(jnp.sum(pull * residual, axis=1), gradient, hessian)
+
+
+def _with_linear(
+    gradient: Array,
+    hessian: Array,
+    pattern: Pattern,
+    rows: Array,
+    linear: Array,
+    share: Array,
+    weights: Array,
+    pull: Array,
+) -> tuple[Array, Array]:
+    """Gradient and Hessian with the further linear columns behind."""
+    term, coordinate = np.array(pattern.term), np.array(pattern.coordinate)
+    problems, q = weights.shape[0], linear.shape[1]
+    crossed = (rows[:, :, None] * linear[:, None, :]).reshape(rows.shape[0], -1)
+    cross = _product(share * weights[:, None], crossed)
+    cross = cross.reshape(problems, pattern.terms, rows.shape[1], q)
+    cross = cross[:, term, coordinate]
+    squares = (linear[:, :, None] * linear[:, None, :]).reshape(rows.shape[0], -1)
+    square = jnp.matmul(weights, squares, precision="highest")
+    below = jnp.concatenate(
+        [jnp.swapaxes(cross, 1, 2), square.reshape(problems, q, q)], axis=2
+    )
+    above = jnp.concatenate([hessian, cross], axis=2)
+    return (
+        jnp.concatenate(
+            [gradient, jnp.matmul(pull, linear, precision="highest")], axis=1
+        ),
+        jnp.concatenate([above, below], axis=1),
+    )

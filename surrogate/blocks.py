@@ -1,0 +1,206 @@
+"""Many problems in calls of one fixed size, over all devices of a platform.
+
+A call takes `size` problems a device, the last call is padded, and the compiled program
+is the same for all, so that a problem's result does not depend on how many there are.
+Several devices each take a share of the problems (jax.sharding) and never speak.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache, partial
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, PartitionSpec
+
+# jax.Device, which pyright takes for a variable.
+Device = Any
+
+
+class Call(NamedTuple):
+    """A compiled function with what it was compiled for; equal ones share a program.
+
+    Attributes:
+        function: `function(*static, shared, each, count)`: arrays with a leading axis
+            of problems, from arrays of which `each` has one and `shared` has not.
+        static: hashable.
+    """
+
+    function: Callable[..., Any]
+    static: tuple[Any, ...]
+
+    def __call__(self, shared: Any, each: Any, count: jax.Array) -> Any:
+        """Results of one block of problems."""
+        return self.function(*self.static, shared, each, count)
+
+
+@runtime_checkable
+class Progress(Protocol):
+    """Told what runs and how far it is; the CLI draws it."""
+
+    def start(self, task: str, total: int) -> None:
+        """A task of `total` units begins."""
+        ...
+
+    def advance(self, n: int) -> None:
+        """`n` more units are done."""
+        ...
+
+    def stop(self) -> None:
+        """The task is over."""
+        ...
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C while problems were being solved; what was finished is not lost.
+
+    Attributes:
+        finished: results of the first problems, as `run` would have returned them.
+    """
+
+    def __init__(self, finished: Any) -> None:
+        """Carry what is finished."""
+        super().__init__("interrupted")
+        self.finished = finished
+
+
+def local_devices() -> list[Device]:
+    """All devices of the platform that JAX would use now."""
+    settings: Any = jax.config
+    named = settings.jax_default_device
+    if named is None:
+        return jax.local_devices()
+    platform = named if isinstance(named, str) else named.platform
+    return jax.local_devices(backend=platform)
+
+
+def run(
+    make: Callable[[int], Call],
+    shared: Any,
+    each: Any,
+    size: int,
+    *,
+    progress: Progress | None = None,
+) -> tuple[Any, int]:
+    """Solve all problems, call by call.
+
+    Args:
+        make: the compiled call for so many problems a device.
+        shared: arrays that every problem reads.
+        each: NumPy arrays with a leading axis of problems.
+        size: problems a call and device. Where the device has no memory for it, half as
+            many, and half again.
+        progress: told of finished problems.
+
+    Returns:
+        NumPy arrays with a leading axis of problems, and the size that fitted.
+
+    Raises:
+        Interrupted: Ctrl-C; carries what was finished.
+    """
+    devices = local_devices()
+    total = len(jax.tree.leaves(each)[0])
+    parts: list[Any] = []
+    done = 0
+    try:
+        while done < total:
+            call = _spread(make(size), tuple(devices))
+            firsts = range(done, total, size * len(devices))
+            try:
+                for part in _in_turn(partial(_one, call, shared, each, size), firsts):
+                    parts.append(part)
+                    count = len(jax.tree.leaves(part)[0])
+                    done += count
+                    if progress is not None:
+                        progress.advance(count)
+            except jax.errors.JaxRuntimeError as error:
+                if "RESOURCE_EXHAUSTED" not in str(error) or size == 1:
+                    raise
+                size //= 2
+    except KeyboardInterrupt as signal:
+        if parts:
+            raise Interrupted(_joined(parts)) from signal
+        raise
+    return _joined(parts), size
+
+
+def _one(
+    call: Callable[..., Any], shared: Any, each: Any, size: int, first: int
+) -> Any:
+    """Results of the problems from `first` on, as many as a call takes."""
+    devices = local_devices()
+    most = size * len(devices)
+    block = jax.tree.map(lambda array: _padded(array[first : first + most], most), each)
+    count = min(most, len(jax.tree.leaves(each)[0]) - first)
+    found = call(shared, block, _counts(count, size, devices))
+    return jax.tree.map(lambda array: np.asarray(array)[:count], found)
+
+
+def _in_turn(one: Callable[[int], Any], firsts: range) -> Iterator[Any]:
+    """Results in order, of calls that run at the same time where that helps.
+
+    On a CPU, two calls keep two cores busier than one call that splits its loops.
+    """
+    workers = min(len(firsts), os.cpu_count() or 1)
+    devices = local_devices()
+    if workers == 1 or len(devices) > 1 or devices[0].platform != "cpu":
+        yield from map(one, firsts)
+        return
+    # Settings of JAX are a thread's own.
+    settings: Any = jax.config
+    wide, place = settings.jax_enable_x64, settings.jax_default_device
+
+    def in_thread(first: int) -> Any:
+        with jax.enable_x64(wide), jax.default_device(place):
+            return one(first)
+
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            yield from pool.map(in_thread, firsts)
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _counts(count: int, size: int, devices: list[Device]) -> np.ndarray:
+    """How many problems of its share each device has to solve."""
+    before = size * np.arange(len(devices))
+    return np.clip(count - before, 0, size).astype(np.int32)
+
+
+@lru_cache(maxsize=64)
+def _spread(call: Call, devices: tuple[Device, ...]) -> Callable[..., Any]:
+    """The call on a share of the problems on each device."""
+    if len(devices) == 1:
+        return lambda shared, each, counts: call(shared, each, counts[0])
+    mesh = Mesh(np.array(devices), ("problems",))
+    split, whole = PartitionSpec("problems"), PartitionSpec()
+
+    def on_one(shared: Any, each: Any, counts: jax.Array) -> Any:
+        return call(shared, each, counts[0])
+
+    return jax.jit(
+        jax.shard_map(
+            on_one,
+            mesh=mesh,
+            in_specs=(whole, split, split),
+            out_specs=split,
+            check_vma=False,
+        )
+    )
+
+
+def _padded(array: np.ndarray, size: int) -> np.ndarray:
+    """To `size` problems, the first repeated."""
+    missing = size - len(array)
+    if missing == 0:
+        return array
+    return np.concatenate([array, np.repeat(array[:1], missing, axis=0)])
+
+
+def _joined(parts: list[Any]) -> Any:
+    return jax.tree.map(lambda *arrays: np.concatenate(arrays), *parts)

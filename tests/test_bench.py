@@ -1,0 +1,437 @@
+"""The benchmark's problems and peers: their numbers, never their times."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from families_support import exact
+from scipy import optimize
+
+from surrogate.families import Posynomial, Quadratic, Shape
+from surrogate_kernels.poisson import poisson_counts
+
+BENCH = Path(__file__).resolve().parents[1] / "bench"
+# bench/ is no package: its programs find each other beside themselves.
+sys.path.insert(0, str(BENCH))
+
+
+def load(name: str) -> Any:
+    return importlib.import_module(name)
+
+
+counting, judge, models, ours, problems, rows, timing = map(
+    load, ("counts", "judge", "models", "ours", "problems", "rows", "timing")
+)
+peers, gaussian_peak, lstsq_loop, naive_jax, posynomial_lm = map(
+    load,
+    (
+        "peers",
+        "peers.gaussian_peak",
+        "peers.lstsq_loop",
+        "peers.naive_jax",
+        "peers.posynomial_lm",
+    ),
+)
+
+# Of one difference quotient in float64: eps^(2/3), times sizes near 1.
+DIFFERENCE = 1e-6
+
+
+def differences(function: Any, at: np.ndarray) -> np.ndarray:
+    """Central, one column a coordinate."""
+    steps = 1e-5 * np.eye(len(at))
+    return np.stack([(function(at + e) - function(at - e)) / 2e-5 for e in steps], -1)
+
+
+# ---- the posynomial in NumPy ----------------------------------------------------
+
+
+def posynomial(terms: int, seed: int = 0) -> tuple[Posynomial, np.ndarray, Any]:
+    """A family, a theta near its prior's centre, and a problem of 40 rows."""
+    family = Posynomial(Shape(2, 2, 0), terms)
+    rng = np.random.default_rng(seed)
+    theta = family.prior.centre + 0.4 * rng.normal(size=family.size)
+    z = rng.normal(size=(40, 4))
+    target = posynomial_lm.log_losses(theta, z) + 0.01 * rng.normal(size=40)
+    weights = rng.uniform(1.0, 2.0, 40) / 0.01**2
+    return family, theta, posynomial_lm.Problem(z, target, weights, *family.prior)
+
+
+@pytest.mark.parametrize("terms", [3, 4])
+def test_numpys_posynomial_is_the_librarys(terms: int) -> None:
+    # Independent code; tolerance: rounding.
+    family, theta, problem = posynomial(terms)
+    wanted = exact(family.log_losses, theta, problem.z)
+    found = posynomial_lm.log_losses(theta, problem.z)
+    np.testing.assert_allclose(found, wanted, rtol=1e-13, atol=1e-13)
+    arrays = theta, problem.z, problem.target, problem.weights
+    cost = np.sum(posynomial_lm.residuals(problem, theta) ** 2)
+    assert cost == pytest.approx(float(exact(family.cost, *arrays)), rel=1e-12)
+
+
+@pytest.mark.parametrize("terms", [3, 4])
+def test_numpys_jacobian_is_the_slope_of_the_residuals(terms: int) -> None:
+    _, theta, problem = posynomial(terms)
+    wanted = differences(lambda t: posynomial_lm.residuals(problem, t), theta)
+    found = posynomial_lm.jacobian(problem, theta)
+    np.testing.assert_allclose(found, wanted, atol=DIFFERENCE * np.abs(found).max())
+
+
+def test_the_closed_form_is_the_lowest_point() -> None:
+    # Independent code, iterative: BFGS to 1e-9 of the gradient.
+    _, theta, _ = posynomial(3)
+    for s in np.array([[0.3, -0.4], [-1.0, 0.7]]):
+
+        def surface(u: np.ndarray, s: np.ndarray = s) -> float:
+            return posynomial_lm.local(theta, s, u)[0]
+
+        wanted = optimize.minimize(surface, np.zeros(2), options={"gtol": 1e-9})
+        found = posynomial_lm.argmin(theta, s)
+        np.testing.assert_allclose(found, wanted.x, atol=1e-5)
+        assert np.abs(posynomial_lm.local(theta, s, found)[1]).max() < 1e-12
+
+
+def test_local_gives_the_derivatives() -> None:
+    _, theta, _ = posynomial(4)
+    s, u = np.array([0.3, -0.4]), np.array([0.2, 0.5])
+    value, gradient, hessian = posynomial_lm.local(theta, s, u)
+    assert value == pytest.approx(
+        posynomial_lm.log_losses(theta, np.concatenate([u, s])[None])[0], rel=1e-13
+    )
+    along = differences(lambda v: posynomial_lm.local(theta, s, v)[0], u)
+    turned = differences(lambda v: posynomial_lm.local(theta, s, v)[1], u)
+    np.testing.assert_allclose(gradient, along, atol=DIFFERENCE)
+    np.testing.assert_allclose(hessian, turned, atol=DIFFERENCE)
+
+
+def test_a_polished_edge_is_on_the_level() -> None:
+    # Independent code: the root of the lowest value along a line, by Brent's method.
+    _, theta, _ = posynomial(3)
+    s = np.array([0.3, -0.4])
+    best = posynomial_lm.argmin(theta, s)
+    level = posynomial_lm.local(theta, s, best)[0] + 0.0025
+
+    def lowest(x: float) -> tuple[float, float]:
+        def along(y: float) -> float:
+            return posynomial_lm.local(theta, s, np.array([x, y]))[0]
+
+        found = optimize.minimize_scalar(along, bracket=(best[1] - 1, best[1] + 1))
+        return found.fun, found.x
+
+    edge = optimize.root_scalar(
+        lambda x: lowest(x)[0] - level, bracket=(best[0], best[0] + 5)
+    ).root
+    near = posynomial_lm.polish_edge(theta, s, 0, edge + 1e-3, lowest(edge)[1], level)
+    assert near == pytest.approx(edge, abs=1e-6)
+
+
+def test_the_judge_passes_the_lowest_and_fails_a_fit_beside_it() -> None:
+    _, theta, problem = posynomial(3)
+    s, scale = np.array([0.3, -0.4]), np.ones(2)
+    best = posynomial_lm.solve(problem, theta, strict=True)
+    good = judge.replica(problem, theta, best.theta, s, scale)
+    assert good.is_good
+    assert good.settled
+    assert good.excess < 1e-9
+    moved = best.theta + 0.02 * np.random.default_rng(1).normal(size=len(theta))
+    bad = judge.replica(problem, theta, moved, s, scale)
+    assert not bad.is_good
+    assert bad.excess > judge.COST
+    found = judge.summary([good, bad])
+    assert (found["judged"], found["share_good"], found["bad"]) == (2, 0.5, [1])
+    # Neither a low cost nor near answers are enough alone.
+    assert not good._replace(off=np.array([0.0, 3e-3])).is_good
+    assert not good._replace(excess=2e-4).is_good
+
+
+# ---- linear fits ----------------------------------------------------------------
+
+
+def test_the_quadratics_columns_are_the_familys() -> None:
+    problem = problems.growth(30, scales=2)
+    assert problem.design.shape == (30, 15)
+    wanted = exact(problem.family.features, problem.z)
+    np.testing.assert_allclose(problem.design, wanted, rtol=1e-14)
+    assert problems.growth(30).design.shape == (30, 6)
+
+
+def test_linear_peers_and_ours_agree_on_the_same_counts() -> None:
+    # Independent code; tolerance: rounding of normal equations of condition 1e3, which
+    # lstsq does not form.
+    problem = problems.growth(60, scales=2)
+    found = ours.quadratic_rows(problem, 4, seed=3)
+    drawn = np.array([poisson_counts(3, r, 60) for r in range(4)], np.float64)
+    prior = problem.family.prior.precision
+    shared = problem.design, problem.target, problem.weights, prior
+    wanted = lstsq_loop.weighted(*shared, 4, counts=drawn)
+    np.testing.assert_allclose(found, wanted, atol=1e-8)
+    naive = naive_jax.weighted(*shared, 4, block=4, dtype="float64", counts=drawn)
+    np.testing.assert_allclose(naive, wanted, atol=1e-8)
+    rough = naive_jax.weighted(*shared, 4, block=4, counts=drawn)
+    np.testing.assert_allclose(rough, wanted, atol=1e-3)
+    cells = ours.quadratic_cells(problem, 4, seed=3)
+    of_cells = np.array([poisson_counts(3, r, 20) for r in range(4)], np.float64)
+    wanted = lstsq_loop.weighted(*shared, 4, counts=of_cells[:, problem.cell])
+    np.testing.assert_allclose(cells, wanted, atol=1e-8)
+
+
+def test_drawn_counts_of_the_naive_peer_are_poisson() -> None:
+    # Statistical, 4 standard errors of 40,000 draws: mean 1, variance 1.
+    drawn = np.asarray(naive_jax.counts(jax.random.key(0), (200, 200)))
+    assert drawn.mean() == pytest.approx(1.0, abs=4 / 200)
+    assert drawn.var() == pytest.approx(1.0, abs=4 * np.sqrt(3) / 200)
+
+
+def regressions(seed: int = 0) -> Any:
+    """Fifty rows of the two laws, sizes as in the dump."""
+    rng = np.random.default_rng(seed)
+    log_n, log_d = rng.uniform(19, 21, 50), rng.uniform(22, 26, 50)
+    ones = np.ones(50)
+    return problems.Regressions(
+        np.stack([ones, log_n, log_d], 1),
+        0.58 - 0.713 * log_n + 0.307 * log_d + 0.2 * rng.normal(size=50),
+        np.stack([ones, log_d], 1),
+        -0.54 + 0.571 * log_d + 0.2 * rng.normal(size=50),
+    )
+
+
+def test_our_regressions_equal_lstsq_with_the_same_counts() -> None:
+    # Independent code; the prior of 1e-10 moves a coefficient by 1e-8 of itself.
+    problem = regressions()
+    found = ours.regressions(problem, 3, seed=5)
+    for r in range(3):
+        root = np.sqrt(np.asarray(poisson_counts(5, r, 50), np.float64))
+        pairs = (
+            (problem.design_lr, problem.log_lr),
+            (problem.design_batch, problem.log_batch),
+        )
+        fits = [
+            np.linalg.lstsq(root[:, None] * design, root * target, rcond=None)[0]
+            for design, target in pairs
+        ]
+        np.testing.assert_allclose(found[r], np.concatenate(fits), rtol=1e-5)
+
+
+def test_the_loops_regressions_are_those_of_the_rows_drawn() -> None:
+    # Independent code: covariance over variance.
+    problem = regressions()
+    found = lstsq_loop.regressions(*problem, 2, seed=7)
+    drawn = np.random.default_rng(7).integers(50, size=50)
+    x, y = problem.design_batch[drawn, 1], problem.log_batch[drawn]
+    slope = np.cov(x, y)[0, 1] / np.var(x, ddof=1)
+    assert found[0, 4] == pytest.approx(slope, rel=1e-9)
+    assert found[0, 3] == pytest.approx(y.mean() - slope * x.mean(), rel=1e-9)
+
+
+def test_the_bootstrap_in_scikit_learn_agrees_with_the_loop() -> None:
+    pytest.importorskip("sklearn")
+    pandas = pytest.importorskip("pandas")
+    tool = load("peers.authors_tool")
+    problem = regressions()
+    table = pandas.DataFrame(problem.design_lr[:, 1:], columns=["logN", "logD"])
+    table["loglr"], table["logbs"] = problem.log_lr, problem.log_batch
+    on_lr, on_batch = tool.fit_pair(table)
+    wanted = np.linalg.lstsq(problem.design_lr, problem.log_lr, rcond=None)[0]
+    np.testing.assert_allclose([on_lr.intercept_, *on_lr.coef_], wanted, rtol=1e-8)
+    wanted = np.linalg.lstsq(problem.design_batch, problem.log_batch, rcond=None)[0]
+    found = [on_batch.intercept_, *on_batch.coef_]
+    np.testing.assert_allclose(found, wanted, rtol=1e-8)
+
+
+# ---- Gpufit's problem -----------------------------------------------------------
+
+
+def test_the_peaks_data_are_as_gpufit_makes_them() -> None:
+    # Statistical: 4 standard errors of 25,000 draws of noise.
+    made = problems.peaks(1000, seed=2)
+    xy, truth = made.xy, made.truth
+    assert made.data.shape == (1000, 25)
+    assert np.abs(truth / problems.PEAK - 1).max() <= 0.1
+    assert np.abs(made.starts / truth - 1).max() <= 0.1
+    clean = np.array([gaussian_peak.value(theta, xy) for theta in truth])
+    noise = made.data - clean
+    # 2 pi 500 / 4.292^2 / 10, from the formula in its source.
+    assert noise.std() == pytest.approx(17.06, rel=4 / np.sqrt(2 * 25_000))
+
+
+def test_the_peaks_slopes() -> None:
+    made = problems.peaks(3, seed=2)
+    theta = made.truth[0]
+    wanted = differences(lambda t: gaussian_peak.value(t, made.xy), theta)
+    found = gaussian_peak.jacobian(theta, made.xy)
+    np.testing.assert_allclose(found, wanted, atol=DIFFERENCE * np.abs(found).max())
+    # Independent code; tolerance: rounding.
+    arrays = made.truth, made.xy, made.data.astype(np.float64)
+    sums = exact(models.Peak().normal_equations, *arrays)
+    for i in range(3):
+        off = gaussian_peak.value(made.truth[i], made.xy) - made.data[i]
+        slope = gaussian_peak.jacobian(made.truth[i], made.xy)
+        assert sums.cost[i] == pytest.approx(off @ off, rel=1e-12)
+        np.testing.assert_allclose(sums.gradient[i], slope.T @ off, rtol=1e-9)
+        np.testing.assert_allclose(sums.hessian[i], slope.T @ slope, rtol=1e-10)
+
+
+def peak_costs(made: Any, thetas: np.ndarray) -> np.ndarray:
+    values = [gaussian_peak.value(t, made.xy) for t in thetas.astype(np.float64)]
+    return np.sum((np.array(values) - made.data) ** 2, axis=1)
+
+
+def test_every_solver_of_peaks_comes_to_the_same_costs() -> None:
+    # Iterative: 10 times Gpufit's tolerance of 1e-4, relative, on the cost.
+    made = problems.peaks(64, seed=4)
+    _, wanted = gaussian_peak.scipy_lm(made.data, made.starts, made.xy, tolerance=1e-12)
+    theta, steps = ours.gaussian_peaks(made, 64)
+    assert theta.dtype == np.float32
+    assert 0 < steps.max() <= ours.PEAK_STEPS
+    for is_analytic in (True, False):
+        _, cost = gaussian_peak.scipy_lm(
+            made.data, made.starts, made.xy, is_analytic=is_analytic
+        )
+        np.testing.assert_allclose(cost, wanted, rtol=1e-3)
+    np.testing.assert_allclose(peak_costs(made, theta), wanted, rtol=1e-3)
+
+
+def test_optimistix_comes_to_the_same_costs() -> None:
+    pytest.importorskip("optimistix")
+    made = problems.peaks(8, seed=4)
+    _, wanted = gaussian_peak.scipy_lm(made.data, made.starts, made.xy, tolerance=1e-12)
+    with (
+        jax.numpy_dtype_promotion("standard"),
+        jax.numpy_rank_promotion("allow"),
+    ):
+        theta, _ = gaussian_peak.optimistix_lm(made.data, made.starts, made.xy)
+    np.testing.assert_allclose(peak_costs(made, theta), wanted, rtol=1e-3)
+
+
+# ---- what rows are made of ------------------------------------------------------
+
+
+def test_contenders_take_turns_after_a_warm_up() -> None:
+    heard: list[str] = []
+
+    def run(name: str) -> float:
+        heard.append(name)
+        return {"ours": 0.5, "peer": 2.0}[name]
+
+    entrants = [
+        timing.Contender(name, lambda name=name: run(name), 10)
+        for name in ("ours", "peer")
+    ]
+    mine, peer = timing.race(entrants, 3)
+    assert heard == ["ours", "peer"] * 4
+    # Their own clocks are believed.
+    assert mine.seconds == (0.5,) * 3
+    assert timing.ratio(mine, peer) == {
+        "median": 4.0,
+        "low": 4.0,
+        "high": 4.0,
+        "pairs": 3,
+    }
+
+
+def test_ratios_are_taken_pair_by_pair() -> None:
+    mine = timing.Timed("ours", 100, (1.0, 2.0, 4.0))
+    peer = timing.Timed("peer", 10, (2.0, 1.0, 1.0))
+    found = timing.ratio(mine, peer)
+    assert (found["median"], found["low"], found["high"]) == (5.0, 2.5, 20.0)
+
+
+def test_counts_by_hand() -> None:
+    # Closed form: 6 pairs of 3 columns on 10 rows; a 2 x 2 system.
+    assert counting.linear(10, 2).flops == pytest.approx(120 + 8 / 3 + 8)
+    # Steps multiply; a row of 2 parameters and 3 terms: 6 p + 4 t + p (p + 1) + 4.
+    one = counting.posynomial(10, 2, 3, 1.0, "float32").flops
+    assert one == pytest.approx(10 * (12 + 12 + 6 + 4) + 8 / 3 + 8)
+    assert counting.posynomial(10, 2, 3, 5.0, "float32").flops == pytest.approx(5 * one)
+
+
+def test_a_row_says_what_is_met_and_its_share_of_the_floor() -> None:
+    floors = load("machine").Floors({"float32": 1e9, "float64": 5e8}, 1e9, {})
+    setting = rows.Setting(quick=True, floors=floors, platform="cpu", tool=None)
+    mine = timing.Timed("ours", 1000, (1.0, 1.0))
+    slow, close = (timing.Timed("", 10, (s, s)) for s in (1.0, 0.02))
+    counts = counting.Counts(1e5, 8.0, "float32", "")
+
+    def row(*others: Any, **further: Any) -> Any:
+        return rows.row(
+            setting, "r", "", mine=mine, peers=others, counts=counts, **further
+        )
+
+    found = row(rows.Peer("slow", slow, 50.0), rows.Peer("beside", close))
+    assert (found["met"], found["share_of_floor"]) == (True, pytest.approx(0.1))
+    assert found["floor"] == {"fits_per_s": pytest.approx(1e4), "bound": "compute"}
+    assert [peer["met"] for peer in found["peers"]] == [True, None]
+    assert row(rows.Peer("close", close, 50.0))["met"] is False
+    assert row(rows.Peer("worse", slow, 50.0, holds=False))["met"] is False
+    assert row(asked_rate=2e3)["met"] is False
+    assert row(asked_rate=5e2, holds=False)["met"] is False
+    absent = row(rows.Peer("absent", None, 5.0, "pip install it"))
+    assert absent["met"] is None
+    missed = row(rows.Peer("absent", None, 5.0), rows.Peer("close", close, 50.0))
+    assert missed["met"] is False
+    unproved = row(rows.Peer("absent", None, 5.0), rows.Peer("slow", slow, 50.0))
+    assert unproved["met"] is None
+    assert row(rows.Peer("beside", close))["met"] is None
+    assert absent["peers"][0] == {
+        "peer": "absent",
+        "missing": "pip install it",
+        "asked": 5.0,
+    }
+
+
+def test_a_peer_that_is_not_installed_says_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(peers.NEEDS, "abacus", ("numpy", "no_such_abacus"))
+    assert peers.missing("abacus") == "not installed: pip install no_such_abacus"
+    monkeypatch.setitem(peers.NEEDS, "here", ("numpy",))
+    assert peers.missing("here") is None
+
+
+def test_without_the_dump_the_embedded_sweep_stands_in(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SURROGATE_DATA", str(tmp_path))
+    sweep = problems.Sweep()
+    assert "embedded sweep, simulated with seed 0" in sweep.source
+    assert sweep.cells == 17
+    assert sweep.quadratic.family == Quadratic(Shape(2, 2, 0))
+    # One run a cell at least is within 0.25 % of its best.
+    assert len(sweep.regressions.log_lr) >= 17
+
+
+def test_step_laws_regressions_have_its_129_rows(
+    monkeypatch: pytest.MonkeyPatch, data_dir: Path
+) -> None:
+    monkeypatch.setenv("SURROGATE_DATA", str(data_dir))
+    sweep = problems.Sweep()
+    assert sweep.source == "released dump steplaw/dense_lr_bs_loss.csv"
+    assert len(sweep.regressions.log_lr) == 129
+
+
+def test_steps_that_were_checked_are_joined(tmp_path: Path) -> None:
+    collect = load("collect")
+    (tmp_path / "1-parity.rc").write_text("124\n")
+    (tmp_path / "1-parity.seconds").write_text("120.5\n")
+    (tmp_path / "1-parity.out").write_text("some\nlines\n")
+    found = collect.step(tmp_path / "1-parity.rc")
+    assert (found["step"], found["timed_out"], found["document"]) == (
+        "parity",
+        True,
+        None,
+    )
+    assert found["tail"] == "some\nlines"
+    (tmp_path / "2-roofline.rc").write_text("0")
+    (tmp_path / "2-roofline.seconds").write_text("1")
+    (tmp_path / "2-roofline.out").write_text('note\n{"a": 1}\n')
+    found = collect.step(tmp_path / "2-roofline.rc")
+    assert (found["rc"], found["timed_out"], found["document"]) == (0, False, {"a": 1})
+    assert found["tail"] == "note\n"
+    places = collect.places("NVIDIA H100 80GB HBM3", "2026-11-25T10:00:00+00:00")
+    assert places[0].name == "gpu_checks_nvidia-h100-80gb-hbm3_2026-11-25.json"
