@@ -17,7 +17,7 @@ from linear_rows import HERE, at_sizes, broken, child, growth_row
 from peers import gaussian_peak, posynomial_lm
 from problems import AT, TERMS, Peaks, peaks
 from rows import Peer, Setting, row
-from timing import Contender, Timed, race
+from timing import Contender, Timed, blas_threads, in_best_threads, race
 
 # Replicas that SciPy solves in a round.
 SCIPY_REPLICAS = 12
@@ -36,7 +36,8 @@ class _ScipyLoop:
 
     def __init__(self, setting: Setting, replicas: int) -> None:
         self.setting, self.replicas, self.next = setting, replicas, 0
-        total = replicas * (setting.rounds + 1)
+        # Two rounds go to finding the best number of threads.
+        total = replicas * (setting.rounds + 2)
         self.counts = ours.cell_counts(total, setting.sweep.cells)
         self.seconds: list[float] = []
 
@@ -62,13 +63,14 @@ def posynomial(setting: Setting) -> dict[str, Any]:
     mine, scipy = race(
         [
             Contender("ours", partial(run, replicas), replicas),
-            Contender("scipy", loop.run, few),
+            Contender("scipy", in_best_threads(loop.run), few),
         ],
         setting.rounds,
     )
     found = last[0]
-    typical = statistics.median(loop.seconds)
-    verdict = _judge(setting, found, setting.size(100, 6))
+    typical = statistics.median(loop.seconds[-few * setting.rounds :])
+    with blas_threads(1):
+        verdict = _judge(setting, found, setting.size(100, 6))
     rows, p = len(setting.sweep.rows.target), family.size
     steps = float(found.steps.mean())
     return row(
@@ -216,8 +218,8 @@ def gpufit(setting: Setting) -> dict[str, Any]:
     lacking = peers.missing("optimistix") or broken(run_optimistix)
     entrants = [
         Contender("ours", partial(run, fits), fits),
-        Contender("scipy", partial(run_scipy, True), loops),
-        Contender("differences", partial(run_scipy, False), loops),
+        Contender("scipy", in_best_threads(partial(run_scipy, True)), loops),
+        Contender("differences", in_best_threads(partial(run_scipy, False)), loops),
     ]
     if lacking is None:
         entrants.append(Contender("optimistix", run_optimistix, few))

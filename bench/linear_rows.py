@@ -18,7 +18,7 @@ import peers
 from peers import lstsq_loop, naive_jax
 from problems import Linear, growth
 from rows import Peer, Setting, row
-from timing import Contender, Timed, race
+from timing import Contender, Timed, in_best_threads, race
 
 HERE = Path(__file__).resolve().parent
 GIB = 2.0**30
@@ -71,10 +71,13 @@ def regressions(setting: Setting) -> dict[str, Any]:
     def run(count: int) -> None:
         ours.regressions(problem, count)
 
+    def run_loop() -> None:
+        lstsq_loop.regressions(*problem, loops)
+
     loops = setting.size(5000, 200)
     entrants = [
         Contender("ours", partial(run, replicas), replicas),
-        Contender("numpy", lambda: _discard(_regression_loop(setting, loops)), loops),
+        Contender("numpy", in_best_threads(run_loop), loops),
     ]
     lacking = {
         "sklearn": _lacking(setting, None),
@@ -122,10 +125,6 @@ def _discard(_: object) -> None:
     return None
 
 
-def _regression_loop(setting: Setting, replicas: int) -> np.ndarray:
-    return lstsq_loop.regressions(*setting.sweep.regressions, replicas)
-
-
 def _tool(setting: Setting, replicas: int, tool: str | None) -> Contender:
     """The authors' bootstrap in a process; its own seconds count, not its start."""
     problem = setting.sweep.regressions
@@ -152,9 +151,6 @@ def quadratic(setting: Setting) -> dict[str, Any]:
     replicas = setting.size(100_000, 16_384)
     few, loops = setting.size(8192, 1024), setting.size(200, 20)
     rows, p = problem.design.shape
-    prior = problem.family.prior.precision
-    shared = problem.design, problem.target, problem.weights, prior
-    given = np.random.default_rng(0).poisson(1.0, (few, rows)).astype(np.float32)
 
     def run(count: int) -> None:
         ours.quadratic_rows(problem, count)
@@ -163,24 +159,17 @@ def quadratic(setting: Setting) -> dict[str, Any]:
         ours.quadratic_cells(problem, replicas)
 
     def run_loop() -> None:
-        lstsq_loop.weighted(*shared, loops)
+        lstsq_loop.weighted(*problem.least_squares, loops)
 
-    def naive(**options: Any) -> Callable[[], None]:
-        return lambda: _discard(naive_jax.weighted(*shared, few, **options))
-
-    mine, loop, cells, *naives = race(
+    mine, loop, cells, asked, cached, held, low = race(
         [
             Contender("ours", partial(run, replicas), replicas),
-            Contender("loop", run_loop, loops),
+            Contender("loop", in_best_threads(run_loop), loops),
             Contender("cells", run_cells, replicas),
-            Contender("", naive(dtype=DTYPE), few),
-            Contender("", naive(dtype=DTYPE, block=CACHED), few),
-            Contender("", naive(dtype=DTYPE, block=CACHED, counts=given), few),
-            Contender("", naive(dtype="float32", block=CACHED), few),
+            *_naive(problem, few),
         ],
         setting.rounds,
     )
-    asked, cached, held, low = naives
     return row(
         setting,
         "quadratic-rows",
@@ -199,6 +188,22 @@ def quadratic(setting: Setting) -> dict[str, Any]:
         sizes=at_sizes(run, setting, replicas),
         source=setting.sweep.source,
     )
+
+
+def _naive(problem: Linear, replicas: int) -> list[Contender]:
+    """Plain; in blocks for the cache; so with weights given; so in float32."""
+    given = np.random.default_rng(0).poisson(1.0, (replicas, len(problem.target)))
+    ways: list[dict[str, Any]] = [
+        {"dtype": DTYPE},
+        {"dtype": DTYPE, "block": CACHED},
+        {"dtype": DTYPE, "block": CACHED, "counts": given.astype(np.float32)},
+        {"dtype": "float32", "block": CACHED},
+    ]
+
+    def run(way: dict[str, Any]) -> None:
+        naive_jax.weighted(*problem.least_squares, replicas, **way)
+
+    return [Contender("vmap", partial(run, way), replicas) for way in ways]
 
 
 # ---- memory and growth ----------------------------------------------------------

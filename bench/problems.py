@@ -83,6 +83,11 @@ class Linear(NamedTuple):
         products = x[:, first] * x[:, second]
         return np.concatenate([ones, x, products, self.z[:, inner:]], axis=1)
 
+    @property
+    def least_squares(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Design, target, weights, and the precision of the prior around 0."""
+        return self.design, self.target, self.weights, self.family.prior.precision
+
 
 class Sweep:
     """The runs and what is fitted to them.

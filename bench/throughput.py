@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 import traceback
@@ -110,6 +111,7 @@ def run(arguments: argparse.Namespace, device: Any) -> dict[str, Any]:
         "bench": "throughput",
         "quick": arguments.quick,
         **about,
+        "load_after": os.getloadavg()[0],
         "floors": floors.how,
         "rows": rows,
         "seconds": time.perf_counter() - start,
@@ -140,6 +142,12 @@ def print_tables(document: dict[str, Any]) -> None:
         f"{document['versions']['jax']}, commit {git['commit'][:12]}"
         f"{' and changes' if git['dirty'] else ''}, {document['date']}"
     )
+    load = max(document["load"], document["load_after"])
+    if load > document["cores"] + 0.5:
+        console.print(
+            f"[bold]Busy machine[/]: load {load:.1f} on {document['cores']} cores. "
+            "Ratios are not to be relied on."
+        )
     table = Table(title="Problems solved a second; ratio: median (lowest to highest)")
     table.add_column("row", overflow="fold")
     for column in ("a second", "ratio", "asked", "met", "share"):

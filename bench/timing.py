@@ -6,9 +6,11 @@ moment apart, and then the median of the rounds with their spread.
 
 from __future__ import annotations
 
+import importlib
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 
@@ -72,6 +74,38 @@ def race(
         Timed(c.name, c.problems, tuple(taken))
         for c, taken in zip(contenders, seconds, strict=True)
     ]
+
+
+def in_best_threads(run: Callable[[], None]) -> Callable[[], None]:
+    """The run with as many threads of NumPy's linear algebra as serve it best.
+
+    Its first run, the warm-up, tries one thread and all of them. On small matrices the
+    threads of OpenBLAS can wait for each other for longer than they work, above all on
+    a busy machine, and a peer should not lose by that.
+    """
+    best: list[int | None] = []
+
+    def limited(threads: int | None) -> None:
+        with blas_threads(threads):
+            run()
+
+    def chosen() -> None:
+        if not best:
+            tried = {n: clock(lambda n=n: limited(n)) for n in (None, 1)}
+            best.append(min(tried, key=lambda n: tried[n]))
+        else:
+            limited(best[0])
+
+    return chosen
+
+
+def blas_threads(threads: int | None) -> AbstractContextManager[object]:
+    """So many threads of NumPy's linear algebra; None or no threadpoolctl: as it is."""
+    try:
+        limits = importlib.import_module("threadpoolctl").threadpool_limits
+    except ImportError:
+        return nullcontext()
+    return limits(threads)
 
 
 def clock(run: Callable[[], float | None]) -> float:

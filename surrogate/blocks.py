@@ -1,8 +1,9 @@
 """Many problems in calls of one fixed size, over all devices of a platform.
 
-A call takes `size` problems a device, the last call is padded, and the compiled program
-is the same for all, so that a problem's result does not depend on how many there are.
-Several devices each take a share of the problems (jax.sharding) and never speak.
+A call takes `size` problems, the last one is padded, and the compiled program is the
+same for all, so that a problem's result does not depend on how many there are. Devices
+take calls in turn and never speak. One program over all of them (`jax.shard_map`) would
+be compiled for their number, and results would differ in the last digit with it.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import numpy as np
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import SingleDeviceSharding
 
 # jax.Device, which pyright takes for a variable.
 Device = Any
@@ -92,7 +93,7 @@ def run(
         make: the compiled call for so many problems a device.
         shared: arrays that every problem reads.
         each: NumPy arrays with a leading axis of problems.
-        size: problems a call and device. Where the device has no memory for it, half as
+        size: problems a call. Where the device has no memory for it, half as
             many, and half again.
         progress: told of finished problems.
 
@@ -103,15 +104,15 @@ def run(
         Interrupted: Ctrl-C; carries what was finished.
     """
     devices = local_devices()
+    placed = [jax.device_put(shared, SingleDeviceSharding(d)) for d in devices]
     total = len(jax.tree.leaves(each)[0])
     parts: list[Any] = []
     done = 0
     try:
         while done < total:
-            call = _spread(make(size), tuple(devices))
-            firsts = range(done, total, size * len(devices))
+            one = partial(_one, make(size), placed, each, size)
             try:
-                for part in _in_turn(partial(_one, call, shared, each, size), firsts):
+                for part in _in_turn(one, range(done, total, size), devices):
                     parts.append(part)
                     count = len(jax.tree.leaves(part)[0])
                     done += count
@@ -128,26 +129,27 @@ def run(
     return _joined(parts), size
 
 
-def _one(
-    call: Callable[..., Any], shared: Any, each: Any, size: int, first: int
-) -> Any:
+def _one(call: Call, placed: list[Any], each: Any, size: int, first: int) -> Any:
     """Results of the problems from `first` on, as many as a call takes."""
-    devices = local_devices()
-    most = size * len(devices)
-    block = jax.tree.map(lambda array: _padded(array[first : first + most], most), each)
-    count = min(most, len(jax.tree.leaves(each)[0]) - first)
-    found = call(shared, block, _counts(count, size, devices))
+    block = jax.tree.map(lambda array: _padded(array[first : first + size], size), each)
+    count = min(size, len(jax.tree.leaves(each)[0]) - first)
+    shared = placed[first // size % len(placed)]
+    found = call(shared, block, np.asarray(count, np.int32))
     return jax.tree.map(lambda array: np.asarray(array)[:count], found)
 
 
-def _in_turn(one: Callable[[int], Any], firsts: range) -> Iterator[Any]:
+def _in_turn(
+    one: Callable[[int], Any], firsts: range, devices: list[Device]
+) -> Iterator[Any]:
     """Results in order, of calls that run at the same time where that helps.
 
-    On a CPU, two calls keep two cores busier than one call that splits its loops.
+    A call runs on the device of its shared arrays. One device that is a CPU gets as
+    many calls as it has cores, which keeps them busier than one call that splits loops.
     """
-    workers = min(len(firsts), os.cpu_count() or 1)
-    devices = local_devices()
-    if workers == 1 or len(devices) > 1 or devices[0].platform != "cpu":
+    is_cpu = devices[0].platform == "cpu"
+    at_once = (os.cpu_count() or 1) if is_cpu else 1
+    workers = min(len(firsts), max(len(devices), at_once))
+    if workers == 1:
         yield from map(one, firsts)
         return
     # Settings of JAX are a thread's own.
@@ -164,34 +166,6 @@ def _in_turn(one: Callable[[int], Any], firsts: range) -> Iterator[Any]:
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-
-
-def _counts(count: int, size: int, devices: list[Device]) -> np.ndarray:
-    """How many problems of its share each device has to solve."""
-    before = size * np.arange(len(devices))
-    return np.clip(count - before, 0, size).astype(np.int32)
-
-
-@lru_cache(maxsize=64)
-def _spread(call: Call, devices: tuple[Device, ...]) -> Callable[..., Any]:
-    """The call on a share of the problems on each device."""
-    if len(devices) == 1:
-        return lambda shared, each, counts: call(shared, each, counts[0])
-    mesh = Mesh(np.array(devices), ("problems",))
-    split, whole = PartitionSpec("problems"), PartitionSpec()
-
-    def on_one(shared: Any, each: Any, counts: jax.Array) -> Any:
-        return call(shared, each, counts[0])
-
-    return jax.jit(
-        jax.shard_map(
-            on_one,
-            mesh=mesh,
-            in_specs=(whole, split, split),
-            out_specs=split,
-            check_vma=False,
-        )
-    )
 
 
 def _padded(array: np.ndarray, size: int) -> np.ndarray:

@@ -52,7 +52,7 @@ class Solution(NamedTuple):
             the relative gradient, free of the parameters' scale.
         status: an index of `newton.STATUSES`.
         iterations: steps tried.
-        block: problems a call and device.
+        block: problems a call.
         is_halved: that is fewer than at first, for want of memory.
     """
 
@@ -89,16 +89,43 @@ def pick_device(device: str) -> Device:
         ) from error
 
 
-def pick_backend(backend: str, device: Device) -> dispatch.Runs:
-    """The kernel backend that will run on this device.
+def pick_backend(
+    backend: str, device: Device, family: Family | None = None
+) -> dispatch.Runs:
+    """The kernel backend that will run on this device, for this family if it is known.
 
     Raises:
         DataError: the named one cannot; all the reasons.
     """
     try:
-        return dispatch.choose(backend, device)
+        chosen = dispatch.choose(backend, device)
+        if chosen == "mosaic" and isinstance(family, Curved):
+            _try_kernels(family)
     except (NotImplementedError, ValueError) as error:
+        if backend == "auto":
+            return "xla"
         raise DataError(f"--backend {backend}: {error}") from error
+    return chosen
+
+
+def _try_kernels(family: Curved) -> None:
+    """Trace the kernels for a family's shapes, which raises what they cannot hold."""
+
+    def floats(*shape: int) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(shape, jnp.float32)
+
+    def trace(v: Array, z: Array, target: Array, weights: Array) -> NormalEquations:
+        mosaic = dispatch.BATCHED["mosaic"]
+        return family.normal_equations(v, z, target, weights, mosaic)
+
+    problems, rows = 128, 64
+    jax.eval_shape(
+        trace,
+        floats(problems, family.size),
+        floats(rows, sum(family.shape)),
+        floats(rows),
+        floats(problems, rows),
+    )
 
 
 def solve(

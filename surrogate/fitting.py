@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from surrogate import engine, estimate, families, selection, uncertainty
+from surrogate.blocks import Device
 from surrogate.engine import Progress
 from surrogate.errors import DataError
 from surrogate.estimate import Estimate
@@ -23,7 +24,6 @@ from surrogate.runs import Runs
 from surrogate.selection import HeldOut
 from surrogate.stability import Stability
 from surrogate.uncertainty import Draws
-from surrogate_kernels.dispatch import Runs as Backend
 
 DEFAULT_TERMS = 3
 # What a report of a wrong answer needs to say.
@@ -61,17 +61,9 @@ def fit(
     """
     _check(family, terms, bootstrap, seed)
     place = engine.pick_device(device)
-    used_backend = engine.pick_backend(backend, place)
+    engine.pick_backend(backend, place)
     with jax.default_device(place):
-        return _fit(
-            runs,
-            family,
-            terms,
-            bootstrap,
-            seed,
-            (place.platform, used_backend),
-            progress,
-        )
+        return _fit(runs, family, terms, bootstrap, seed, (place, backend), progress)
 
 
 def _check(family: str, terms: int, bootstrap: int, seed: int) -> None:
@@ -93,9 +85,10 @@ def _fit(
     terms: int,
     bootstrap: int,
     seed: int,
-    place: tuple[str, Backend],
+    place: tuple[Device, str],
     progress: Progress | None,
 ) -> Fit:
+    device, backend = place
     features = Features.of(runs)
     rows = features.rows(runs)
     box = features.box()
@@ -112,6 +105,7 @@ def _fit(
     cells = len(np.unique(rows.cell))
     draws = np.zeros((0, member.size))
     quality = _quality(full, len(rows.target))
+    used = engine.pick_backend(backend, device, member)
     if bootstrap and cells >= uncertainty.MIN_CELLS:
         _start(progress, "Resampling cells", bootstrap)
         drawn = uncertainty.draw(
@@ -121,7 +115,7 @@ def _fit(
             theta,
             replicas=bootstrap,
             seed=seed,
-            backend=place[1],
+            backend=used,
             progress=progress,
         )
         draws = drawn.theta
@@ -129,6 +123,7 @@ def _fit(
             "draws_unsettled": drawn.unsettled,
             "draws_singular": drawn.singular,
             "draws_block": drawn.block,
+            "draws_interrupted": not drawn.is_whole,
         }
         warnings += _shortfalls(drawn, bootstrap)
     _stop(progress)
@@ -151,8 +146,8 @@ def _fit(
             created=date.today().isoformat(),
             seed=seed,
             bootstrap=bootstrap,
-            device=place[0],
-            backend=place[1],
+            device=device.platform,
+            backend=used,
             runs=len(runs),
             diverged=int(runs.diverged.sum()),
             dropped=len(runs.dropped),

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -47,6 +47,7 @@ _RAISES = 24
 _NOISE = 64.0
 
 
+@runtime_checkable
 class Model(Protocol):
     """Least squares in a batch; hashable, since a compiled program depends on it."""
 

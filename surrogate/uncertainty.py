@@ -38,7 +38,7 @@ class Draws(NamedTuple):
         unsettled: replicas whose fit had not converged; kept.
         singular: replicas of under 3 distinct cells; kept, and held by the prior.
         is_whole: False where Ctrl-C came before the last replica.
-        block: replicas a call of the solver and device.
+        block: replicas a call of the solver.
         is_halved: less than at first, since the device had no memory for more.
     """
 

@@ -167,8 +167,7 @@ def test_linear_peers_and_ours_agree_on_the_same_counts() -> None:
     problem = problems.growth(60, scales=2)
     found = ours.quadratic_rows(problem, 4, seed=3)
     drawn = np.array([poisson_counts(3, r, 60) for r in range(4)], np.float64)
-    prior = problem.family.prior.precision
-    shared = problem.design, problem.target, problem.weights, prior
+    shared = problem.least_squares
     wanted = lstsq_loop.weighted(*shared, 4, counts=drawn)
     np.testing.assert_allclose(found, wanted, atol=1e-8)
     naive = naive_jax.weighted(*shared, 4, block=4, dtype="float64", counts=drawn)
@@ -333,6 +332,14 @@ def test_contenders_take_turns_after_a_warm_up() -> None:
         "high": 4.0,
         "pairs": 3,
     }
+
+
+def test_a_peer_runs_with_the_threads_that_serve_it_best() -> None:
+    heard: list[int] = []
+    run = timing.in_best_threads(lambda: heard.append(1))
+    timing.race([timing.Contender("", run, 1)], 3)
+    # Both settings once, then the better of them each round.
+    assert len(heard) == 2 + 3
 
 
 def test_ratios_are_taken_pair_by_pair() -> None:

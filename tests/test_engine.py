@@ -16,6 +16,7 @@ from surrogate import engine, newton, weights
 from surrogate.engine import Solution
 from surrogate.errors import DataError
 from surrogate.families import Posynomial, Quadratic, Shape
+from surrogate_kernels.dispatch import BATCHED_XLA
 
 ROUNDING = 1e-12
 Member = Quadratic | Posynomial
@@ -163,32 +164,28 @@ def test_costs_equal_scipys(bent: Solution) -> None:
 
 
 def test_before_the_first_step_the_start_is_reported(bent: Solution) -> None:
-    # Closed form: cost and decrement at theta0, gradient and Hessian by differences of
-    # the cost in the solver's coordinates; tolerance: eps^(1/2) of a second difference.
-    near = bent.theta + 0.01 * np.random.default_rng(7).normal(size=BENT.size)
+    # Closed form: cost and decrement at theta0; tolerance: rounding times the condition
+    # of the Hessian.
+    near = bent.theta + 1e-6 * np.random.default_rng(7).normal(size=BENT.size)
     table = TABLES[BENT]._replace(theta0=near)
-    found = solve(BENT, table, [2], iterations=0)
-    np.testing.assert_allclose(found.theta[0], table.theta0[2], rtol=1e-12)
+    found = solve(BENT, table, slice(None), iterations=0)
+    np.testing.assert_allclose(found.theta, near, rtol=1e-11)
     with jax.enable_x64(True):
-        v = np.asarray(BENT.to_solver(table.theta0[2]))
-
-    def cost(step: np.ndarray) -> float:
-        with jax.enable_x64(True):
-            theta = np.asarray(BENT.from_solver(v + step))
-        at = residuals(BENT, table, 2, theta)
-        return at @ at
-
-    assert found.cost[0] == pytest.approx(cost(np.zeros(BENT.size)), rel=1e-10)
-    steps = 1e-4 * np.eye(BENT.size)
-    gradient = np.array([cost(e) - cost(-e) for e in steps]) / 4e-4
-    hessian = [
-        [cost(e + f) - cost(e - f) - cost(f - e) + cost(-e - f) for f in steps]
-        for e in steps
-    ]
-    along = np.linalg.solve(np.array(hessian) / 8e-8, gradient)
-    wanted = np.sqrt(gradient @ along / found.cost[0])
-    assert found.decrement[0] == pytest.approx(wanted, rel=1e-4)
-    assert (found.status[0], found.iterations[0]) == (newton.LIMIT, 0)
+        v = jax.vmap(BENT.to_solver)(jnp.asarray(near))
+        arrays = map(jnp.asarray, (table.z, table.target, table.weights))
+        cost, gradient, hessian = map(
+            np.asarray, BENT.normal_equations(v, *arrays, BATCHED_XLA)
+        )
+    np.testing.assert_allclose(found.cost, cost, rtol=1e-10)
+    is_definite = np.linalg.eigvalsh(hessian)[:, 0] > 0
+    assert is_definite.mean() > 0.8
+    np.testing.assert_array_equal(np.isinf(found.decrement), ~is_definite)
+    for i in np.flatnonzero(is_definite):
+        square = gradient[i] @ np.linalg.solve(hessian[i], gradient[i])
+        wanted = np.sqrt(square / cost[i])
+        assert found.decrement[i] == pytest.approx(wanted, rel=1e-4)
+    assert (found.status == newton.LIMIT).all()
+    assert (found.iterations == 0).all()
 
 
 def test_a_limit_of_steps_is_kept_and_told(bent: Solution) -> None:

@@ -1,4 +1,4 @@
-"""Kernels: every operation against NumPy written from its formula; in float64 and float32."""
+"""Kernels: every operation against NumPy written from its formula."""
 
 from __future__ import annotations
 

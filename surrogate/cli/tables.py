@@ -149,7 +149,10 @@ def fit(
     fitted.save(out, overwrite=overwrite)
     document = _summary(fitted, out, time.monotonic() - start)
     return max(
-        output.emit(document, json, text_tables.fit), _judge_dropped(table, limit)
+        output.emit(document, json, text_tables.fit),
+        _judge_dropped(table, limit),
+        # Ctrl-C during the draws: a fit all the same, with those that were finished.
+        int(fitted.provenance.fit.get("draws_interrupted", False)),
     )
 
 

@@ -1,0 +1,47 @@
+"""Solves one set of problems on all devices of its process; run by test_engine_devices.
+
+python devices_child.py FILE
+"""
+
+from __future__ import annotations
+
+import sys
+
+import jax
+import numpy as np
+
+from surrogate import engine, weights
+from surrogate.families import Posynomial, Quadratic, Shape
+
+ROWS, PROBLEMS, CELLS = 40, 300, 5
+
+
+def main(file: str) -> None:
+    """Write the solutions and how many devices there were."""
+    rng = np.random.default_rng(5)
+    z, target = rng.normal(size=(ROWS, 4)), 0.01 * rng.normal(size=ROWS)
+    target += 0.05 * (z[:, 0] ** 2 + z[:, 1] ** 2) - 0.1 * z[:, 2]
+    base, cell = np.full(ROWS, 1e4), np.arange(ROWS) % CELLS
+    curved, linear = Posynomial(Shape(2, 2, 0), 3), Quadratic(Shape(2, 2, 0))
+    with jax.enable_x64(True):
+        start = np.asarray(curved.starts(jax.random.key(0), 1))
+    found = {"devices": np.array(len(jax.local_devices()))}
+    plans = {
+        "cells": weights.poisson(base, PROBLEMS, seed=1, cell=cell),
+        "rows": weights.poisson(base, PROBLEMS, seed=2),
+        "given": weights.given(base * rng.poisson(1.0, size=(PROBLEMS, ROWS))),
+    }
+    for name, plan in plans.items():
+        found[f"linear {name}"] = engine.solve(linear, z, target, plan).theta
+    for name, bulk in (("cells", True), ("given", False)):
+        theta0 = np.repeat(start, PROBLEMS, axis=0)
+        solved = engine.solve(
+            curved, z, target, plans[name], theta0, iterations=12, in_bulk=bulk
+        )
+        found[f"curved {name}"] = solved.theta
+        found[f"steps {name}"] = solved.iterations
+    np.savez(file, **found)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
