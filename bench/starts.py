@@ -23,6 +23,7 @@ from rich.table import Table
 
 import surrogate
 from surrogate import engine, estimate, families
+from surrogate import weights as plans
 from surrogate.families import Shape
 from surrogate.features import Features
 from surrogate.objective import Objective
@@ -107,7 +108,7 @@ def descend(family, rows, weights, starts) -> float:
         family,
         rows.z,
         rows.target,
-        np.repeat(weights, len(starts), axis=0),
+        plans.given(np.repeat(weights, len(starts), axis=0)),
         starts,
         iterations=estimate.START_STEPS,
     )

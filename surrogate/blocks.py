@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import jax
 import numpy as np
 from jax.sharding import SingleDeviceSharding
+from jax.typing import ArrayLike
 
 # jax.Device, which pyright takes for a variable.
 Device = Any
@@ -34,7 +35,7 @@ class Call(NamedTuple):
     function: Callable[..., Any]
     static: tuple[Any, ...]
 
-    def __call__(self, shared: Any, each: Any, count: jax.Array) -> Any:
+    def __call__(self, shared: Any, each: Any, count: ArrayLike) -> Any:
         """Results of one block of problems."""
         return self.function(*self.static, shared, each, count)
 

@@ -309,11 +309,14 @@ def _fit_call(
             slots=slots,
         )
 
+    steps = 0
     if bulk is not None:
-        v = run(bulk, jnp.float32, start, _BULK_TOLERANCE).v.astype(start.dtype)
+        near = run(bulk, jnp.float32, start, _BULK_TOLERANCE)
+        v, steps = near.v.astype(start.dtype), near.steps
         is_sound = jnp.isfinite(jax.vmap(model.family.from_solver)(v)).all(axis=1)
         start = jnp.where(is_sound[:, None], v, start)
     found = run(model, start.dtype, start, TOLERANCE)
+    found = found._replace(steps=found.steps + steps)
     return found._replace(v=jax.vmap(model.family.from_solver)(found.v))
 
 

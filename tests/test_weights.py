@@ -1,0 +1,80 @@
+"""Weights of many fits: plans against loops, draws that depend on nobody else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from surrogate import weights
+from surrogate.weights import Weights
+
+ROUNDING = 1e-12
+RNG = np.random.default_rng(0)
+ROWS, PROBLEMS, CELLS = 11, 7, 3
+BASE, CELL = RNG.uniform(0.5, 2.0, ROWS), np.arange(ROWS) % CELLS
+COUNTS = RNG.poisson(1.0, size=(PROBLEMS, CELLS)).astype(np.float64)
+PLANS = {
+    "given": weights.given(RNG.uniform(size=(PROBLEMS, ROWS))),
+    "cells": weights.per_cell(BASE, CELL, COUNTS),
+    "drawn rows": weights.poisson(BASE, PROBLEMS, seed=3),
+    "drawn cells": weights.poisson(BASE, PROBLEMS, seed=3, cell=CELL),
+}
+each = pytest.mark.parametrize("plan", PLANS.values(), ids=list(PLANS))
+
+
+def rows(plan: Weights) -> np.ndarray:
+    with jax.enable_x64(True):
+        return np.asarray(
+            weights.rows_of(plan.plan, plan.shared, jnp.asarray(plan.each))
+        )
+
+
+def sums(plan: Weights, columns: Any) -> np.ndarray:
+    with jax.enable_x64(True):
+        ready = weights.condense(plan.plan, plan.shared, jnp.asarray(columns))
+        each = jnp.asarray(plan.each)
+        return np.asarray(weights.sums_of(plan.plan, plan.shared, each, ready))
+
+
+def test_given_and_cells_are_what_their_names_say() -> None:
+    # Closed form, to the bit.
+    np.testing.assert_array_equal(rows(PLANS["given"]), PLANS["given"].each)
+    wanted = [[BASE[i] * COUNTS[b, CELL[i]] for i in range(ROWS)] for b in range(7)]
+    np.testing.assert_array_equal(rows(PLANS["cells"]), wanted)
+
+
+@each
+def test_sums_are_those_of_the_rows(plan: Weights) -> None:
+    # Independent code: a loop over problems; tolerance: rounding of eleven terms.
+    columns = RNG.normal(size=(ROWS, 4))
+    wanted = np.stack([w @ columns for w in rows(plan)])
+    np.testing.assert_allclose(sums(plan, columns), wanted, rtol=ROUNDING, atol=1e-12)
+    assert len(plan) == PROBLEMS
+
+
+@pytest.mark.parametrize("cell", [None, CELL], ids=["rows", "cells"])
+def test_a_draw_depends_on_seed_and_number_alone(cell: np.ndarray | None) -> None:
+    # Property, to the bit.
+    many = rows(weights.poisson(BASE, 50, seed=9, cell=cell))
+    few = rows(weights.poisson(BASE, 5, seed=9, cell=cell, first=20))
+    np.testing.assert_array_equal(few, many[20:25])
+    other = rows(weights.poisson(BASE, 50, seed=10, cell=cell))
+    assert (other != many).any(axis=1).mean() > 0.5
+    counts = many / BASE
+    np.testing.assert_allclose(counts, np.round(counts), atol=1e-12)
+    if cell is not None:
+        for label in range(CELLS):
+            np.testing.assert_array_equal(
+                np.round(counts[:, cell == label]).std(axis=1), 0
+            )
+
+
+def test_draws_have_mean_and_variance_one() -> None:
+    # Statistical: 22,000 draws, five standard errors.
+    counts = rows(weights.poisson(np.ones(ROWS), 2000, seed=1))
+    assert abs(counts.mean() - 1) < 5 / np.sqrt(counts.size)
+    assert abs(counts.var() - 1) < 5 * np.sqrt(3 / counts.size)
