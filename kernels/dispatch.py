@@ -66,15 +66,6 @@ def _kernel(operation: str) -> Callable[..., Any]:
     return call
 
 
-# One problem; `jax.vmap` makes the batch.
-XLA = Operations(
-    log_sum_exp_normal_equations=ref.log_sum_exp_normal_equations,
-    log_sum_exp_cost=ref.log_sum_exp_cost,
-    weighted_gram=ref.weighted_gram,
-    poisson_gram=ref.poisson_gram,
-    solve_spd=ref.solve_spd,
-)
-
 BATCHED_XLA = Operations(
     log_sum_exp_normal_equations=log_sum_exp_xla.log_sum_exp_normal_equations,
     log_sum_exp_cost=_costs,

@@ -6,6 +6,7 @@ python devices_child.py FILE
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import jax
 import numpy as np
@@ -25,7 +26,7 @@ def main(file: str) -> None:
     curved, linear = Posynomial(Shape(2, 2, 0), 3), Quadratic(Shape(2, 2, 0))
     with jax.enable_x64(True):
         start = np.asarray(curved.starts(jax.random.key(0), 1))
-    found = {"devices": np.array(len(jax.local_devices()))}
+    found: dict[str, Any] = {"devices": np.array(len(jax.local_devices()))}
     plans = {
         "cells": weights.poisson(base, PROBLEMS, seed=1, cell=cell),
         "rows": weights.poisson(base, PROBLEMS, seed=2),

@@ -20,7 +20,7 @@ def exact(call: Callable[..., Any], *arrays: Any) -> Any:
 
 
 @partial(jax.jit, static_argnums=0)
-def project(family: Family, theta: Any, gram: Any) -> Any:
+def project(family: Quadratic, theta: Any, gram: Any) -> Any:
     return jax.vmap(family.project)(theta, gram)
 
 

@@ -172,10 +172,9 @@ def test_before_the_first_step_the_start_is_reported(bent: Solution) -> None:
     np.testing.assert_allclose(found.theta, near, rtol=1e-11)
     with jax.enable_x64(True):
         v = jax.vmap(BENT.to_solver)(jnp.asarray(near))
-        arrays = map(jnp.asarray, (table.z, table.target, table.weights))
-        cost, gradient, hessian = map(
-            np.asarray, BENT.normal_equations(v, *arrays, BATCHED_XLA)
-        )
+        z, target, heavy = map(jnp.asarray, (table.z, table.target, table.weights))
+        sums = BENT.normal_equations(v, z, target, heavy, BATCHED_XLA)
+        cost, gradient, hessian = map(np.asarray, sums)
     np.testing.assert_allclose(found.cost, cost, rtol=1e-10)
     is_definite = np.linalg.eigvalsh(hessian)[:, 0] > 0
     assert is_definite.mean() > 0.8
@@ -208,8 +207,8 @@ def assert_same(one: Solution, other: Solution) -> None:
 
 def some_of(found: Solution, which: Any) -> Solution:
     """The chosen problems' part of a solution."""
-    arrays = (np.asarray(part)[which] for part in found[:-2])
-    return Solution(*arrays, *found[-2:])
+    theta, cost, decrement, status, steps = (part[which] for part in found[:5])
+    return Solution(theta, cost, decrement, status, steps, *found[5:])
 
 
 @each

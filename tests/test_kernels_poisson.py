@@ -189,7 +189,9 @@ def test_poisson_gram_sums_over_the_rows_as_often_as_drawn() -> None:
     )
     seed = int(words[0]) | int(words[1]) << 32
     with jax.enable_x64(True):
-        sums_of = jax.jit(lambda *a: ref.poisson_gram(*a, seed, int(replicas[1])))
+        sums_of = jax.jit(
+            lambda f, t, b: ref.poisson_gram(f, t, b, seed, int(replicas[1]))
+        )
         found = sums_of(features, target, base)
     weight = base * [by_hand(seed, int(replicas[1]), row) for row in range(21)]
     both = np.column_stack([features, target])

@@ -114,7 +114,7 @@ def test_brute_force_finds_the_same_extents(seed: int) -> None:
             return value(theta, np.array([t, w] if i == 0 else [w, t]), s)
 
         middle = float(answers.minimum.u[1 - i])
-        best = optimize.minimize_scalar(
+        best: Any = optimize.minimize_scalar(
             along, bounds=(middle - 40, middle + 40), options={"xatol": 1e-9}
         )
         return best.fun - answers.level
