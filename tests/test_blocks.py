@@ -22,7 +22,7 @@ def double(most: int, factor: Any, each: Any, count: Any) -> Any:
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
     is_real = np.arange(len(first)) < int(count)
     return (
-        np.where(is_real, factor * np.asarray(first), -1),
+        np.where(is_real, float(factor) * np.asarray(first), -1),
         second,
         len(first) + 0 * first,
     )
