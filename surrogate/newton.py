@@ -208,7 +208,9 @@ def _advance(
     status = jnp.where(is_stuck, STUCK, status)
     status = jnp.where(is_settled, CONVERGED, status)
     status = jnp.where(is_dead, NOT_FINITE, status)
-    decrement = jnp.sqrt(jnp.maximum(left, 0.0) / at.cost)
+    # A perfect fit costs nothing, and nothing is left.
+    least = jnp.finfo(v.dtype).tiny
+    decrement = jnp.sqrt(jnp.maximum(left, 0.0) / jnp.maximum(at.cost, least))
     decrement = jnp.where(jnp.isfinite(left), decrement, jnp.inf)
     after = _Slots(
         now.problem,

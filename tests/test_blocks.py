@@ -1,16 +1,24 @@
-"""Calls of one size: padding, order, lack of memory, Ctrl-C, settings of threads."""
+"""Calls of one size: padding, order, lack of memory, Ctrl-C, settings of threads.
+
+`python test_blocks.py FILE` solves on all devices of its process, for the last test.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from surrogate import blocks
+from surrogate import blocks, engine, weights
 from surrogate.blocks import Call, Interrupted
+from surrogate.families import Posynomial, Quadratic, Shape
 
 EACH = (np.arange(10.0), np.arange(20.0).reshape(10, 2))
 
@@ -66,13 +74,38 @@ def test_memory_that_runs_out_halves_the_block() -> None:
     assert size == 2
 
 
+def tire(most: int, shared: Any, each: Any, count: Any) -> Any:
+    """Runs out of memory from the fifth problem on, where blocks are over `most`."""
+    first = np.asarray(each[0])
+    if first.max() > 4 and len(first) > most:
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
+    return 3 * first, len(first) + 0 * first
+
+
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_memory_that_runs_out_later_costs_nothing_finished(most: int) -> None:
+    # Property, to the bit: what was finished stays, the rest is done in its order.
+    ear = Ear()
+    (found, sizes), size = blocks.run(
+        lambda size: Call(tire, (most,)), jnp.float32(2), EACH, 4, progress=ear
+    )
+    fits = 1 if most == 1 else 2
+    np.testing.assert_array_equal(found, 3 * EACH[0])
+    np.testing.assert_array_equal(sizes, [4] * 4 + [fits] * 6)
+    assert size == fits
+    assert ear.heard == [4] + [fits] * (6 // fits)
+
+
 def test_memory_for_not_even_one_is_an_error() -> None:
     with pytest.raises(jax.errors.JaxRuntimeError, match="RESOURCE_EXHAUSTED"):
         solve(0, 4)
 
 
 def fail(shared: Any, each: Any, count: Any) -> Any:
-    raise jax.errors.JaxRuntimeError("INTERNAL: something else")
+    """A block of two would be solved."""
+    if len(each[0]) > 2:
+        raise jax.errors.JaxRuntimeError("INTERNAL: something else")
+    return np.asarray(each[0])
 
 
 def test_other_errors_pass() -> None:
@@ -86,6 +119,16 @@ def test_ctrl_c_carries_what_is_finished() -> None:
     first, second, _ = stopped.value.finished
     np.testing.assert_array_equal(first, 2 * EACH[0][:8])
     np.testing.assert_array_equal(second, EACH[1][:8])
+
+
+def interrupt(shared: Any, each: Any, count: Any) -> Any:
+    raise KeyboardInterrupt
+
+
+def test_ctrl_c_before_anything_is_finished_carries_nothing() -> None:
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        blocks.run(lambda size: Call(interrupt, ()), jnp.float32(2), EACH, 4)
+    assert not isinstance(stopped.value, Interrupted)
 
 
 def kind(shared: Any, each: Any, count: Any) -> Any:
@@ -105,3 +148,83 @@ def test_devices_are_those_of_the_default_platform() -> None:
     assert blocks.local_devices() == jax.local_devices()
     with jax.default_device(jax.local_devices()[0]):
         assert blocks.local_devices() == jax.local_devices(backend="cpu")
+
+
+# ---- eight devices --------------------------------------------------------------
+
+
+class Spied(Call):
+    """A call that tells where its results are."""
+
+    places: ClassVar[set[Any]] = set()
+
+    def __call__(self, shared: Any, each: Any, count: Any) -> Any:
+        found = super().__call__(shared, each, count)
+        self.places.update(*(part.devices() for part in jax.tree.leaves(found)))
+        return found
+
+
+def place(shared: Any, each: Any, count: Any) -> Any:
+    """Where JAX would put a new array of this thread."""
+    (device,) = jnp.zeros(1).devices()
+    return np.full(len(each[0]), device.id)
+
+
+def child(file: str) -> None:
+    """Write solutions, how many devices gave them, and a thread's default device."""
+    rng = np.random.default_rng(5)
+    shape, devices = Shape(1, 1, 0), jax.local_devices()
+    # Small blocks, so that a few thousand linear fits are more calls than devices.
+    engine._ELEMENTS["cpu"] = 2**12
+    blocks.Call = Spied  # pyright: ignore[reportAttributeAccessIssue]
+    z = rng.normal(size=(20, 2))
+    target = 0.05 * (z**2).sum(axis=1) + 0.01 * rng.normal(size=20)
+    saved: dict[str, Any] = {"devices": np.array(len(devices))}
+    for family in (Quadratic(shape), Posynomial(shape, 2)):
+        size = engine._SLOTS["cpu"] * engine._TURNS
+        block = 512 if isinstance(family, Quadratic) else size
+        problems = 2 * 8 * block + 5
+        plan = weights.given(1e4 * rng.poisson(1.0, (problems, 20)).astype(float))
+        starts = None
+        if isinstance(family, Posynomial):
+            with jax.enable_x64(True):
+                start = np.asarray(family.starts(jax.random.key(0), 1))
+            starts = np.repeat(start, problems, axis=0)
+        Spied.places.clear()
+        found = engine.solve(family, z, target, plan, starts, iterations=6)
+        assert found.block == block
+        saved |= {
+            f"{family.name} {k}": np.asarray(v) for k, v in found._asdict().items()
+        }
+        saved[f"{family.name} used"] = np.array(len(Spied.places))
+    with jax.default_device(devices[-1]):
+        told, _ = blocks.run(lambda size: Call(place, ()), 0.0, EACH, 2)
+    saved["told"] = told - devices[-1].id
+    np.savez(file, **saved)
+
+
+def test_eight_devices_all_work_and_give_what_one_gives(tmp_path: Path) -> None:
+    # Property, to the bit: two calls for each device and a part of one.
+    saved = []
+    for devices in (1, 8):
+        file = tmp_path / f"{devices}.npz"
+        flag = f"--xla_force_host_platform_device_count={devices}"
+        flags = f"{os.environ.get('XLA_FLAGS', '')} {flag}".strip()
+        environment = {**os.environ, "XLA_FLAGS": flags}
+        command = [sys.executable, __file__, str(file)]
+        subprocess.run(command, env=environment, check=True, timeout=300)
+        with np.load(file) as arrays:
+            saved.append(dict(arrays))
+        for name in ("devices", "quadratic used", "posynomial used"):
+            assert saved[-1].pop(name) == devices, name
+        np.testing.assert_array_equal(saved[-1].pop("told"), 0)
+    one, many = saved
+    assert one.keys() == many.keys()
+    for name, array in one.items():
+        np.testing.assert_array_equal(array, many[name], err_msg=name)
+    for name in ("quadratic theta", "posynomial theta"):
+        assert len(np.unique(one[name], axis=0)) == len(one[name])
+
+
+if __name__ == "__main__":
+    child(sys.argv[1])

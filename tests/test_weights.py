@@ -11,6 +11,7 @@ import pytest
 
 from surrogate import weights
 from surrogate.weights import Weights
+from surrogate_kernels import ref
 
 ROUNDING = 1e-12
 RNG = np.random.default_rng(0)
@@ -54,6 +55,41 @@ def test_sums_are_those_of_the_rows(plan: Weights) -> None:
     wanted = np.stack([w @ columns for w in rows(plan)])
     np.testing.assert_allclose(sums(plan, columns), wanted, rtol=ROUNDING, atol=1e-12)
     assert len(plan) == PROBLEMS
+
+
+@pytest.mark.parametrize("name", ["drawn rows", "drawn cells"])
+def test_drawn_weights_are_base_times_the_kernels_draws(name: str) -> None:
+    # Independent code: a loop over problems and rows, from the definition; to the bit.
+    place = np.arange(ROWS) if name == "drawn rows" else CELL
+    wanted = np.empty((PROBLEMS, ROWS))
+    for b in range(PROBLEMS):
+        counts = np.asarray(ref.poisson_counts(3, b, int(place.max()) + 1))
+        for i in range(ROWS):
+            wanted[b, i] = BASE[i] * counts[place[i]]
+    np.testing.assert_array_equal(rows(PLANS[name]), wanted)
+    assert len(np.unique(wanted / BASE)) > 2
+
+
+@pytest.mark.parametrize("places", [1, 3, 4, 5, 8])
+def test_sums_hold_for_any_number_of_places(places: int) -> None:
+    # Independent code: a loop; tolerance: rounding. Draws come in fours, the last of
+    # which is padded; a label that no row has is a place without weight.
+    rng = np.random.default_rng(places)
+    columns, base = rng.normal(size=(9, 2)), rng.uniform(1.0, 2.0, 9)
+    label = np.append(rng.integers(places, size=8), places - 1)
+    by_cell = weights.poisson(base, 40, seed=2**63 + 5, cell=label)
+    by_row = weights.poisson(base[:places], 40, seed=2**63 + 5)
+    for plan, some in ((by_cell, columns), (by_row, columns[:places])):
+        wanted = np.stack([w @ some for w in rows(plan)])
+        np.testing.assert_allclose(sums(plan, some), wanted, rtol=ROUNDING, atol=1e-12)
+        assert plan.plan.places == places
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64])
+def test_a_seed_of_no_two_words_is_refused(seed: int) -> None:
+    message = rf"expected a seed from 0 to 2\^64 - 1, got {seed}"
+    with pytest.raises(ValueError, match=message):
+        weights.poisson(BASE, 2, seed=seed)
 
 
 @pytest.mark.parametrize("cell", [None, CELL], ids=["rows", "cells"])
