@@ -26,7 +26,7 @@ def solve_on(devices: int, file: Path) -> dict[str, np.ndarray]:
 
 
 def test_eight_devices_give_what_one_gives(tmp_path: Path) -> None:
-    # Property, to the bit: 300 problems are shares of 128 or 38, in other slots.
+    # Property, to the bit: 600 problems are 10 linear calls of 64, 75 curved ones of 8.
     one = solve_on(1, tmp_path / "one.npz")
     many = solve_on(8, tmp_path / "many.npz")
     assert (one.pop("devices"), many.pop("devices")) == (1, 8)
