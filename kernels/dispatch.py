@@ -10,14 +10,13 @@ import importlib
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
-import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from surrogate_kernels import gram_xla, log_sum_exp_xla, mosaic, ref, solve_spd_xla
 
-Backend = Literal["auto", "xla", "mosaic"]
-Runs = Literal["xla", "mosaic"]
+# What runs; `auto` is a choice between them.
+Backend = Literal["xla", "mosaic"]
 
 
 class Operations(NamedTuple):
@@ -28,27 +27,9 @@ class Operations(NamedTuple):
     """
 
     log_sum_exp_normal_equations: Callable[..., ref.NormalEquations]
-    log_sum_exp_cost: Callable[..., Array]
     weighted_gram: Callable[..., ref.NormalEquations]
     poisson_gram: Callable[..., ref.NormalEquations]
     solve_spd: Callable[..., Array]
-
-
-def _costs(
-    coefficients: Float[Array, "R m"],
-    offsets: Float[Array, "R q"],
-    pattern: ref.Pattern,
-    rows: Float[Array, "n d"],
-    linear: Float[Array, "n q"],
-    target: Float[Array, " n"],
-    weights: Float[Array, "R n"],
-) -> Float[Array, " R"]:
-    """`ref.log_sum_exp_cost` for a batch."""
-
-    def cost(c: Array, o: Array, w: Array) -> Array:
-        return ref.log_sum_exp_cost(c, o, pattern, rows, linear, target, w)
-
-    return jax.vmap(cost)(coefficients, offsets, weights)
 
 
 def _kernel(operation: str) -> Callable[..., Any]:
@@ -68,7 +49,6 @@ def _kernel(operation: str) -> Callable[..., Any]:
 
 BATCHED_XLA = Operations(
     log_sum_exp_normal_equations=log_sum_exp_xla.log_sum_exp_normal_equations,
-    log_sum_exp_cost=_costs,
     weighted_gram=gram_xla.weighted_gram,
     poisson_gram=gram_xla.poisson_gram,
     solve_spd=solve_spd_xla.solve_spd,
@@ -77,16 +57,15 @@ BATCHED_XLA = Operations(
 # Where XLA's own code is one matrix product, or a small part of the work, it stays.
 BATCHED_MOSAIC = Operations(
     log_sum_exp_normal_equations=_kernel("log_sum_exp_normal_equations"),
-    log_sum_exp_cost=_costs,
     weighted_gram=gram_xla.weighted_gram,
     poisson_gram=_kernel("poisson_gram"),
     solve_spd=_kernel("solve_spd"),
 )
 
-BATCHED: dict[Runs, Operations] = {"xla": BATCHED_XLA, "mosaic": BATCHED_MOSAIC}
+BATCHED: dict[Backend, Operations] = {"xla": BATCHED_XLA, "mosaic": BATCHED_MOSAIC}
 
 
-def choose(backend: str, device: Any, dtype: Any = jnp.float32) -> Runs:
+def choose(backend: str, device: Any, dtype: Any = jnp.float32) -> Backend:
     """The backend that will run.
 
     Args:

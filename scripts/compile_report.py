@@ -134,7 +134,7 @@ def kernels_of(text: str) -> int:
     return count
 
 
-def backends_of(operation: str) -> list[dispatch.Runs]:
+def backends_of(operation: str) -> list[dispatch.Backend]:
     """The backends that have code of their own for it."""
     xla, mosaic = (getattr(each, operation) for each in dispatch.BATCHED.values())
     return ["xla"] if mosaic is xla else ["xla", "mosaic"]
@@ -156,7 +156,9 @@ def mosaic_resources(since: set[str]) -> dict[str, int | None]:
     }
 
 
-def compiled(spec: specs.Spec, backend: dispatch.Runs, sharding: Any) -> dict[str, Any]:
+def compiled(
+    spec: specs.Spec, backend: dispatch.Backend, sharding: Any
+) -> dict[str, Any]:
     """One operation on one backend; `error` where it does not compile."""
     operation = getattr(dispatch.BATCHED[backend], spec.operation)
     arguments = spec.shapes(sharding)

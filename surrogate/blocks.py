@@ -61,7 +61,7 @@ class Interrupted(KeyboardInterrupt):
     """Ctrl-C while problems were being solved; what was finished is not lost.
 
     Attributes:
-        finished: results of the first problems, as `run` would have returned them.
+        finished: of the first problems, what would have been returned of all.
     """
 
     def __init__(self, finished: Any) -> None:
@@ -91,7 +91,7 @@ def run(
     """Solve all problems, call by call.
 
     Args:
-        make: the compiled call for so many problems a device.
+        make: the compiled call for so many problems.
         shared: arrays that every problem reads.
         each: NumPy arrays with a leading axis of problems.
         size: problems a call. Where the device has no memory for it, half as
@@ -125,7 +125,7 @@ def run(
                 size //= 2
     except KeyboardInterrupt as signal:
         if parts:
-            raise Interrupted(_joined(parts)) from signal
+            raise Interrupted((_joined(parts), size)) from signal
         raise
     return _joined(parts), size
 

@@ -91,7 +91,7 @@ def pick_device(device: str) -> Device:
 
 def pick_backend(
     backend: str, device: Device, family: Family | None = None
-) -> dispatch.Runs:
+) -> dispatch.Backend:
     """The kernel backend that will run on this device, for this family if it is known.
 
     Raises:
@@ -137,7 +137,7 @@ def solve(
     *,
     iterations: int = 1,
     in_bulk: bool = False,
-    backend: dispatch.Runs = "xla",
+    backend: dispatch.Backend = "xla",
     progress: Progress | None = None,
 ) -> Solution:
     """Minimise, a problem each, sum_i w_i (f(theta, z_i) - target_i)^2 + prior.
@@ -158,11 +158,11 @@ def solve(
         Interrupted: Ctrl-C; carries the solution of the first problems.
     """
     with jax.enable_x64(True):
-        rows = jnp.asarray(z), jnp.asarray(target)
         if isinstance(family, Linear):
             return _solve_linear(family, z, target, weights, progress)
         assert isinstance(family, Curved)
         assert theta0 is not None
+        rows = jnp.asarray(z), jnp.asarray(target)
         limit = jnp.asarray(iterations, jnp.int32)
         model = _FamilyModel(family, weights.plan, "xla")
         fast = model._replace(backend=backend)
@@ -235,12 +235,13 @@ def _solve_queue(
 def _collected(
     make: Any, shared: Any, each: Any, size: int, progress: Progress | None
 ) -> Solution:
+    def solution(found: newton.Minima, used: int) -> Solution:
+        return Solution(*found, block=used, is_halved=used < size)
+
     try:
-        found, used = blocks.run(make, shared, each, size, progress=progress)
+        return solution(*blocks.run(make, shared, each, size, progress=progress))
     except Interrupted as stopped:
-        finished = Solution(*stopped.finished, block=size, is_halved=False)
-        raise Interrupted(finished) from stopped
-    return Solution(*found, block=used, is_halved=used < size)
+        raise Interrupted(solution(*stopped.finished)) from stopped
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -266,7 +267,7 @@ class _FamilyModel(NamedTuple):
 
     family: Curved
     plan: Plan
-    backend: dispatch.Runs
+    backend: dispatch.Backend
 
     def normal_equations(
         self, v: Array, shared: tuple[Array, Array, plans.Shared], each: Array

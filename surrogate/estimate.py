@@ -21,7 +21,7 @@ from surrogate.families import Curved, Family, Linear, Quadratic
 from surrogate.features import Rows
 from surrogate.objective import Objective
 from surrogate.weights import Weights
-from surrogate_kernels.dispatch import Runs as Backend
+from surrogate_kernels.dispatch import Backend
 
 # Cold starts a problem, Adam steps for each, and how many go on to second order.
 STARTS = 24

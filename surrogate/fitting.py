@@ -61,6 +61,7 @@ def fit(
     """
     _check(family, terms, bootstrap, seed)
     place = engine.pick_device(device)
+    # Refused before the work; for the family's own shapes when that is known.
     engine.pick_backend(backend, place)
     with jax.default_device(place):
         return _fit(runs, family, terms, bootstrap, seed, (place, backend), progress)

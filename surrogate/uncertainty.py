@@ -22,7 +22,7 @@ from surrogate.engine import Interrupted, Progress
 from surrogate.families import Family
 from surrogate.features import Rows
 from surrogate.weights import per_cell
-from surrogate_kernels.dispatch import Runs as Backend
+from surrogate_kernels.dispatch import Backend
 
 MIN_CELLS = 5
 LEVEL = 0.95

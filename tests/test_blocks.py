@@ -116,7 +116,8 @@ def test_other_errors_pass() -> None:
 def test_ctrl_c_carries_what_is_finished() -> None:
     with pytest.raises(Interrupted) as stopped:
         solve(99, 4, Ear(stop_at=2))
-    first, second, _ = stopped.value.finished
+    (first, second, _), size = stopped.value.finished
+    assert size == 4
     np.testing.assert_array_equal(first, 2 * EACH[0][:8])
     np.testing.assert_array_equal(second, EACH[1][:8])
 

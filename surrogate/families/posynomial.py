@@ -188,8 +188,11 @@ class Posynomial:
             weights,
         )
 
+        def prior(v: Array) -> Array:
+            return self._prior_cost(self.from_solver(v))
+
         def pulled(v: Array, gradient: Array) -> Array:
-            return gradient @ self._spread(v) + 0.5 * self._prior_cost(v)
+            return gradient @ self._spread(v) + 0.5 * prior(v)
 
         chain = jax.vmap(jax.jacfwd(self._spread))(v)
         slope = jax.vmap(jax.grad(pulled))(v, raw.gradient)
@@ -197,7 +200,7 @@ class Posynomial:
         first = jnp.matmul(raw.hessian, chain, precision="highest")
         turned = jnp.swapaxes(chain, 1, 2)
         return ref.NormalEquations(
-            raw.cost + jax.vmap(self._prior_cost)(v),
+            raw.cost + jax.vmap(prior)(v),
             slope,
             jnp.matmul(turned, first, precision="highest") + second,
         )
@@ -207,10 +210,9 @@ class Posynomial:
         theta = self.from_solver(v)
         return jnp.concatenate([self.coefficients(theta), theta[self._free :]])
 
-    def _prior_cost(self, v: Float[Array, " p"]) -> Float[Array, ""]:
-        centre, precision = self.prior
-        off = self.from_solver(v) - jnp.asarray(centre, v.dtype)
-        return jnp.sum(jnp.asarray(precision, v.dtype) * off**2)
+    def _prior_cost(self, theta: Float[Array, " p"]) -> Float[Array, ""]:
+        centre, precision = (jnp.asarray(part, theta.dtype) for part in self.prior)
+        return jnp.sum(precision * (theta - centre) ** 2)
 
     def cost(
         self,
@@ -230,8 +232,7 @@ class Posynomial:
             target,
             weights,
         )
-        centre, precision = self.prior
-        return squares + jnp.sum(jnp.asarray(precision) * (theta - centre) ** 2)
+        return squares + self._prior_cost(theta)
 
     def starts(self, key: Array, count: int) -> Float[Array, "count p"]:
         """Terms that push from all sides: exponents of u at even angles, jittered."""
