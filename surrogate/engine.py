@@ -235,7 +235,7 @@ def _solve_queue(
 def _collected(
     make: Any, shared: Any, each: Any, size: int, progress: Progress | None
 ) -> Solution:
-    def solution(found: newton.Minima, used: int) -> Solution:
+    def solution(found: Any, used: int) -> Solution:
         return Solution(*found, block=used, is_halved=used < size)
 
     try:
