@@ -32,11 +32,14 @@ __all__ = ["Interrupted", "Progress", "Solution", "minimise", "search", "solve"]
 # the less often slots stand empty at the end of one.
 _SLOTS = {"cpu": 8, "gpu": 4096}
 _TURNS = 16
+# Blocks a call of a linear family: few enough that the last calls are not long alone.
+_LINEAR_TURNS = 8
 # Weights of a linear block: what a cache, or a share of a GPU's memory, holds.
 _ELEMENTS = {"cpu": 2**18, "gpu": 2**27}
 _LEAST_BLOCK, _LARGEST_BLOCK = 64, {"cpu": 4096, "gpu": 2**20}
-# Decrement^2 at which a fit has converged: the next step gains less of the cost.
-TOLERANCE = 1e-10
+# Decrement^2 at which a fit has converged: the next step gains less of the cost. Small
+# enough that where a fit stops does not show in any answer; a step more at most.
+TOLERANCE = 1e-14
 # In float32 the gradient is no better than this.
 _BULK_TOLERANCE = 1e-6
 _SEARCH_RATE = 0.03
@@ -66,7 +69,7 @@ class Solution(NamedTuple):
 
     @property
     def converged(self) -> Bool[np.ndarray, " problems"]:
-        """The next step gains less than 1e-10 of the cost, or than rounding."""
+        """The next step gains less than 1e-14 of the cost, or than rounding."""
         return self.status == newton.CONVERGED
 
 
@@ -155,8 +158,11 @@ def solve(
         progress: told of finished problems.
 
     Raises:
+        DataError: no problem.
         Interrupted: Ctrl-C; carries the solution of the first problems.
     """
+    if len(weights) == 0:
+        raise DataError("Expected weights of at least one problem, got none.")
     with jax.enable_x64(True):
         if isinstance(family, Linear):
             return _solve_linear(family, z, target, weights, progress)
@@ -331,10 +337,10 @@ def _solve_linear(
     """Blocks whose arrays stay in the cache, several a call."""
     platform = _platform()
     most = _ELEMENTS[platform]
-    size = most // max(weights.plan.places, family.size**2)
+    size = most // max(plans.chunk_of(weights.plan), family.size**2)
     size = int(np.clip(_power_of_two(size), _LEAST_BLOCK, _LARGEST_BLOCK[platform]))
     width = weights.each[0].size
-    turns = int(np.clip(_power_of_two(4 * most // (size * width)), 1, _TURNS))
+    turns = int(np.clip(_power_of_two(4 * most // (size * width)), 1, _LINEAR_TURNS))
     products = linear.products(family, z, target, weights)
     return _collected(
         lambda size: blocks.Call(

@@ -190,13 +190,14 @@ def _advance(
 
     newton = model.solve_spd(at.hessian, at.gradient)
     left = jnp.sum(at.gradient * newton, axis=1)
-    is_flat = (
-        ~is_better
-        & ~is_fresh
-        & (now.foreseen < _NOISE * jnp.finfo(v.dtype).eps * at.cost)
-    )
+    rounding = _NOISE * jnp.finfo(v.dtype).eps
+    is_refused = ~is_better & ~is_fresh
+    is_flat = is_refused & (now.foreseen < rounding * at.cost)
+    # Of a perfect fit no cost is left to measure a gain by.
+    is_tiny = jnp.all(jnp.abs(newton) <= rounding * jnp.abs(v), axis=1)
+    is_still = is_refused & is_tiny
     is_dead = ~jnp.isfinite(at.cost)
-    is_settled = (left <= tolerance * at.cost) | is_flat
+    is_settled = (left <= tolerance * at.cost) | is_flat | is_still
     is_live = now.problem < count
     step, damping, is_stuck = _damped(
         model.solve_spd, at, size, damping, is_live & ~is_settled & ~is_dead
@@ -212,11 +213,13 @@ def _advance(
     least = jnp.finfo(v.dtype).tiny
     decrement = jnp.sqrt(jnp.maximum(left, 0.0) / jnp.maximum(at.cost, least))
     decrement = jnp.where(jnp.isfinite(left), decrement, jnp.inf)
+    # A gain below rounding cannot be seen in the cost; the gradient knows more digits.
+    is_blind = is_settled & (left <= rounding * at.cost)
     after = _Slots(
         now.problem,
         now.each,
         v + step,
-        v,
+        jnp.where(is_blind[:, None], v - newton, v),
         at,
         size,
         jnp.maximum(damping, _LEAST_DAMPING),

@@ -8,11 +8,12 @@ problems nor blocks nor devices.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array, Float, Float64, Int, Shaped
 
 from surrogate_kernels.poisson import (
@@ -21,6 +22,10 @@ from surrogate_kernels.poisson import (
     poisson_counts_in_fours,
     seed_words,
 )
+
+# Places of which counts are drawn at a time: with a block of problems, what a cache
+# holds, however many rows there are.
+_CHUNK = 2048
 
 
 class Plan(NamedTuple):
@@ -82,7 +87,15 @@ def per_cell(
         base: of the rows.
         cell: of the rows, an index into the counts.
         counts: how often each problem has each cell.
+
+    Raises:
+        ValueError: a cell is no index into the counts.
     """
+    if cell.min() < 0 or cell.max() >= counts.shape[1]:
+        raise ValueError(
+            f"expected cells from 0 to {counts.shape[1] - 1}, got {cell.min()} to "
+            f"{cell.max()}"
+        )
     plan = Plan(is_drawn=False, places=counts.shape[1], is_row=False)
     return Weights(plan, _shared(base, cell), counts)
 
@@ -138,27 +151,44 @@ def rows_of(plan: Plan, shared: Shared, each: Array) -> Float[Array, "problems n
     return shared.base[None] * (counts if plan.is_row else counts[:, shared.place])
 
 
+def chunk_of(plan: Plan) -> int:
+    """Places of which counts are made at a time: a share of the drawn ones."""
+    if not plan.is_drawn:
+        return plan.places
+    chunks = -(-plan.places // _CHUNK)
+    return 4 * -(-plan.places // (4 * chunks))
+
+
 def condense(
     plan: Plan, shared: Shared, columns: Float[Array, "n q"]
-) -> Float[Array, "m q"]:
+) -> Float[Array, "chunks m q"]:
     """Columns that `sums_of` takes: of the places, in the order of its counts."""
     weighted = shared.base[:, None] * columns
     if not plan.is_row:
         weighted = jax.ops.segment_sum(weighted, shared.place, plan.places)
     if not plan.is_drawn:
-        return weighted
-    order = fours(plan.places)
-    padded = jnp.pad(weighted, ((0, len(order) - plan.places), (0, 0)))
-    return padded[order]
+        return weighted[None]
+    chunk = chunk_of(plan)
+    chunks = -(-plan.places // chunk)
+    padded = jnp.pad(weighted, ((0, chunks * chunk - plan.places), (0, 0)))
+    return padded.reshape(chunks, chunk, -1)[:, fours(chunk)]
 
 
 def sums_of(
-    plan: Plan, shared: Shared, each: Array, condensed: Float[Array, "m q"]
+    plan: Plan, shared: Shared, each: Array, condensed: Float[Array, "chunks m q"]
 ) -> Float[Array, "problems q"]:
-    """Weighted sums of the columns over the rows: ONE matrix product a block."""
-    counts = each
-    if plan.is_drawn:
-        counts = poisson_counts_in_fours(
-            shared.seed, each, plan.places, condensed.dtype
-        )
-    return jnp.matmul(counts, condensed, precision="highest")
+    """Weighted sums of the columns over the rows: one matrix product a chunk."""
+    chunks, rows, width = condensed.shape
+
+    def part(i: Any) -> Array:
+        counts = each
+        if plan.is_drawn:
+            counts = poisson_counts_in_fours(
+                shared.seed, each, rows, condensed.dtype, first=i * rows
+            )
+        return jnp.matmul(counts, condensed[i], precision="highest")
+
+    if chunks == 1:
+        return part(0)
+    none = jnp.zeros((each.shape[0], width), condensed.dtype)
+    return lax.fori_loop(0, chunks, lambda i, sums: sums + part(i), none)

@@ -56,7 +56,7 @@ TABLES = {family: draw_table(family) for family in (LINEAR, BENT)}
 
 
 def solve(
-    family: Member, table: Table, which: slice | list[int], iterations: int = 200
+    family: Member, table: Table, which: slice | list[int], iterations: int = 400
 ) -> Solution:
     return engine.solve(
         family,
@@ -160,7 +160,8 @@ def test_costs_equal_scipys(bent: Solution) -> None:
         at = residuals(BENT, TABLES[BENT], i, bent.theta[i])
         assert bent.cost[i] == pytest.approx(at @ at, rel=1e-9)
     assert bent.converged.all()
-    assert bent.decrement.max() <= np.sqrt(engine.TOLERANCE)
+    rounding = 64 * np.finfo(float).eps
+    assert bent.decrement.max() <= np.sqrt(max(engine.TOLERANCE, rounding))
 
 
 def test_before_the_first_step_the_start_is_reported(bent: Solution) -> None:
@@ -190,7 +191,7 @@ def test_before_the_first_step_the_start_is_reported(bent: Solution) -> None:
 def test_in_bulk_the_same_minima_are_reached_and_all_steps_counted(
     bent: Solution,
 ) -> None:
-    # Iterative: both stop at 1e-10 of the cost. The way there differs, so that a
+    # Iterative: both stop at 1e-14 of the cost. The way there differs, so that a
     # problem of several minima may end in another one.
     table = TABLES[BENT]
     arrays = table.z, table.target, weights.given(table.weights), table.theta0
@@ -238,6 +239,25 @@ def test_problems_do_not_depend_on_their_company(
     for some in ([3], [10, 0, 5]):
         alone = solve(family, table, some)
         assert_same(alone, some_of(everything, some))
+
+
+def test_another_block_size_gives_ten_digits(
+    bent: Solution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Property: products of other sizes round otherwise. To a fit's last digits, since
+    # the step whose gain rounding hides is taken on the word of the gradient; a problem
+    # of several minima may end in another one.
+    monkeypatch.setattr(engine, "_SLOTS", {"cpu": 4})
+    other = solve(BENT, TABLES[BENT], slice(None))
+    assert other.block != bent.block
+    is_same = np.abs(other.cost / bent.cost - 1) < 1e-10
+    assert is_same.mean() > 0.9
+    off = formula_of(other.theta[is_same]) - formula_of(bent.theta[is_same])
+    assert np.abs(off).max() < 1e-10
+
+
+def formula_of(thetas: np.ndarray) -> np.ndarray:
+    return np.stack([formula(BENT, theta, TABLES[BENT].z) for theta in thetas])
 
 
 @each

@@ -85,6 +85,25 @@ def test_sums_hold_for_any_number_of_places(places: int) -> None:
         assert plan.plan.places == places
 
 
+@pytest.mark.parametrize("places", [2048, 2049, 2051, 4097, 9000])
+def test_sums_of_many_rows_come_in_chunks(places: int) -> None:
+    # Independent code: the kernels' draws of a problem as one array; tolerance:
+    # rounding of so many terms. No row is left out or counted twice at a chunk's end.
+    rng = np.random.default_rng(places)
+    columns, base = rng.normal(size=(places, 3)), rng.uniform(1.0, 2.0, places)
+    plan = weights.poisson(base, 5, seed=7)
+    counts = np.stack([np.asarray(ref.poisson_counts(7, b, places)) for b in range(5)])
+    wanted = (counts * base) @ columns
+    np.testing.assert_allclose(sums(plan, columns), wanted, rtol=1e-11, atol=1e-10)
+    assert weights.chunk_of(plan.plan) <= 2048
+
+
+def test_a_cell_without_counts_is_refused() -> None:
+    for cell, got in ((CELL - 1, "-1 to"), (CELL + COUNTS.shape[1], "got")):
+        with pytest.raises(ValueError, match=f"expected cells from 0 to .*{got}"):
+            weights.per_cell(BASE, cell, COUNTS)
+
+
 @pytest.mark.parametrize("seed", [-1, 2**64])
 def test_a_seed_of_no_two_words_is_refused(seed: int) -> None:
     message = rf"expected a seed from 0 to 2\^64 - 1, got {seed}"
