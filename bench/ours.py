@@ -21,12 +21,12 @@ from surrogate.families import Family, Posynomial
 
 # Points of the plateau row solved in one call.
 POINTS_BLOCK = 2000
-# Further terms of the cold fit, then steps of all starts, how many go on, and theirs:
-# the cheapest seen whose error is not above that of gpfit's softmax-affine of six terms
-# on the same columns, whatever the seed of the starts.
+# Further terms of the cold fit; steps in float32 of all starts, how many go on, their
+# steps in float32 and float64: the cheapest seen whose error is not above that of
+# gpfit's softmax-affine of six terms on the same columns, whatever the starts' seed.
 COLD_TERMS = 6
 COLD_STARTS = 32
-COLD_FIRST, COLD_KEPT, COLD_LAST = 8, 8, 40
+COLD_FIRST, COLD_KEPT, COLD_LAST, COLD_POLISH = 8, 8, 40, 2
 # What a linear fit is computed in; peers and floors are compared in the same.
 LINEAR_DTYPE = "float64"
 # As Gpufit's comparison: at most so many steps, and the share of the cost under which
@@ -165,10 +165,11 @@ def cold(sweep: Sweep, seed: int = 0) -> np.ndarray:
     family, rows = sweep.posynomial(COLD_TERMS), sweep.rows
     with jax.enable_x64(True):
         theta = np.asarray(family.starts(jax.random.key(seed), COLD_STARTS))
-    for steps, kept in ((COLD_FIRST, COLD_KEPT), (COLD_LAST, 1)):
+    stages = (COLD_FIRST, 0, COLD_KEPT), (COLD_LAST, COLD_POLISH, 1)
+    for bulk, steps, kept in stages:
         weights = plans.given(np.full((len(theta), len(rows.target)), 1 / 0.01**2))
         found = engine.solve(
-            family, rows.z, rows.target, weights, theta, iterations=steps
+            family, rows.z, rows.target, weights, theta, bulk=bulk, iterations=steps
         )
         cost = np.where(np.isfinite(found.cost), found.cost, np.inf)
         theta = found.theta[np.argsort(cost)[:kept]]

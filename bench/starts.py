@@ -1,12 +1,12 @@
-"""Cold starts of the posynomial with and without the first-order search.
+"""Cold starts of the posynomial: the library's, and a first-order search as the peer.
 
     python bench/starts.py [--json]
 
 Fits the Step Law dense dump in SURROGATE_DATA from several seeds under the weights of
-the quadratic: once as the library does (many starts, Adam in one batch, the best few go
-on to Levenberg-Marquardt), once with as many starts as that took by time going straight
-to it. Prints the excess of the cost over the best that any run found, and seconds; the
-last line is one JSON document.
+the quadratic: as the library does (many starts, a few second-order steps in float32,
+the best few go on), with all starts going on, and with Adam (optax, extra `bench`) in
+place of the first steps. Prints the excess of the cost over the best that any run
+found, and seconds; the last line is one JSON document.
 """
 
 from __future__ import annotations
@@ -14,24 +14,27 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Callable, Iterator
 
 import jax
 import numpy as np
 from data import data_dir
+from peers import adam_search
 from rich.console import Console
 from rich.table import Table
 
 import surrogate
 from surrogate import engine, estimate, families
 from surrogate import weights as plans
-from surrogate.families import Shape
-from surrogate.features import Features
+from surrogate.families import Posynomial, Shape
+from surrogate.features import Features, Rows
 from surrogate.objective import Objective
 
 FILE = "steplaw/dense_lr_bs_loss.csv"
 SEEDS = range(8)
-# Straight to second order: the kept starts alone, then all of them.
-STRAIGHT = (estimate.KEPT, estimate.STARTS)
+TERMS = (3, 4)
+# The library's before it used second-order steps from the beginning.
+ADAM_STARTS, ADAM_STEPS, ADAM_KEPT = 24, 150, 6
 
 
 def main() -> None:
@@ -43,88 +46,98 @@ def main() -> None:
     features = Features.of(runs)
     rows = features.rows(runs)
     shape = Shape(len(features.choices), len(features.givens), features.offsets)
-    ones = np.ones((1, len(rows.target)))
-    pilot = families.Quadratic(shape)
-    family = families.Posynomial(shape, 3)
-    objective = Objective(growth=family.misfit)
-    weights = estimate.estimate(
-        pilot, rows, ones, features.box(), objective=objective
-    ).weights
-    found: dict[str, list[tuple[float, float]]] = {}
-    for seed in (SEEDS[0], *SEEDS):  # the first one compiles and is written over
-        first = seed == SEEDS[0]
-        for name, cost, seconds in attempts(family, rows, weights, seed):
-            if first:
-                found[name] = []
-            found[name].append((cost, seconds))
-    least = min(cost for pairs in found.values() for cost, _ in pairs)
-    document = {
-        "bench": "starts",
-        "least_cost": least,
-        "rows": [
-            {
-                "starts": name,
-                "excess": [cost / least - 1 for cost, _ in pairs],
-                "seconds": float(np.median([seconds for _, seconds in pairs])),
-            }
-            for name, pairs in found.items()
-        ],
-    }
+    table = [row for terms in TERMS for row in compare(terms, shape, features, rows)]
+    document = {"bench": "starts", "seeds": len(SEEDS), "rows": table}
     if not arguments.json:
         print_table(document["rows"])
     print(json.dumps(document, allow_nan=False))
 
 
-def attempts(family, rows, weights, seed):
-    """Name, best cost and seconds of each way to start."""
+def compare(terms: int, shape: Shape, features: Features, rows: Rows) -> list[dict]:
+    """Excess and seconds of each way to start, for one K."""
+    family = families.Posynomial(shape, terms)
+    ones = np.ones((1, len(rows.target)))
+    weights = estimate.estimate(
+        families.Quadratic(shape),
+        rows,
+        ones,
+        features.box(),
+        objective=Objective(growth=family.misfit),
+    ).weights
+    found: dict[str, list[tuple[float, float]]] = {}
+    for seed in (SEEDS[0], *SEEDS):  # the first one compiles and is written over
+        for name, run in ways(family, rows, weights, seed):
+            clock = time.perf_counter()
+            pair = run(), time.perf_counter() - clock
+            found.setdefault(name, []).append(pair)
+    found = {name: pairs[1:] for name, pairs in found.items()}
+    least = min(cost for pairs in found.values() for cost, _ in pairs)
+    return [
+        {
+            "terms": terms,
+            "starts": name,
+            "least_cost": least,
+            "excess": [cost / least - 1 for cost, _ in pairs],
+            "seconds": float(np.median([seconds for _, seconds in pairs])),
+        }
+        for name, pairs in found.items()
+    ]
+
+
+def ways(
+    family: Posynomial, rows: Rows, weights: np.ndarray, seed: int
+) -> Iterator[tuple[str, Callable[[], float]]]:
+    """Name, and a function that returns the lowest cost it found."""
     with jax.enable_x64(True):
-        keys = jax.random.key(seed)
-        starts = np.asarray(family.starts(keys, estimate.STARTS))
-    clock = time.perf_counter()
-    kept = engine.search(
-        family,
-        rows.z,
-        rows.target,
-        weights,
-        starts[None],
-        steps=estimate.SEARCH_STEPS,
-        keep=estimate.KEPT,
-    )[0]
-    cost = descend(family, rows, weights, kept)
-    yield (
-        f"{estimate.STARTS} searched, {estimate.KEPT} kept",
-        cost,
-        time.perf_counter() - clock,
-    )
-    for count in STRAIGHT:
-        clock = time.perf_counter()
-        cost = descend(family, rows, weights, starts[:count])
-        yield f"{count} straight", cost, time.perf_counter() - clock
+        starts = np.asarray(family.starts(jax.random.key(seed), estimate.STARTS))
+    first, kept, last = estimate.SEARCH_STEPS, estimate.KEPT, estimate.START_STEPS
 
+    def descend(theta: np.ndarray, bulk: int, steps: int, keep: int) -> tuple:
+        plan = plans.given(np.repeat(weights, len(theta), axis=0))
+        found = engine.solve(
+            family, rows.z, rows.target, plan, theta, bulk=bulk, iterations=steps
+        )
+        cost = np.where(np.isfinite(found.cost), found.cost, np.inf)
+        order = np.argsort(cost)[:keep]
+        return found.theta[order], float(cost[order[0]])
 
-def descend(family, rows, weights, starts) -> float:
-    """The lowest cost after second-order steps from each start."""
-    solution = engine.solve(
-        family,
-        rows.z,
-        rows.target,
-        plans.given(np.repeat(weights, len(starts), axis=0)),
-        starts,
-        iterations=estimate.START_STEPS,
-    )
-    return float(np.nanmin(solution.cost))
+    def library() -> float:
+        near, _ = descend(starts, first, 0, kept)
+        return descend(near, last, last, 1)[1]
+
+    def everything() -> float:
+        return descend(starts, last, last, 1)[1]
+
+    def adam() -> float:
+        near = adam_search.search(
+            family,
+            rows.z,
+            rows.target,
+            weights[0],
+            starts[:ADAM_STARTS],
+            steps=ADAM_STEPS,
+            keep=ADAM_KEPT,
+        )
+        return descend(near, last, last, 1)[1]
+
+    yield f"{estimate.STARTS}, {first} steps, {kept} go on (the library)", library
+    yield f"{estimate.STARTS}, all go on", everything
+    yield f"{ADAM_STARTS}, {ADAM_STEPS} of Adam, {ADAM_KEPT} go on", adam
 
 
 def print_table(rows: list[dict]) -> None:
     """Permille of the cost, for people."""
     table = Table(title=f"Cost over the best found, permille, {len(SEEDS)} seeds")
+    table.add_column("K")
     table.add_column("starts")
     for column in ("median", "worst", "seconds"):
         table.add_column(column, justify="right")
     for row in rows:
         excess = 1e3 * np.array(row["excess"])
         numbers = np.median(excess), excess.max(), row["seconds"]
-        table.add_row(row["starts"], *(f"{number:.2f}" for number in numbers))
+        table.add_row(
+            str(row["terms"]), row["starts"], *(f"{number:.2f}" for number in numbers)
+        )
     Console(width=88).print(table)
 
 

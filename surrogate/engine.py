@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Bool, Float, Float64, Int
 
 from surrogate import blocks, linear, newton
@@ -26,12 +25,13 @@ from surrogate.weights import Plan, Weights
 from surrogate_kernels import dispatch
 from surrogate_kernels.ref import NormalEquations
 
-__all__ = ["Interrupted", "Progress", "Solution", "minimise", "search", "solve"]
+__all__ = ["Interrupted", "Progress", "Solution", "minimise", "solve"]
 
 # Problems under way at a time, and problems a call, a multiple of it: the fewer calls,
-# the less often slots stand empty at the end of one.
+# the less often slots stand empty at the end of one. A few problems go in small calls,
+# so that each core has some.
 _SLOTS = {"cpu": 8, "gpu": 4096}
-_TURNS = 16
+_TURNS, _FEW_TURNS = 16, 2
 # Blocks a call of a linear family: few enough that the last calls are not long alone.
 _LINEAR_TURNS = 8
 # Weights of a linear block: what a cache, or a share of a GPU's memory, holds.
@@ -42,7 +42,6 @@ _LEAST_BLOCK, _LARGEST_BLOCK = 64, {"cpu": 4096, "gpu": 2**20}
 TOLERANCE = 1e-14
 # In float32 the gradient is no better than this.
 _BULK_TOLERANCE = 1e-6
-_SEARCH_RATE = 0.03
 
 
 class Solution(NamedTuple):
@@ -139,7 +138,7 @@ def solve(
     theta0: Float64[np.ndarray, "problems p"] | None = None,
     *,
     iterations: int = 1,
-    in_bulk: bool = False,
+    bulk: int = 0,
     backend: dispatch.Backend = "xla",
     progress: Progress | None = None,
 ) -> Solution:
@@ -151,10 +150,11 @@ def solve(
         target: of the rows.
         weights: one over variances [1 / ln loss^2]; 0 leaves a row out.
         theta0: where each starts; a linear family needs none.
-        iterations: at most so many steps.
-        in_bulk: go as far as float32 goes first, which is worth a second program from
-            hundreds of problems on. All end in float64, by the same criterion.
-        backend: of the kernels that compute in float32: `mosaic` is always in bulk.
+        iterations: at most so many steps in float64. After none of them cost and
+            decrement are still float64's, of where the steps in bulk led.
+        bulk: before, at most so many in float32, which cost half as much: worth a
+            second program from tens of problems on.
+        backend: of the kernels that compute in float32, so with steps in bulk.
         progress: told of finished problems.
 
     Raises:
@@ -169,14 +169,13 @@ def solve(
         assert isinstance(family, Curved)
         assert theta0 is not None
         rows = jnp.asarray(z), jnp.asarray(target)
-        limit = jnp.asarray(iterations, jnp.int32)
+        limits = jnp.asarray(bulk, jnp.int32), jnp.asarray(iterations, jnp.int32)
         model = _FamilyModel(family, weights.plan, "xla")
-        fast = model._replace(backend=backend)
-        bulk = fast if in_bulk or backend != "xla" else None
+        fast = model._replace(backend=backend) if bulk else None
         return _solve_queue(
             _fit_call,
-            (model, bulk),
-            (*rows, weights.shared, limit),
+            (model, fast),
+            (*rows, weights.shared, limits),
             (weights.each, theta0),
             None,
             progress,
@@ -231,11 +230,13 @@ def _solve_queue(
     progress: Progress | None,
 ) -> Solution:
     slots = slots or _SLOTS[_platform()]
+    problems = len(jax.tree.leaves(each)[0])
+    turns = _TURNS if problems > slots * _TURNS else _FEW_TURNS
 
     def make(size: int) -> blocks.Call:
-        return blocks.Call(function, (*static, max(1, size // _TURNS)))
+        return blocks.Call(function, (*static, max(1, size // turns)))
 
-    return _collected(make, shared, each, slots * _TURNS, progress)
+    return _collected(make, shared, each, slots * turns, progress)
 
 
 def _collected(
@@ -290,17 +291,19 @@ class _FamilyModel(NamedTuple):
 @partial(jax.jit, static_argnums=(0, 1, 2))
 def _fit_call(
     model: _FamilyModel,
-    bulk: _FamilyModel | None,
+    fast: _FamilyModel | None,
     slots: int,
     shared: Any,
     block: Any,
     count: Array,
 ) -> newton.Minima:
-    *data, limit = shared
+    *data, (bulk_limit, limit) = shared
     each, theta0 = block
     start = jax.vmap(model.family.to_solver)(theta0)
 
-    def run(model: _FamilyModel, dtype: Any, start: Array, tolerance: float) -> Any:
+    def run(
+        model: _FamilyModel, dtype: Any, start: Array, limit: Array, tolerance: float
+    ) -> newton.Minima:
         def cast(array: Array) -> Array:
             is_real = jnp.issubdtype(array.dtype, jnp.floating)
             return array.astype(dtype) if is_real else array
@@ -317,12 +320,12 @@ def _fit_call(
         )
 
     steps = 0
-    if bulk is not None:
-        near = run(bulk, jnp.float32, start, _BULK_TOLERANCE)
+    if fast is not None:
+        near = run(fast, jnp.float32, start, bulk_limit, _BULK_TOLERANCE)
         v, steps = near.v.astype(start.dtype), near.steps
         is_sound = jnp.isfinite(jax.vmap(model.family.from_solver)(v)).all(axis=1)
         start = jnp.where(is_sound[:, None], v, start)
-    found = run(model, start.dtype, start, TOLERANCE)
+    found = run(model, start.dtype, start, limit, TOLERANCE)
     found = found._replace(steps=found.steps + steps)
     return found._replace(v=jax.vmap(model.family.from_solver)(found.v))
 
@@ -356,49 +359,3 @@ def _solve_linear(
 def _power_of_two(number: int) -> int:
     """The largest that is not above."""
     return 2 ** int(np.log2(max(number, 1)))
-
-
-def search(
-    family: Curved,
-    z: Float64[np.ndarray, "n k"],
-    target: Float64[np.ndarray, " n"],
-    weights: Float64[np.ndarray, "problems n"],
-    theta0: Float64[np.ndarray, "problems starts p"],
-    *,
-    steps: int,
-    keep: int,
-) -> Float64[np.ndarray, "problems keep p"]:
-    """The best `keep` starts of each problem after so many steps of Adam."""
-    with jax.enable_x64(True):
-        found = []
-        for rows, starts in zip(weights, theta0, strict=True):
-            arrays = map(jnp.asarray, (z, target, rows, starts))
-            theta, cost = _search(family, *arrays, steps)
-            order = np.argsort(np.where(np.isfinite(cost), cost, np.inf))[:keep]
-            found.append(np.asarray(theta)[order])
-        return np.stack(found)
-
-
-@partial(jax.jit, static_argnames=("family", "steps"))
-def _search(
-    family: Curved, z: Array, target: Array, weights: Array, starts: Array, steps: int
-) -> tuple[Array, Array]:
-    def log_cost(theta: Array) -> Array:
-        # The logarithm makes one step size fit starts a thousand times apart in cost.
-        return jnp.log(family.cost(theta, z, target, weights))
-
-    schedule = optax.cosine_decay_schedule(_SEARCH_RATE, steps)
-    adam = optax.adam(schedule)
-    slope = jax.vmap(jax.value_and_grad(log_cost))
-
-    def step(carry: tuple[Array, optax.OptState], _: None) -> tuple[tuple, None]:
-        theta, state = carry
-        _, gradient = slope(theta)
-        gradient = jnp.where(jnp.isfinite(gradient), gradient, 0.0)
-        # Optax raises a float to its integer count, which strict promotion refuses.
-        with jax.numpy_dtype_promotion("standard"):
-            update, state = adam.update(gradient, state)
-        return (optax.apply_updates(theta, update), state), None
-
-    (theta, _), _ = jax.lax.scan(step, (starts, adam.init(starts)), length=steps)
-    return theta, jax.vmap(log_cost)(theta)

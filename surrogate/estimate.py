@@ -1,7 +1,7 @@
 """Robust fits of one family to the same runs, many at once: whole table, folds, draws.
 
-Starts, first-order search, Levenberg-Marquardt, then rounds of fresh weights from the
-fitted excess. The first weights come from a quadratic, which needs no start.
+Random starts, of which the best go on, then rounds of fresh weights from the fitted
+excess. The first weights come from a quadratic, which needs no start.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from surrogate.objective import Objective
 from surrogate.weights import Weights
 from surrogate_kernels.dispatch import Backend
 
-# Cold starts a problem, Adam steps for each, and how many go on to second order.
-STARTS = 24
-SEARCH_STEPS = 150
-KEPT = 6
-# Steps of Levenberg-Marquardt: of a start, of a round, of the last fit, of a draw.
+# Cold starts a problem, steps of each, and how many go on for how many more.
+STARTS = 32
+SEARCH_STEPS = 40
+KEPT = 8
 START_STEPS = 60
+# Steps of a round, of the last fit, of a draw.
 ROUND_STEPS = 40
 LAST_STEPS = 400
 DRAW_STEPS = 100
@@ -142,7 +142,7 @@ def refit(
         weights,
         start,
         iterations=DRAW_STEPS,
-        in_bulk=True,
+        bulk=DRAW_STEPS,
         backend=backend,
         progress=progress,
     )
@@ -232,25 +232,39 @@ def _cold(
     seed: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The best of many starts, and how much worse the second best is."""
-    problems = len(weights)
     with jax.enable_x64(True):
-        keys = jax.random.split(jax.random.key(seed), problems)
-        starts = np.stack([np.asarray(family.starts(k, STARTS)) for k in keys])
-    kept = engine.search(
-        family, rows.z, rows.target, weights, starts, steps=SEARCH_STEPS, keep=KEPT
+        keys = jax.random.split(jax.random.key(seed), len(weights))
+        starts = np.stack([np.asarray(family.starts(key, STARTS)) for key in keys])
+    kept, _ = _descend(family, rows, weights, starts, (SEARCH_STEPS, 0))
+    theta, cost = _descend(
+        family, rows, weights, kept[:, :KEPT], (START_STEPS, START_STEPS)
     )
+    return theta[:, 0], cost[:, 1] / cost[:, 0] - 1
+
+
+def _descend(
+    family: Curved,
+    rows: Rows,
+    weights: Float64[np.ndarray, "problems n"],
+    starts: Float64[np.ndarray, "problems starts p"],
+    steps: tuple[int, int],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Theta and cost after so many steps in float32 and float64, the best first."""
+    problems, count, size = starts.shape
     solution = engine.solve(
         family,
         rows.z,
         rows.target,
-        plans.given(np.repeat(weights, KEPT, axis=0)),
-        kept.reshape(problems * KEPT, family.size),
-        iterations=START_STEPS,
+        plans.given(np.repeat(weights, count, axis=0)),
+        starts.reshape(-1, size),
+        bulk=steps[0],
+        iterations=steps[1],
     )
     cost = np.where(np.isfinite(solution.cost), solution.cost, np.inf)
-    cost = cost.reshape(problems, KEPT)
-    theta = solution.theta.reshape(problems, KEPT, family.size)
+    cost = cost.reshape(problems, count)
     order = np.argsort(cost, axis=1)
-    best = np.take_along_axis(cost, order[:, :1], 1)[:, 0]
-    second = np.take_along_axis(cost, order[:, 1:2], 1)[:, 0]
-    return theta[np.arange(problems), order[:, 0]], second / best - 1
+    theta = solution.theta.reshape(starts.shape)
+    return (
+        np.take_along_axis(theta, order[:, :, None], axis=1),
+        np.take_along_axis(cost, order, axis=1),
+    )

@@ -37,7 +37,7 @@ def main(file: str) -> None:
         found[f"linear {name}"] = engine.solve(linear, z, target, plan).theta
     theta0 = np.repeat(start, PROBLEMS, axis=0)
     solved = engine.solve(
-        curved, z, target, plans["cells"], theta0, iterations=12, in_bulk=True
+        curved, z, target, plans["cells"], theta0, iterations=12, bulk=12
     )
     found |= {"curved cells": solved.theta, "steps": solved.iterations}
     np.savez(file, **found)

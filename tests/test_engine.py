@@ -195,7 +195,7 @@ def test_in_bulk_the_same_minima_are_reached_and_all_steps_counted(
     # problem of several minima may end in another one.
     table = TABLES[BENT]
     arrays = table.z, table.target, weights.given(table.weights), table.theta0
-    found = engine.solve(BENT, *arrays, iterations=200, in_bulk=True)
+    found = engine.solve(BENT, *arrays, iterations=400, bulk=200)
     assert found.converged.mean() > 0.95
     is_same = np.abs(found.cost / bent.cost - 1) < 10 * engine.TOLERANCE
     assert is_same.mean() > 0.9
@@ -291,35 +291,6 @@ def test_progress_hears_of_every_problem_once() -> None:
     arrays = table.z, table.target, weights.given(table.weights), table.theta0
     engine.solve(BENT, *arrays, iterations=1, progress=Ear())
     assert heard == [BLOCK, PROBLEMS - BLOCK]
-
-
-# ---- the first-order search -----------------------------------------------------
-
-
-def costs(thetas: np.ndarray) -> np.ndarray:
-    """Of problem 0, one a theta."""
-    many = thetas.reshape(-1, BENT.size)
-    return np.array([np.sum(residuals(BENT, TABLES[BENT], 0, t) ** 2) for t in many])
-
-
-def test_search_lowers_every_start_and_keeps_the_best_in_order() -> None:
-    table = TABLES[BENT]
-    with jax.enable_x64(True):
-        starts = np.array(BENT.starts(jax.random.key(3), 6))
-    starts[2] = np.nan
-    seek = partial(engine.search, BENT, table.z, table.target, steps=60)
-    alone = seek(np.repeat(table.weights[:1], 6, axis=0), starts[:, None], keep=1)
-    sound = np.arange(6) != 2
-    after = costs(alone[sound])
-    assert (after < costs(starts[sound])).all()
-    best = seek(table.weights[:1], starts[None], keep=6)
-    assert best.shape == (1, 6, BENT.size)
-    np.testing.assert_allclose(costs(best[:, :5]), np.sort(after), rtol=1e-6)
-    # A start that is no number comes last.
-    assert np.isnan(best[0, 5]).any()
-    np.testing.assert_array_equal(
-        seek(table.weights[:1], starts[None], keep=2), best[:, :2]
-    )
 
 
 # ---- where it runs --------------------------------------------------------------
