@@ -156,7 +156,17 @@ def posynomial(
     used = engine.pick_backend(backend, blocks.local_devices()[0])
     counts = cell_counts(replicas, sweep.cells, seed)
     plan = plans.per_cell(full.weights, sweep.rows.cell, counts)
-    found = estimate.refit(family, sweep.rows, plan, full.theta, backend=used)
+    rows, steps = sweep.rows, estimate.DRAW_STEPS
+    found = engine.solve(
+        family,
+        rows.z,
+        rows.target,
+        plan,
+        np.broadcast_to(full.theta, (replicas, family.size)),
+        bulk=steps,
+        iterations=steps,
+        backend=used,
+    )
     return Replicas(found.theta, found.cost, found.iterations)
 
 

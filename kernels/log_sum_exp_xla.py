@@ -29,8 +29,6 @@ class _Places(NamedTuple):
     """[m, m]: row of the pair of terms among all pairs, upper triangle."""
     columns: np.ndarray
     """[m, m]: column of the pair of coordinates."""
-    is_same: np.ndarray
-    """[m, m]: the two coefficients belong to one term."""
 
 
 @cache
@@ -47,11 +45,10 @@ def _places(pattern: Pattern) -> _Places:
         second,
         rank(pattern.terms, term[:, None], term[None, :]),
         rank(pattern.coordinates, coordinate[:, None], coordinate[None, :]),
-        term[:, None] == term[None, :],
     )
 
 
-def _affine(
+def affine(
     coefficients: Float[Array, "problems m"], pattern: Pattern, rows: Array
 ) -> list[Array]:
     """Each term's affine function, [problems, rows]: arithmetic that fuses with exp."""
@@ -81,8 +78,7 @@ def log_sum_exp_normal_equations(
     weights: Float[Array, "problems n"],
 ) -> NormalEquations:
     """`ref.log_sum_exp_normal_equations` of many problems over the same rows."""
-    at = _places(pattern)
-    exponents = _affine(coefficients, pattern, rows)
+    exponents = affine(coefficients, pattern, rows)
     top = exponents[0]
     for other in exponents[1:]:
         top = jnp.maximum(top, other)
@@ -95,18 +91,51 @@ def log_sum_exp_normal_equations(
     pull = weights * residual
     bent = share * (weights - pull)[:, None]
     pairs = [share[:, i, None] * bent[:, i:] for i in range(pattern.terms)]
-    products = rows[:, at.first] * rows[:, at.second]
-    outer = _product(jnp.concatenate(pairs, axis=1), products)
-    moment = _product(share * pull[:, None], products)
+    pairs = [p.at[:, 0].add(pull * share[:, i]) for i, p in enumerate(pairs)]
+    return gather(
+        pattern,
+        rows,
+        linear,
+        jnp.concatenate(pairs, axis=1),
+        share,
+        weights,
+        pull,
+        residual,
+    )
 
-    term, coordinate = np.array(pattern.term), np.array(pattern.coordinate)
-    own = moment[:, term[:, None], at.columns]
-    hessian = outer[:, at.terms, at.columns] + jnp.where(at.is_same[None], own, 0)
-    # Coordinate 0 is the constant 1, so products with it are the coordinates.
-    gradient = moment[:, term, coordinate]
+
+def gather(
+    pattern: Pattern,
+    rows: Float[Array, "n d"],
+    linear: Float[Array, "n q"],
+    pairs: Float[Array, "problems pairs n"],
+    first: Float[Array, "problems t n"],
+    weights: Float[Array, "problems n"],
+    pull: Float[Array, "problems n"],
+    residual: Float[Array, "problems n"],
+) -> NormalEquations:
+    """Sums over the rows of any function of affine functions, in their coefficients.
+
+    Args:
+        pattern: where the coefficients stand.
+        rows: [1, coordinates] a row.
+        linear: further columns that enter linearly.
+        pairs: for two terms t <= t', w h_t h_t' + w r h_tt', h_t and h_tt' the
+            function's derivatives in its affine functions.
+        first: h_t.
+        weights: w of the squared residuals.
+        pull: w r.
+        residual: r.
+    """
+    at = _places(pattern)
+    products = rows[:, at.first] * rows[:, at.second]
+    outer = _product(pairs, products)
+    moment = _product(first * pull[:, None], rows)
+    hessian = outer[:, at.terms, at.columns]
+    gradient = moment[:, np.array(pattern.term), np.array(pattern.coordinate)]
     if linear.shape[1]:
         gradient, hessian = _with_linear(
-            gradient, hessian, pattern, rows, linear, share, weights, pull
+            gradient, hessian, pattern, rows, linear, first, weights, pull
         )
     return NormalEquations(jnp.sum(pull * residual, axis=1), gradient, hessian)
 

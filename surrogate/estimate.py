@@ -16,11 +16,10 @@ from jaxtyping import Array, Bool, Float64
 
 from surrogate import engine, solve
 from surrogate import weights as plans
-from surrogate.engine import Progress, Solution
-from surrogate.families import Curved, Family, Linear, Quadratic
+from surrogate.engine import Interrupted, Progress, Solution
+from surrogate.families import Curved, Family, Linear, Quadratic, Shared
 from surrogate.features import Rows
 from surrogate.objective import Objective
-from surrogate.weights import Weights
 from surrogate_kernels.dispatch import Backend
 
 # Cold starts a problem, steps of each, and how many go on for how many more.
@@ -58,12 +57,15 @@ class Estimate(NamedTuple):
 
     Attributes:
         solution: theta, cost and convergence, one a problem.
+        cell_offset: noise that the runs of a cell share, taken out of theta; 0 where
+            the family has no room for it.
         weights: of the last round.
         second_start: cost of the second-best start over that of the best, minus 1.
         surface: the fits on their rows.
     """
 
     solution: Solution
+    cell_offset: Float64[np.ndarray, "problems cells"]
     weights: Float64[np.ndarray, "problems n"]
     second_start: Float64[np.ndarray, " problems"]
     surface: Surface
@@ -99,53 +101,123 @@ def estimate(
             progress.advance(len(counts))
         return pilot._replace(second_start=second_start)
     assert isinstance(family, Curved)
-    theta, second_start = _cold(family, rows, pilot.weights, seed)
-    weights = pilot.weights
-    for _ in range(objective.rounds):
-        weights = _reweigh(family, rows, theta, counts, box, objective)
-        theta = engine.solve(
-            family,
-            rows.z,
-            rows.target,
-            plans.given(weights),
-            theta,
-            iterations=ROUND_STEPS,
-        ).theta
-    solution = engine.solve(
-        family,
-        rows.z,
-        rows.target,
-        plans.given(weights),
-        theta,
-        iterations=LAST_STEPS,
-        progress=progress,
+    wide, wide_rows = widened(family, rows)
+    assert isinstance(wide, Curved)
+    copies = _copies(rows, counts)[:, : wide.size - family.size]
+    weights, cells = pilot.weights, len(rows.cell_s)
+    theta, second_start = _cold(
+        wide, wide_rows, np.concatenate([weights, copies], axis=1), seed
     )
-    surface = evaluate(family, rows, solution.theta, box)
-    return Estimate(solution, weights, second_start, surface)
+    for turn in range(objective.rounds + 1):
+        if turn < objective.rounds:
+            weights = _reweigh(
+                family, rows, *parted(family, theta, cells), counts, box, objective
+            )
+        solution = engine.solve(
+            wide,
+            wide_rows.z,
+            wide_rows.target,
+            plans.given(np.concatenate([weights, copies], axis=1)),
+            theta,
+            iterations=ROUND_STEPS if turn < objective.rounds else LAST_STEPS,
+            progress=progress if turn == objective.rounds else None,
+        )
+        theta = solution.theta
+    theta, offset = parted(family, theta, cells)
+    surface = evaluate(family, rows, theta, box)
+    solution = solution._replace(theta=theta)
+    return Estimate(solution, offset, weights, second_start, surface)
+
+
+def widened(family: Family, rows: Rows) -> tuple[Family, Rows]:
+    """With an offset a cell, where the family has room for it."""
+    if not isinstance(family, Shared):
+        return family, rows
+    cells = len(rows.cell_s)
+    indicator = np.eye(cells)[rows.cell]
+    z = np.concatenate([rows.z, indicator], axis=1)
+    return family.with_cells(cells), rows._replace(z=z)
+
+
+def parted(
+    family: Family, theta: Float64[np.ndarray, "problems k"], cells: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Parameters of the family, and what `widened` added to them, one a cell."""
+    offset = theta[:, family.size :]
+    if offset.shape[1] == 0:
+        offset = np.zeros((len(theta), cells))
+    return theta[:, : family.size], offset
+
+
+def _copies(
+    rows: Rows, counts: Float64[np.ndarray, "problems n"]
+) -> Float64[np.ndarray, "problems cells"]:
+    """How often each cell is in each problem, once where it is not at all.
+
+    The offset of a cell that is left out is then 0 and not undetermined.
+    """
+    copies = np.ones((len(counts), len(rows.cell_s)))
+    for cell in np.unique(rows.cell):
+        members = counts[:, rows.cell == cell]
+        copies[:, cell] = np.maximum(members.max(axis=1), 1.0)
+    return copies
 
 
 def refit(
     family: Family,
     rows: Rows,
-    weights: Weights,
+    weights: Float64[np.ndarray, " n"],
+    counts: Float64[np.ndarray, "draws cells"],
     theta: Float64[np.ndarray, " p"],
     *,
     backend: Backend = "xla",
     progress: Progress | None = None,
 ) -> Solution:
-    """Fits from one warm start under weights that stay as they are: bootstrap draws."""
-    start = np.broadcast_to(theta, (len(weights), theta.size))
-    return engine.solve(
-        family,
-        rows.z,
-        rows.target,
-        weights,
-        start,
-        iterations=DRAW_STEPS,
-        bulk=DRAW_STEPS,
-        backend=backend,
-        progress=progress,
-    )
+    """Fits from one warm start under weights that stay as they are: bootstrap draws.
+
+    Args:
+        family: what is fitted.
+        rows: shared by all draws.
+        weights: of the rows in the full fit.
+        counts: how often each draw has each cell.
+        theta: where all draws start.
+        backend: of the kernels.
+        progress: told of finished draws.
+
+    Raises:
+        Interrupted: Ctrl-C; carries the solution of the first draws.
+    """
+    wide, wide_rows = widened(family, rows)
+    if wide is family:
+        plan = plans.per_cell(weights, rows.cell, counts)
+    else:
+        # Further places: of each cell's offset, whose prior counts as often.
+        cells = len(rows.cell_s)
+        place = np.concatenate([rows.cell, cells + np.arange(cells)])
+        both = np.concatenate([counts, np.maximum(counts, 1.0)], axis=1)
+        plan = plans.per_cell(np.append(weights, np.ones(cells)), place, both)
+    start = np.zeros((len(counts), wide.size))
+    start[:, : family.size] = theta
+
+    def narrow(found: Solution) -> Solution:
+        return found._replace(theta=found.theta[:, : family.size])
+
+    try:
+        return narrow(
+            engine.solve(
+                wide,
+                wide_rows.z,
+                wide_rows.target,
+                plan,
+                start,
+                bulk=DRAW_STEPS,
+                iterations=DRAW_STEPS,
+                backend=backend,
+                progress=progress,
+            )
+        )
+    except Interrupted as stopped:
+        raise Interrupted(narrow(stopped.finished)) from stopped
 
 
 def is_settled(solution: Solution, rows: int) -> Bool[np.ndarray, " problems"]:
@@ -195,13 +267,14 @@ def _reweigh(
     family: Family,
     rows: Rows,
     theta: Float64[np.ndarray, "problems p"],
+    cell_offset: Float64[np.ndarray, "problems cells"],
     counts: Float64[np.ndarray, "problems n"],
     box: Float64[np.ndarray, "2 choices"],
     objective: Objective,
 ) -> Float64[np.ndarray, "problems n"]:
     surface = evaluate(family, rows, theta, box)
     with jax.enable_x64(True):
-        residual = rows.target - surface.fitted
+        residual = rows.target - surface.fitted - cell_offset[:, rows.cell]
         weights = jax.vmap(objective.weights)(
             *map(jnp.asarray, (residual, surface.excess, counts))
         )
@@ -217,24 +290,27 @@ def _quadratic(
 ) -> Estimate:
     """From equal weights; the excess of each fit weighs the next."""
     weights = counts / 0.01**2
+    none = np.zeros((len(counts), len(rows.cell_s)))
     for _ in range(objective.rounds):
         theta = engine.solve(family, rows.z, rows.target, plans.given(weights)).theta
-        weights = _reweigh(family, rows, theta, counts, box, objective)
+        weights = _reweigh(family, rows, theta, none, counts, box, objective)
     solution = engine.solve(family, rows.z, rows.target, plans.given(weights))
     surface = evaluate(family, rows, solution.theta, box)
-    return Estimate(solution, weights, np.zeros(len(counts)), surface)
+    return Estimate(solution, none, weights, np.zeros(len(counts)), surface)
 
 
 def _cold(
     family: Curved,
     rows: Rows,
-    weights: Float64[np.ndarray, "problems n"],
+    weights: Float64[np.ndarray, "problems m"],
     seed: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The best of many starts, and how much worse the second best is."""
     with jax.enable_x64(True):
         keys = jax.random.split(jax.random.key(seed), len(weights))
-        starts = np.stack([np.asarray(family.starts(key, STARTS)) for key in keys])
+        starts = np.stack([np.array(family.starts(key, STARTS)) for key in keys])
+    if isinstance(family, Shared):
+        starts[:, :, family.size - family.cells :] = 0.0
     kept, _ = _descend(family, rows, weights, starts, (SEARCH_STEPS, 0))
     theta, cost = _descend(
         family, rows, weights, kept[:, :KEPT], (START_STEPS, START_STEPS)
@@ -245,7 +321,7 @@ def _cold(
 def _descend(
     family: Curved,
     rows: Rows,
-    weights: Float64[np.ndarray, "problems n"],
+    weights: Float64[np.ndarray, "problems m"],
     starts: Float64[np.ndarray, "problems starts p"],
     steps: tuple[int, int],
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -21,7 +21,6 @@ from surrogate import estimate
 from surrogate.engine import Interrupted, Progress
 from surrogate.families import Family
 from surrogate.features import Rows
-from surrogate.weights import per_cell
 from surrogate_kernels.dispatch import Backend
 
 MIN_CELLS = 5
@@ -98,12 +97,12 @@ def draw(
         progress: told of finished replicas.
     """
     used = np.unique(rows.cell)
-    place = np.searchsorted(used, rows.cell)
     counts = resample(seed, replicas, len(used))
-    plan = per_cell(weights, place, counts)
+    of_all = np.zeros((replicas, len(rows.cell_s)))
+    of_all[:, used] = counts
     try:
         found = estimate.refit(
-            family, rows, plan, theta, backend=backend, progress=progress
+            family, rows, weights, of_all, theta, backend=backend, progress=progress
         )
     except Interrupted as stopped:
         found = stopped.finished

@@ -228,9 +228,10 @@ def test_refits_start_from_the_fit_and_keep_its_weights() -> None:
     _, rows = sweep(0)
     found = fit(POSYNOMIAL, 0)
     theta, weights = found.solution.theta[0], found.weights
-    counts = np.stack([np.ones_like(weights[0]), np.where(rows.cell == 1, 2.0, 1.0)])
+    counts = np.ones((2, len(rows.cell_s)))
+    counts[1, 1] = 2.0
     heard: list[int] = []
-    again = estimate.refit(POSYNOMIAL, rows, plans.given(weights * counts), theta)
+    again = estimate.refit(POSYNOMIAL, rows, weights[0], counts, theta)
     assert heard == []
     assert again.cost[0] <= found.solution.cost[0] * (1 + engine.TOLERANCE)
     # Nothing is left to gain: what a refit finds fits the same to 1e-5 of ln loss.

@@ -3,22 +3,25 @@
 `make` builds a family for the coordinates of a fit; `load` from its stored form.
 """
 
-from surrogate.families.base import Curved, Family, Linear, Shape
+from surrogate.families.base import Curved, Family, Linear, Shape, Shared
+from surrogate.families.bowl import Bowl
 from surrogate.families.posynomial import Posynomial
 from surrogate.families.quadratic import Quadratic
 
 __all__ = [
     "NAMES",
+    "Bowl",
     "Curved",
     "Family",
     "Linear",
     "Posynomial",
     "Quadratic",
     "Shape",
+    "Shared",
     "make",
 ]
 
-NAMES = ("quadratic", "posynomial")
+NAMES = ("quadratic", "posynomial", "bowl")
 
 
 def make(name: str, shape: Shape, terms: int | None) -> Family:
@@ -27,10 +30,12 @@ def make(name: str, shape: Shape, terms: int | None) -> Family:
     Args:
         name: one of `NAMES`.
         shape: sizes of the coordinates.
-        terms: K of the posynomial; the quadratic has none.
+        terms: K of the posynomial; the others have none.
     """
     if name == "quadratic":
         return Quadratic(shape)
+    if name == "bowl":
+        return Bowl(shape)
     assert name == "posynomial", name
     assert terms is not None
     return Posynomial(shape, terms)

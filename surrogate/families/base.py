@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, Self, runtime_checkable
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Float64
 
 from surrogate_kernels.dispatch import Operations
 from surrogate_kernels.ref import NormalEquations
+
+# Standard deviation of ln loss that the runs of a cell share: released sweeps show 0.002.
+CELL_SPREAD = 0.002
 
 
 class Shape(NamedTuple):
@@ -35,6 +39,17 @@ class Prior(NamedTuple):
 
     centre: Float64[np.ndarray, " p"]
     precision: Float64[np.ndarray, " p"]
+
+    def cost(
+        self, theta: Float[Array, " p"], copies: Float[Array, " cells"] | None = None
+    ) -> Float[Array, ""]:
+        """Weighted squares; those of the last parameters, a cell each, so many times."""
+        centre, precision = (jnp.asarray(part, theta.dtype) for part in self)
+        squares = precision * (theta - centre) ** 2
+        if copies is None:
+            return jnp.sum(squares)
+        own = len(squares) - len(copies)
+        return jnp.sum(squares[:own]) + copies @ squares[own:]
 
 
 @runtime_checkable
@@ -130,10 +145,14 @@ class Curved(Family, Protocol):
         v: Float[Array, "problems p"],
         z: Float[Array, "n k"],
         target: Float[Array, " n"],
-        weights: Float[Array, "problems n"],
+        weights: Float[Array, "problems m"],
         operations: Operations,
     ) -> NormalEquations:
-        """Cost with the prior's, half its gradient and Hessian in v, of a batch."""
+        """Cost with the prior's, half its gradient and Hessian in v, of a batch.
+
+        Weights are those of the rows; of a `Shared` family with cells, then how often
+        each cell is there.
+        """
         ...
 
     def cost(
@@ -141,11 +160,30 @@ class Curved(Family, Protocol):
         theta: Float[Array, " p"],
         z: Float[Array, "n k"],
         target: Float[Array, " n"],
-        weights: Float[Array, " n"],
+        weights: Float[Array, " m"],
     ) -> Float[Array, ""]:
         """Weighted squares and the prior's, of one theta; differentiable."""
         ...
 
     def starts(self, key: Array, count: int) -> Float[Array, "count p"]:
         """Random thetas to search from."""
+        ...
+
+
+@runtime_checkable
+class Shared(Curved, Protocol):
+    """A form exact enough that what a whole cell is off by is noise, not misfit.
+
+    Runs of a cell share a part of their noise. `with_cells` has an offset for each,
+    whose prior keeps it near 0 and counts as often as the cell; fits drop them at the
+    end. In a cruder form they would hide where it is wrong.
+    """
+
+    @property
+    def cells(self) -> int:
+        """How many of the offsets, the last ones, are a cell's noise."""
+        ...
+
+    def with_cells(self, cells: int) -> Self:
+        """The family with so many indicators of cells at the end of s."""
         ...

@@ -189,7 +189,7 @@ class Posynomial:
         )
 
         def prior(v: Array) -> Array:
-            return self._prior_cost(self.from_solver(v))
+            return self.prior.cost(self.from_solver(v))
 
         def pulled(v: Array, gradient: Array) -> Array:
             return gradient @ self._spread(v) + 0.5 * prior(v)
@@ -210,10 +210,6 @@ class Posynomial:
         theta = self.from_solver(v)
         return jnp.concatenate([self.coefficients(theta), theta[self._free :]])
 
-    def _prior_cost(self, theta: Float[Array, " p"]) -> Float[Array, ""]:
-        centre, precision = (jnp.asarray(part, theta.dtype) for part in self.prior)
-        return jnp.sum(precision * (theta - centre) ** 2)
-
     def cost(
         self,
         theta: Float[Array, " p"],
@@ -232,7 +228,7 @@ class Posynomial:
             target,
             weights,
         )
-        return squares + self._prior_cost(theta)
+        return squares + self.prior.cost(theta)
 
     def starts(self, key: Array, count: int) -> Float[Array, "count p"]:
         """Terms that push from all sides: exponents of u at even angles, jittered."""

@@ -1,0 +1,288 @@
+"""Bowl: a scaling law of the best loss, times a penalty for missing the optimum.
+
+ln L = ln(E + (sum_j A_j S_j^-alpha_j)^gamma)
+       + H(s) (sum_k l_k exp(a_k . (u - u*(s))) - 1)
+
+over the scales S_j with logarithms s, where H, the height, is a power law of the
+scales, u* is affine in s, the shares l_k > 0 sum to 1 and sum_k l_k a_k = 0, with one
+more k than choices. Sums of exponentials of affine functions are convex, so ln L is
+convex in u for every theta. By sum_k l_k a_k = 0 the bracket's gradient vanishes at
+u = u*(s): the argmin is u*(s) exactly, the best settings are power laws of the scales,
+and the loss there is the scaling law, which the penalty cannot shift. The a_k surround
+0 (the last is minus a positive combination of the others), so for almost every theta
+the loss grows in every direction of u. They need not be alike: the bowl may be steeper
+on one side.
+
+Source: `scaling` for the best loss; power laws as the optimum are Li et al. 2025 (Step
+Law), equation 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from surrogate.families import scaling
+from surrogate.families.base import CELL_SPREAD, Prior, Shape
+from surrogate_kernels import log_sum_exp_xla as sums
+from surrogate_kernels import ref
+from surrogate_kernels.dispatch import Operations
+
+
+@dataclass(frozen=True)
+class Bowl:
+    """A scaling law, the optimum's power laws and the penalty around it.
+
+    Theta holds, in this order: what `scaling` does; ln H at the centre of the data and
+    its slopes over the scales; for each choice its u* there and its slopes; each a_k but the last;
+    ln(l_k / l_last) of these k; an offset a recipe.
+    """
+
+    shape: Shape
+    cells: int = 0
+
+    name = "bowl"
+    terms = None
+    misfit = 0.33
+
+    @property
+    def size(self) -> int:
+        """Number of parameters p."""
+        return self._free + self.shape.offsets
+
+    @cached_property
+    def _starts_at(self) -> tuple[int, int, int, int, int]:
+        """Where the height, the optimum, the a_k, the shares and the offsets begin."""
+        choices, scales, _ = self.shape
+        counts = (1 + scales, choices * (1 + scales), choices**2, choices)
+        at = np.cumsum([scaling.size(scales), *counts])
+        return tuple(int(place) for place in at)
+
+    @property
+    def _free(self) -> int:
+        return self._starts_at[-1]
+
+    @cached_property
+    def pattern(self) -> ref.Pattern:
+        """Affine functions of (1, u, s): of the scaling law, H, then H l_k exp(...)."""
+        choices, scales, _ = self.shape
+        term, coordinate = scaling.pattern(scales, choices)
+        of_height = [0, *range(1 + choices, 1 + choices + scales)]
+        law = 1 + max(term)
+        term += [law] * len(of_height)
+        coordinate += of_height
+        width = 1 + choices + scales
+        for k in range(choices + 1):
+            term += [law + 1 + k] * width
+            coordinate += range(width)
+        return ref.Pattern(tuple(term), tuple(coordinate), law + 2 + choices, width)
+
+    @property
+    def prior(self) -> Prior:
+        """Standard deviation 3 around plausible sizes; `scaling`'s own for its part."""
+        centre = np.zeros(self.size)
+        precision = np.full(self.size, 1 / 9.0)
+        height = self._starts_at[0]
+        centre[:height], precision[:height] = scaling.prior(self.shape.scales)
+        centre[height] = np.log(0.01)
+        precision[self.size - self.cells :] = 1 / CELL_SPREAD**2
+        return Prior(centre, precision)
+
+    def with_cells(self, cells: int) -> Bowl:
+        """The family with so many indicators of cells at the end of s."""
+        shape = self.shape._replace(offsets=self.shape.offsets + cells)
+        return replace(self, shape=shape, cells=cells)
+
+    def optimum(
+        self, theta: Float[Array, " p"], s: Float[Array, " g"]
+    ) -> Float[Array, " choices"]:
+        """The argmin u*(s): affine in the scales."""
+        table = self._optimum_table(theta)
+        return table[:, 0] + table[:, 1:] @ s[: self.shape.scales]
+
+    def _optimum_table(self, theta: Float[Array, " p"]) -> Float[Array, "choices k"]:
+        _, begin, end, _, _ = self._starts_at
+        return theta[begin:end].reshape(self.shape.choices, 1 + self.shape.scales)
+
+    def coefficients(self, theta: Float[Array, " p"]) -> Float[Array, " m"]:
+        """Coefficients of the affine functions, in the order of `pattern`."""
+        theta = jnp.asarray(theta)
+        choices, scales, _ = self.shape
+        begin, end, pushes, weights, offsets = self._starts_at
+        height = theta[begin:end]
+        of_u = theta[pushes:weights].reshape(choices, choices)
+        log_weight = theta[weights:offsets]
+        of_u = jnp.concatenate([of_u, -(jnp.exp(log_weight) @ of_u)[None]])
+        log_share = jax.nn.log_softmax(
+            jnp.concatenate([log_weight, jnp.zeros((1,), theta.dtype)])
+        )
+        of_s = height[None] - of_u @ self._optimum_table(theta)
+        constant = of_s[:, :1] + log_share[:, None]
+        walls = jnp.concatenate([constant, of_u, of_s[:, 1:]], axis=1)
+        parts = [scaling.coefficients(theta[:begin], scales), height, walls.reshape(-1)]
+        return jnp.concatenate(parts)
+
+    def log_loss(
+        self,
+        theta: Float[Array, " p"],
+        u: Float[Array, " choices"],
+        s: Float[Array, " g"],
+    ) -> Float[Array, ""]:
+        """Ln loss, relative to the fit's level, at one standardised point."""
+        return self.log_losses(theta, jnp.concatenate([u, s])[None])[0]
+
+    def log_losses(
+        self, theta: Float[Array, " p"], z: Float[Array, "n k"]
+    ) -> Float[Array, " n"]:
+        """`log_loss` of many points (u, s)."""
+        rows, linear = self._split(z)
+        law, walls = self._parts(self.coefficients(theta)[None], rows)
+        return (law.level + sum(walls))[0] + linear @ theta[self._free :]
+
+    def _parts(
+        self, coefficients: Float[Array, "problems m"], rows: Float[Array, "n d"]
+    ) -> tuple[scaling.Values, list[Array]]:
+        """The scaling law, and what is added to it: -H and each H l_k exp(...)."""
+        terms = sums.affine(coefficients, self.pattern, rows)
+        inner = self.pattern.terms - self.shape.choices - 2
+        law = scaling.values(terms[:inner], self.shape.scales)
+        height, *walls = (jnp.exp(term) for term in terms[inner:])
+        return law, [-height, *walls]
+
+    def to_solver(self, theta: Float[Array, " p"]) -> Float[Array, " p"]:
+        """Level and slopes of the scaling law at the centre; the rest as it is."""
+        theta, own = jnp.asarray(theta), slice(0, self._starts_at[0])
+        return theta.at[own].set(scaling.to_solver(theta[own], self.shape.scales))
+
+    def from_solver(self, v: Float[Array, " p"]) -> Float[Array, " p"]:
+        """Theta; NaN where nothing is left for E."""
+        v, own = jnp.asarray(v), slice(0, self._starts_at[0])
+        return v.at[own].set(scaling.from_solver(v[own], self.shape.scales))
+
+    def normal_equations(
+        self,
+        v: Float[Array, "problems p"],
+        z: Float[Array, "n k"],
+        target: Float[Array, " n"],
+        weights: Float[Array, "problems m"],
+        operations: Operations,
+    ) -> ref.NormalEquations:
+        """Sums over rows in the affine coefficients, then the chain rule to v.
+
+        No backend has a kernel of it: XLA's matrix products serve all.
+        """
+        del operations
+        rows, linear = self._split(z)
+        weights, copies = weights[:, : len(z)], weights[:, len(z) :]
+        spread = jax.vmap(self._spread)(v)
+        raw = self._sums(spread, rows, linear, target, weights)
+
+        def prior(v: Array, copies: Array) -> Array:
+            return self.prior.cost(self.from_solver(v), copies)
+
+        def pulled(v: Array, gradient: Array, copies: Array) -> Array:
+            return gradient @ self._spread(v) + 0.5 * prior(v, copies)
+
+        chain = jax.vmap(jax.jacfwd(self._spread))(v)
+        slope = jax.vmap(jax.grad(pulled))(v, raw.gradient, copies)
+        second = jax.vmap(jax.hessian(pulled))(v, raw.gradient, copies)
+        first = jnp.matmul(raw.hessian, chain, precision="highest")
+        turned = jnp.swapaxes(chain, 1, 2)
+        return ref.NormalEquations(
+            raw.cost + jax.vmap(prior)(v, copies),
+            slope,
+            jnp.matmul(turned, first, precision="highest") + second,
+        )
+
+    def _sums(
+        self,
+        spread: Float[Array, "problems p"],
+        rows: Float[Array, "n d"],
+        linear: Float[Array, "n q"],
+        target: Float[Array, " n"],
+        weights: Float[Array, "problems n"],
+    ) -> ref.NormalEquations:
+        """Normal equations in affine coefficients and offsets.
+
+        Of the added exponentials the second derivative in an affine function is the
+        first; between them and the scaling law there is none.
+        """
+        law, walls = self._parts(spread[:, : self._affine], rows)
+        residual = law.level + sum(walls) - target[None]
+        if linear.shape[1]:
+            offsets = spread[:, self._affine :]
+            residual = residual + jnp.matmul(offsets, linear.T, precision="highest")
+        pull = weights * residual
+        first = [*law.first, *walls]
+        pairs = []
+        for t, own in enumerate(first):
+            weighted = weights * own
+            row = [weighted * other for other in first[t:]]
+            if t < len(law.first):
+                for k, bend in enumerate(law.second[t]):
+                    row[k] = row[k] + pull * bend
+            else:
+                row[0] = row[0] + pull * own
+            pairs += row
+        return sums.gather(
+            self.pattern,
+            rows,
+            linear,
+            jnp.stack(pairs, axis=1),
+            jnp.stack(first, axis=1),
+            weights,
+            pull,
+            residual,
+        )
+
+    @property
+    def _affine(self) -> int:
+        return len(self.pattern.term)
+
+    def _spread(self, v: Float[Array, " p"]) -> Float[Array, " k"]:
+        """Affine coefficients, then offsets, of solver coordinates."""
+        theta = self.from_solver(v)
+        return jnp.concatenate([self.coefficients(theta), theta[self._free :]])
+
+    def cost(
+        self,
+        theta: Float[Array, " p"],
+        z: Float[Array, "n k"],
+        target: Float[Array, " n"],
+        weights: Float[Array, " m"],
+    ) -> Float[Array, ""]:
+        """Weighted squares and the prior's, of one theta; differentiable."""
+        residual = self.log_losses(theta, z) - target
+        weights, copies = weights[: len(z)], weights[len(z) :]
+        return jnp.sum(weights * residual**2) + self.prior.cost(theta, copies)
+
+    def starts(self, key: Array, count: int) -> Float[Array, "count p"]:
+        """Optima near the data's centre; walls at even angles, jittered."""
+        keys = jax.random.split(key, 4)
+        noise = jax.random.normal(keys[0], (count, self.size), jnp.float64)
+        theta = jnp.asarray(self.prior.centre)[None] + 0.5 * noise
+        choices = self.shape.choices
+        _, _, pushes, weights, offsets = self._starts_at
+        turn = jax.random.uniform(keys[1], (count, 1), jnp.float64)
+        jitter = jax.random.normal(keys[2], (count, choices), jnp.float64)
+        size = jax.random.normal(keys[3], (count, choices), jnp.float64)
+        even = jnp.arange(choices, dtype=jnp.float64)[None] / (choices + 1)
+        angle = 2 * jnp.pi * (turn + even) + 0.4 * jitter
+        if choices == 2:
+            push = jnp.stack([jnp.cos(angle), jnp.sin(angle)], axis=2)
+        else:
+            push = jnp.ones((count, 1, 1), jnp.float64)
+        push = jnp.exp(0.4 * size)[:, :, None] * push
+        theta = theta.at[:, pushes:weights].set(push.reshape(count, -1))
+        # Logarithms of weights near 1 each, so a triangle around 0.
+        return theta.at[:, weights:offsets].set(0.3 * noise[:, weights:offsets])
+
+    def _split(self, z: Float[Array, "n k"]) -> tuple[Array, Array]:
+        inner = self.shape.choices + self.shape.scales
+        ones = jnp.ones((z.shape[0], 1), z.dtype)
+        return jnp.concatenate([ones, z[:, :inner]], axis=1), z[:, inner:]

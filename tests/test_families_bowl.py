@@ -1,0 +1,195 @@
+"""Bowl: the formula, convexity, the closed-form optimum, a planted surface."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from families_support import draw_points, draw_theta, exact
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from surrogate import engine, solve
+from surrogate import weights as plans
+from surrogate.families import Bowl, Curved, Shape
+from surrogate_kernels.dispatch import BATCHED_XLA
+
+ROUNDING = 1e-12
+SEEDS = st.integers(0, 2**32 - 1)
+SHAPES = [(2, 2, 1), (1, 1, 0), (2, 0, 0)]
+BOWLS = [Bowl(Shape(*shape)) for shape in SHAPES]
+each = pytest.mark.parametrize("family", BOWLS, ids=lambda f: "-".join(map(str, f.shape)))
+
+
+@partial(jax.jit, static_argnums=0)
+def losses(family: Bowl, theta: Any, z: Any) -> Any:
+    return family.log_losses(theta, z)
+
+
+def formula(family: Bowl, theta: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """Ln loss written from the docstrings."""
+    d, g, q = family.shape
+    u, s, offsets = z[:, :d], z[:, d : d + g], z[:, d + g :]
+    law, rest = theta[: 1 + 2 * g], theta[1 + 2 * g :]
+    gamma = 1.0
+    if g >= 2:
+        gamma, rest = np.exp(rest[0]), rest[1:]
+    best = np.exp(law[0]) * np.ones(len(z))
+    if g:
+        powers = np.exp(law[2::2])
+        best += (np.exp(law[1::2]) * np.exp(-s * powers)).sum(axis=1) ** gamma
+    height, rest = np.exp(rest[0] + s @ rest[1 : 1 + g]), rest[1 + g :]
+    table, rest = rest[: d * (1 + g)].reshape(d, 1 + g), rest[d * (1 + g) :]
+    off = u - table[:, 0] - s @ table[:, 1:].T
+    push, log_weights = rest[: d * d].reshape(d, d), rest[d * d : d * d + d]
+    weights = np.append(np.exp(log_weights), 1.0)
+    push = np.concatenate([push, -(weights[:d] @ push)[None]])
+    penalty = np.exp(off @ push.T) @ weights / weights.sum() - 1
+    return np.log(best) + height * penalty + offsets @ theta[family.size - q :]
+
+
+@each
+def test_losses_equal_the_formula(family: Bowl) -> None:
+    # Independent code; tolerance: rounding.
+    rng = np.random.default_rng(1)
+    theta, z = draw_theta(family, rng), draw_points(family, rng, 19)
+    assert isinstance(family, Curved)
+    assert theta.shape == (family.size,)
+    found = exact(partial(losses, family), theta, z)
+    np.testing.assert_allclose(found, formula(family, theta, z), rtol=1e-11, atol=1e-11)
+
+
+@partial(jax.jit, static_argnums=0)
+def sums(family: Bowl, theta: Any, z: Any, target: Any, weights: Any) -> Any:
+    """Normal equations at theta; cost, gradient and Hessian in the solver's v."""
+    v = family.to_solver(theta)
+
+    def cost(v: Any) -> Any:
+        return family.cost(family.from_solver(v), z, target, weights)
+
+    batch = family.normal_equations(v[None], z, target, weights[None], BATCHED_XLA)
+    one = jax.tree.map(lambda array: array[0], batch)
+    return one, (cost(v), jax.grad(cost)(v) / 2, jax.hessian(cost)(v) / 2)
+
+
+@each
+def test_normal_equations_are_those_of_the_cost(family: Bowl) -> None:
+    # Derivative: JAX's, of the cost; tolerance: rounding, relative to the largest.
+    rng = np.random.default_rng(2)
+    theta = exact(lambda: family.starts(jax.random.key(2), 1))[0]
+    z = draw_points(family, rng, 19)
+    target, weights = rng.normal(size=19), rng.uniform(0, 3, size=19)
+    found, wanted = exact(partial(sums, family), theta, z, target, weights)
+    for got, want in zip(found, wanted, strict=True):
+        size = np.abs(want).max()
+        np.testing.assert_allclose(got / size, want / size, rtol=0, atol=1e-11)
+    residual = formula(family, theta, z) - target
+    centre, precision = family.prior
+    squares = weights @ residual**2 + precision @ (theta - centre) ** 2
+    assert found.cost == pytest.approx(squares, rel=1e-11)
+
+
+@each
+def test_solver_coordinates_go_there_and_back(family: Bowl) -> None:
+    # Property; the level at the centre is the formula's at s = 0 with no penalty.
+    theta = draw_theta(family, np.random.default_rng(3))
+    v = exact(family.to_solver, theta)
+    np.testing.assert_allclose(exact(family.from_solver, v), theta, rtol=0, atol=1e-10)
+    at_best = exact(family.optimum, theta, np.zeros(family.shape.scales))
+    z = np.zeros((1, sum(family.shape)))
+    z[0, : family.shape.choices] = at_best
+    assert v[0] == pytest.approx(formula(family, theta, z)[0], abs=1e-11)
+
+
+@each
+@settings(max_examples=15, deadline=None)
+@given(seed=SEEDS, reach=st.floats(0.1, 10.0))
+def test_convex_on_every_chord(family: Bowl, seed: int, reach: float) -> None:
+    # Property; violations relative to the size of the summands are rounding.
+    rng = np.random.default_rng(seed)
+    d, count = family.shape.choices, 64
+    theta = exact(lambda: family.starts(jax.random.key(seed), 1))[0]
+    ends = draw_points(family, rng, 2 * count).reshape(2, count, -1)
+    ends[..., :d] *= reach
+    ends[1, :, d:] = ends[0, :, d:]
+    share = rng.uniform(size=(count, 1))
+    middle = share * ends[0] + (1 - share) * ends[1]
+    z = np.concatenate([*ends, middle])
+    left, right, between = exact(partial(losses, family), theta, z).reshape(3, count)
+    size = 1 + np.abs(left) + np.abs(right)
+    chord = share[:, 0] * left + (1 - share[:, 0]) * right
+    assert ((between - chord) / size <= 1e-11).all()
+
+
+@each
+@settings(max_examples=15, deadline=None)
+@given(seed=SEEDS)
+def test_the_loss_grows_in_every_direction_of_u(family: Bowl, seed: int) -> None:
+    # Property: coercive. Some a_k leans each way, by how far is the theta's affair.
+    rng = np.random.default_rng(seed)
+    d, count = family.shape.choices, 64
+    theta = exact(lambda: family.starts(jax.random.key(seed), 1))[0]
+    z = draw_points(family, rng, count)
+    z[:, d:] = 0
+    best = exact(family.optimum, theta, np.zeros(family.shape.scales))
+    along = z[:, :d] / np.linalg.norm(z[:, :d], axis=1, keepdims=True)
+    steps = [np.concatenate([best + r * along, z[:, d:]], 1) for r in (0.0, 20, 40)]
+    near, far, farther = exact(
+        partial(losses, family), theta, np.concatenate(steps)
+    ).reshape(3, count)
+    assert (far > near).all()
+    assert (farther - far > far - near).all()
+
+
+@partial(jax.jit, static_argnums=0)
+def minima(family: Bowl, theta: Any, s: Any) -> Any:
+    wide = jnp.full(family.shape.choices, 20.0, theta.dtype)
+
+    def one(theta: Any, s: Any) -> Any:
+        return solve.argmin(family.log_loss, theta, 0 * wide, s, -wide, wide)
+
+    return jax.vmap(jax.vmap(one, (None, 0)), (0, None))(theta, s)
+
+
+@each
+def test_the_optimum_is_the_closed_form(family: Bowl) -> None:
+    # Closed form: u*(s) is affine in s; the loss there is the scaling law.
+    theta = exact(lambda: family.starts(jax.random.key(6), 40))
+    rng = np.random.default_rng(6)
+    s = rng.normal(size=(3, sum(family.shape) - family.shape.choices))
+    found = exact(partial(minima, family), theta, s)
+    for i, point in enumerate(theta):
+        wanted = [exact(family.optimum, point, at) for at in s]
+        np.testing.assert_allclose(found.u[i], wanted, atol=1e-7)
+    assert found.converged.all()
+
+
+@each
+def test_starts_are_many_finite_and_given_by_the_key(family: Bowl) -> None:
+    found = exact(lambda: family.starts(jax.random.key(4), 24))
+    assert found.shape == (24, family.size)
+    assert found.dtype == np.float64
+    assert np.isfinite(found).all()
+    again = exact(lambda: family.starts(jax.random.key(4), 24))
+    np.testing.assert_array_equal(found, again)
+
+
+def test_a_planted_surface_is_found_again() -> None:
+    # Planted: the fit from a start nearby reproduces it where it was seen and beyond.
+    family, rng = Bowl(Shape(2, 2, 0)), np.random.default_rng(8)
+    theta = exact(lambda: family.starts(jax.random.key(8), 1))[0]
+    z = draw_points(family, rng, 600)
+    target = formula(family, theta, z)
+    weights = np.full((1, 600), 1e10)
+    start = theta[None] + 0.1 * rng.normal(size=(1, family.size))
+    found = engine.solve(
+        family, z, target, plans.given(weights), start, iterations=400
+    )
+    assert found.converged.all()
+    beyond = 1.5 * draw_points(family, rng, 100)
+    got = exact(partial(losses, family), found.theta[0], beyond)
+    np.testing.assert_allclose(got, formula(family, theta, beyond), atol=1e-4)
