@@ -169,9 +169,13 @@ class Features:
 
     def cell_points(self, runs: Runs) -> Float64[np.ndarray, "cells g"]:
         """The given coordinates of every cell."""
-        values = _cell_values(runs, self.givens)
+        values = self.given_values(runs)
         recipes = np.array([cell.recipe for cell in runs.cells])
         return self._given(values, recipes)
+
+    def given_values(self, runs: Runs) -> Float64[np.ndarray, "cells d"]:
+        """`givens` of every cell, natural units."""
+        return _cell_values(runs, self.givens)
 
     def given(
         self,

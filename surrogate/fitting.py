@@ -45,7 +45,8 @@ def fit(
 
     Args:
         runs: at least one cell in which lr or batch takes 3 values.
-        family: `quadratic`, `posynomial`, or `auto`, the better one on cells left out.
+        family: `quadratic`, `posynomial`, `bowl`, or `auto`, the best one on cells left
+            out.
         terms: K of the posynomial.
         bootstrap: draws of resampled cells; 0 for none. Under 5 cells there are none.
         seed: of starts and resampling.
@@ -175,13 +176,25 @@ def _held_out(
             f"There are fewer than {selection.MIN_CELLS} cells ({cells}): none could "
             "be left out, so the fit has no held-out scores."
         ]
+    folds = selection.both(runs, rows, features)
+    warnings = []
+    if len(members) > 1 and selection.LARGEST not in folds.protocol:
+        warnings = [
+            f"There are too few cells ({cells}) to leave the largest out: families "
+            "were compared by leaving out each cell alone, which says little of larger "
+            "runs."
+        ]
     held = {}
     for name, member in members.items():
-        _start(progress, f"Leaving out each cell, {name}", cells)
-        held[name] = selection.leave_one_cell_out(
-            member, features, rows, runs, box, seed=seed, progress=progress
+        _start(progress, f"Leaving out cells, {name}", len(folds.held))
+        found = selection.leave_out(
+            member, features, rows, runs, box, folds, seed=seed, progress=progress
         )
-    return held, []
+        if found.is_whole():
+            held[name] = found
+        else:
+            warnings.append(f"{name} failed on some cells left out and is not chosen.")
+    return held, warnings
 
 
 def _shortfalls(drawn: Draws, asked: int) -> list[str]:

@@ -329,7 +329,7 @@ def loss_errors(predicted: Column, measured: Column) -> LossErrors:
         mae=float(np.abs(error).mean()),
         rmse=float(np.sqrt(np.mean(error**2))),
         bias=float(error.mean()),
-        spearman=_spearman(predicted, measured),
+        spearman=spearman(predicted, measured),
     )
 
 
@@ -418,7 +418,8 @@ def _point(at_lr: float, at_batch: float) -> np.ndarray:
     return np.array([np.log(at_lr), np.log(at_batch)])
 
 
-def _spearman(a: np.ndarray, b: np.ndarray) -> float | None:
+def spearman(a: np.ndarray, b: np.ndarray) -> float | None:
+    """Rank correlation; ties share their mean rank; None where a column is constant."""
     ranks = []
     for column in (a, b):
         _, inverse, count = np.unique(column, return_inverse=True, return_counts=True)

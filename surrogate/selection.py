@@ -1,4 +1,11 @@
-"""Scores on cells left out of the fit, and `auto`, which picks a family by them."""
+"""Scores on cells left out of the fit, and `auto`, which picks a family by them.
+
+Two protocols: each cell in turn, which asks how well a family interpolates; and the
+largest cells together, by each scale and by their product, which asks what it is worth
+on the next, larger run. A score has three parts, all in ln loss: the regret of the
+proposed setting, the error near the plateau, and the error over all runs that did not
+diverge. Their sum over both protocols, of equal weight, is what `auto` compares.
+"""
 
 from __future__ import annotations
 
@@ -6,79 +13,216 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 
 from surrogate import estimate
 from surrogate.engine import Progress
 from surrogate.families import Family
-from surrogate.features import Features, Rows
+from surrogate.features import Features, Leverage, Rows
 from surrogate.runs import DIVERGED_EXCESS, Runs
-from surrogate.scores import CellScore, Spread, mean_se, score_cell
+from surrogate.scores import CellScore, Spread, mean_se, score_cell, spearman
 
-# Errors of ln loss count on runs this near to their cell's best: there one chooses.
+ONE = "leave-one-cell-out"
+LARGEST = "leave-largest-out"
+# Errors of ln loss count as near on runs this close to their cell's best.
 NEAR = 0.02
 MIN_CELLS = 3
+# With fewer, what is left without the largest cells says too little.
+MIN_CELLS_LARGEST = 6
+# Of the cells, the largest of each scale that are left out together, at least.
+_SHARES = (0.1, 0.25)
+# Sizes that differ by less in ln are one.
+_ALIKE = 0.05
+
+
+class Folds(NamedTuple):
+    """What is left out together, a line each.
+
+    Attributes:
+        protocol: `ONE` or `LARGEST`.
+        name: for people.
+        held: which cells.
+    """
+
+    protocol: tuple[str, ...]
+    name: tuple[str, ...]
+    held: Bool[np.ndarray, "folds cells"]
+
+
+class HeldCell(NamedTuple):
+    """One cell scored by a fit that did not see it.
+
+    Attributes:
+        fold: an index into `Folds`.
+        cell: which.
+        score: measured regret of the proposed setting.
+        mae_ln: mean absolute error of ln loss near the cell's best.
+        mae_wide: the same over all runs that did not diverge.
+        distance: of the cell from the cells that were fitted; 1 is the farthest.
+    """
+
+    fold: int
+    cell: int
+    score: CellScore
+    mae_ln: float
+    mae_wide: float
+    distance: float
 
 
 class HeldOut(NamedTuple):
-    """Every cell scored by a fit that did not see it.
-
-    Attributes:
-        family: what was fitted.
-        cells: a score a cell: measured regret of the proposed setting.
-        mae_ln: a cell's mean absolute error of ln loss near its best.
-    """
+    """Every left-out cell of every fold."""
 
     family: Family
-    cells: list[CellScore]
-    mae_ln: list[float | None]
+    folds: Folds
+    cells: list[HeldCell]
 
-    def summary(self) -> dict[str, Spread]:
-        """Means over cells with standard errors."""
-        return {
-            "regret": mean_se([cell["regret"] for cell in self.cells]),
-            "regret_smoothed": mean_se(
-                [cell["regret_smoothed"] for cell in self.cells]
-            ),
-            "mae_ln": mean_se(self.mae_ln),
+    def of(self, protocol: str) -> list[HeldCell]:
+        """The cells of one protocol's folds."""
+        return [c for c in self.cells if self.folds.protocol[c.fold] == protocol]
+
+    def summary(self, protocol: str = ONE) -> dict[str, Spread]:
+        """Means over folds, of means over their cells, with standard errors.
+
+        Folds of the largest cells overlap, so that their standard error is too small.
+        """
+        cells = self.of(protocol)
+        columns = {
+            "regret": [c.score["regret"] for c in cells],
+            "regret_smoothed": [c.score["regret_smoothed"] for c in cells],
+            "mae_ln": [c.mae_ln for c in cells],
+            "mae_wide": [c.mae_wide for c in cells],
         }
+        folds = [c.fold for c in cells]
+        return {name: mean_se(_by_fold(folds, v)) for name, v in columns.items()}
 
     def total(self) -> float:
-        """What `auto` compares: regret (smoothed where known) plus error of ln loss."""
-        parts = self.summary()
-        regret = parts["regret_smoothed"]["mean"]
-        regret = parts["regret"]["mean"] if regret is None else regret
-        error = parts["mae_ln"]["mean"]
-        return (regret or 0.0) + (error if error is not None else np.inf)
+        """What `auto` compares: regret (smoothed where known) plus both errors."""
+        total = 0.0
+        for protocol in dict.fromkeys(self.folds.protocol):
+            parts = {k: v["mean"] for k, v in self.summary(protocol).items()}
+            regret = parts["regret_smoothed"]
+            regret = parts["regret"] if regret is None else regret
+            errors = parts["mae_ln"], parts["mae_wide"]
+            total += regret or 0.0
+            total += sum(np.inf if error is None else error for error in errors)
+        return float(total)
+
+    def is_whole(self) -> bool:
+        """Whether every fold came to a number."""
+        errors = [error for c in self.cells for error in (c.mae_ln, c.mae_wide)]
+        return bool(np.isfinite(errors).all())
+
+    def distance_rank(self) -> float | None:
+        """Spearman's correlation of distance and error over the largest cells."""
+        cells = self.of(LARGEST)
+        if len(cells) < 3:
+            return None
+        distance = np.array([c.distance for c in cells])
+        return spearman(distance, np.array([c.mae_wide for c in cells]))
 
 
-def leave_one_cell_out(
+def _by_fold(folds: list[int], values: list[float | None]) -> list[float | None]:
+    """The mean of the known values of each fold."""
+    found: list[float | None] = []
+    for fold in dict.fromkeys(folds):
+        known = [v for f, v in zip(folds, values, strict=True) if f == fold]
+        known = [v for v in known if v is not None]
+        found.append(float(np.mean(known)) if known else None)
+    return found
+
+
+def one_by_one(rows: Rows) -> Folds:
+    """Each cell that has a row, in turn."""
+    cells = np.unique(rows.cell)
+    held = np.arange(len(rows.cell_s))[None] == cells[:, None]
+    names = tuple(f"cell {cell}" for cell in cells.tolist())
+    return Folds((ONE,) * len(cells), names, held)
+
+
+def largest(runs: Runs, rows: Rows, features: Features) -> Folds:
+    """The largest cells by each scale, and by the product of params and tokens.
+
+    None where there are too few cells, or too few would be left.
+    """
+    cells = np.unique(rows.cell)
+    table = features.given_values(runs)
+    axes = {name: np.log(table[:, i]) for i, name in enumerate(features.givens)}
+    if {"params", "tokens"} <= axes.keys():
+        axes["params x tokens"] = axes["params"] + axes["tokens"]
+    names: list[str] = []
+    masks: list[np.ndarray] = []
+    for name, values in axes.items() if len(cells) >= MIN_CELLS_LARGEST else ():
+        for share in _SHARES:
+            mask = _top(values, cells, share)
+            seen = any((mask == other).all() for other in masks)
+            if mask.any() and 2 * mask.sum() <= len(cells) and not seen:
+                names.append(f"{name} >= {np.exp(values[mask].min()):.3g}")
+                masks.append(mask)
+    held = np.array(masks).reshape(len(masks), len(rows.cell_s))
+    return Folds((LARGEST,) * len(masks), tuple(names), held)
+
+
+def _top(
+    values: Float64[np.ndarray, " cells"], cells: np.ndarray, share: float
+) -> Bool[np.ndarray, " cells"]:
+    """The cells of the largest values, at least this share of them; alike together."""
+    kept = values[cells]
+    floor = np.sort(kept)[-max(1, int(np.ceil(share * len(cells))))] - _ALIKE
+    mask = np.zeros(len(values), dtype=bool)
+    mask[cells] = kept >= floor
+    return mask
+
+
+def both(runs: Runs, rows: Rows, features: Features) -> Folds:
+    """Folds of both protocols: one batch of fits."""
+    first, second = one_by_one(rows), largest(runs, rows, features)
+    return Folds(
+        first.protocol + second.protocol,
+        first.name + second.name,
+        np.concatenate([first.held, second.held]),
+    )
+
+
+def leave_out(
     family: Family,
     features: Features,
     rows: Rows,
     runs: Runs,
     box: Float64[np.ndarray, "2 choices"],
+    folds: Folds,
     *,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> HeldOut:
-    """Fit without each cell in turn and ask for that cell's optimum and losses.
+    """Fit without the cells of each fold and ask for their optima and losses.
 
     Only the standardisation of the coordinates sees all cells.
     """
-    held = np.unique(rows.cell)
-    counts = np.stack([(rows.cell != cell).astype(np.float64) for cell in held])
+    counts = (~folds.held[:, rows.cell]).astype(np.float64)
     fits = estimate.estimate(family, rows, counts, box, seed=seed, progress=progress)
-    scores, errors = [], []
-    for fold, cell in enumerate(held):
-        members = rows.cell == cell
-        residual = rows.target - fits.surface.fitted[fold]
-        best = rows.target[members].min()
-        near = members & (rows.target <= best + np.log1p(NEAR))
-        errors.append(float(np.abs(residual[near]).mean()))
-        proposed = features.from_u(fits.surface.cell_u[fold, cell])
-        scores.append(score(runs, int(cell), features, proposed))
-    return HeldOut(family, scores, errors)
+    s = np.log(features.given_values(runs))
+    usable = np.unique(rows.cell)
+    found = []
+    for fold, held in enumerate(folds.held):
+        fitted = usable[~held[usable]]
+        leverage = Leverage.of(s[fitted]) if features.givens else None
+        for cell in np.flatnonzero(held):
+            members = rows.cell == cell
+            error = np.abs(rows.target - fits.surface.fitted[fold])
+            best = rows.target[members].min()
+            near = members & (rows.target <= best + np.log1p(NEAR))
+            proposed = features.from_u(fits.surface.cell_u[fold, cell])
+            found.append(
+                HeldCell(
+                    fold,
+                    int(cell),
+                    score(runs, int(cell), features, proposed),
+                    float(error[near].mean()),
+                    float(error[members].mean()),
+                    float(leverage.distance(s[[cell]])[0]) if leverage else 0.0,
+                )
+            )
+    return HeldOut(family, folds, found)
 
 
 def score(
@@ -110,9 +254,20 @@ def choose(candidates: Mapping[str, HeldOut]) -> tuple[str, dict[str, Any]]:
     """The candidate of the lowest total, and what the manifest says of the choice."""
     totals = {name: held.total() for name, held in candidates.items()}
     ranked = sorted(totals, key=lambda name: totals[name])
+    best = candidates[ranked[0]]
+    protocols = list(dict.fromkeys(best.folds.protocol))
     return ranked[0], {
-        "protocol": "leave-one-cell-out",
+        "protocol": " + ".join(protocols),
         "chosen": ranked[0],
         "totals": totals,
         "margin": totals[ranked[1]] - totals[ranked[0]] if len(ranked) > 1 else None,
+        "folds": list(best.folds.name),
+        "parts": {
+            name: {
+                protocol: {k: v["mean"] for k, v in held.summary(protocol).items()}
+                for protocol in protocols
+            }
+            for name, held in candidates.items()
+        },
+        "distance_rank_correlation": best.distance_rank(),
     }

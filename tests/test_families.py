@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from surrogate import families, solve
 from surrogate.errors import DataError
-from surrogate.families import Family, Posynomial, Quadratic, Shape
+from surrogate.families import Bowl, Family, Posynomial, Quadratic, Shape
 from surrogate_kernels.dispatch import BATCHED_XLA
 
 ROUNDING = 1e-12
@@ -138,10 +138,15 @@ def test_too_few_terms_are_refused(choices: int) -> None:
 def test_make_gives_the_family_of_that_name() -> None:
     shape = Shape(2, 2, 0)
     made = {name: families.make(name, shape, 4) for name in families.NAMES}
-    assert made == {"quadratic": Quadratic(shape), "posynomial": Posynomial(shape, 4)}
+    assert made == {
+        "quadratic": Quadratic(shape),
+        "posynomial": Posynomial(shape, 4),
+        "bowl": Bowl(shape),
+    }
     assert [(f.name, f.terms) for f in made.values()] == [
         ("quadratic", None),
         ("posynomial", 4),
+        ("bowl", None),
     ]
 
 

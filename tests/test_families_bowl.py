@@ -22,7 +22,9 @@ ROUNDING = 1e-12
 SEEDS = st.integers(0, 2**32 - 1)
 SHAPES = [(2, 2, 1), (1, 1, 0), (2, 0, 0)]
 BOWLS = [Bowl(Shape(*shape)) for shape in SHAPES]
-each = pytest.mark.parametrize("family", BOWLS, ids=lambda f: "-".join(map(str, f.shape)))
+each = pytest.mark.parametrize(
+    "family", BOWLS, ids=lambda f: "-".join(map(str, f.shape))
+)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -186,9 +188,7 @@ def test_a_planted_surface_is_found_again() -> None:
     target = formula(family, theta, z)
     weights = np.full((1, 600), 1e10)
     start = theta[None] + 0.1 * rng.normal(size=(1, family.size))
-    found = engine.solve(
-        family, z, target, plans.given(weights), start, iterations=400
-    )
+    found = engine.solve(family, z, target, plans.given(weights), start, iterations=400)
     assert found.converged.all()
     beyond = 1.5 * draw_points(family, rng, 100)
     got = exact(partial(losses, family), found.theta[0], beyond)

@@ -13,7 +13,7 @@ from surrogate.families import Family, Shape
 from surrogate.features import Features, Rows
 from surrogate.runs import Runs
 from surrogate.scores import mean_se, score_cell
-from surrogate.selection import HeldOut
+from surrogate.selection import Folds, HeldCell, HeldOut
 
 pytestmark = pytest.mark.numeric
 QUADRATIC = families.make("quadratic", Shape(2, 2, 0), 3)
@@ -31,8 +31,9 @@ class Problem:
     def held(self, family: Family, rows: Rows | None = None, **options: Any) -> HeldOut:
         rows = self.rows if rows is None else rows
         box = self.features.box()
-        return selection.leave_one_cell_out(
-            family, self.features, rows, self.runs, box, **options
+        folds = selection.one_by_one(rows)
+        return selection.leave_out(
+            family, self.features, rows, self.runs, box, folds, **options
         )
 
 
@@ -47,7 +48,7 @@ def sweep() -> Problem:
 
 
 def proposals(held: HeldOut) -> np.ndarray:
-    return np.array([(cell["lr"], cell["batch"]) for cell in held.cells])
+    return np.array([(c.score["lr"], c.score["batch"]) for c in held.cells])
 
 
 @pytest.mark.parametrize("cell", [0, 5])
@@ -59,7 +60,7 @@ def test_a_fold_does_not_see_its_cell(noisy: Problem, cell: int) -> None:
     same = (proposals(before) == proposals(after)).all(axis=1)
     np.testing.assert_array_equal(same, np.arange(len(same)) == cell)
     # The prediction stays, so the errors rise by what the losses rose.
-    assert after.mae_ln[cell] == pytest.approx(np.log(1.1), abs=0.01)
+    assert after.cells[cell].mae_ln == pytest.approx(np.log(1.1), abs=0.01)
 
 
 def test_a_fold_of_the_posynomial_does_not_see_its_cell(sweep: Problem) -> None:
@@ -78,7 +79,7 @@ def test_folds_of_an_exact_bowl_find_its_optima() -> None:
     truth = [fit_support.BOWL.centre(cell.params, cell.tokens) for cell in cells]
     # The prior pulls where seven cells settle the six terms of the scales badly.
     np.testing.assert_allclose(np.log(proposals(held)), truth, atol=2e-4)
-    assert max(error for error in held.mae_ln if error is not None) < 2e-4
+    assert max(c.mae_ln for c in held.cells) < 2e-4
 
 
 def test_a_fold_scores_its_own_proposal(sweep: Problem) -> None:
@@ -86,7 +87,9 @@ def test_a_fold_scores_its_own_proposal(sweep: Problem) -> None:
     held = sweep.held(QUADRATIC)
     runs, rows = sweep.runs, sweep.rows
     ones = np.ones((1, len(rows.target)))
-    for index, row in enumerate(held.cells):
+    for index, found in enumerate(held.cells):
+        row = found.score
+        assert (found.fold, found.cell) == (index, index)
         others = ones * (rows.cell != index)
         box = sweep.features.box()
         alone = estimate.estimate(QUADRATIC, rows, others, box)
@@ -100,11 +103,14 @@ def test_a_fold_scores_its_own_proposal(sweep: Problem) -> None:
         kept = rows.cell == index
         error = np.abs(rows.target - alone.surface.fitted[0])[kept]
         best = np.exp(rows.target[kept] - rows.target[kept].min())
-        assert held.mae_ln[index] == pytest.approx(error[best <= 1.02].mean())
+        assert found.mae_ln == pytest.approx(error[best <= 1.02].mean())
+        assert found.mae_wide == pytest.approx(error.mean())
+    scores = [c.score for c in held.cells]
     assert held.summary() == {
-        "regret": mean_se([cell["regret"] for cell in held.cells]),
-        "regret_smoothed": mean_se([cell["regret_smoothed"] for cell in held.cells]),
-        "mae_ln": mean_se(held.mae_ln),
+        "regret": mean_se([score["regret"] for score in scores]),
+        "regret_smoothed": mean_se([score["regret_smoothed"] for score in scores]),
+        "mae_ln": mean_se([c.mae_ln for c in held.cells]),
+        "mae_wide": mean_se([c.mae_wide for c in held.cells]),
     }
 
 
@@ -152,17 +158,94 @@ def test_progress_hears_of_every_fold(noisy: Problem) -> None:
     assert progress.done == len(noisy.runs.cells)
 
 
+def test_the_largest_cells_are_left_out_by_each_scale(sweep: Problem) -> None:
+    """Property: what is held is larger than all that is fitted, and not over half."""
+    runs, rows = sweep.runs, sweep.rows
+    folds = selection.largest(runs, rows, sweep.features)
+    size = np.array([(c.params, c.tokens) for c in runs.cells])
+    axes = {
+        "params": size[:, 0],
+        "tokens": size[:, 1],
+        "params x tokens": size.prod(axis=1),
+    }
+    assert len(folds.name) >= 3
+    assert set(folds.protocol) == {selection.LARGEST}
+    for name, held in zip(folds.name, folds.held, strict=True):
+        axis, floor = name.split(" >= ")
+        assert axes[axis][held].min() > axes[axis][~held].max()
+        assert axes[axis][held].min() == pytest.approx(float(floor), rel=0.005)
+        assert 0 < held.sum() <= len(runs.cells) / 2
+    assert len(np.unique(folds.held, axis=0)) == len(folds.held)
+    everything = selection.both(runs, rows, sweep.features)
+    np.testing.assert_array_equal(everything.held[-len(folds.held) :], folds.held)
+    np.testing.assert_array_equal(everything.held[: len(size)], np.eye(len(size)))
+
+
+def test_a_fold_of_the_largest_does_not_see_them(noisy: Problem) -> None:
+    """Closed form: doubled losses of what is held change its errors alone."""
+    folds = selection.largest(noisy.runs, noisy.rows, noisy.features)
+    first = Folds(folds.protocol[:1], folds.name[:1], folds.held[:1])
+    held = first.held[0]
+    raised = noisy.rows.target + np.log(2) * held[noisy.rows.cell]
+
+    def leave(rows: Rows) -> HeldOut:
+        box = noisy.features.box()
+        return selection.leave_out(
+            QUADRATIC, noisy.features, rows, noisy.runs, box, first
+        )
+
+    before, after = leave(noisy.rows), leave(noisy.rows._replace(target=raised))
+    assert [c.cell for c in before.cells] == np.flatnonzero(held).tolist()
+    for one, other in zip(before.cells, after.cells, strict=True):
+        assert (one.score["lr"], one.score["batch"]) == (
+            other.score["lr"],
+            other.score["batch"],
+        )
+        assert other.mae_wide == pytest.approx(np.log(2), abs=0.05)
+        assert one.distance > 1
+    names = before.folds.name
+    assert before.summary(selection.LARGEST)["mae_ln"]["mean"] == pytest.approx(
+        np.mean([c.mae_ln for c in before.cells])
+    )
+    assert len(names) == 1
+
+
 def of(regret: float | None, smoothed: float | None, error: float) -> HeldOut:
     one = np.ones(1)
     row = score_cell(one, one, one, 1.0, 1.0)
     row["regret"], row["regret_smoothed"] = regret, smoothed
-    return HeldOut(QUADRATIC, [row, row], [error, error])
+    folds = Folds((selection.ONE,) * 2, ("a", "b"), np.eye(2, dtype=bool))
+    cells = [HeldCell(i, i, row, error, 2 * error, 0.5) for i in range(2)]
+    return HeldOut(QUADRATIC, folds, cells)
 
 
-def test_total_is_smoothed_regret_plus_error() -> None:
-    assert of(0.5, 0.25, 0.125).total() == 0.375
-    assert of(0.5, None, 0.125).total() == 0.625
-    assert of(None, None, 0.125).total() == 0.125
+def test_total_is_smoothed_regret_plus_errors() -> None:
+    assert of(0.5, 0.25, 0.125).total() == 0.625
+    assert of(0.5, None, 0.125).total() == 0.875
+    assert of(None, None, 0.125).total() == 0.375
+
+
+def test_total_adds_both_protocols_and_folds_count_alike() -> None:
+    """Closed form: two folds, of one cell and of three."""
+    row = of(0.5, 0.25, 0.0).cells[0].score
+    held = np.array([[1, 0, 0, 0], [0, 1, 1, 1]], dtype=bool)
+    folds = Folds((selection.LARGEST,) * 2, ("a", "b"), held)
+    errors = ((0, 0, 0.5), (1, 1, 0.0), (1, 2, 0.25), (1, 3, 0.5))
+    cells = [HeldCell(f, c, row, 0.0, error, float(c)) for f, c, error in errors]
+    largest = HeldOut(QUADRATIC, folds, cells)
+    assert largest.total() == 0.25 + (0.5 + 0.25) / 2
+    assert largest.distance_rank() == pytest.approx(0.5 / np.sqrt(5 * 4.5))
+    one = of(0.5, 0.25, 0.125)
+    names = one.folds.protocol + folds.protocol
+    padded = np.pad(one.folds.held, ((0, 0), (0, 2)))
+    together = HeldOut(
+        QUADRATIC,
+        Folds(names, one.folds.name + folds.name, np.concatenate([padded, held])),
+        one.cells + [c._replace(fold=c.fold + 2) for c in cells],
+    )
+    assert together.total() == one.total() + largest.total()
+    assert together.summary() == one.summary()
+    assert of(0.5, 0.25, 0.125).distance_rank() is None
 
 
 def test_the_lower_total_is_chosen() -> None:
@@ -170,12 +253,21 @@ def test_the_lower_total_is_chosen() -> None:
         {"a": of(0.5, 0.25, 0.125), "b": of(0.5, 0.125, 0.125)}
     )
     assert name == "b"
-    assert choice == {
-        "protocol": "leave-one-cell-out",
-        "chosen": "b",
-        "totals": {"a": 0.375, "b": 0.25},
-        "margin": 0.125,
+    assert choice["protocol"] == "leave-one-cell-out"
+    assert choice["chosen"] == "b"
+    assert choice["totals"] == {"a": 0.625, "b": 0.5}
+    assert choice["margin"] == 0.125
+    assert choice["parts"]["b"][selection.ONE] == {
+        "regret": 0.5,
+        "regret_smoothed": 0.125,
+        "mae_ln": 0.125,
+        "mae_wide": 0.25,
     }
+
+
+def test_a_family_that_failed_is_not_whole() -> None:
+    assert of(0.5, 0.25, 0.125).is_whole()
+    assert not of(0.5, 0.25, np.nan).is_whole()
 
 
 def test_one_candidate_has_no_margin() -> None:

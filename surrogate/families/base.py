@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol, Self, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Float64
 from surrogate_kernels.dispatch import Operations
 from surrogate_kernels.ref import NormalEquations
 
-# Standard deviation of ln loss that the runs of a cell share: released sweeps show 0.002.
+# Spread of ln loss that the runs of a cell share: released sweeps show 0.002.
 CELL_SPREAD = 0.002
 
 
@@ -43,7 +43,7 @@ class Prior(NamedTuple):
     def cost(
         self, theta: Float[Array, " p"], copies: Float[Array, " cells"] | None = None
     ) -> Float[Array, ""]:
-        """Weighted squares; those of the last parameters, a cell each, so many times."""
+        """Weighted squares; those of the last ones, a cell each, so many times."""
         centre, precision = (jnp.asarray(part, theta.dtype) for part in self)
         squares = precision * (theta - centre) ** 2
         if copies is None:
@@ -184,6 +184,6 @@ class Shared(Curved, Protocol):
         """How many of the offsets, the last ones, are a cell's noise."""
         ...
 
-    def with_cells(self, cells: int) -> Self:
+    def with_cells(self, cells: int) -> Shared:
         """The family with so many indicators of cells at the end of s."""
         ...

@@ -39,8 +39,12 @@ class Bowl:
     """A scaling law, the optimum's power laws and the penalty around it.
 
     Theta holds, in this order: what `scaling` does; ln H at the centre of the data and
-    its slopes over the scales; for each choice its u* there and its slopes; each a_k but the last;
-    ln(l_k / l_last) of these k; an offset a recipe.
+    its slopes over the scales; for each choice its u* there and its slopes; each a_k
+    but the last; ln(l_k / l_last) of these k; an offset a recipe, then a cell.
+
+    Attributes:
+        shape: sizes of the coordinates.
+        cells: how many of the offsets, the last ones, are a cell's noise.
     """
 
     shape: Shape

@@ -86,7 +86,7 @@ def values(terms: list[Float[Array, "... n"]], scales: int) -> Values:
     # Of `power`, 0 for ln E; then of level = ln(e^t_0 + e^power).
     slope = [0 * one, *(gamma * share for share in shares)]
     bend = [[0 * one] * (1 + scales - i) for i in range(1 + scales)]
-    for i, share in enumerate(shares):
+    for i in range(scales):
         bend[1 + i] = [
             slope[1 + i] * (float(k == i) - shares[k]) for k in range(i, scales)
         ]
