@@ -158,7 +158,7 @@ def largest(runs: Runs, rows: Rows, features: Features) -> Folds:
             if mask.any() and 2 * mask.sum() <= len(cells) and not seen:
                 names.append(f"{name} >= {np.exp(values[mask].min()):.3g}")
                 masks.append(mask)
-    held = np.array(masks).reshape(len(masks), len(rows.cell_s))
+    held = np.array(masks, dtype=bool).reshape(len(masks), len(rows.cell_s))
     return Folds((LARGEST,) * len(masks), tuple(names), held)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -47,6 +48,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         names = vars(module.obj) if module is not None else {}
         if "jax" in names or "jnp" in names:
             item.add_marker(pytest.mark.numeric)
+
+
+# Of the 65,530 memory maps that Linux gives a process. Every compiled program takes
+# some, and XLA dies where there are none left.
+_MOST_MAPS = 30_000
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _room_for_programs() -> Iterator[None]:
+    """Drop compiled programs before they fill the process."""
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.is_file() and len(maps.read_bytes().splitlines()) > _MOST_MAPS:
+        jax.clear_caches()
 
 
 @pytest.fixture(scope="session")
