@@ -108,22 +108,24 @@ def estimate(
     theta, second_start = _cold(
         wide, wide_rows, np.concatenate([weights, copies], axis=1), seed
     )
-    for turn in range(objective.rounds + 1):
-        if turn < objective.rounds:
-            weights = _reweigh(
-                family, rows, *parted(family, theta, cells), counts, box, objective
-            )
-        solution = engine.solve(
+
+    def descend(steps: int, progress: Progress | None = None) -> Solution:
+        return engine.solve(
             wide,
             wide_rows.z,
             wide_rows.target,
             plans.given(np.concatenate([weights, copies], axis=1)),
             theta,
-            iterations=ROUND_STEPS if turn < objective.rounds else LAST_STEPS,
-            progress=progress if turn == objective.rounds else None,
+            iterations=steps,
+            progress=progress,
         )
-        theta = solution.theta
-    theta, offset = parted(family, theta, cells)
+
+    for _ in range(objective.rounds):
+        now = parted(family, theta, cells)
+        weights = _reweigh(family, rows, *now, counts, box, objective)
+        theta = descend(ROUND_STEPS).theta
+    solution = descend(LAST_STEPS, progress)
+    theta, offset = parted(family, solution.theta, cells)
     surface = evaluate(family, rows, theta, box)
     solution = solution._replace(theta=theta)
     return Estimate(solution, offset, weights, second_start, surface)

@@ -64,8 +64,10 @@ class Bowl:
         """Where the height, the optimum, the a_k, the shares and the offsets begin."""
         choices, scales, _ = self.shape
         counts = (1 + scales, choices * (1 + scales), choices**2, choices)
-        at = np.cumsum([scaling.size(scales), *counts])
-        return tuple(int(place) for place in at)
+        first, second, third, fourth, fifth = np.cumsum(
+            [scaling.size(scales), *counts]
+        ).tolist()
+        return first, second, third, fourth, fifth
 
     @property
     def _free(self) -> int:
