@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jaxtyping import Array, Float64
 
 from surrogate.families import Curved
@@ -37,6 +38,8 @@ def search(
 def _search(
     family: Curved, z: Array, target: Array, weights: Array, starts: Array, steps: int
 ) -> tuple[Array, Array]:
+    optax = importlib.import_module("optax")
+
     def log_cost(theta: Array) -> Array:
         # The logarithm makes one step size fit starts a thousand times apart in cost.
         return jnp.log(family.cost(theta, z, target, weights))
@@ -45,7 +48,7 @@ def _search(
     adam = optax.adam(schedule)
     slope = jax.vmap(jax.value_and_grad(log_cost))
 
-    def step(carry: tuple[Array, optax.OptState], _: None) -> tuple[tuple, None]:
+    def step(carry: tuple[Array, Any], _: None) -> tuple[tuple, None]:
         theta, state = carry
         _, gradient = slope(theta)
         gradient = jnp.where(jnp.isfinite(gradient), gradient, 0.0)
