@@ -41,13 +41,11 @@ class Prior(NamedTuple):
     precision: Float64[np.ndarray, " p"]
 
     def cost(
-        self, theta: Float[Array, " p"], copies: Float[Array, " cells"] | None = None
+        self, theta: Float[Array, " p"], copies: Float[Array, " cells"]
     ) -> Float[Array, ""]:
         """Weighted squares; those of the last ones, a cell each, so many times."""
         centre, precision = (jnp.asarray(part, theta.dtype) for part in self)
         squares = precision * (theta - centre) ** 2
-        if copies is None:
-            return jnp.sum(squares)
         own = len(squares) - len(copies)
         return jnp.sum(squares[:own]) + copies @ squares[own:]
 

@@ -28,6 +28,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from surrogate.families import scaling
+from surrogate.families.affine import Affine
 from surrogate.families.base import CELL_SPREAD, Prior, Shape
 from surrogate_kernels import log_sum_exp_xla as sums
 from surrogate_kernels import ref
@@ -35,7 +36,7 @@ from surrogate_kernels.dispatch import Operations
 
 
 @dataclass(frozen=True)
-class Bowl:
+class Bowl(Affine):
     """A scaling law, the optimum's power laws and the penalty around it.
 
     Theta holds, in this order: what `scaling` does; ln H at the centre of the data and
@@ -54,10 +55,10 @@ class Bowl:
     terms = None
     misfit = 0.33
 
-    @property
-    def size(self) -> int:
-        """Number of parameters p."""
-        return self._free + self.shape.offsets
+    @cached_property
+    def _law(self) -> scaling.Law:
+        """Of one scale gamma would be alpha's own."""
+        return scaling.Law(self.shape.scales, is_bent=self.shape.scales >= 2)
 
     @cached_property
     def _starts_at(self) -> tuple[int, int, int, int, int]:
@@ -65,7 +66,7 @@ class Bowl:
         choices, scales, _ = self.shape
         counts = (1 + scales, choices * (1 + scales), choices**2, choices)
         first, second, third, fourth, fifth = np.cumsum(
-            [scaling.size(scales), *counts]
+            [self._law.size, *counts]
         ).tolist()
         return first, second, third, fourth, fifth
 
@@ -77,7 +78,7 @@ class Bowl:
     def pattern(self) -> ref.Pattern:
         """Affine functions of (1, u, s): of the scaling law, H, then H l_k exp(...)."""
         choices, scales, _ = self.shape
-        term, coordinate = scaling.pattern(scales, choices)
+        term, coordinate = self._law.pattern(choices)
         of_height = [0, *range(1 + choices, 1 + choices + scales)]
         law = 1 + max(term)
         term += [law] * len(of_height)
@@ -94,7 +95,7 @@ class Bowl:
         centre = np.zeros(self.size)
         precision = np.full(self.size, 1 / 9.0)
         height = self._starts_at[0]
-        centre[:height], precision[:height] = scaling.prior(self.shape.scales)
+        centre[:height], precision[:height] = self._law.prior()
         centre[height] = np.log(0.01)
         precision[self.size - self.cells :] = 1 / CELL_SPREAD**2
         return Prior(centre, precision)
@@ -118,7 +119,7 @@ class Bowl:
     def coefficients(self, theta: Float[Array, " p"]) -> Float[Array, " m"]:
         """Coefficients of the affine functions, in the order of `pattern`."""
         theta = jnp.asarray(theta)
-        choices, scales, _ = self.shape
+        choices = self.shape.choices
         begin, end, pushes, weights, offsets = self._starts_at
         height = theta[begin:end]
         of_u = theta[pushes:weights].reshape(choices, choices)
@@ -130,7 +131,7 @@ class Bowl:
         of_s = height[None] - of_u @ self._optimum_table(theta)
         constant = of_s[:, :1] + log_share[:, None]
         walls = jnp.concatenate([constant, of_u, of_s[:, 1:]], axis=1)
-        parts = [scaling.coefficients(theta[:begin], scales), height, walls.reshape(-1)]
+        parts = [self._law.coefficients(theta[:begin]), height, walls.reshape(-1)]
         return jnp.concatenate(parts)
 
     def log_loss(
@@ -156,72 +157,39 @@ class Bowl:
         """The scaling law, and what is added to it: -H and each H l_k exp(...)."""
         terms = sums.affine(coefficients, self.pattern, rows)
         inner = self.pattern.terms - self.shape.choices - 2
-        law = scaling.values(terms[:inner], self.shape.scales)
+        law = self._law.values(terms[:inner])
         height, *walls = (jnp.exp(term) for term in terms[inner:])
         return law, [-height, *walls]
 
     def to_solver(self, theta: Float[Array, " p"]) -> Float[Array, " p"]:
         """Level and slopes of the scaling law at the centre; the rest as it is."""
         theta, own = jnp.asarray(theta), slice(0, self._starts_at[0])
-        return theta.at[own].set(scaling.to_solver(theta[own], self.shape.scales))
+        return theta.at[own].set(self._law.to_solver(theta[own]))
 
     def from_solver(self, v: Float[Array, " p"]) -> Float[Array, " p"]:
         """Theta; NaN where nothing is left for E."""
         v, own = jnp.asarray(v), slice(0, self._starts_at[0])
-        return v.at[own].set(scaling.from_solver(v[own], self.shape.scales))
-
-    def normal_equations(
-        self,
-        v: Float[Array, "problems p"],
-        z: Float[Array, "n k"],
-        target: Float[Array, " n"],
-        weights: Float[Array, "problems m"],
-        operations: Operations,
-    ) -> ref.NormalEquations:
-        """Sums over rows in the affine coefficients, then the chain rule to v.
-
-        No backend has a kernel of it: XLA's matrix products serve all.
-        """
-        del operations
-        rows, linear = self._split(z)
-        weights, copies = weights[:, : len(z)], weights[:, len(z) :]
-        spread = jax.vmap(self._spread)(v)
-        raw = self._sums(spread, rows, linear, target, weights)
-
-        def prior(v: Array, copies: Array) -> Array:
-            return self.prior.cost(self.from_solver(v), copies)
-
-        def pulled(v: Array, gradient: Array, copies: Array) -> Array:
-            return gradient @ self._spread(v) + 0.5 * prior(v, copies)
-
-        chain = jax.vmap(jax.jacfwd(self._spread))(v)
-        slope = jax.vmap(jax.grad(pulled))(v, raw.gradient, copies)
-        second = jax.vmap(jax.hessian(pulled))(v, raw.gradient, copies)
-        first = jnp.matmul(raw.hessian, chain, precision="highest")
-        turned = jnp.swapaxes(chain, 1, 2)
-        return ref.NormalEquations(
-            raw.cost + jax.vmap(prior)(v, copies),
-            slope,
-            jnp.matmul(turned, first, precision="highest") + second,
-        )
+        return v.at[own].set(self._law.from_solver(v[own]))
 
     def _sums(
         self,
-        spread: Float[Array, "problems p"],
+        coefficients: Float[Array, "problems m"],
+        offsets: Float[Array, "problems q"],
         rows: Float[Array, "n d"],
         linear: Float[Array, "n q"],
         target: Float[Array, " n"],
         weights: Float[Array, "problems n"],
+        operations: Operations,
     ) -> ref.NormalEquations:
-        """Normal equations in affine coefficients and offsets.
+        """No backend has a kernel of it: XLA's matrix products serve all.
 
         Of the added exponentials the second derivative in an affine function is the
         first; between them and the scaling law there is none.
         """
-        law, walls = self._parts(spread[:, : self._affine], rows)
+        del operations
+        law, walls = self._parts(coefficients, rows)
         residual = law.level + sum(walls) - target[None]
         if linear.shape[1]:
-            offsets = spread[:, self._affine :]
             residual = residual + jnp.matmul(offsets, linear.T, precision="highest")
         pull = weights * residual
         first = [*law.first, *walls]
@@ -246,27 +214,6 @@ class Bowl:
             residual,
         )
 
-    @property
-    def _affine(self) -> int:
-        return len(self.pattern.term)
-
-    def _spread(self, v: Float[Array, " p"]) -> Float[Array, " k"]:
-        """Affine coefficients, then offsets, of solver coordinates."""
-        theta = self.from_solver(v)
-        return jnp.concatenate([self.coefficients(theta), theta[self._free :]])
-
-    def cost(
-        self,
-        theta: Float[Array, " p"],
-        z: Float[Array, "n k"],
-        target: Float[Array, " n"],
-        weights: Float[Array, " m"],
-    ) -> Float[Array, ""]:
-        """Weighted squares and the prior's, of one theta; differentiable."""
-        residual = self.log_losses(theta, z) - target
-        weights, copies = weights[: len(z)], weights[len(z) :]
-        return jnp.sum(weights * residual**2) + self.prior.cost(theta, copies)
-
     def starts(self, key: Array, count: int) -> Float[Array, "count p"]:
         """Optima near the data's centre; walls at even angles, jittered."""
         keys = jax.random.split(key, 4)
@@ -287,8 +234,3 @@ class Bowl:
         theta = theta.at[:, pushes:weights].set(push.reshape(count, -1))
         # Logarithms of weights near 1 each, so a triangle around 0.
         return theta.at[:, weights:offsets].set(0.3 * noise[:, weights:offsets])
-
-    def _split(self, z: Float[Array, "n k"]) -> tuple[Array, Array]:
-        inner = self.shape.choices + self.shape.scales
-        ones = jnp.ones((z.shape[0], 1), z.dtype)
-        return jnp.concatenate([ones, z[:, :inner]], axis=1), z[:, inner:]

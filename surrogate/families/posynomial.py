@@ -23,13 +23,15 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from surrogate.errors import DataError
+from surrogate.families.affine import Affine
 from surrogate.families.base import Prior, Shape
+from surrogate.families.scaling import Law
 from surrogate_kernels import ref
 from surrogate_kernels.dispatch import Operations
 
 
 @dataclass(frozen=True)
-class Posynomial:
+class Posynomial(Affine):
     """E + sum_j A_j S_j^-alpha_j over the scales, and `terms` further terms.
 
     Theta holds, in this order: ln E; ln A_j and ln alpha_j a scale; for each further
@@ -54,11 +56,6 @@ class Posynomial:
     misfit = 0.33
 
     @property
-    def size(self) -> int:
-        """Number of parameters p."""
-        return self._free + self.shape.offsets
-
-    @property
     def _free(self) -> int:
         return len(self.pattern.term)
 
@@ -66,10 +63,15 @@ class Posynomial:
     def _width(self) -> int:
         return 1 + self.shape.choices + self.shape.scales
 
+    @cached_property
+    def _law(self) -> Law:
+        """The terms without lr and batch."""
+        return Law(self.shape.scales, is_bent=False)
+
     @property
     def _first(self) -> int:
         """Where the first further term begins in theta."""
-        return 1 + 2 * self.shape.scales
+        return self._law.size
 
     def _term_slice(self, term: int, begin: int, count: int) -> slice:
         start = self._first + term * self._width + begin
@@ -84,10 +86,7 @@ class Posynomial:
     def pattern(self) -> ref.Pattern:
         """Where the free coefficients stand in the affine functions."""
         choices, scales, _ = self.shape
-        term, coordinate = [0], [0]
-        for j in range(scales):
-            term += [1 + j, 1 + j]
-            coordinate += [0, 1 + choices + j]
+        term, coordinate = self._law.pattern(choices)
         for k in range(self.terms):
             term += [1 + scales + k] * self._width
             coordinate += range(self._width)
@@ -96,17 +95,10 @@ class Posynomial:
 
     @property
     def prior(self) -> Prior:
-        """Standard deviation 3 around plausible sizes, 0.3 for ln alpha.
-
-        As alpha nears 0 a term A S^-alpha becomes a constant, E's own; the narrower
-        prior keeps that valley from running to infinity.
-        """
+        """Standard deviation 3 around plausible sizes; the law's own for its part."""
         centre = np.zeros(self.size)
         precision = np.full(self.size, 1 / 9.0)
-        centre[0] = np.log(0.6)
-        for j in range(self.shape.scales):
-            centre[1 + 2 * j : 3 + 2 * j] = np.log(0.1), np.log(0.3)
-            precision[2 + 2 * j] = 1 / 0.3**2
+        centre[: self._first], precision[: self._first] = self._law.prior()
         for k in range(self.terms):
             centre[self._term_slice(k, 0, 1)] = -5.0
         return Prior(centre, precision)
@@ -114,9 +106,8 @@ class Posynomial:
     def coefficients(self, theta: Float[Array, " p"]) -> Float[Array, " m"]:
         """Free coefficients of the affine functions: decay and coercivity built in."""
         theta = jnp.asarray(theta)
-        free = theta[: self._free]
-        decay = np.arange(2, self._first, 2)
-        free = free.at[decay].set(-jnp.exp(theta[decay]))
+        law = self._law.coefficients(theta[: self._first])
+        free = theta[: self._free].at[: self._first].set(law)
         choices = self.shape.choices
         others = jnp.stack(
             [theta[self._term_slice(k, 1, choices)] for k in range(choices)]
@@ -146,89 +137,29 @@ class Posynomial:
         return value + linear @ theta[self._free :]
 
     def to_solver(self, theta: Float[Array, " p"]) -> Float[Array, " p"]:
-        """Ln(E + sum_j A_j) for ln E and ln(A_j alpha_j) for ln A_j; the rest as it is.
-
-        Level and slopes at the centre of the data are what the data know. In theta the
-        valley in which E and A_j trade places is long, bent and thin; here it lies
-        along ln alpha_j.
-        """
-        theta = jnp.asarray(theta)
-        constants = np.arange(0, self._first, 2)
-        level = jnp.concatenate([theta[:1], theta[1 : self._first : 2]])
-        slopes = theta[1 : self._first : 2] + theta[constants[1:]]
-        v = theta.at[0].set(jax.nn.logsumexp(level))
-        return v.at[1 : self._first : 2].set(slopes)
+        """Level and slopes of the law at the centre of the data; the rest as it is."""
+        theta, own = jnp.asarray(theta), slice(0, self._first)
+        return theta.at[own].set(self._law.to_solver(theta[own]))
 
     def from_solver(self, v: Float[Array, " p"]) -> Float[Array, " p"]:
         """Theta; NaN where nothing is left for E."""
-        v = jnp.asarray(v)
-        amounts = v[1 : self._first : 2] - v[2 : self._first : 2]
-        left = jnp.exp(v[0]) - jnp.exp(amounts).sum()
-        theta = v.at[0].set(jnp.log(left))
-        return theta.at[1 : self._first : 2].set(amounts)
+        v, own = jnp.asarray(v), slice(0, self._first)
+        return v.at[own].set(self._law.from_solver(v[own]))
 
-    def normal_equations(
+    def _sums(
         self,
-        v: Float[Array, "problems p"],
-        z: Float[Array, "n k"],
+        coefficients: Float[Array, "problems m"],
+        offsets: Float[Array, "problems q"],
+        rows: Float[Array, "n d"],
+        linear: Float[Array, "n q"],
         target: Float[Array, " n"],
         weights: Float[Array, "problems n"],
         operations: Operations,
     ) -> ref.NormalEquations:
-        """Sums over rows in the affine coefficients, then the chain rule to v."""
-        rows, linear = self._split(z)
-        spread = jax.vmap(self._spread)(v)
-        raw = operations.log_sum_exp_normal_equations(
-            spread[:, : self._free],
-            spread[:, self._free :],
-            self.pattern,
-            rows,
-            linear,
-            target,
-            weights,
+        """The backend's log-sum-exp."""
+        return operations.log_sum_exp_normal_equations(
+            coefficients, offsets, self.pattern, rows, linear, target, weights
         )
-
-        def prior(v: Array) -> Array:
-            return self.prior.cost(self.from_solver(v))
-
-        def pulled(v: Array, gradient: Array) -> Array:
-            return gradient @ self._spread(v) + 0.5 * prior(v)
-
-        chain = jax.vmap(jax.jacfwd(self._spread))(v)
-        slope = jax.vmap(jax.grad(pulled))(v, raw.gradient)
-        second = jax.vmap(jax.hessian(pulled))(v, raw.gradient)
-        first = jnp.matmul(raw.hessian, chain, precision="highest")
-        turned = jnp.swapaxes(chain, 1, 2)
-        return ref.NormalEquations(
-            raw.cost + jax.vmap(prior)(v),
-            slope,
-            jnp.matmul(turned, first, precision="highest") + second,
-        )
-
-    def _spread(self, v: Float[Array, " p"]) -> Float[Array, " p"]:
-        """Affine coefficients, then offsets, of solver coordinates."""
-        theta = self.from_solver(v)
-        return jnp.concatenate([self.coefficients(theta), theta[self._free :]])
-
-    def cost(
-        self,
-        theta: Float[Array, " p"],
-        z: Float[Array, "n k"],
-        target: Float[Array, " n"],
-        weights: Float[Array, " n"],
-    ) -> Float[Array, ""]:
-        """Weighted squares and the prior's, of one theta; differentiable."""
-        rows, linear = self._split(z)
-        squares = ref.log_sum_exp_cost(
-            self.coefficients(theta),
-            theta[self._free :],
-            self.pattern,
-            rows,
-            linear,
-            target,
-            weights,
-        )
-        return squares + self.prior.cost(theta)
 
     def starts(self, key: Array, count: int) -> Float[Array, "count p"]:
         """Terms that push from all sides: exponents of u at even angles, jittered."""
@@ -252,8 +183,3 @@ class Posynomial:
             )
         # Where logarithms of weights stand: near 1 each, so a triangle around 0.
         return theta.at[:, self._bound].set(0.3 * noise[:, self._bound])
-
-    def _split(self, z: Float[Array, "n k"]) -> tuple[Array, Array]:
-        inner = self._width - 1
-        ones = jnp.ones((z.shape[0], 1), z.dtype)
-        return jnp.concatenate([ones, z[:, :inner]], axis=1), z[:, inner:]

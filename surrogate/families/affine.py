@@ -1,0 +1,134 @@
+"""What families of affine functions of (1, u, s) share: sums over rows, then a chain.
+
+Ln loss is one function of a few affine functions, plus an offset a recipe. Its sums
+over the rows are taken in the affine functions' coefficients, as large matrix products,
+and the chain rule takes them to the solver's coordinates.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from surrogate.families.base import Prior, Shape
+from surrogate_kernels import ref
+from surrogate_kernels.dispatch import Operations
+
+
+class Affine(ABC):
+    """A `Curved` family whose theta ends with its offsets."""
+
+    shape: Shape
+
+    @property
+    @abstractmethod
+    def _free(self) -> int:
+        """Number of parameters without offsets."""
+
+    @property
+    @abstractmethod
+    def pattern(self) -> ref.Pattern:
+        """Where the coefficients stand in the affine functions of (1, u, s)."""
+
+    @property
+    @abstractmethod
+    def prior(self) -> Prior:
+        """Keeps directions finite that the data do not identify."""
+
+    @abstractmethod
+    def coefficients(self, theta: Float[Array, " p"]) -> Float[Array, " m"]:
+        """Coefficients of the affine functions, in the order of `pattern`."""
+
+    @abstractmethod
+    def from_solver(self, v: Float[Array, " p"]) -> Float[Array, " p"]:
+        """Theta of v; NaN where v is the place of none."""
+
+    @abstractmethod
+    def log_losses(
+        self, theta: Float[Array, " p"], z: Float[Array, "n k"]
+    ) -> Float[Array, " n"]:
+        """`log_loss` of many points (u, s)."""
+
+    @abstractmethod
+    def _sums(
+        self,
+        coefficients: Float[Array, "problems m"],
+        offsets: Float[Array, "problems q"],
+        rows: Float[Array, "n d"],
+        linear: Float[Array, "n q"],
+        target: Float[Array, " n"],
+        weights: Float[Array, "problems n"],
+        operations: Operations,
+    ) -> ref.NormalEquations:
+        """Normal equations in coefficients and offsets."""
+
+    @property
+    def size(self) -> int:
+        """Number of parameters p."""
+        return self._free + self.shape.offsets
+
+    def normal_equations(
+        self,
+        v: Float[Array, "problems p"],
+        z: Float[Array, "n k"],
+        target: Float[Array, " n"],
+        weights: Float[Array, "problems m"],
+        operations: Operations,
+    ) -> ref.NormalEquations:
+        """Sums over rows in the affine coefficients, then the chain rule to v."""
+        rows, linear = self._split(z)
+        weights, copies = weights[:, : len(z)], weights[:, len(z) :]
+        spread = jax.vmap(self._spread)(v)
+        count = len(self.pattern.term)
+        raw = self._sums(
+            spread[:, :count],
+            spread[:, count:],
+            rows,
+            linear,
+            target,
+            weights,
+            operations,
+        )
+
+        def prior(v: Array, copies: Array) -> Array:
+            return self.prior.cost(self.from_solver(v), copies)
+
+        def pulled(v: Array, gradient: Array, copies: Array) -> Array:
+            return gradient @ self._spread(v) + 0.5 * prior(v, copies)
+
+        chain = jax.vmap(jax.jacfwd(self._spread))(v)
+        slope = jax.vmap(jax.grad(pulled))(v, raw.gradient, copies)
+        second = jax.vmap(jax.hessian(pulled))(v, raw.gradient, copies)
+        first = jnp.matmul(raw.hessian, chain, precision="highest")
+        turned = jnp.swapaxes(chain, 1, 2)
+        return ref.NormalEquations(
+            raw.cost + jax.vmap(prior)(v, copies),
+            slope,
+            jnp.matmul(turned, first, precision="highest") + second,
+        )
+
+    def cost(
+        self,
+        theta: Float[Array, " p"],
+        z: Float[Array, "n k"],
+        target: Float[Array, " n"],
+        weights: Float[Array, " m"],
+    ) -> Float[Array, ""]:
+        """Weighted squares and the prior's, of one theta; differentiable."""
+        residual = self.log_losses(theta, z) - target
+        weights, copies = weights[: len(z)], weights[len(z) :]
+        return jnp.sum(weights * residual**2) + self.prior.cost(theta, copies)
+
+    def _spread(self, v: Float[Array, " p"]) -> Float[Array, " k"]:
+        """Affine coefficients, then offsets, of solver coordinates."""
+        theta = self.from_solver(v)
+        return jnp.concatenate([self.coefficients(theta), theta[self._free :]])
+
+    def _split(self, z: Float[Array, "n k"]) -> tuple[Array, Array]:
+        """Coordinates (1, u, s), and the indicators that offsets multiply."""
+        inner = self.shape.choices + self.shape.scales
+        ones = jnp.ones((z.shape[0], 1), z.dtype)
+        return jnp.concatenate([ones, z[:, :inner]], axis=1), z[:, inner:]
