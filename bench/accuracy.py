@@ -211,9 +211,9 @@ def _errors(
 ) -> list[float | None]:
     """Absolute errors of ln loss on the runs that count."""
     members = (runs.cell == cell) & ~runs.diverged
-    measured = np.log(runs.loss[members])
-    near = measured <= measured.min() + np.log1p(within)
-    return np.abs(measured - fitted)[near].tolist()
+    loss = runs.loss[members]
+    near = near_best(loss, runs.cell[members], within)
+    return np.abs(np.log(loss) - fitted)[near].tolist()
 
 
 def _mean(values: list[float | None]) -> float | None:

@@ -175,15 +175,11 @@ def cold(sweep: Sweep, seed: int = 0) -> np.ndarray:
     family, rows = sweep.posynomial(COLD_TERMS), sweep.rows
     with jax.enable_x64(True):
         theta = np.asarray(family.starts(jax.random.key(seed), COLD_STARTS))
-    stages = (COLD_FIRST, 0, COLD_KEPT), (COLD_LAST, COLD_POLISH, 1)
-    for bulk, steps, kept in stages:
-        weights = plans.given(np.full((len(theta), len(rows.target)), 1 / 0.01**2))
-        found = engine.solve(
-            family, rows.z, rows.target, weights, theta, bulk=bulk, iterations=steps
-        )
-        cost = np.where(np.isfinite(found.cost), found.cost, np.inf)
-        theta = found.theta[np.argsort(cost)[:kept]]
-    return theta[0]
+    alike = np.full((1, len(rows.target)), 1 / 0.01**2)
+    near, _ = estimate.descend(family, rows, alike, theta[None], (COLD_FIRST, 0))
+    steps = COLD_LAST, COLD_POLISH
+    found, _ = estimate.descend(family, rows, alike, near[:, :COLD_KEPT], steps)
+    return found[0, 0]
 
 
 def fourth_term(sweep: Sweep, full: FullFit) -> np.ndarray:

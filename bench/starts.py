@@ -24,8 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 import surrogate
-from surrogate import engine, estimate, families
-from surrogate import weights as plans
+from surrogate import estimate, families
 from surrogate.families import Posynomial, Shape
 from surrogate.features import Features, Rows
 from surrogate.objective import Objective
@@ -92,33 +91,29 @@ def ways(
         starts = np.asarray(family.starts(jax.random.key(seed), estimate.STARTS))
     first, kept, last = estimate.SEARCH_STEPS, estimate.KEPT, estimate.START_STEPS
 
-    def descend(theta: np.ndarray, bulk: int, steps: int, keep: int) -> tuple:
-        plan = plans.given(np.repeat(weights, len(theta), axis=0))
-        found = engine.solve(
-            family, rows.z, rows.target, plan, theta, bulk=bulk, iterations=steps
-        )
-        cost = np.where(np.isfinite(found.cost), found.cost, np.inf)
-        order = np.argsort(cost)[:keep]
-        return found.theta[order], float(cost[order[0]])
+    def lowest(theta: np.ndarray) -> float:
+        _, cost = estimate.descend(family, rows, weights, theta[None], (last, last))
+        return float(cost[0, 0])
 
     def library() -> float:
-        near, _ = descend(starts, first, 0, kept)
-        return descend(near, last, last, 1)[1]
+        near, _ = estimate.descend(family, rows, weights, starts[None], (first, 0))
+        return lowest(near[0, :kept])
 
     def everything() -> float:
-        return descend(starts, last, last, 1)[1]
+        return lowest(starts)
 
     def adam() -> float:
-        near = adam_search.search(
-            family,
-            rows.z,
-            rows.target,
-            weights[0],
-            starts[:ADAM_STARTS],
-            steps=ADAM_STEPS,
-            keep=ADAM_KEPT,
+        return lowest(
+            adam_search.search(
+                family,
+                rows.z,
+                rows.target,
+                weights[0],
+                starts[:ADAM_STARTS],
+                steps=ADAM_STEPS,
+                keep=ADAM_KEPT,
+            )
         )
-        return descend(near, last, last, 1)[1]
 
     yield f"{estimate.STARTS}, {first} steps, {kept} go on (the library)", library
     yield f"{estimate.STARTS}, all go on", everything

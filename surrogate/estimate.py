@@ -57,15 +57,12 @@ class Estimate(NamedTuple):
 
     Attributes:
         solution: theta, cost and convergence, one a problem.
-        cell_offset: noise that the runs of a cell share, taken out of theta; 0 where
-            the family has no room for it.
         weights: of the last round.
         second_start: cost of the second-best start over that of the best, minus 1.
         surface: the fits on their rows.
     """
 
     solution: Solution
-    cell_offset: Float64[np.ndarray, "problems cells"]
     weights: Float64[np.ndarray, "problems n"]
     second_start: Float64[np.ndarray, " problems"]
     surface: Surface
@@ -101,15 +98,15 @@ def estimate(
             progress.advance(len(counts))
         return pilot._replace(second_start=second_start)
     assert isinstance(family, Curved)
-    wide, wide_rows = widened(family, rows)
+    wide, wide_rows = _widened(family, rows)
     assert isinstance(wide, Curved)
     copies = _copies(rows, counts)[:, : wide.size - family.size]
-    weights, cells = pilot.weights, len(rows.cell_s)
+    weights = pilot.weights
     theta, second_start = _cold(
         wide, wide_rows, np.concatenate([weights, copies], axis=1), seed
     )
 
-    def descend(steps: int, progress: Progress | None = None) -> Solution:
+    def solve_on(steps: int, progress: Progress | None = None) -> Solution:
         return engine.solve(
             wide,
             wide_rows.z,
@@ -121,17 +118,14 @@ def estimate(
         )
 
     for _ in range(objective.rounds):
-        now = parted(family, theta, cells)
-        weights = _reweigh(family, rows, *now, counts, box, objective)
-        theta = descend(ROUND_STEPS).theta
-    solution = descend(LAST_STEPS, progress)
-    theta, offset = parted(family, solution.theta, cells)
-    surface = evaluate(family, rows, theta, box)
-    solution = solution._replace(theta=theta)
-    return Estimate(solution, offset, weights, second_start, surface)
+        weights = _reweigh(family, rows, theta, counts, box, objective)
+        theta = solve_on(ROUND_STEPS).theta
+    solution = _narrow(family, solve_on(LAST_STEPS, progress))
+    surface = evaluate(family, rows, solution.theta, box)
+    return Estimate(solution, weights, second_start, surface)
 
 
-def widened(family: Family, rows: Rows) -> tuple[Family, Rows]:
+def _widened(family: Family, rows: Rows) -> tuple[Family, Rows]:
     """With an offset a cell, where the family has room for it."""
     if not isinstance(family, Shared):
         return family, rows
@@ -141,14 +135,9 @@ def widened(family: Family, rows: Rows) -> tuple[Family, Rows]:
     return family.with_cells(cells), rows._replace(z=z)
 
 
-def parted(
-    family: Family, theta: Float64[np.ndarray, "problems k"], cells: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Parameters of the family, and what `widened` added to them, one a cell."""
-    offset = theta[:, family.size :]
-    if offset.shape[1] == 0:
-        offset = np.zeros((len(theta), cells))
-    return theta[:, : family.size], offset
+def _narrow(family: Family, found: Solution) -> Solution:
+    """Without the offsets that `_widened` added at the end of theta."""
+    return found._replace(theta=found.theta[:, : family.size])
 
 
 def _copies(
@@ -189,7 +178,7 @@ def refit(
     Raises:
         Interrupted: Ctrl-C; carries the solution of the first draws.
     """
-    wide, wide_rows = widened(family, rows)
+    wide, wide_rows = _widened(family, rows)
     if wide is family:
         plan = plans.per_cell(weights, rows.cell, counts)
     else:
@@ -200,26 +189,21 @@ def refit(
         plan = plans.per_cell(np.append(weights, np.ones(cells)), place, both)
     start = np.zeros((len(counts), wide.size))
     start[:, : family.size] = theta
-
-    def narrow(found: Solution) -> Solution:
-        return found._replace(theta=found.theta[:, : family.size])
-
     try:
-        return narrow(
-            engine.solve(
-                wide,
-                wide_rows.z,
-                wide_rows.target,
-                plan,
-                start,
-                bulk=DRAW_STEPS,
-                iterations=DRAW_STEPS,
-                backend=backend,
-                progress=progress,
-            )
+        found = engine.solve(
+            wide,
+            wide_rows.z,
+            wide_rows.target,
+            plan,
+            start,
+            bulk=DRAW_STEPS,
+            iterations=DRAW_STEPS,
+            backend=backend,
+            progress=progress,
         )
     except Interrupted as stopped:
-        raise Interrupted(narrow(stopped.finished)) from stopped
+        raise Interrupted(_narrow(family, stopped.finished)) from stopped
+    return _narrow(family, found)
 
 
 def is_settled(solution: Solution, rows: int) -> Bool[np.ndarray, " problems"]:
@@ -268,15 +252,17 @@ def _evaluate(
 def _reweigh(
     family: Family,
     rows: Rows,
-    theta: Float64[np.ndarray, "problems p"],
-    cell_offset: Float64[np.ndarray, "problems cells"],
+    theta: Float64[np.ndarray, "problems k"],
     counts: Float64[np.ndarray, "problems n"],
     box: Float64[np.ndarray, "2 choices"],
     objective: Objective,
 ) -> Float64[np.ndarray, "problems n"]:
-    surface = evaluate(family, rows, theta, box)
+    """From the excess of the surface alone; an offset a cell is no residual."""
+    surface = evaluate(family, rows, theta[:, : family.size], box)
+    residual = rows.target - surface.fitted
+    if theta.shape[1] > family.size:
+        residual -= theta[:, family.size :][:, rows.cell]
     with jax.enable_x64(True):
-        residual = rows.target - surface.fitted - cell_offset[:, rows.cell]
         weights = jax.vmap(objective.weights)(
             *map(jnp.asarray, (residual, surface.excess, counts))
         )
@@ -292,13 +278,12 @@ def _quadratic(
 ) -> Estimate:
     """From equal weights; the excess of each fit weighs the next."""
     weights = counts / 0.01**2
-    none = np.zeros((len(counts), len(rows.cell_s)))
     for _ in range(objective.rounds):
         theta = engine.solve(family, rows.z, rows.target, plans.given(weights)).theta
-        weights = _reweigh(family, rows, theta, none, counts, box, objective)
+        weights = _reweigh(family, rows, theta, counts, box, objective)
     solution = engine.solve(family, rows.z, rows.target, plans.given(weights))
     surface = evaluate(family, rows, solution.theta, box)
-    return Estimate(solution, none, weights, np.zeros(len(counts)), surface)
+    return Estimate(solution, weights, np.zeros(len(counts)), surface)
 
 
 def _cold(
@@ -313,21 +298,32 @@ def _cold(
         starts = np.stack([np.array(family.starts(key, STARTS)) for key in keys])
     if isinstance(family, Shared):
         starts[:, :, family.size - family.cells :] = 0.0
-    kept, _ = _descend(family, rows, weights, starts, (SEARCH_STEPS, 0))
-    theta, cost = _descend(
+    kept, _ = descend(family, rows, weights, starts, (SEARCH_STEPS, 0))
+    theta, cost = descend(
         family, rows, weights, kept[:, :KEPT], (START_STEPS, START_STEPS)
     )
     return theta[:, 0], cost[:, 1] / cost[:, 0] - 1
 
 
-def _descend(
+def descend(
     family: Curved,
     rows: Rows,
     weights: Float64[np.ndarray, "problems m"],
     starts: Float64[np.ndarray, "problems starts p"],
     steps: tuple[int, int],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Theta and cost after so many steps in float32 and float64, the best first."""
+    """Many starts at once, each problem's best first.
+
+    Args:
+        family: what is fitted.
+        rows: shared by all problems.
+        weights: of the rows, a problem each.
+        starts: of each problem.
+        steps: at most so many in float32, then in float64.
+
+    Returns:
+        Theta [problems, starts, p] and cost [problems, starts].
+    """
     problems, count, size = starts.shape
     solution = engine.solve(
         family,

@@ -169,13 +169,12 @@ class Features:
 
     def cell_points(self, runs: Runs) -> Float64[np.ndarray, "cells g"]:
         """The given coordinates of every cell."""
-        values = self.given_values(runs)
         recipes = np.array([cell.recipe for cell in runs.cells])
-        return self._given(values, recipes)
+        return self._given(_cell_values(runs, self.givens), recipes)
 
-    def given_values(self, runs: Runs) -> Float64[np.ndarray, "cells d"]:
-        """`givens` of every cell, natural units."""
-        return _cell_values(runs, self.givens)
+    def cell_logs(self, runs: Runs) -> Float64[np.ndarray, "cells d"]:
+        """Ln of the scale variables of every cell, in the order of `givens`."""
+        return np.log(_cell_values(runs, self.givens))
 
     def given(
         self,

@@ -145,8 +145,7 @@ def largest(runs: Runs, rows: Rows, features: Features) -> Folds:
     None where there are too few cells, or too few would be left.
     """
     cells = np.unique(rows.cell)
-    table = features.given_values(runs)
-    axes = {name: np.log(table[:, i]) for i, name in enumerate(features.givens)}
+    axes = dict(zip(features.givens, features.cell_logs(runs).T, strict=True))
     if {"params", "tokens"} <= axes.keys():
         axes["params x tokens"] = axes["params"] + axes["tokens"]
     names: list[str] = []
@@ -200,7 +199,7 @@ def leave_out(
     """
     counts = (~folds.held[:, rows.cell]).astype(np.float64)
     fits = estimate.estimate(family, rows, counts, box, seed=seed, progress=progress)
-    s = np.log(features.given_values(runs))
+    s = features.cell_logs(runs)
     usable = np.unique(rows.cell)
     found = []
     for fold, held in enumerate(folds.held):

@@ -10,13 +10,60 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from surrogate.families import Family, Posynomial, Quadratic
+from surrogate import solve
+from surrogate.families import Curved, Family, Posynomial, Quadratic
+from surrogate_kernels.dispatch import BATCHED_XLA
 
 
 def exact(call: Callable[..., Any], *arrays: Any) -> Any:
     """The call in float64, its result in NumPy."""
     with jax.enable_x64(True):
         return jax.tree.map(np.asarray, call(*map(jnp.asarray, arrays)))
+
+
+@partial(jax.jit, static_argnums=0)
+def losses(family: Family, theta: Any, z: Any) -> Any:
+    return family.log_losses(theta, z)
+
+
+@partial(jax.jit, static_argnums=0)
+def sums(family: Curved, theta: Any, z: Any, target: Any, weights: Any) -> Any:
+    """Normal equations at theta; cost, gradient and Hessian in the solver's v."""
+    v = family.to_solver(theta)
+
+    def cost(v: Any) -> Any:
+        return family.cost(family.from_solver(v), z, target, weights)
+
+    batch = family.normal_equations(v[None], z, target, weights[None], BATCHED_XLA)
+    one = jax.tree.map(lambda array: array[0], batch)
+    return one, (cost(v), jax.grad(cost)(v) / 2, jax.hessian(cost)(v) / 2)
+
+
+@partial(jax.jit, static_argnums=0)
+def minima(family: Family, theta: Any, s: Any, reach: Any) -> Any:
+    """The lowest points within `reach` of 0, a theta and an s each."""
+    wide = jnp.full(family.shape.choices, reach, theta.dtype)
+
+    def one(theta: Any, s: Any) -> Any:
+        return solve.argmin(family.log_loss, theta, 0 * wide, s, -wide, wide)
+
+    return jax.vmap(jax.vmap(one, (None, 0)), (0, None))(theta, s)
+
+
+def chords(
+    family: Family, theta: np.ndarray, rng: np.random.Generator, reach: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """How far losses lie above random chords in u, the ends' size, and all points."""
+    d, count = family.shape.choices, 64
+    ends = draw_points(family, rng, 2 * count).reshape(2, count, -1)
+    ends[..., :d] *= reach
+    ends[1, :, d:] = ends[0, :, d:]
+    share = rng.uniform(size=(count, 1))
+    middle = share * ends[0] + (1 - share) * ends[1]
+    z = np.concatenate([*ends, middle])
+    left, right, between = exact(partial(losses, family), theta, z).reshape(3, count)
+    chord = share[:, 0] * left + (1 - share[:, 0]) * right
+    return between - chord, 1 + np.abs(left) + np.abs(right), z
 
 
 @partial(jax.jit, static_argnums=0)

@@ -262,6 +262,12 @@ def formula_of(thetas: np.ndarray) -> np.ndarray:
 
 
 @each
+def test_no_problem_is_refused(family: Member) -> None:
+    with pytest.raises(DataError, match="at least one problem, got none"):
+        solve(family, TABLES[family], [])
+
+
+@each
 def test_a_problem_that_fails_touches_no_other(
     family: Member, request: pytest.FixtureRequest
 ) -> None:

@@ -6,17 +6,25 @@ from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from families_support import draw_points, draw_theta, exact, formula, terms_of
+from families_support import (
+    chords,
+    draw_points,
+    draw_theta,
+    exact,
+    formula,
+    losses,
+    minima,
+    sums,
+    terms_of,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from surrogate import families, solve
+from surrogate import families
 from surrogate.errors import DataError
 from surrogate.families import Bowl, Family, Posynomial, Quadratic, Shape
-from surrogate_kernels.dispatch import BATCHED_XLA
 
 ROUNDING = 1e-12
 SEEDS = st.integers(0, 2**32 - 1)
@@ -30,24 +38,6 @@ ALL = [*LINEARS, *POSYNOMIALS]
 NAMES = [f"{f.name}-{f.shape.choices}-{f.terms}" for f in ALL]
 POWER_LAWS = [POSYNOMIALS[0], POSYNOMIALS[2]]
 each = pytest.mark.parametrize("family", ALL, ids=NAMES)
-
-
-@partial(jax.jit, static_argnums=0)
-def losses(family: Family, theta: Any, z: Any) -> Any:
-    return family.log_losses(theta, z)
-
-
-@partial(jax.jit, static_argnums=0)
-def sums(family: Posynomial, theta: Any, z: Any, target: Any, weights: Any) -> Any:
-    """Normal equations at theta; cost, gradient and Hessian in the solver's v."""
-    v = family.to_solver(theta)
-
-    def cost(v: Any) -> Any:
-        return family.cost(family.from_solver(v), z, target, weights)
-
-    batch = family.normal_equations(v[None], z, target, weights[None], BATCHED_XLA)
-    one = jax.tree.map(lambda array: array[0], batch)
-    return one, (cost(v), jax.grad(cost)(v) / 2, jax.hessian(cost)(v) / 2)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -161,19 +151,11 @@ def test_convex_on_every_chord_however_far_out(
 ) -> None:
     # Property; violations relative to the size of the summands are rounding.
     rng = np.random.default_rng(seed)
-    theta, d, count = draw_theta(family, rng), family.shape.choices, 64
-    ends = draw_points(family, rng, 2 * count).reshape(2, count, -1)
-    ends[..., :d] *= reach
-    ends[1, :, d:] = ends[0, :, d:]
-    share = rng.uniform(size=(count, 1))
-    middle = share * ends[0] + (1 - share) * ends[1]
-    z = np.concatenate([*ends, middle])
-    left, right, between = exact(partial(losses, family), theta, z).reshape(3, count)
-    size = 1 + np.abs(left) + np.abs(right)
+    theta = draw_theta(family, rng)
+    above, size, z = chords(family, theta, rng, reach)
     if isinstance(family, Quadratic):
         size = np.abs(formula(family, np.abs(theta), np.abs(z))).max()
-    chord = share[:, 0] * left + (1 - share[:, 0]) * right
-    assert ((between - chord) / size <= ROUNDING).all()
+    assert (above / size <= ROUNDING).all()
 
 
 @each
@@ -206,16 +188,6 @@ def test_starts_are_many_finite_and_given_by_the_key(family: Posynomial) -> None
     assert len(np.unique(found, axis=0)) == 24
 
 
-@partial(jax.jit, static_argnums=0)
-def minima(family: Family, theta: Any, s: Any) -> Any:
-    wide = jnp.full(family.shape.choices, 200.0, theta.dtype)
-
-    def one(theta: Any, s: Any) -> Any:
-        return solve.argmin(family.log_loss, theta, 0 * wide, s, -wide, wide)
-
-    return jax.vmap(jax.vmap(one, (None, 0)), (0, None))(theta, s)
-
-
 LINE = np.array([[-1.3, 0.4, 1], [0.2, 0.9, 1], [1.7, 1.4, 1]])
 
 
@@ -225,7 +197,7 @@ def test_the_least_number_of_terms_has_a_power_law_for_its_optimum(
 ) -> None:
     # Closed form: stationarity fixes the terms' ratios, a d x d linear system.
     theta = exact(lambda: family.starts(jax.random.key(6), 40))
-    found = exact(partial(minima, family), theta, LINE)
+    found = exact(partial(minima, family), theta, LINE, 200.0)
     d, g, _ = family.shape
     for i, point in enumerate(theta):
         constants, of_u, of_s = terms_of(family, point)
@@ -244,7 +216,7 @@ def test_the_least_number_of_terms_has_a_power_law_for_its_optimum(
 
 def test_a_further_term_bends_the_law() -> None:
     theta = exact(lambda: POSYNOMIALS[1].starts(jax.random.key(7), 40))
-    found = exact(partial(minima, POSYNOMIALS[1]), theta, LINE)
+    found = exact(partial(minima, POSYNOMIALS[1]), theta, LINE, 200.0)
     assert found.converged.all()
     assert not found.at_bound.any()
     assert np.median(np.abs(np.diff(found.u, n=2, axis=1))) > 1e-3

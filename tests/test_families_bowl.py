@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from families_support import draw_points, draw_theta, exact
+from families_support import (
+    chords,
+    draw_points,
+    draw_theta,
+    exact,
+    losses,
+    minima,
+    sums,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from surrogate import engine, solve
+from surrogate import engine, estimate
 from surrogate import weights as plans
-from surrogate.families import Bowl, Curved, Shape
-from surrogate_kernels.dispatch import BATCHED_XLA
+from surrogate.families import Bowl, Curved, Shape, Shared
+from surrogate.features import Rows
 
 ROUNDING = 1e-12
 SEEDS = st.integers(0, 2**32 - 1)
@@ -25,11 +31,6 @@ BOWLS = [Bowl(Shape(*shape)) for shape in SHAPES]
 each = pytest.mark.parametrize(
     "family", BOWLS, ids=lambda f: "-".join(map(str, f.shape))
 )
-
-
-@partial(jax.jit, static_argnums=0)
-def losses(family: Bowl, theta: Any, z: Any) -> Any:
-    return family.log_losses(theta, z)
 
 
 def formula(family: Bowl, theta: np.ndarray, z: np.ndarray) -> np.ndarray:
@@ -63,19 +64,6 @@ def test_losses_equal_the_formula(family: Bowl) -> None:
     assert theta.shape == (family.size,)
     found = exact(partial(losses, family), theta, z)
     np.testing.assert_allclose(found, formula(family, theta, z), rtol=1e-11, atol=1e-11)
-
-
-@partial(jax.jit, static_argnums=0)
-def sums(family: Bowl, theta: Any, z: Any, target: Any, weights: Any) -> Any:
-    """Normal equations at theta; cost, gradient and Hessian in the solver's v."""
-    v = family.to_solver(theta)
-
-    def cost(v: Any) -> Any:
-        return family.cost(family.from_solver(v), z, target, weights)
-
-    batch = family.normal_equations(v[None], z, target, weights[None], BATCHED_XLA)
-    one = jax.tree.map(lambda array: array[0], batch)
-    return one, (cost(v), jax.grad(cost)(v) / 2, jax.hessian(cost)(v) / 2)
 
 
 @each
@@ -113,18 +101,9 @@ def test_solver_coordinates_go_there_and_back(family: Bowl) -> None:
 def test_convex_on_every_chord(family: Bowl, seed: int, reach: float) -> None:
     # Property; violations relative to the size of the summands are rounding.
     rng = np.random.default_rng(seed)
-    d, count = family.shape.choices, 64
     theta = exact(lambda: family.starts(jax.random.key(seed), 1))[0]
-    ends = draw_points(family, rng, 2 * count).reshape(2, count, -1)
-    ends[..., :d] *= reach
-    ends[1, :, d:] = ends[0, :, d:]
-    share = rng.uniform(size=(count, 1))
-    middle = share * ends[0] + (1 - share) * ends[1]
-    z = np.concatenate([*ends, middle])
-    left, right, between = exact(partial(losses, family), theta, z).reshape(3, count)
-    size = 1 + np.abs(left) + np.abs(right)
-    chord = share[:, 0] * left + (1 - share[:, 0]) * right
-    assert ((between - chord) / size <= 1e-11).all()
+    above, size, _ = chords(family, theta, rng, reach)
+    assert (above / size <= 1e-11).all()
 
 
 @each
@@ -147,27 +126,25 @@ def test_the_loss_grows_in_every_direction_of_u(family: Bowl, seed: int) -> None
     assert (farther - far > far - near).all()
 
 
-@partial(jax.jit, static_argnums=0)
-def minima(family: Bowl, theta: Any, s: Any) -> Any:
-    wide = jnp.full(family.shape.choices, 20.0, theta.dtype)
-
-    def one(theta: Any, s: Any) -> Any:
-        return solve.argmin(family.log_loss, theta, 0 * wide, s, -wide, wide)
-
-    return jax.vmap(jax.vmap(one, (None, 0)), (0, None))(theta, s)
-
-
 @each
 def test_the_optimum_is_the_closed_form(family: Bowl) -> None:
     # Closed form: u*(s) is affine in s; the loss there is the scaling law.
     theta = exact(lambda: family.starts(jax.random.key(6), 40))
     rng = np.random.default_rng(6)
     s = rng.normal(size=(3, sum(family.shape) - family.shape.choices))
-    found = exact(partial(minima, family), theta, s)
+    found = exact(partial(minima, family), theta, s, 20.0)
     for i, point in enumerate(theta):
         wanted = [exact(family.optimum, point, at) for at in s]
         np.testing.assert_allclose(found.u[i], wanted, atol=1e-7)
     assert found.converged.all()
+
+
+@each
+def test_prior_holds_every_parameter(family: Bowl) -> None:
+    for one in (family, family.with_cells(4)):
+        centre, precision = one.prior
+        assert centre.shape == precision.shape == (one.size,)
+        assert (precision > 0).all()
 
 
 @each
@@ -193,3 +170,81 @@ def test_a_planted_surface_is_found_again() -> None:
     beyond = 1.5 * draw_points(family, rng, 100)
     got = exact(partial(losses, family), found.theta[0], beyond)
     np.testing.assert_allclose(got, formula(family, theta, beyond), atol=1e-4)
+
+
+# ---- the noise that a cell's runs share -----------------------------------------
+
+
+def test_offsets_of_cells_are_held_as_often_as_the_cell_is_there() -> None:
+    # Closed form: weighted squares, and each offset's (b / 0.002)^2 times its copies;
+    # derivatives: JAX's, of the cost.
+    family, rng = Bowl(Shape(2, 2, 1)).with_cells(3), np.random.default_rng(9)
+    assert isinstance(family, Shared)
+    assert family.shape == Shape(2, 2, 4)
+    assert family.size == Bowl(Shape(2, 2, 1)).size + 3
+    theta = exact(lambda: family.starts(jax.random.key(9), 1))[0].copy()
+    theta[-3:] = 0.001, -0.002, 0.004
+    z = draw_points(family, rng, 19)
+    target, copies = rng.normal(size=19), np.array([1.0, 2.0, 5.0])
+    weights = np.append(rng.uniform(0, 3, size=19), copies)
+    found, wanted = exact(partial(sums, family), theta, z, target, weights)
+    for got, want in zip(found, wanted, strict=True):
+        size = np.abs(want).max()
+        np.testing.assert_allclose(got / size, want / size, rtol=0, atol=1e-11)
+    residual = formula(family, theta, z) - target
+    centre, precision = family.prior
+    own = precision[:-3] @ (theta - centre)[:-3] ** 2
+    cells = copies @ (theta[-3:] / 0.002) ** 2
+    assert found.cost == pytest.approx(weights[:19] @ residual**2 + own + cells)
+
+
+def sweep(rng: np.random.Generator) -> tuple[Bowl, np.ndarray, Rows, np.ndarray]:
+    """Exact losses of a bowl in nine cells, but that each cell is off as a whole."""
+    family = Bowl(Shape(2, 2, 0))
+    theta = exact(lambda: family.starts(jax.random.key(3), 1))[0]
+    cell_s = np.stack(np.meshgrid([-1.0, 0, 1], [-1.0, 0, 1]), axis=-1).reshape(9, 2)
+    cell = np.repeat(np.arange(9), 40)
+    best = np.array([exact(family.optimum, theta, s) for s in cell_s])
+    u = best[cell] + rng.normal(size=(360, 2)) * 0.7
+    z = np.concatenate([u, cell_s[cell]], axis=1)
+    off = 0.002 * rng.normal(size=9)
+    rows = Rows(z, formula(family, theta, z) + off[cell], cell, cell_s)
+    return family, theta, rows, off
+
+
+def test_what_a_cell_is_off_by_does_not_bend_the_surface() -> None:
+    """Planted: offsets alone are noise, so that within a cell nothing is left."""
+    family, _, rows, _ = sweep(np.random.default_rng(4))
+    box = np.array([[-9.0, -9.0], [9.0, 9.0]])
+    counts = np.ones((2, 360))
+    counts[1, rows.cell == 4] = 0.0
+    found = estimate.estimate(family, rows, counts, box)
+    assert found.solution.theta.shape == (2, family.size)
+    residual = rows.target - found.surface.fitted
+    for part in residual:
+        means = np.array([part[rows.cell == c].mean() for c in range(9)])
+        assert np.abs(part - means[rows.cell]).max() < 2e-4
+        assert 1e-4 < np.abs(means).max() < 0.02
+
+
+def test_draws_come_without_the_cells_offsets() -> None:
+    family, _, rows, _ = sweep(np.random.default_rng(5))
+    box = np.array([[-9.0, -9.0], [9.0, 9.0]])
+    full = estimate.estimate(family, rows, np.ones((1, 360)), box)
+    counts = np.ones((3, 9))
+    counts[1, 2], counts[2, :3] = 0.0, (0.0, 3.0, 0.0)
+    found = estimate.refit(
+        family, rows, full.weights[0], counts, full.solution.theta[0]
+    )
+    assert found.theta.shape == (3, family.size)
+    np.testing.assert_allclose(
+        exact(partial(losses, family), found.theta[0], rows.z),
+        full.surface.fitted[0],
+        atol=1e-7,
+    )
+    assert estimate.is_settled(found, 360).all()
+    # A cell left out or counted thrice moves the law, and hardly the bowl.
+    fitted = [exact(partial(losses, family), t, rows.z) for t in found.theta]
+    moved = np.abs(np.array(fitted[1:]) - fitted[0]).max(axis=1)
+    assert (moved > 1e-6).all()
+    assert (moved < 0.02).all()

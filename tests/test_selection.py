@@ -181,6 +181,16 @@ def test_the_largest_cells_are_left_out_by_each_scale(sweep: Problem) -> None:
     np.testing.assert_array_equal(everything.held[: len(size)], np.eye(len(size)))
 
 
+def test_most_cells_are_never_left_out_together() -> None:
+    """Property: five of six cells have the largest params: no fold goes by them."""
+    sizes = [(1e8, 1e9), *((1e9, tokens) for tokens in (1e9, 2e9, 4e9, 8e9, 16e9))]
+    problem = Problem(Runs.from_arrays(**fit_support.table(sizes=tuple(sizes))))
+    folds = selection.largest(problem.runs, problem.rows, problem.features)
+    assert 1 <= len(folds.name)
+    assert not any(name.startswith("params >=") for name in folds.name)
+    assert (folds.held.sum(axis=1) <= 3).all()
+
+
 def test_a_fold_of_the_largest_does_not_see_them(noisy: Problem) -> None:
     """Closed form: doubled losses of what is held change its errors alone."""
     folds = selection.largest(noisy.runs, noisy.rows, noisy.features)
@@ -268,6 +278,9 @@ def test_the_lower_total_is_chosen() -> None:
 def test_a_family_that_failed_is_not_whole() -> None:
     assert of(0.5, 0.25, 0.125).is_whole()
     assert not of(0.5, 0.25, np.nan).is_whole()
+    found = of(0.5, 0.25, 0.125)
+    found.cells[1] = found.cells[1]._replace(mae_wide=np.nan)
+    assert not found.is_whole()
 
 
 def test_one_candidate_has_no_margin() -> None:
