@@ -28,10 +28,9 @@ from surrogate_kernels.ref import NormalEquations
 __all__ = ["Interrupted", "Progress", "Solution", "minimise", "solve"]
 
 # Problems under way at a time, and problems a call, a multiple of it: the fewer calls,
-# the less often slots stand empty at the end of one. A few problems go in small calls,
-# so that each core has some.
+# the less often slots stand empty at the end of one.
 _SLOTS = {"cpu": 8, "gpu": 4096}
-_TURNS, _FEW_TURNS = 16, 2
+_TURNS = 16
 # Blocks a call of a linear family: few enough that the last calls are not long alone.
 _LINEAR_TURNS = 8
 # Weights of a linear block: what a cache, or a share of a GPU's memory, holds.
@@ -230,13 +229,11 @@ def _solve_queue(
     progress: Progress | None,
 ) -> Solution:
     slots = slots or _SLOTS[_platform()]
-    problems = len(jax.tree.leaves(each)[0])
-    turns = _TURNS if problems > slots * _TURNS else _FEW_TURNS
 
     def make(size: int) -> blocks.Call:
-        return blocks.Call(function, (*static, max(1, size // turns)))
+        return blocks.Call(function, (*static, max(1, size // _TURNS)))
 
-    return _collected(make, shared, each, slots * turns, progress)
+    return _collected(make, shared, each, slots * _TURNS, progress)
 
 
 def _collected(
