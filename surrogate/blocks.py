@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
@@ -68,6 +69,18 @@ class Interrupted(KeyboardInterrupt):
         """Carry what is finished."""
         super().__init__("interrupted")
         self.finished = finished
+
+
+def is_full() -> bool:
+    """Whether compiled programs have used half of what the system lets a process map.
+
+    XLA maps every part of a program apart, and the process dies when Linux's limit
+    (`vm.max_map_count`, 65,530 as a rule) is reached. Other systems have none.
+    """
+    maps, limit = Path("/proc/self/maps"), Path("/proc/sys/vm/max_map_count")
+    if not (maps.is_file() and limit.is_file()):
+        return False
+    return 2 * maps.read_bytes().count(b"\n") > int(limit.read_text())
 
 
 def local_devices() -> list[Device]:

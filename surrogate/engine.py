@@ -356,3 +356,7 @@ def _solve_linear(
 def _power_of_two(number: int) -> int:
     """The largest that is not above."""
     return 2 ** int(np.log2(max(number, 1)))
+
+
+# What is compiled for the size of a table.
+PROGRAMS = (_model_call, _fit_call, linear.solve_blocks)

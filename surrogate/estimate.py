@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float64
 
-from surrogate import engine, solve
+from surrogate import blocks, engine, solve
 from surrogate import weights as plans
 from surrogate.engine import Interrupted, Progress, Solution
 from surrogate.families import Curved, Family, Linear, Quadratic, Shared
@@ -204,6 +204,17 @@ def refit(
     except Interrupted as stopped:
         raise Interrupted(_narrow(family, stopped.finished)) from stopped
     return _narrow(family, found)
+
+
+def make_room() -> None:
+    """Drop what was compiled for earlier tables, where the process is full of it.
+
+    A fit of a table of another size compiles its programs anew, some 13,000 maps of
+    memory for all families, and nothing else drops those that are not used again.
+    """
+    if blocks.is_full():
+        for program in (*engine.PROGRAMS, _evaluate):
+            program.clear_cache()
 
 
 def is_settled(solution: Solution, rows: int) -> Bool[np.ndarray, " problems"]:

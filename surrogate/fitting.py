@@ -61,6 +61,7 @@ def fit(
         DataError: the runs identify neither lr nor batch, or an argument is wrong.
     """
     _check(family, terms, bootstrap, seed)
+    estimate.make_room()
     place = engine.pick_device(device)
     # Refused before the work; for the family's own shapes when that is known.
     engine.pick_backend(backend, place)

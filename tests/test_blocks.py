@@ -229,3 +229,21 @@ def test_eight_devices_all_work_and_give_what_one_gives(tmp_path: Path) -> None:
 
 if __name__ == "__main__":
     child(sys.argv[1])
+
+
+def test_a_process_is_full_at_half_of_its_maps(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    files = {"maps": "a\n" * 11, "max_map_count": "22\n"}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+
+    def at(path: str) -> Path:
+        return tmp_path / Path(path).name
+
+    monkeypatch.setattr(blocks, "Path", at)
+    assert not blocks.is_full()
+    (tmp_path / "maps").write_text("a\n" * 12)
+    assert blocks.is_full()
+    (tmp_path / "maps").unlink()
+    assert not blocks.is_full()

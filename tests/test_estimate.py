@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from families_support import formula
 
-from surrogate import estimate, newton
+from surrogate import blocks, engine, estimate, newton
 from surrogate.engine import Solution
 from surrogate.estimate import Estimate
 from surrogate.families import Family, Posynomial, Quadratic, Shape
@@ -250,3 +250,20 @@ def test_settled_is_converged_or_below_the_noise() -> None:
     )
     settled = estimate.is_settled(solution, 100)
     np.testing.assert_array_equal(settled, [True, False, True])
+
+
+def test_a_full_process_drops_its_programs_and_computes_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Property, to the bit.
+    features, rows = sweep(0)
+    old = estimate.estimate(QUADRATIC, rows, ones(rows), features.box())
+    monkeypatch.setattr(blocks, "is_full", lambda: False)
+    estimate.make_room()
+    assert estimate._evaluate._cache_size() > 0
+    monkeypatch.setattr(blocks, "is_full", lambda: True)
+    estimate.make_room()
+    programs = (*engine.PROGRAMS, estimate._evaluate)
+    assert [program._cache_size() for program in programs] == [0] * 4
+    new = estimate.estimate(QUADRATIC, rows, ones(rows), features.box())
+    assert_same(old.solution, new.solution)
