@@ -151,12 +151,8 @@ def _with_linear(
     pull: Array,
 ) -> tuple[Array, Array]:
     """Gradient and Hessian with the further linear columns behind."""
-    term, coordinate = np.array(pattern.term), np.array(pattern.coordinate)
     problems, q = weights.shape[0], linear.shape[1]
-    crossed = (rows[:, :, None] * linear[:, None, :]).reshape(rows.shape[0], -1)
-    cross = _product(share * weights[:, None], crossed)
-    cross = cross.reshape(problems, pattern.terms, rows.shape[1], q)
-    cross = cross[:, term, coordinate]
+    cross = _crossed(pattern, rows, linear, share, weights)
     squares = (linear[:, :, None] * linear[:, None, :]).reshape(rows.shape[0], -1)
     square = jnp.matmul(weights, squares, precision="highest")
     below = jnp.concatenate(
@@ -169,3 +165,33 @@ def _with_linear(
         ),
         jnp.concatenate([above, below], axis=1),
     )
+
+
+def cross(
+    pattern: Pattern,
+    rows: Float[Array, "n d"],
+    linear: Float[Array, "n q"],
+    member: Float[Array, "n k"],
+    first: Float[Array, "problems t n"],
+    weights: Float[Array, "problems n"],
+) -> Float[Array, "problems mq k"]:
+    """The Hessian's part between what `gather` has and still further linear columns."""
+    inner = _crossed(pattern, rows, member, first, weights)
+    if not linear.shape[1]:
+        return inner
+    products = (linear[:, :, None] * member[:, None, :]).reshape(rows.shape[0], -1)
+    outer = jnp.matmul(weights, products, precision="highest")
+    outer = outer.reshape(len(weights), linear.shape[1], member.shape[1])
+    return jnp.concatenate([inner, outer], axis=1)
+
+
+def _crossed(
+    pattern: Pattern, rows: Array, linear: Array, first: Array, weights: Array
+) -> Array:
+    """Of coefficients and linear columns, [problems, m, q]."""
+    term, coordinate = np.array(pattern.term), np.array(pattern.coordinate)
+    problems, q = weights.shape[0], linear.shape[1]
+    products = (rows[:, :, None] * linear[:, None, :]).reshape(rows.shape[0], -1)
+    found = _product(first * weights[:, None], products)
+    found = found.reshape(problems, pattern.terms, rows.shape[1], q)
+    return found[:, term, coordinate]

@@ -7,7 +7,7 @@ excess. The first weights come from a quadratic, which needs no start.
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,8 +16,15 @@ from jaxtyping import Array, Bool, Float64
 
 from surrogate import blocks, engine, solve
 from surrogate import weights as plans
-from surrogate.engine import Interrupted, Progress, Solution
-from surrogate.families import Curved, Family, Linear, Quadratic, Shared
+from surrogate.engine import Progress, Solution
+from surrogate.families import (
+    Curved,
+    Family,
+    Linear,
+    Quadratic,
+    Shared,
+    cell_offsets,
+)
 from surrogate.features import Rows
 from surrogate.objective import Objective
 from surrogate_kernels.dispatch import Backend
@@ -100,7 +107,7 @@ def estimate(
     assert isinstance(family, Curved)
     wide, wide_rows = _widened(family, rows)
     assert isinstance(wide, Curved)
-    copies = _copies(rows, counts)[:, : wide.size - family.size]
+    copies = _copies(rows, counts) if wide is not family else np.zeros((len(counts), 0))
     weights = pilot.weights
     theta, second_start = _cold(
         wide, wide_rows, np.concatenate([weights, copies], axis=1), seed
@@ -118,9 +125,11 @@ def estimate(
         )
 
     for _ in range(objective.rounds):
-        weights = _reweigh(family, rows, theta, counts, box, objective)
+        weights = _reweigh(
+            family, rows, theta, counts, box, objective, (weights, copies)
+        )
         theta = solve_on(ROUND_STEPS).theta
-    solution = _narrow(family, solve_on(LAST_STEPS, progress))
+    solution = solve_on(LAST_STEPS, progress)
     surface = evaluate(family, rows, solution.theta, box)
     return Estimate(solution, weights, second_start, surface)
 
@@ -133,11 +142,6 @@ def _widened(family: Family, rows: Rows) -> tuple[Family, Rows]:
     indicator = np.eye(cells)[rows.cell]
     z = np.concatenate([rows.z, indicator], axis=1)
     return family.with_cells(cells), rows._replace(z=z)
-
-
-def _narrow(family: Family, found: Solution) -> Solution:
-    """Without the offsets that `_widened` added at the end of theta."""
-    return found._replace(theta=found.theta[:, : family.size])
 
 
 def _copies(
@@ -187,23 +191,17 @@ def refit(
         place = np.concatenate([rows.cell, cells + np.arange(cells)])
         both = np.concatenate([counts, np.maximum(counts, 1.0)], axis=1)
         plan = plans.per_cell(np.append(weights, np.ones(cells)), place, both)
-    start = np.zeros((len(counts), wide.size))
-    start[:, : family.size] = theta
-    try:
-        found = engine.solve(
-            wide,
-            wide_rows.z,
-            wide_rows.target,
-            plan,
-            start,
-            bulk=DRAW_STEPS,
-            iterations=DRAW_STEPS,
-            backend=backend,
-            progress=progress,
-        )
-    except Interrupted as stopped:
-        raise Interrupted(_narrow(family, stopped.finished)) from stopped
-    return _narrow(family, found)
+    return engine.solve(
+        wide,
+        wide_rows.z,
+        wide_rows.target,
+        plan,
+        np.tile(theta, (len(counts), 1)),
+        bulk=DRAW_STEPS,
+        iterations=DRAW_STEPS,
+        backend=backend,
+        progress=progress,
+    )
 
 
 def make_room() -> None:
@@ -213,7 +211,8 @@ def make_room() -> None:
     memory for all families, and nothing else drops those that are not used again.
     """
     if blocks.is_full():
-        for program in (*engine.PROGRAMS, _evaluate):
+        programs: tuple[Any, ...] = (*engine.PROGRAMS, _evaluate)
+        for program in programs:
             program.clear_cache()
 
 
@@ -267,13 +266,21 @@ def _reweigh(
     counts: Float64[np.ndarray, "problems n"],
     box: Float64[np.ndarray, "2 choices"],
     objective: Objective,
+    last: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> Float64[np.ndarray, "problems n"]:
-    """From the excess of the surface alone; an offset a cell is no residual."""
-    surface = evaluate(family, rows, theta[:, : family.size], box)
+    """From the excess of the surface alone; what a cell shares is no residual.
+
+    `last` holds the weights that theta was reached with and copies of the cells, none
+    where cells share nothing.
+    """
+    surface = evaluate(family, rows, theta, box)
     residual = rows.target - surface.fitted
-    if theta.shape[1] > family.size:
-        residual -= theta[:, family.size :][:, rows.cell]
     with jax.enable_x64(True):
+        if last is not None and last[1].shape[1]:
+            member = np.eye(len(rows.cell_s))[rows.cell]
+            arrays = map(jnp.asarray, (residual, last[0], member, last[1]))
+            shared, _ = cell_offsets(*arrays)
+            residual = residual - np.asarray(shared)[:, rows.cell]
         weights = jax.vmap(objective.weights)(
             *map(jnp.asarray, (residual, surface.excess, counts))
         )
@@ -307,8 +314,6 @@ def _cold(
     with jax.enable_x64(True):
         keys = jax.random.split(jax.random.key(seed), len(weights))
         starts = np.stack([np.array(family.starts(key, STARTS)) for key in keys])
-    if isinstance(family, Shared):
-        starts[:, :, family.size - family.cells :] = 0.0
     kept, _ = descend(family, rows, weights, starts, (SEARCH_STEPS, 0))
     theta, cost = descend(
         family, rows, weights, kept[:, :KEPT], (START_STEPS, START_STEPS)

@@ -2,7 +2,9 @@
 
 A point is z = (u, s): first what is chosen, (ln lr, ln batch), then what is given,
 (ln params, ln tokens, further scale variables, one indicator a recipe but the first).
-Each logarithm is centred and scaled, so that float32 and damping see sizes near 1.
+Each logarithm is centred, so that float32 sees sizes near 1; that of a choice is also
+divided by its standard deviation. A scale variable's is not: an exponent means the same
+whatever the sizes that were fitted, and so does what families presume of it.
 """
 
 from __future__ import annotations
@@ -15,13 +17,10 @@ import numpy as np
 from jaxtyping import Float64
 
 from surrogate.errors import DataError
-from surrogate.runs import Runs
+from surrogate.reach import Leverage, Line
+from surrogate.runs import MIN_LOG_SPAN, Runs
 from surrogate.units import format_count
 
-# Scale variables count as off their fitted values when ln differs by more than this.
-HELD_SPAN = 0.1
-# Cells on a line (tokens = 20 params) have no spread across it: this [ln] stands in.
-LEVERAGE_FLOOR = 0.05
 CHOICES = ("lr", "batch")
 # Answers are sought in the fitted range of lr and batch, widened by this each way.
 WIDEN = 4.0
@@ -43,48 +42,20 @@ class Rows(NamedTuple):
     cell_s: Float64[np.ndarray, "cells g"]
 
 
-class Leverage(NamedTuple):
-    """Hat-matrix diagonal of an affine model: 1/n + (x - mean)' precision (x - mean).
-
-    `largest` is its largest value among what was fitted.
-    """
-
-    mean: tuple[float, ...]
-    precision: tuple[tuple[float, ...], ...]
-    offset: float
-    largest: float
-
-    @classmethod
-    def of(cls, x: Float64[np.ndarray, "n k"]) -> Leverage:
-        """From the fitted points [ln], each row one."""
-        mean, count = x.mean(axis=0), len(x)
-        spread = (x - mean).T @ (x - mean)
-        spread += count * LEVERAGE_FLOOR**2 * np.eye(x.shape[1])
-        precision = np.linalg.inv(spread)
-        off = x - mean
-        largest = 1 / count + np.einsum("ni,ij,nj->n", off, precision, off).max()
-        rows = tuple(tuple(row) for row in precision.tolist())
-        return cls(tuple(mean.tolist()), rows, 1 / count, float(largest))
-
-    def distance(self, x: Float64[np.ndarray, "... k"]) -> np.ndarray:
-        """Square root of the leverage, 1 at the farthest fitted point."""
-        off = x - np.asarray(self.mean)
-        spread = np.einsum("...i,ij,...j->...", off, np.asarray(self.precision), off)
-        return np.sqrt((self.offset + spread) / self.largest)
-
-
 @dataclass(frozen=True)
 class Features:
     """Which coordinates a fit uses, and how they are standardised.
 
     Attributes:
         choices: those of lr and batch that the data identify.
-        givens: scale variables that span at least 0.1 in ln.
+        givens: scale variables whose effect the cells can tell: each spans at least 0.1
+            in ln, also about every power law of the ones before it.
         recipes: all fitted recipes; the first has no offset.
         mean: of ln, one a coordinate of `choices + givens`.
         scale: standard deviation of ln, likewise.
         level: mean ln loss of the fitted rows; targets are relative to it.
         fitted: smallest and largest fitted value of every setting, natural units.
+        lines: what each setting that is not fitted follows, over `givens`.
         cell_leverage: of the given coordinates [ln], over cells.
         run_leverage: of chosen and given coordinates [ln], over runs.
     """
@@ -96,6 +67,7 @@ class Features:
     scale: tuple[float, ...]
     level: float
     fitted: dict[str, tuple[float, float]]
+    lines: dict[str, Line]
     cell_leverage: Leverage | None
     run_leverage: Leverage
 
@@ -122,9 +94,10 @@ class Features:
                 "params and tokens are mapped to the right columns."
             )
         columns = settings_of(runs)
-        givens = tuple(
-            name for name in columns if name not in CHOICES and identifiable[name]
-        )
+        givens, lines = _independent(runs, usable, identifiable)
+        for name in CHOICES:
+            if name not in choices:
+                lines[name] = Line.of(np.log(columns[name][usable]))
         x = np.log(np.stack([columns[name][usable] for name in choices + givens], 1))
         cells = np.unique(runs.cell[usable])
         s = np.log(_cell_values(runs, givens))[cells]
@@ -134,12 +107,13 @@ class Features:
             givens=givens,
             recipes=tuple(sorted(set(runs.recipe[usable].tolist()))),
             mean=tuple(x.mean(axis=0).tolist()),
-            scale=tuple(spread.tolist()),
+            scale=(*spread[: len(choices)].tolist(), *[1.0] * len(givens)),
             level=float(np.log(runs.loss[usable]).mean()),
             fitted={
                 name: (float(v[usable].min()), float(v[usable].max()))
                 for name, v in columns.items()
             },
+            lines=lines,
             cell_leverage=Leverage.of(s) if givens else None,
             run_leverage=Leverage.of(x),
         )
@@ -147,7 +121,7 @@ class Features:
     @property
     def held(self) -> tuple[str, ...]:
         """Settings that the fit does not see: the data cannot tell their effect."""
-        return tuple(n for n in self.fitted if n not in self.choices + self.givens)
+        return tuple(name for name in self.fitted if name in self.lines)
 
     @property
     def offsets(self) -> int:
@@ -238,7 +212,7 @@ class Features:
 
         The largest of: the square root of the leverage of the given coordinates over
         cells; that of chosen and given together over runs, where all chosen are known;
-        and, for what the fit does not see, the distance in ln from the fitted range
+        and, for what the fit does not see, the distance in ln from what it followed
         over 0.1.
         """
         values = {"params": params, "tokens": tokens, **scales, **chosen}
@@ -251,32 +225,46 @@ class Features:
             parts.append(self.run_leverage.distance(np.stack(u + s, axis=-1)))
         for name in self.held:
             if name in values:
-                low, high = self.fitted[name]
-                off = np.maximum(
-                    np.log(low / values[name]), np.log(values[name] / high)
-                )
-                parts.append(np.maximum(off, 0) / HELD_SPAN)
+                line = self.lines[name]
+                parts.append(line.distance(np.log(values[name]), s))
         return np.max(parts, axis=0)
 
     def notes(self) -> list[str]:
         """What was left out of the fit and why, for people."""
-        notes = []
-        for name in self.held:
-            low, high = (
-                format_count(v) if v >= 1 else f"{v:.4g}" for v in self.fitted[name]
-            )
-            where = low if low == high else f"{low} to {high}"
-            notes.append(
+        return [self._note(name) for name in self.held]
+
+    def _note(self, name: str) -> str:
+        low, high = (
+            format_count(v) if v >= 1 else f"{v:.4g}" for v in self.fitted[name]
+        )
+        where = low if low == high else f"{low} to {high}"
+        if name in CHOICES:
+            return (
                 f"{name} does not vary inside any cell ({where}): no optimum over it "
                 "can be fitted"
-                if name in CHOICES
-                else f"{name} spans less than 0.1 in ln ({where}): left out of the fit"
             )
-        return notes
+        line = self.lines[name]
+        if line.span < MIN_LOG_SPAN and not line.slopes:
+            return f"{name} spans less than 0.1 in ln ({where}): left out of the fit"
+        if not line.slopes:
+            return (
+                f"{name} differs between recipes only ({where}): its effect is part of "
+                "theirs, so it is left out of the fit"
+            )
+        law = " x ".join(
+            f"{given}^{slope:.3g}"
+            for given, slope in zip(self.givens, line.slopes, strict=False)
+        )
+        return (
+            f"{name} moves with {law} ({where}): their effects cannot be told apart, "
+            f"so {name} is left out of the fit and answers off that line are "
+            "extrapolation"
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers, strings and lists; `from_json` gives the same back."""
         return asdict(self) | {
+            "lines": {name: line._asdict() for name, line in self.lines.items()},
             "cell_leverage": self.cell_leverage and self.cell_leverage._asdict(),
             "run_leverage": self.run_leverage._asdict(),
         }
@@ -300,6 +288,10 @@ class Features:
             scale=tuple(data["scale"]),
             level=data["level"],
             fitted={name: (low, high) for name, (low, high) in data["fitted"].items()},
+            lines={
+                name: Line(tuple(line["slopes"]), line["low"], line["high"])
+                for name, line in data["lines"].items()
+            },
             cell_leverage=None if of_cells is None else leverage(of_cells),
             run_leverage=leverage(data["run_leverage"]),
         )
@@ -314,6 +306,31 @@ def settings_of(runs: Runs) -> dict[str, np.ndarray]:
         "tokens": runs.tokens,
         **runs.scales,
     }
+
+
+def _independent(
+    runs: Runs, usable: np.ndarray, identifiable: Mapping[str, bool]
+) -> tuple[tuple[str, ...], dict[str, Line]]:
+    """The scale variables that are told apart, and what the others follow."""
+    cells = np.unique(runs.cell[usable])
+    names = tuple(name for name in settings_of(runs) if name not in CHOICES)
+    logs = dict(zip(names, np.log(_cell_values(runs, names))[cells].T, strict=True))
+    recipe = np.array([runs.cells[cell].recipe for cell in cells])
+    indicators = list((recipe == np.unique(recipe)[1:, None]).astype(np.float64))
+    given: list[str] = []
+    lines: dict[str, Line] = {}
+    for name, values in logs.items():
+        others = [logs[other] for other in given]
+        alone, line = Line.of(values), Line.of(values, others)
+        if not identifiable[name]:
+            lines[name] = alone
+        elif given and line.span < MIN_LOG_SPAN:
+            lines[name] = line
+        elif Line.of(values, indicators + others).span < MIN_LOG_SPAN:
+            lines[name] = alone
+        else:
+            given.append(name)
+    return tuple(given), lines
 
 
 def _cell_values(runs: Runs, givens: tuple[str, ...]) -> Float64[np.ndarray, "cells d"]:

@@ -18,7 +18,8 @@ from jaxtyping import Bool, Float64
 from surrogate import estimate
 from surrogate.engine import Progress
 from surrogate.families import Family
-from surrogate.features import Features, Leverage, Rows
+from surrogate.features import Features, Rows
+from surrogate.reach import Leverage
 from surrogate.runs import DIVERGED_EXCESS, Runs
 from surrogate.scores import CellScore, Spread, mean_se, score_cell, spearman
 

@@ -260,10 +260,10 @@ def test_a_full_process_drops_its_programs_and_computes_the_same(
     old = estimate.estimate(QUADRATIC, rows, ones(rows), features.box())
     monkeypatch.setattr(blocks, "is_full", lambda: False)
     estimate.make_room()
-    assert estimate._evaluate._cache_size() > 0
+    programs: tuple[Any, ...] = (*engine.PROGRAMS, estimate._evaluate)
+    assert programs[-1]._cache_size() > 0
     monkeypatch.setattr(blocks, "is_full", lambda: True)
     estimate.make_room()
-    programs = (*engine.PROGRAMS, estimate._evaluate)
     assert [program._cache_size() for program in programs] == [0] * 4
     new = estimate.estimate(QUADRATIC, rows, ones(rows), features.box())
     assert_same(old.solution, new.solution)

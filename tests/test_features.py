@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from surrogate.errors import DataError
-from surrogate.features import HELD_SPAN, Features
+from surrogate.features import Features
+from surrogate.reach import HELD_SPAN
 from surrogate.runs import Runs
 
 ROUNDING = 1e-12

@@ -21,6 +21,7 @@ ROOMS = (
     "store",
     "runs",
     "readers",
+    "reach",
     "features",
     "solve",
     "plateau",

@@ -3,7 +3,14 @@
 `make` builds a family for the coordinates of a fit; `load` from its stored form.
 """
 
-from surrogate.families.base import Curved, Family, Linear, Shape, Shared
+from surrogate.families.base import (
+    Curved,
+    Family,
+    Linear,
+    Shape,
+    Shared,
+    cell_offsets,
+)
 from surrogate.families.bowl import Bowl
 from surrogate.families.posynomial import Posynomial
 from surrogate.families.quadratic import Quadratic
@@ -18,6 +25,7 @@ __all__ = [
     "Quadratic",
     "Shape",
     "Shared",
+    "cell_offsets",
     "make",
 ]
 

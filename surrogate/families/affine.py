@@ -1,8 +1,10 @@
 """What families of affine functions of (1, u, s) share: sums over rows, then a chain.
 
-Ln loss is one function of a few affine functions, plus an offset a recipe. Its sums
-over the rows are taken in the affine functions' coefficients, as large matrix products,
-and the chain rule takes them to the solver's coordinates.
+Ln loss is one function of a few affine functions, plus an offset a recipe. A recipe may
+also have its own optimum: u is then counted from it, which adds its indicator to the
+affine functions of u. The sums over the rows are taken in the affine functions'
+coefficients, as large matrix products, and the chain rule takes them to the solver's
+coordinates.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from surrogate.families.base import Prior, Shape
+from surrogate.families.base import CELL_SPREAD, Prior, Shape, cell_offsets
 from surrogate_kernels import ref
 from surrogate_kernels.dispatch import Operations
 
@@ -22,6 +24,7 @@ class Affine(ABC):
     """A `Curved` family whose theta ends with its offsets."""
 
     shape: Shape
+    cells: int = 0
 
     @property
     @abstractmethod
@@ -59,11 +62,13 @@ class Affine(ABC):
         offsets: Float[Array, "problems q"],
         rows: Float[Array, "n d"],
         linear: Float[Array, "n q"],
+        member: Float[Array, "n cells"],
         target: Float[Array, " n"],
         weights: Float[Array, "problems n"],
+        copies: Float[Array, "problems cells"],
         operations: Operations,
     ) -> ref.NormalEquations:
-        """Normal equations in coefficients and offsets."""
+        """Normal equations in coefficients and offsets, cells' own minimised over."""
 
     @property
     def size(self) -> int:
@@ -79,7 +84,7 @@ class Affine(ABC):
         operations: Operations,
     ) -> ref.NormalEquations:
         """Sums over rows in the affine coefficients, then the chain rule to v."""
-        rows, linear = self._split(z)
+        rows, linear, member = self._split(z)
         weights, copies = weights[:, : len(z)], weights[:, len(z) :]
         spread = jax.vmap(self._spread)(v)
         count = len(self.pattern.term)
@@ -88,24 +93,26 @@ class Affine(ABC):
             spread[:, count:],
             rows,
             linear,
+            member,
             target,
             weights,
+            copies,
             operations,
         )
 
-        def prior(v: Array, copies: Array) -> Array:
-            return self.prior.cost(self.from_solver(v), copies)
+        def prior(v: Array) -> Array:
+            return self.prior.cost(self.from_solver(v))
 
-        def pulled(v: Array, gradient: Array, copies: Array) -> Array:
-            return gradient @ self._spread(v) + 0.5 * prior(v, copies)
+        def pulled(v: Array, gradient: Array) -> Array:
+            return gradient @ self._spread(v) + 0.5 * prior(v)
 
         chain = jax.vmap(jax.jacfwd(self._spread))(v)
-        slope = jax.vmap(jax.grad(pulled))(v, raw.gradient, copies)
-        second = jax.vmap(jax.hessian(pulled))(v, raw.gradient, copies)
+        slope = jax.vmap(jax.grad(pulled))(v, raw.gradient)
+        second = jax.vmap(jax.hessian(pulled))(v, raw.gradient)
         first = jnp.matmul(raw.hessian, chain, precision="highest")
         turned = jnp.swapaxes(chain, 1, 2)
         return ref.NormalEquations(
-            raw.cost + jax.vmap(prior)(v, copies),
+            raw.cost + jax.vmap(prior)(v),
             slope,
             jnp.matmul(turned, first, precision="highest") + second,
         )
@@ -118,17 +125,24 @@ class Affine(ABC):
         weights: Float[Array, " m"],
     ) -> Float[Array, ""]:
         """Weighted squares and the prior's, of one theta; differentiable."""
-        residual = self.log_losses(theta, z) - target
+        residual = target - self.log_losses(theta, z)
         weights, copies = weights[: len(z)], weights[len(z) :]
-        return jnp.sum(weights * residual**2) + self.prior.cost(theta, copies)
+        own = self.prior.cost(theta)
+        if self.cells:
+            member = self._split(z)[2]
+            shared, _ = cell_offsets(residual, weights, member, copies)
+            residual = residual - member @ shared
+            own = own + copies @ (shared / CELL_SPREAD) ** 2
+        return jnp.sum(weights * residual**2) + own
 
     def _spread(self, v: Float[Array, " p"]) -> Float[Array, " k"]:
         """Affine coefficients, then offsets, of solver coordinates."""
         theta = self.from_solver(v)
         return jnp.concatenate([self.coefficients(theta), theta[self._free :]])
 
-    def _split(self, z: Float[Array, "n k"]) -> tuple[Array, Array]:
-        """Coordinates (1, u, s), and the indicators that offsets multiply."""
-        inner = self.shape.choices + self.shape.scales
+    def _split(self, z: Float[Array, "n k"]) -> tuple[Array, Array, Array]:
+        """Rows (1, u, s), the indicators of recipes among them, and those of cells."""
+        own = z.shape[1] - self.cells
         ones = jnp.ones((z.shape[0], 1), z.dtype)
-        return jnp.concatenate([ones, z[:, :inner]], axis=1), z[:, inner:]
+        rows = jnp.concatenate([ones, z[:, :own]], axis=1)
+        return rows, z[:, self.shape.choices + self.shape.scales : own], z[:, own:]

@@ -40,14 +40,10 @@ class Prior(NamedTuple):
     centre: Float64[np.ndarray, " p"]
     precision: Float64[np.ndarray, " p"]
 
-    def cost(
-        self, theta: Float[Array, " p"], copies: Float[Array, " cells"]
-    ) -> Float[Array, ""]:
-        """Weighted squares; those of the last ones, a cell each, so many times."""
+    def cost(self, theta: Float[Array, " p"]) -> Float[Array, ""]:
+        """Weighted squares."""
         centre, precision = (jnp.asarray(part, theta.dtype) for part in self)
-        squares = precision * (theta - centre) ** 2
-        own = len(squares) - len(copies)
-        return jnp.sum(squares[:own]) + copies @ squares[own:]
+        return jnp.sum(precision * (theta - centre) ** 2)
 
 
 @runtime_checkable
@@ -149,7 +145,7 @@ class Curved(Family, Protocol):
         """Cost with the prior's, half its gradient and Hessian in v, of a batch.
 
         Weights are those of the rows; of a `Shared` family with cells, then how often
-        each cell is there.
+        each cell is there. What the cells share has been minimised over.
         """
         ...
 
@@ -172,16 +168,36 @@ class Curved(Family, Protocol):
 class Shared(Curved, Protocol):
     """A form exact enough that what a whole cell is off by is noise, not misfit.
 
-    Runs of a cell share a part of their noise. `with_cells` has an offset for each,
-    whose prior keeps it near 0 and counts as often as the cell; fits drop them at the
-    end. In a cruder form they would hide where it is wrong.
+    Runs of a cell share a part of their noise. `with_cells` gives every cell an offset,
+    near 0 by a prior that counts as often as the cell; it is minimised over in closed
+    form and is no parameter. In a cruder form it would hide where that is wrong.
     """
 
     @property
     def cells(self) -> int:
-        """How many of the offsets, the last ones, are a cell's noise."""
+        """How many columns at the end of s tell cells apart."""
         ...
 
     def with_cells(self, cells: int) -> Shared:
         """The family with so many indicators of cells at the end of s."""
         ...
+
+
+def cell_offsets(
+    residual: Float[Array, "*problems n"],
+    weights: Float[Array, "*problems n"],
+    member: Float[Array, "n cells"],
+    copies: Float[Array, "*problems cells"],
+) -> tuple[Float[Array, "*problems cells"], Float[Array, "*problems cells"]]:
+    """What each cell shares, given the rest, and the curvature of the cost in it.
+
+    Args:
+        residual: target minus fitted.
+        weights: of the squared residuals.
+        member: whether a row is of a cell.
+        copies: how often each cell is there; at least 1.
+    """
+    pull = jnp.matmul(weights * residual, member, precision="highest")
+    stiff = jnp.matmul(weights, member, precision="highest")
+    stiff = stiff + copies / CELL_SPREAD**2
+    return pull / stiff, stiff

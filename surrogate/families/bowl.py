@@ -29,7 +29,7 @@ from jaxtyping import Array, Float
 
 from surrogate.families import scaling
 from surrogate.families.affine import Affine
-from surrogate.families.base import CELL_SPREAD, Prior, Shape
+from surrogate.families.base import CELL_SPREAD, Prior, Shape, cell_offsets
 from surrogate_kernels import log_sum_exp_xla as sums
 from surrogate_kernels import ref
 from surrogate_kernels.dispatch import Operations
@@ -40,12 +40,13 @@ class Bowl(Affine):
     """A scaling law, the optimum's power laws and the penalty around it.
 
     Theta holds, in this order: what `scaling` does; ln H at the centre of the data and
-    its slopes over the scales; for each choice its u* there and its slopes; each a_k
-    but the last; ln(l_k / l_last) of these k; an offset a recipe, then a cell.
+    its slopes over the scales; for each choice its u* there, its slopes and how far a
+    recipe's is from it; each a_k but the last; ln(l_k / l_last) of these k; an offset a
+    recipe.
 
     Attributes:
         shape: sizes of the coordinates.
-        cells: how many of the offsets, the last ones, are a cell's noise.
+        cells: how many columns at the end of s tell cells apart, for noise they share.
     """
 
     shape: Shape
@@ -63,8 +64,8 @@ class Bowl(Affine):
     @cached_property
     def _starts_at(self) -> tuple[int, int, int, int, int]:
         """Where the height, the optimum, the a_k, the shares and the offsets begin."""
-        choices, scales, _ = self.shape
-        counts = (1 + scales, choices * (1 + scales), choices**2, choices)
+        choices, scales, offsets = self.shape
+        counts = (1 + scales, choices * (1 + scales + offsets), choices**2, choices)
         first, second, third, fourth, fifth = np.cumsum(
             [self._law.size, *counts]
         ).tolist()
@@ -74,16 +75,16 @@ class Bowl(Affine):
     def _free(self) -> int:
         return self._starts_at[-1]
 
-    @cached_property
+    @property
     def pattern(self) -> ref.Pattern:
         """Affine functions of (1, u, s): of the scaling law, H, then H l_k exp(...)."""
-        choices, scales, _ = self.shape
+        choices, scales, offsets = self.shape
         term, coordinate = self._law.pattern(choices)
         of_height = [0, *range(1 + choices, 1 + choices + scales)]
         law = 1 + max(term)
         term += [law] * len(of_height)
         coordinate += of_height
-        width = 1 + choices + scales
+        width = 1 + choices + scales + offsets
         for k in range(choices + 1):
             term += [law + 1 + k] * width
             coordinate += range(width)
@@ -91,30 +92,35 @@ class Bowl(Affine):
 
     @property
     def prior(self) -> Prior:
-        """Standard deviation 3 around plausible sizes; `scaling`'s own for its part."""
+        """Standard deviation 3 around plausible sizes; `scaling`'s own for its part.
+
+        1 of how far a recipe's optimum is from the others'.
+        """
         centre = np.zeros(self.size)
         precision = np.full(self.size, 1 / 9.0)
         height = self._starts_at[0]
         centre[:height], precision[:height] = self._law.prior()
         centre[height] = np.log(0.01)
-        precision[self.size - self.cells :] = 1 / CELL_SPREAD**2
+        if self.shape.offsets:
+            _, begin, end, _, _ = self._starts_at
+            table = precision[begin:end].reshape(self.shape.choices, -1)
+            table[:, -self.shape.offsets :] = 1.0
         return Prior(centre, precision)
 
     def with_cells(self, cells: int) -> Bowl:
         """The family with so many indicators of cells at the end of s."""
-        shape = self.shape._replace(offsets=self.shape.offsets + cells)
-        return replace(self, shape=shape, cells=cells)
+        return replace(self, cells=cells)
 
     def optimum(
         self, theta: Float[Array, " p"], s: Float[Array, " g"]
     ) -> Float[Array, " choices"]:
-        """The argmin u*(s): affine in the scales."""
+        """The argmin u*(s): affine in the scales, and a step a recipe."""
         table = self._optimum_table(theta)
-        return table[:, 0] + table[:, 1:] @ s[: self.shape.scales]
+        return table[:, 0] + table[:, 1:] @ s
 
     def _optimum_table(self, theta: Float[Array, " p"]) -> Float[Array, "choices k"]:
         _, begin, end, _, _ = self._starts_at
-        return theta[begin:end].reshape(self.shape.choices, 1 + self.shape.scales)
+        return theta[begin:end].reshape(self.shape.choices, -1)
 
     def coefficients(self, theta: Float[Array, " p"]) -> Float[Array, " m"]:
         """Coefficients of the affine functions, in the order of `pattern`."""
@@ -128,7 +134,9 @@ class Bowl(Affine):
         log_share = jax.nn.log_softmax(
             jnp.concatenate([log_weight, jnp.zeros((1,), theta.dtype)])
         )
-        of_s = height[None] - of_u @ self._optimum_table(theta)
+        steps = jnp.zeros(self.shape.offsets, theta.dtype)
+        own = jnp.concatenate([height, steps])[None]
+        of_s = own - of_u @ self._optimum_table(theta)
         constant = of_s[:, :1] + log_share[:, None]
         walls = jnp.concatenate([constant, of_u, of_s[:, 1:]], axis=1)
         parts = [self._law.coefficients(theta[:begin]), height, walls.reshape(-1)]
@@ -147,7 +155,7 @@ class Bowl(Affine):
         self, theta: Float[Array, " p"], z: Float[Array, "n k"]
     ) -> Float[Array, " n"]:
         """`log_loss` of many points (u, s)."""
-        rows, linear = self._split(z)
+        rows, linear, _ = self._split(z)
         law, walls = self._parts(self.coefficients(theta)[None], rows)
         return (law.level + sum(walls))[0] + linear @ theta[self._free :]
 
@@ -177,8 +185,10 @@ class Bowl(Affine):
         offsets: Float[Array, "problems q"],
         rows: Float[Array, "n d"],
         linear: Float[Array, "n q"],
+        member: Float[Array, "n cells"],
         target: Float[Array, " n"],
         weights: Float[Array, "problems n"],
+        copies: Float[Array, "problems cells"],
         operations: Operations,
     ) -> ref.NormalEquations:
         """No backend has a kernel of it: XLA's matrix products serve all.
@@ -191,6 +201,9 @@ class Bowl(Affine):
         residual = law.level + sum(walls) - target[None]
         if linear.shape[1]:
             residual = residual + jnp.matmul(offsets, linear.T, precision="highest")
+        shared, stiff = cell_offsets(-residual, weights, member, copies)
+        if self.cells:
+            residual = residual + jnp.matmul(shared, member.T, precision="highest")
         pull = weights * residual
         first = [*law.first, *walls]
         pairs = []
@@ -203,7 +216,7 @@ class Bowl(Affine):
             else:
                 row[0] = row[0] + pull * own
             pairs += row
-        return sums.gather(
+        whole = sums.gather(
             self.pattern,
             rows,
             linear,
@@ -213,6 +226,17 @@ class Bowl(Affine):
             pull,
             residual,
         )
+        if not self.cells:
+            return whole
+        crossed = sums.cross(
+            self.pattern, rows, linear, member, jnp.stack(first, axis=1), weights
+        )
+        turned = jnp.swapaxes(crossed / stiff[:, None], 1, 2)
+        return ref.NormalEquations(
+            whole.cost + jnp.sum(copies * (shared / CELL_SPREAD) ** 2, axis=1),
+            whole.gradient,
+            whole.hessian - jnp.matmul(crossed, turned, precision="highest"),
+        )
 
     def starts(self, key: Array, count: int) -> Float[Array, "count p"]:
         """Optima near the data's centre; walls at even angles, jittered."""
@@ -220,7 +244,11 @@ class Bowl(Affine):
         noise = jax.random.normal(keys[0], (count, self.size), jnp.float64)
         theta = jnp.asarray(self.prior.centre)[None] + 0.5 * noise
         choices = self.shape.choices
-        _, _, pushes, weights, offsets = self._starts_at
+        _, begin, pushes, weights, offsets = self._starts_at
+        if self.shape.offsets:
+            table = theta[:, begin:pushes].reshape(count, choices, -1)
+            table = table.at[:, :, -self.shape.offsets :].set(0.0)
+            theta = theta.at[:, begin:pushes].set(table.reshape(count, -1))
         turn = jax.random.uniform(keys[1], (count, 1), jnp.float64)
         jitter = jax.random.normal(keys[2], (count, choices), jnp.float64)
         size = jax.random.normal(keys[3], (count, choices), jnp.float64)

@@ -35,9 +35,9 @@ class Posynomial(Affine):
     """E + sum_j A_j S_j^-alpha_j over the scales, and `terms` further terms.
 
     Theta holds, in this order: ln E; ln A_j and ln alpha_j a scale; for each further
-    term its ln c, its exponents of u and of the scales; an offset a recipe. Where the
-    exponents of u are bound by coercivity, the logarithms of the combination's weights
-    stand in their place.
+    term its ln c, its exponents of u and of the scales; for each choice how far each
+    recipe's u is moved; an offset a recipe. Where the exponents of u are bound by
+    coercivity, the logarithms of the combination's weights stand in their place.
     """
 
     shape: Shape
@@ -57,7 +57,13 @@ class Posynomial(Affine):
 
     @property
     def _free(self) -> int:
-        return len(self.pattern.term)
+        return self._steps.stop
+
+    @property
+    def _steps(self) -> slice:
+        """How far the recipes move u: [choices, offsets]."""
+        start = self._first + self.terms * self._width
+        return slice(start, start + self.shape.choices * self.shape.offsets)
 
     @property
     def _width(self) -> int:
@@ -82,38 +88,51 @@ class Posynomial(Affine):
         """The exponents that coercivity binds: of u, in term `choices`."""
         return self._term_slice(self.shape.choices, 1, self.shape.choices)
 
-    @cached_property
+    @property
     def pattern(self) -> ref.Pattern:
         """Where the free coefficients stand in the affine functions."""
-        choices, scales, _ = self.shape
+        choices, scales, offsets = self.shape
         term, coordinate = self._law.pattern(choices)
+        width = self._width + offsets
         for k in range(self.terms):
             term += [1 + scales + k] * self._width
             coordinate += range(self._width)
-        width = 1 + scales + self.terms
-        return ref.Pattern(tuple(term), tuple(coordinate), width, self._width)
+        for k in range(self.terms):
+            term += [1 + scales + k] * offsets
+            coordinate += range(self._width, width)
+        terms = 1 + scales + self.terms
+        return ref.Pattern(tuple(term), tuple(coordinate), terms, width)
 
     @property
     def prior(self) -> Prior:
-        """Standard deviation 3 around plausible sizes; the law's own for its part."""
+        """Standard deviation 3 around plausible sizes; the law's own for its part.
+
+        1 of how far a recipe moves u.
+        """
         centre = np.zeros(self.size)
         precision = np.full(self.size, 1 / 9.0)
         centre[: self._first], precision[: self._first] = self._law.prior()
         for k in range(self.terms):
             centre[self._term_slice(k, 0, 1)] = -5.0
+        precision[self._steps] = 1.0
         return Prior(centre, precision)
 
     def coefficients(self, theta: Float[Array, " p"]) -> Float[Array, " m"]:
         """Free coefficients of the affine functions: decay and coercivity built in."""
         theta = jnp.asarray(theta)
         law = self._law.coefficients(theta[: self._first])
-        free = theta[: self._free].at[: self._first].set(law)
+        free = theta[: self._steps.start].at[: self._first].set(law)
         choices = self.shape.choices
         others = jnp.stack(
             [theta[self._term_slice(k, 1, choices)] for k in range(choices)]
         )
         weights = jnp.exp(theta[self._bound])
-        return free.at[self._bound].set(-(weights @ others))
+        free = free.at[self._bound].set(-(weights @ others))
+        if not self.shape.offsets:
+            return free
+        of_u = [free[self._term_slice(k, 1, choices)] for k in range(self.terms)]
+        steps = theta[self._steps].reshape(choices, self.shape.offsets)
+        return jnp.concatenate([free, -(jnp.stack(of_u) @ steps).reshape(-1)])
 
     def log_loss(
         self,
@@ -123,16 +142,14 @@ class Posynomial(Affine):
     ) -> Float[Array, ""]:
         """Ln loss, relative to the fit's level, at one standardised point."""
         matrix = ref.affine_matrix(self.coefficients(theta), self.pattern)
-        scales = self.shape.scales
-        point = jnp.concatenate([u, s[:scales]])
-        value = jax.nn.logsumexp(matrix[:, 0] + matrix[:, 1:] @ point)
-        return value + theta[self._free :] @ s[scales:]
+        value = jax.nn.logsumexp(matrix[:, 0] + matrix[:, 1:] @ jnp.concatenate([u, s]))
+        return value + theta[self._free :] @ s[self.shape.scales :]
 
     def log_losses(
         self, theta: Float[Array, " p"], z: Float[Array, "n k"]
     ) -> Float[Array, " n"]:
         """`log_loss` of many points (u, s)."""
-        rows, linear = self._split(z)
+        rows, linear, _ = self._split(z)
         value, _ = ref.log_sum_exp(self.coefficients(theta), self.pattern, rows)
         return value + linear @ theta[self._free :]
 
@@ -152,11 +169,14 @@ class Posynomial(Affine):
         offsets: Float[Array, "problems q"],
         rows: Float[Array, "n d"],
         linear: Float[Array, "n q"],
+        member: Float[Array, "n cells"],
         target: Float[Array, " n"],
         weights: Float[Array, "problems n"],
+        copies: Float[Array, "problems cells"],
         operations: Operations,
     ) -> ref.NormalEquations:
         """The backend's log-sum-exp."""
+        del member, copies
         return operations.log_sum_exp_normal_equations(
             coefficients, offsets, self.pattern, rows, linear, target, weights
         )
@@ -181,5 +201,6 @@ class Posynomial(Affine):
             theta = theta.at[:, self._term_slice(k, 1, self.shape.choices)].set(
                 exponents
             )
+        theta = theta.at[:, self._steps].set(0.0)
         # Where logarithms of weights stand: near 1 each, so a triangle around 0.
         return theta.at[:, self._bound].set(0.3 * noise[:, self._bound])

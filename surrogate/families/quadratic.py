@@ -27,7 +27,10 @@ _NEWTON_STEPS = 30
 
 @dataclass(frozen=True)
 class Quadratic:
-    """1, each coordinate, and each product of two; then an offset a recipe."""
+    """1, each coordinate, each product of two, and a recipe's own slopes and offset.
+
+    Theta holds them in this order; a recipe's slopes of u are a step of its optimum.
+    """
 
     shape: Shape
 
@@ -44,15 +47,15 @@ class Quadratic:
     @property
     def size(self) -> int:
         """Number of parameters p."""
-        inner = self.shape.choices + self.shape.scales
-        return 1 + inner + len(self._pairs[0]) + self.shape.offsets
+        choices, scales, offsets = self.shape
+        return 1 + choices + scales + len(self._pairs[0]) + (choices + 1) * offsets
 
     @property
     def prior(self) -> Prior:
-        """Standard deviation 3 of slopes, 1 of curvatures, of ln L at unit distance."""
-        inner = self.shape.choices + self.shape.scales
+        """Standard deviation 3 of slopes, 1 of products, of ln L at unit distance."""
         precision = np.full(self.size, 1 / 9.0)
-        precision[1 + inner : 1 + inner + len(self._pairs[0])] = 1.0
+        first = 1 + self.shape.choices + self.shape.scales
+        precision[first : self.size - self.shape.offsets] = 1.0
         return Prior(np.zeros(self.size), precision)
 
     def features(self, z: Float[Array, "n k"]) -> Float[Array, "n p"]:
@@ -61,7 +64,8 @@ class Quadratic:
         x, offsets = z[:, :inner], z[:, inner:]
         ones = jnp.ones((z.shape[0], 1), z.dtype)
         products = x[:, self._pairs[0]] * x[:, self._pairs[1]]
-        return jnp.concatenate([ones, x, products, offsets], axis=1)
+        steps = [x[:, i, None] * offsets for i in range(self.shape.choices)]
+        return jnp.concatenate([ones, x, products, *steps, offsets], axis=1)
 
     def log_loss(
         self,

@@ -84,7 +84,9 @@ def make_plan(
         mapping: what the user says, by role: a column, or for a number a product of
             columns and numbers.
         recipe: the columns that together name the recipe.
-        scales: further scale variables by name, written as in `mapping`.
+        scales: further scale variables by name, written as in `mapping`. They take the
+            place of the recipe of a published file: the structures of an MoE differ in
+            active parameters.
 
     Raises:
         DataError: if a role is missing, has two candidates, or is mapped to something
@@ -96,6 +98,9 @@ def make_plan(
     named = dict(mapping)
     if layout:
         known = {_spoken(role): column for role, column in layout.roles.items()}
+        if scales:
+            # What the file would call recipes is told apart by the scale, else twice.
+            known.pop("recipe", None)
         named = {**known, **named}
     terms, texts = _by_name(table, named)
     found = _by_alias(table, [role for role in MAPPABLE if role not in named])

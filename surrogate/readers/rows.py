@@ -231,6 +231,7 @@ def _note(table: Table, plan: Plan) -> str:
     if plan.recipe:
         names = " and ".join(quote(table.header[column]) for column in plan.recipe)
         terms.append(f"recipe = {names}")
+    terms += [f"{name} = {term.label}" for name, term in plan.scales.items()]
     return f"{table.file}: {title}{', '.join(terms)}"
 
 

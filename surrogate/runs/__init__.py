@@ -15,10 +15,11 @@ from surrogate.runs.checks import (
     row_fault,
     unit_fault,
 )
-from surrogate.runs.table import DIVERGED_EXCESS, Dropped, Runs, Source
+from surrogate.runs.table import DIVERGED_EXCESS, MIN_LOG_SPAN, Dropped, Runs, Source
 
 __all__ = [
     "DIVERGED_EXCESS",
+    "MIN_LOG_SPAN",
     "SETTINGS",
     "Cell",
     "Dropped",
