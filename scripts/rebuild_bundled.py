@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import surrogate
@@ -25,15 +25,16 @@ DRAWS = 200
 
 @dataclass(frozen=True)
 class Bundle:
-    """One bundled fit: its dump and how it is fitted."""
+    """One bundled fit: its dump, and further scale variables of it."""
 
     file: str
-    family: str
-    terms: int
+    scales: dict[str, str] = field(default_factory=dict)
 
 
 BUNDLES = {
-    "steplaw-dense": Bundle("steplaw/dense_lr_bs_loss.csv", "posynomial", 3),
+    "steplaw-dense": Bundle("steplaw/dense_lr_bs_loss.csv"),
+    # The structures differ in active parameters; all have 2.15B in total.
+    "steplaw-moe": Bundle("steplaw/moe_lr_bs_loss.csv", {"active": "Na"}),
 }
 
 
@@ -54,20 +55,15 @@ class Log(Progress):
 def main() -> None:
     """Fit every bundle and write it in place of the old one."""
     data = Path(os.environ.get("SURROGATE_DATA", ROOT / "../shared/data")).resolve()
+    # The manifest names the dump as it is called here, not where this machine has it.
+    os.chdir(data)
     for name, bundle in BUNDLES.items():
-        runs = surrogate.read_runs(data / bundle.file)
-        fit = surrogate.fit(
-            runs,
-            family=bundle.family,
-            terms=bundle.terms,
-            bootstrap=DRAWS,
-            seed=SEED,
-            progress=Log(),
-        )
+        runs = surrogate.read_runs(bundle.file, scales=bundle.scales)
+        fit = surrogate.fit(runs, bootstrap=DRAWS, seed=SEED, progress=Log())
         folder = ROOT / "surrogate" / "bundled" / name
         shutil.rmtree(folder, ignore_errors=True)
         replace(fit, runs=None).save(folder)
-        print(folder, fit.scores, fit.provenance.fit)
+        print(folder, fit.family, fit.scores, fit.provenance.fit)
 
 
 if __name__ == "__main__":

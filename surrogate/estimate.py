@@ -97,8 +97,8 @@ def estimate(
         progress: told of finished problems.
     """
     objective = objective or Objective(growth=family.misfit)
-    first = Quadratic(family.shape)
-    pilot = _quadratic(first, rows, counts, box, objective)
+    first = family if isinstance(family, Linear) else Quadratic(family.shape)
+    pilot = _linear(first, rows, counts, box, objective)
     if isinstance(family, Linear):
         second_start = np.zeros(len(counts))
         if progress is not None:
@@ -287,8 +287,8 @@ def _reweigh(
         return np.asarray(weights)
 
 
-def _quadratic(
-    family: Quadratic,
+def _linear(
+    family: Linear,
     rows: Rows,
     counts: Float64[np.ndarray, "problems n"],
     box: Float64[np.ndarray, "2 choices"],

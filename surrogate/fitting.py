@@ -6,26 +6,29 @@ import platform
 from dataclasses import asdict
 from datetime import date
 from importlib import metadata
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jaxtyping import Float64
 
-from surrogate import engine, estimate, families, selection, uncertainty
+from surrogate import engine, estimate, families, fitted, selection
 from surrogate.blocks import Device
 from surrogate.engine import Progress
 from surrogate.errors import DataError
-from surrogate.estimate import Estimate
 from surrogate.families import Family, Shape
 from surrogate.features import Features, Rows
 from surrogate.objective import measure_noise
 from surrogate.query import CellRecord, Fit, Provenance
 from surrogate.runs import Runs
-from surrogate.selection import HeldOut
+from surrogate.selection import HeldOut, Mixture
 from surrogate.stability import Stability
-from surrogate.uncertainty import Draws
 
 DEFAULT_TERMS = 3
+# K of the posynomials of a mix.
+MIX_TERMS = (3, 4, 5)
+# What is made of several families.
+MIXED = ("auto", "mix")
 # What a report of a wrong answer needs to say.
 _PACKAGES = ("loss-surrogate", "jax", "jaxlib", "numpy", "orbax-checkpoint")
 
@@ -45,9 +48,9 @@ def fit(
 
     Args:
         runs: at least one cell in which lr or batch takes 3 values.
-        family: `quadratic`, `posynomial`, `bowl`, or `auto`, the best one on cells left
-            out.
-        terms: K of the posynomial.
+        family: `quadratic`, `additive`, `posynomial`, `bowl`; `mix`, the mean of all,
+            weighted on cells left out; or `auto`, the best of these on cells left out.
+        terms: K of the posynomial; a mix has 3, 4 and 5.
         bootstrap: draws of resampled cells; 0 for none. Under 5 cells there are none.
         seed: of starts and resampling.
         device: `auto`, `cpu` or `gpu`.
@@ -70,11 +73,9 @@ def fit(
 
 
 def _check(family: str, terms: int, bootstrap: int, seed: int) -> None:
-    if family not in ("auto", *families.NAMES):
-        raise DataError(
-            f"Expected a family among auto, {', '.join(families.NAMES)}, got "
-            f"{family!r}."
-        )
+    names = (*MIXED, *families.NAMES)
+    if family not in names:
+        raise DataError(f"Expected a family among {', '.join(names)}, got {family!r}.")
     for name, value in (("bootstrap", bootstrap), ("seed", seed)):
         if value < 0:
             raise DataError(f"Expected {name} to be at least 0, got {value}.")
@@ -91,56 +92,39 @@ def _fit(
     place: tuple[Device, str],
     progress: Progress | None,
 ) -> Fit:
-    device, backend = place
     features = Features.of(runs)
     rows = features.rows(runs)
     box = features.box()
     shape = Shape(len(features.choices), len(features.givens), features.offsets)
-    names = families.NAMES if family == "auto" else (family,)
-    members = {name: families.make(name, shape, terms) for name in names}
+    members = _members(family, shape, terms)
     held, warnings = _held_out(members, features, rows, runs, box, seed, progress)
-    # With nothing held out to choose by, the first family is the simplest.
-    chosen, choice = selection.choose(held) if held else (names[0], None)
-    member = members[chosen]
-    ones = np.ones((1, len(rows.target)))
-    full = estimate.estimate(member, rows, ones, box, seed=seed)
-    theta = full.solution.theta[0]
-    cells = len(np.unique(rows.cell))
-    draws = np.zeros((0, member.size))
-    quality = _quality(full, len(rows.target))
-    used = engine.pick_backend(backend, device, member)
-    if bootstrap and cells >= uncertainty.MIN_CELLS:
-        _start(progress, "Resampling cells", bootstrap)
-        drawn = uncertainty.draw(
+    choice = _choose(family, members, held, rows, runs, features)
+    parts = [
+        fitted.fit_all(
             member,
             rows,
-            full.weights[0],
-            theta,
-            replicas=bootstrap,
+            box,
+            bootstrap=bootstrap,
             seed=seed,
-            backend=used,
+            place=place,
             progress=progress,
         )
-        draws = drawn.theta
-        quality |= {
-            "draws_unsettled": drawn.unsettled,
-            "draws_singular": drawn.singular,
-            "draws_block": drawn.block,
-            "draws_interrupted": not drawn.is_whole,
-        }
-        warnings += _shortfalls(drawn, bootstrap)
+        for member in choice.parts
+    ]
+    found = fitted.join(choice.mixture, parts) if choice.mixture else parts[0]
+    surface = estimate.evaluate(found.family, rows, found.theta[None], box)
     _stop(progress)
-    residual = rows.target - full.surface.fitted[0]
+    residual = rows.target - surface.fitted[0]
     return Fit(
-        family=member,
+        family=found.family,
         features=features,
-        theta=theta,
-        draws=draws,
-        noise=measure_noise(residual, full.surface.excess[0], rows.cell),
+        theta=found.theta,
+        draws=found.draws,
+        noise=measure_noise(residual, surface.excess[0], rows.cell),
         stability=Stability.of(runs),
         cells=_records(runs),
-        scores=dict(held[chosen].summary()) if held else {},
-        is_converged=bool(quality["is_settled"]),
+        scores=choice.scores,
+        is_converged=bool(found.quality["is_settled"]),
         loss_kind=runs.loss_kind,
         params_kind=runs.params_kind,
         provenance=Provenance(
@@ -149,17 +133,86 @@ def _fit(
             created=date.today().isoformat(),
             seed=seed,
             bootstrap=bootstrap,
-            device=device.platform,
-            backend=used,
+            device=place[0].platform,
+            backend=found.backend,
             runs=len(runs),
             diverged=int(runs.diverged.sum()),
             dropped=len(runs.dropped),
-            fit=quality,
-            selection=choice,
+            fit=found.quality,
+            selection=choice.record,
         ),
-        warnings=tuple(dict.fromkeys([*runs.warnings, *features.notes(), *warnings])),
+        warnings=tuple(
+            dict.fromkeys(
+                [
+                    *runs.warnings,
+                    *features.notes(),
+                    *warnings,
+                    *choice.warnings,
+                    *found.warnings,
+                ]
+            )
+        ),
         runs=runs,
     )
+
+
+class _Choice(NamedTuple):
+    """What is fitted to all runs, and why."""
+
+    parts: tuple[Family, ...]
+    mixture: Mixture | None
+    scores: dict[str, Any]
+    record: dict[str, Any] | None
+    warnings: list[str]
+
+
+def _choose(
+    family: str,
+    members: dict[str, Family],
+    held: dict[str, HeldOut],
+    rows: Rows,
+    runs: Runs,
+    features: Features,
+) -> _Choice:
+    """The family asked for, or the best on cells left out."""
+    candidates, mixture, warnings = dict(held), None, []
+    if family in MIXED and len(held) > 1:
+        mixture = selection.mix(held, features, rows, runs)
+        if family == "mix" or len(mixture.weights) > 1:
+            candidates["mix"] = mixture.held
+    if family == "mix":
+        if mixture is None:
+            raise DataError(
+                "A mix weighs its members by their errors on cells left out, but there "
+                f"are too few cells for that ({len(np.unique(rows.cell))}). Add runs "
+                "at other sizes, or take --family auto."
+            )
+        idle = [name for name in held if name not in mixture.weights]
+        warnings = [f"No weight in the mix: {', '.join(idle)}."] if idle else []
+    if not candidates:
+        # With nothing held out to choose by, the first family is the simplest.
+        return _Choice((next(iter(members.values())),), None, {}, None, [])
+    chosen, record = selection.choose(
+        candidates, "mix" if family == "mix" else None, mixture
+    )
+    scores = dict(candidates[chosen].summary())
+    if chosen == "mix":
+        assert mixture is not None
+        return _Choice(mixture.family.members, mixture, scores, record, warnings)
+    return _Choice((members[chosen],), None, scores, record, warnings)
+
+
+def _members(family: str, shape: Shape, terms: int) -> dict[str, Family]:
+    """What is fitted, by name."""
+    if family == "mix":
+        found = {name: families.make(name, shape, terms) for name in families.NAMES}
+        del found["posynomial"]
+        more = {
+            f"posynomial-{k}": families.make("posynomial", shape, k) for k in MIX_TERMS
+        }
+        return found | more
+    names = families.NAMES if family == "auto" else (family,)
+    return {name: families.make(name, shape, terms) for name in names}
 
 
 def _held_out(
@@ -196,33 +249,6 @@ def _held_out(
         else:
             warnings.append(f"{name} failed on some cells left out and is not chosen.")
     return held, warnings
-
-
-def _shortfalls(drawn: Draws, asked: int) -> list[str]:
-    """What a user should hear of draws that went otherwise than asked."""
-    found = []
-    if not drawn.is_whole:
-        found.append(
-            f"Interrupted: {len(drawn.theta)} of {asked} draws were finished and are "
-            "kept; intervals from fewer draws are rougher."
-        )
-    if drawn.is_halved:
-        found.append(
-            "The device had no memory for a block of draws: it was halved to "
-            f"{drawn.block} a call."
-        )
-    return found
-
-
-def _quality(full: Estimate, rows: int) -> dict[str, float | int | bool]:
-    """How well the fit was reached."""
-    solution = full.solution
-    return {
-        "is_settled": bool(estimate.is_settled(solution, rows)[0]),
-        "relative_gradient": float(solution.decrement[0]),
-        "steps": int(solution.iterations[0]),
-        "second_best_start": float(full.second_start[0]),
-    }
 
 
 def _records(runs: Runs) -> tuple[CellRecord, ...]:

@@ -43,7 +43,8 @@ def draw_table(family: Member, noise: float = 0.002, seed: int = 1) -> Table:
     z = draw_points(family, rng, ROWS)
     with jax.enable_x64(True):
         # Curved in u, so that the projection has nothing to do.
-        truth = np.array([0.1, 0.02, 0.01, -0.1, 0.04, 0.02, 0, 0.05, 0, 0.02, 0])
+        curved = [0.04, 0.02, 0, 0.05, 0, 0.02]
+        truth = np.array([0.1, 0.02, 0.01, -0.1, *curved, 0.01, -0.02, 0.01, 0])
         if isinstance(family, Posynomial):
             truth = np.asarray(family.starts(jax.random.key(seed), 1))[0]
     target = formula(family, truth, z) + noise * rng.normal(size=ROWS)

@@ -10,7 +10,7 @@ import fit_support
 import numpy as np
 import pytest
 
-from surrogate import objective
+from surrogate import families, fitting, objective
 from surrogate.errors import DataError
 from surrogate.features import Features
 from surrogate.fitting import fit, versions
@@ -113,14 +113,14 @@ def test_auto_takes_the_lower_total() -> None:
     choice = found.provenance.selection
     assert choice is not None
     totals = choice["totals"]
-    assert totals.keys() == {"quadratic", "posynomial", "bowl"}
+    assert totals.keys() >= {"quadratic", "additive", "posynomial", "bowl"}
     assert found.family.name == min(totals, key=lambda name: totals[name])
     assert choice["chosen"] == found.family.name
-    first, second, _ = sorted(totals.values())
+    first, second, *_ = sorted(totals.values())
     assert choice["margin"] == pytest.approx(second - first)
-    # The sweep is drawn from a posynomial, with noise that the runs of a cell share: a
-    # quadratic is not what either of the others mistakes it for.
-    assert found.family.name != "quadratic"
+    # The sweep is drawn from a bowl, with noise that the runs of a cell share.
+    assert found.family.name in ("bowl", "mix")
+    assert sum(choice["weights"].values()) == pytest.approx(1.0)
     alone = fit_support.posynomial().provenance.selection
     assert alone is not None
     assert totals["posynomial"] == alone["totals"]["posynomial"]
@@ -131,12 +131,59 @@ def test_auto_takes_the_lower_total() -> None:
     )
     assert [task[0] for task in log.tasks] == [
         "Leaving out cells, quadratic",
+        "Leaving out cells, additive",
         "Leaving out cells, posynomial",
         "Leaving out cells, bowl",
-        "Resampling cells",
-    ]
+    ] + ["Resampling cells"] * max(1, len(getattr(found.family, "members", ())))
     assert all(total == done for _, total, done in log.tasks)
     assert log.stops >= 1
+
+
+def test_a_mix_is_the_mean_of_its_members(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Property: of their losses, the fit's and each draw's; and it comes back."""
+    # Of four families: what is tested here does not depend on how many there are.
+    monkeypatch.setattr(fitting, "MIX_TERMS", (3,))
+    runs = fit_support.thinned()
+    found = fit(runs, family="mix", bootstrap=10)
+    choice = found.provenance.selection
+    assert choice is not None
+    assert isinstance(found.family, families.Mix)
+    assert choice["chosen"] == "mix"
+    weights = choice["weights"]
+    names = [m.name for m in found.family.members]
+    assert names == [name.split("-")[0] for name in weights]
+    at = {"lr": [1e-3, 2e-3], "batch": 3e5, "params": 4e8, "tokens": [1e10, 9e10]}
+    alone = [fit(runs, family=name, bootstrap=10).predict(**at).loss for name in names]
+    mean = sum(
+        w * np.log(loss) for w, loss in zip(weights.values(), alone, strict=True)
+    )
+    np.testing.assert_allclose(np.log(found.predict(**at).loss), mean, rtol=1e-9)
+    assert len(found.draws) == 10
+    np.testing.assert_array_equal(
+        found.draws[:, : len(weights)], [[*weights.values()]] * 10
+    )
+    idle = sorted({"quadratic", "additive", "posynomial-3", "bowl"} - weights.keys())
+    assert not idle or any("No weight in the mix" in text for text in found.warnings)
+
+
+def test_a_mix_of_too_few_cells_is_refused() -> None:
+    table = fit_support.table(sizes=fit_support.SIZES[:2], noise=5e-4)
+    with pytest.raises(DataError, match=r"too few cells for that \(2\)\. Add runs"):
+        fit(Runs.from_arrays(**table), family="mix", bootstrap=0)
+
+
+@pytest.mark.parametrize("family", ["quadratic", "bowl"])
+def test_a_recipe_has_its_own_optimum(family: str) -> None:
+    """Closed form: the second recipe's lr is 3 times, its batch half the first's."""
+    one = fit_support.table(sizes=fit_support.SIZES[::2], noise=1e-4)
+    two = {**one, "lr": one["lr"] * 3, "batch": one["batch"] / 2}
+    columns = {name: np.append(one[name], two[name]) for name in one}
+    recipe = ["a"] * len(one["lr"]) + ["b"] * len(one["lr"])
+    found = fit(Runs.from_arrays(**columns, recipe=recipe), family=family, bootstrap=0)
+    first, second = (found.optimum(**ASK, recipe=name) for name in ("a", "b"))
+    assert second.lr / first.lr == pytest.approx(3.0, rel=0.02)
+    assert second.batch / first.batch == pytest.approx(0.5, rel=0.02)
+    assert second.loss == pytest.approx(first.loss, rel=1e-4)
 
 
 def test_scores_are_those_of_cells_left_out() -> None:
@@ -203,7 +250,10 @@ def test_four_cells_have_scores_and_no_draws() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"family": "spline"}, "among auto, quadratic, posynomial, bowl, got 'spline'"),
+        (
+            {"family": "spline"},
+            "among auto, mix, quadratic, additive, posynomial, bowl, got 'spline'",
+        ),
         ({"terms": 1}, "Expected 2 to 8 terms for the posynomial, got 1"),
         ({"terms": 9}, "Expected 2 to 8 terms for the posynomial, got 9"),
         (

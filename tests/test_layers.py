@@ -40,6 +40,7 @@ ROOMS = (
     "stability",
     "laws",
     "query",
+    "fitted",
     "fitting",
     "simulate",
     "report",

@@ -123,7 +123,7 @@ def test_a_folder_that_hides_a_bundled_fit_warns(
     assert found.family.name == "quadratic"
     assert "is both a folder here and a bundled fit" in found.warnings[0]
     assert found.warnings[1:] == fitted.warnings
-    assert load("bundled:steplaw-dense").family.name == "posynomial"
+    assert load("bundled:steplaw-dense").family.name == "bowl"
 
 
 def test_overwrite_replaces_the_fit(folder: Path, fitted: Fit) -> None:
@@ -155,7 +155,7 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
         (lambda d: d["runs"].update(loss_kind="x"), "does not describe a fit"),
         (
             lambda d: d["standardisation"].update(recipes=["", "b"]),
-            r"expected 16 parameters, got arrays of shapes \(15,\) and",
+            r"expected 20 parameters, got arrays of shapes \(15,\) and",
         ),
     ],
 )

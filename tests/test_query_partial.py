@@ -248,7 +248,8 @@ def test_recipes_differ_by_an_offset() -> None:
     assert len(fitted.cells) == 32
     first, second = (fitted.optimum(**rich(recipe=name)) for name in fitted.recipes)
     assert np.log(second.loss / first.loss) == pytest.approx(0.03, abs=1e-7)
-    assert second.lr == pytest.approx(first.lr, rel=1e-9)
+    # A recipe may have its own optimum, and has the others' here.
+    assert second.lr == pytest.approx(first.lr, rel=1e-4)
     at = np.log([first.lr, first.batch])
     np.testing.assert_allclose(at, BOWL.centre(**ASK), atol=1e-5)
     assert second.to_json()["recipe"] == "muon"

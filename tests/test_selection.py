@@ -47,6 +47,13 @@ def sweep() -> Problem:
     return Problem(fit_support.thinned())
 
 
+def held_out(folds: Folds, cells: list[HeldCell]) -> HeldOut:
+    """Scores alone, of fits of no rows."""
+    count = len(folds.protocol)
+    theta, error = np.zeros((count, QUADRATIC.size)), np.zeros((count, 0))
+    return HeldOut(QUADRATIC, folds, cells, theta, error)
+
+
 def proposals(held: HeldOut) -> np.ndarray:
     return np.array([(c.score["lr"], c.score["batch"]) for c in held.cells])
 
@@ -226,7 +233,7 @@ def of(regret: float | None, smoothed: float | None, error: float) -> HeldOut:
     row["regret"], row["regret_smoothed"] = regret, smoothed
     folds = Folds((selection.ONE,) * 2, ("a", "b"), np.eye(2, dtype=bool))
     cells = [HeldCell(i, i, row, error, 2 * error, 0.5) for i in range(2)]
-    return HeldOut(QUADRATIC, folds, cells)
+    return held_out(folds, cells)
 
 
 def test_total_is_smoothed_regret_plus_errors() -> None:
@@ -242,14 +249,13 @@ def test_total_adds_both_protocols_and_folds_count_alike() -> None:
     folds = Folds((selection.LARGEST,) * 2, ("a", "b"), held)
     errors = ((0, 0, 0.5), (1, 1, 0.0), (1, 2, 0.25), (1, 3, 0.5))
     cells = [HeldCell(f, c, row, 0.0, error, float(c)) for f, c, error in errors]
-    largest = HeldOut(QUADRATIC, folds, cells)
+    largest = held_out(folds, cells)
     assert largest.total() == 0.25 + (0.5 + 0.25) / 2
     assert largest.distance_rank() == pytest.approx(0.5 / np.sqrt(5 * 4.5))
     one = of(0.5, 0.25, 0.125)
     names = one.folds.protocol + folds.protocol
     padded = np.pad(one.folds.held, ((0, 0), (0, 2)))
-    together = HeldOut(
-        QUADRATIC,
+    together = held_out(
         Folds(names, one.folds.name + folds.name, np.concatenate([padded, held])),
         one.cells + [c._replace(fold=c.fold + 2) for c in cells],
     )
@@ -286,3 +292,67 @@ def test_a_family_that_failed_is_not_whole() -> None:
 def test_one_candidate_has_no_margin() -> None:
     name, choice = selection.choose({"a": of(0.5, 0.25, 0.125)})
     assert (name, choice["margin"]) == ("a", None)
+
+
+# ---- mixes ----------------------------------------------------------------------
+
+
+def erring(problem: Problem, error: np.ndarray, folds: Folds) -> HeldOut:
+    """A fit of the quadratic that misses each row by so much, in each fold."""
+    theta = np.zeros((len(folds.protocol), QUADRATIC.size))
+    return HeldOut(QUADRATIC, folds, [], theta, error)
+
+
+def test_weights_are_least_squares_on_rows_left_out(noisy: Problem) -> None:
+    """Closed form: errors a and -b, alike on all rows, cancel at b / (a + b)."""
+    folds = selection.largest(noisy.runs, noisy.rows, noisy.features)
+    off = np.full((len(folds.protocol), len(noisy.rows.target)), 0.01)
+    # What the fits saw is of no account.
+    off[~folds.held[:, noisy.rows.cell]] = np.nan
+    three = {
+        "high": erring(noisy, off, folds),
+        "low": erring(noisy, -3 * off, folds),
+        "far": erring(noisy, 9 * off, folds),
+    }
+    found = selection._weigh(three, noisy.rows, [0, 1])
+    np.testing.assert_allclose(found, [0.75, 0.25, 0.0], atol=1e-6)
+    two = {name: three[name] for name in ("high", "far")}
+    assert selection._weigh(two, noisy.rows, [0]).tolist() == [1.0, 0.0]
+
+
+def test_a_fold_of_a_mix_has_the_other_folds_weights(sweep: Problem) -> None:
+    """Property: what a member says in one fold is of no account to its weights there."""
+    features, rows, runs = sweep.features, sweep.rows, sweep.runs
+    folds = selection.both(runs, rows, features)
+    held = {
+        name: selection.leave_out(
+            families.make(name, Shape(2, 2, 0), 3),
+            features,
+            rows,
+            runs,
+            features.box(),
+            folds,
+        )
+        for name in ("quadratic", "additive")
+    }
+    # Weights come from the errors, scores from the fits: errors that cancel here.
+    rng = np.random.default_rng(0)
+    real = {name: h.error for name, h in held.items()}
+    held = {
+        n: h._replace(error=rng.normal(size=h.error.shape)) for n, h in held.items()
+    }
+    found = selection.mix(held, features, rows, runs)
+    count, last = len(found.weights), len(folds.protocol) - 1
+    assert count == 2
+    assert sum(found.weights.values()) == pytest.approx(1.0)
+    error = held["additive"].error.copy()
+    error[last] *= 2.0
+    worse = held | {"additive": held["additive"]._replace(error=error)}
+    again = selection.mix(worse, features, rows, runs)
+    weights, others = (one.held.theta[:, :count] for one in (found, again))
+    assert again.weights["additive"] < found.weights["additive"]
+    np.testing.assert_array_equal(others[last], weights[last])
+    assert (others[:last, 1] < weights[:last, 1]).all()
+    mean = sum(weights[:, i, None] * real[name] for i, name in enumerate(found.weights))
+    np.testing.assert_allclose(found.held.error, mean, atol=1e-12)
+    assert found.held.is_whole()

@@ -16,7 +16,7 @@ import typer
 from surrogate import units
 from surrogate.errors import DataError
 
-FAMILIES = ("auto", "quadratic", "posynomial", "bowl")
+FAMILIES = ("auto", "mix", "quadratic", "additive", "posynomial", "bowl")
 DEVICES = ("auto", "cpu", "gpu")
 BACKENDS = ("auto", "xla", "mosaic")
 LOSS_KINDS = ("train", "train_smoothed", "validation", "unknown")

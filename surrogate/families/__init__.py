@@ -12,6 +12,7 @@ from surrogate.families.base import (
     cell_offsets,
 )
 from surrogate.families.bowl import Bowl
+from surrogate.families.mix import Mix
 from surrogate.families.posynomial import Posynomial
 from surrogate.families.quadratic import Quadratic
 
@@ -21,6 +22,7 @@ __all__ = [
     "Curved",
     "Family",
     "Linear",
+    "Mix",
     "Posynomial",
     "Quadratic",
     "Shape",
@@ -29,7 +31,8 @@ __all__ = [
     "make",
 ]
 
-NAMES = ("quadratic", "posynomial", "bowl")
+# What is fitted alone, from the simplest on; a mix is made of these.
+NAMES = ("quadratic", "additive", "posynomial", "bowl")
 
 
 def make(name: str, shape: Shape, terms: int | None) -> Family:
@@ -40,8 +43,8 @@ def make(name: str, shape: Shape, terms: int | None) -> Family:
         shape: sizes of the coordinates.
         terms: K of the posynomial; the others have none.
     """
-    if name == "quadratic":
-        return Quadratic(shape)
+    if name in ("quadratic", "additive"):
+        return Quadratic(shape, is_additive=name == "additive")
     if name == "bowl":
         return Bowl(shape)
     assert name == "posynomial", name

@@ -29,33 +29,52 @@ _NEWTON_STEPS = 30
 class Quadratic:
     """1, each coordinate, each product of two, and a recipe's own slopes and offset.
 
-    Theta holds them in this order; a recipe's slopes of u are a step of its optimum.
+    Theta holds them in this order. A step of a recipe's optimum is a slope of u, and
+    since the optimum moves with s, also one of s.
+
+    Attributes:
+        shape: sizes of the coordinates.
+        is_additive: without products of two scale variables, which few sizes do not
+            tell and which run away beyond them.
     """
 
     shape: Shape
+    is_additive: bool = False
 
-    name = "quadratic"
     terms = None
     # It lacks the third-order terms of a bowl, so far runs say little about its bottom.
     misfit = 1.0
 
+    @property
+    def name(self) -> str:
+        """As in the CLI and the manifest."""
+        return "additive" if self.is_additive else "quadratic"
+
     @cached_property
     def _pairs(self) -> tuple[np.ndarray, np.ndarray]:
-        inner = self.shape.choices + self.shape.scales
-        return np.triu_indices(inner)
+        first, second = np.triu_indices(self.shape.choices + self.shape.scales)
+        if self.is_additive:
+            kept = first < self.shape.choices
+            first, second = first[kept], second[kept]
+        return first, second
 
     @property
     def size(self) -> int:
         """Number of parameters p."""
         choices, scales, offsets = self.shape
-        return 1 + choices + scales + len(self._pairs[0]) + (choices + 1) * offsets
+        inner = choices + scales
+        return 1 + inner + len(self._pairs[0]) + (inner + 1) * offsets
 
     @property
     def prior(self) -> Prior:
-        """Standard deviation 3 of slopes, 1 of products, of ln L at unit distance."""
+        """Standard deviation 3 of slopes, 1 of products, of ln L at unit distance.
+
+        0.1 of how a recipe's loss moves with the scales otherwise than the others'.
+        """
+        choices, scales, offsets = self.shape
         precision = np.full(self.size, 1 / 9.0)
-        first = 1 + self.shape.choices + self.shape.scales
-        precision[first : self.size - self.shape.offsets] = 1.0
+        precision[1 + choices + scales : self.size - offsets] = 1.0
+        precision[self.size - (scales + 1) * offsets : self.size - offsets] = 100.0
         return Prior(np.zeros(self.size), precision)
 
     def features(self, z: Float[Array, "n k"]) -> Float[Array, "n p"]:
@@ -64,7 +83,7 @@ class Quadratic:
         x, offsets = z[:, :inner], z[:, inner:]
         ones = jnp.ones((z.shape[0], 1), z.dtype)
         products = x[:, self._pairs[0]] * x[:, self._pairs[1]]
-        steps = [x[:, i, None] * offsets for i in range(self.shape.choices)]
+        steps = [x[:, i, None] * offsets for i in range(inner)]
         return jnp.concatenate([ones, x, products, *steps, offsets], axis=1)
 
     def log_loss(

@@ -12,7 +12,7 @@ import numpy as np
 
 from surrogate import families, store
 from surrogate.errors import DataError
-from surrogate.families import Shape
+from surrogate.families import Family, Mix, Shape
 from surrogate.features import Features
 from surrogate.objective import Noise
 from surrogate.query.fit import CellRecord, Fit, Provenance
@@ -69,6 +69,7 @@ def _manifest(fit: Fit) -> dict[str, Any]:
     return {
         "family": fit.family.name,
         "k": fit.family.terms,
+        "members": _members_json(fit.family),
         "units": {
             "loss": "nats per token",
             "lr": "peak learning rate",
@@ -89,12 +90,26 @@ def _manifest(fit: Fit) -> dict[str, Any]:
     }
 
 
+def _members_json(family: Family) -> list[dict[str, Any]] | None:
+    """Of a mix, what it is made of."""
+    if not isinstance(family, Mix):
+        return None
+    return [{"family": m.name, "k": m.terms} for m in family.members]
+
+
+def _family(manifest: Mapping[str, Any], shape: Shape) -> Family:
+    name = manifest["family"]
+    if name == Mix.name:
+        return Mix(shape, tuple(_family(m, shape) for m in manifest["members"]))
+    if name not in families.NAMES:
+        raise ValueError(f"unknown family {quote(str(name))}")
+    return families.make(name, shape, manifest["k"])
+
+
 def _unpack(manifest: Mapping[str, Any], arrays: store.Arrays) -> Fit:
     features = Features.from_json(manifest["standardisation"])
     shape = Shape(len(features.choices), len(features.givens), features.offsets)
-    if manifest["family"] not in families.NAMES:
-        raise ValueError(f"unknown family {quote(str(manifest['family']))}")
-    family = families.make(manifest["family"], shape, manifest["k"])
+    family = _family(manifest, shape)
     stability = manifest["stability"]
     return Fit(
         family=family,

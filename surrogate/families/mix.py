@@ -1,0 +1,89 @@
+"""Mix: a weighted mean of other families' ln loss.
+
+f = sum_m w_m f_m with w >= 0 of sum 1. A mean of functions that are convex in u is
+convex in u. Where members err to opposite sides, their mean errs less than each.
+
+Source: Wolpert 1992 and Breiman 1996 (stacked regression, nonnegative weights).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Float64
+
+from surrogate.families.base import Family, Prior, Shape
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Members fitted alone; theta holds a weight a member, then each member's theta.
+
+    Attributes:
+        shape: sizes of the coordinates, the same for every member.
+        members: what is mixed, at least one.
+    """
+
+    shape: Shape
+    members: tuple[Family, ...]
+
+    name = "mix"
+    terms = None
+
+    @property
+    def misfit(self) -> float:
+        """That of the crudest member."""
+        return max(member.misfit for member in self.members)
+
+    @property
+    def size(self) -> int:
+        """Number of parameters p."""
+        return len(self.members) + sum(member.size for member in self.members)
+
+    @property
+    def prior(self) -> Prior:
+        """The members' own; none of the weights, which are no outcome of this fit."""
+        weights = np.zeros(len(self.members))
+        priors = [member.prior for member in self.members]
+        return Prior(
+            np.concatenate([weights, *(prior.centre for prior in priors)]),
+            np.concatenate([weights, *(prior.precision for prior in priors)]),
+        )
+
+    def join(
+        self,
+        weights: Float64[np.ndarray, "#n m"],
+        thetas: list[Float64[np.ndarray, "n _"]],
+    ) -> Float64[np.ndarray, "n p"]:
+        """Theta of weights, one line for all or one a problem, and members' thetas."""
+        shape = len(thetas[0]), len(self.members)
+        return np.concatenate([np.broadcast_to(weights, shape), *thetas], axis=1)
+
+    def log_loss(
+        self,
+        theta: Float[Array, " p"],
+        u: Float[Array, " choices"],
+        s: Float[Array, " g"],
+    ) -> Float[Array, ""]:
+        """Ln loss, relative to the fit's level, at one standardised point."""
+        return self._mean(theta, [m.log_loss(t, u, s) for m, t in self._parts(theta)])
+
+    def log_losses(
+        self, theta: Float[Array, " p"], z: Float[Array, "n k"]
+    ) -> Float[Array, " n"]:
+        """`log_loss` of many points (u, s)."""
+        return self._mean(theta, [m.log_losses(t, z) for m, t in self._parts(theta)])
+
+    def _parts(self, theta: Array) -> list[tuple[Family, Array]]:
+        ends = np.cumsum([len(self.members), *(m.size for m in self.members)]).tolist()
+        slices = [theta[begin:end] for begin, end in pairwise(ends)]
+        return list(zip(self.members, slices, strict=True))
+
+    def _mean(self, theta: Array, values: list[Array]) -> Array:
+        return sum(
+            (theta[i] * value for i, value in enumerate(values)),
+            start=jnp.zeros_like(values[0]),
+        )

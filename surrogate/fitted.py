@@ -1,0 +1,138 @@
+"""One family fitted to all runs, with its draws; a mix, member by member."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float64
+
+from surrogate import engine, estimate, uncertainty
+from surrogate.blocks import Device
+from surrogate.engine import Progress
+from surrogate.families import Family
+from surrogate.features import Rows
+from surrogate.selection import Mixture
+from surrogate.uncertainty import Draws
+
+
+class Fitted(NamedTuple):
+    """What became of a family on all runs.
+
+    Attributes:
+        family: what was fitted.
+        theta: its parameters.
+        draws: of the bootstrap; none where they were not asked for or cells are few.
+        quality: how well all that was reached.
+        backend: that ran the draws.
+        warnings: what a user should hear of it.
+    """
+
+    family: Family
+    theta: Float64[np.ndarray, " p"]
+    draws: Float64[np.ndarray, "draws p"]
+    quality: dict[str, Any]
+    backend: str
+    warnings: tuple[str, ...]
+
+
+def fit_all(
+    family: Family,
+    rows: Rows,
+    box: Float64[np.ndarray, "2 choices"],
+    *,
+    bootstrap: int,
+    seed: int,
+    place: tuple[Device, str],
+    progress: Progress | None = None,
+) -> Fitted:
+    """Fit a family that is no mix, then resample its cells.
+
+    Args:
+        family: what is fitted.
+        rows: to these runs.
+        box: lower and upper bounds of u within which a cell's minimum is sought.
+        bootstrap: draws asked for; under 5 cells there are none.
+        seed: of starts and resampling.
+        place: device, and backend as asked for.
+        progress: told of finished draws.
+    """
+    device, backend = place
+    ones = np.ones((1, len(rows.target)))
+    full = estimate.estimate(family, rows, ones, box, seed=seed)
+    solution = full.solution
+    theta = solution.theta[0]
+    quality: dict[str, Any] = {
+        "is_settled": bool(estimate.is_settled(solution, len(rows.target))[0]),
+        "relative_gradient": float(solution.decrement[0]),
+        "steps": int(solution.iterations[0]),
+        "second_best_start": float(full.second_start[0]),
+    }
+    used = engine.pick_backend(backend, device, family)
+    none = np.zeros((0, family.size))
+    if not bootstrap or len(np.unique(rows.cell)) < uncertainty.MIN_CELLS:
+        return Fitted(family, theta, none, quality, used, ())
+    if progress is not None:
+        progress.start("Resampling cells", bootstrap)
+    drawn = uncertainty.draw(
+        family,
+        rows,
+        full.weights[0],
+        theta,
+        replicas=bootstrap,
+        seed=seed,
+        backend=used,
+        progress=progress,
+    )
+    quality |= {
+        "draws_unsettled": drawn.unsettled,
+        "draws_singular": drawn.singular,
+        "draws_block": drawn.block,
+        "draws_interrupted": not drawn.is_whole,
+    }
+    warnings = _shortfalls(drawn, bootstrap)
+    return Fitted(family, theta, drawn.theta, quality, used, warnings)
+
+
+def join(mixture: Mixture, parts: list[Fitted]) -> Fitted:
+    """A mix of its fitted members: draw k is the mean of their draws k.
+
+    All members see the same resampled cells. Of what says how well a fit was reached
+    the worst counts.
+    """
+    family, weights = mixture.family, mixture.weights
+    share = np.array([list(weights.values())])
+    count = min(len(part.draws) for part in parts)
+    members = dict(zip(weights, (part.quality for part in parts), strict=True))
+    quality: dict[str, Any] = {
+        key: (min if key in ("is_settled", "draws_block") else max)(
+            part.quality[key] for part in parts
+        )
+        for key in parts[0].quality
+        if all(key in part.quality for part in parts)
+    }
+    backends = dict.fromkeys(part.backend for part in parts)
+    return Fitted(
+        family,
+        family.join(share, [part.theta[None] for part in parts])[0],
+        family.join(share, [part.draws[:count] for part in parts]),
+        quality | {"members": members},
+        "+".join(backends),
+        tuple(dict.fromkeys(text for part in parts for text in part.warnings)),
+    )
+
+
+def _shortfalls(drawn: Draws, asked: int) -> tuple[str, ...]:
+    """What a user should hear of draws that went otherwise than asked."""
+    found = []
+    if not drawn.is_whole:
+        found.append(
+            f"Interrupted: {len(drawn.theta)} of {asked} draws were finished and are "
+            "kept; intervals from fewer draws are rougher."
+        )
+    if drawn.is_halved:
+        found.append(
+            "The device had no memory for a block of draws: it was halved to "
+            f"{drawn.block} a call."
+        )
+    return tuple(found)
