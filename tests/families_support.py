@@ -51,10 +51,14 @@ def minima(family: Family, theta: Any, s: Any, reach: Any) -> Any:
 
 
 def chords(
-    family: Family, theta: np.ndarray, rng: np.random.Generator, reach: float
+    family: Family,
+    theta: np.ndarray,
+    rng: np.random.Generator,
+    reach: float,
+    count: int = 64,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """How far losses lie above random chords in u, the ends' size, and all points."""
-    d, count = family.shape.choices, 64
+    d = family.shape.choices
     ends = draw_points(family, rng, 2 * count).reshape(2, count, -1)
     ends[..., :d] *= reach
     ends[1, :, d:] = ends[0, :, d:]
@@ -94,8 +98,8 @@ def terms_of(
     family: Posynomial, theta: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Ln c, exponents of u and of the scales of the further terms, as documented."""
-    d, g, _ = family.shape
-    table = theta[1 + 2 * g : len(theta) - family.shape.offsets]
+    d, g, q = family.shape
+    table = theta[1 + 2 * g : len(theta) - (d + 1) * q]
     table = table.reshape(family.terms, 1 + d + g)
     of_u = table[:, 1 : 1 + d].copy()
     of_u[d] = -np.exp(of_u[d]) @ of_u[:d]
@@ -108,13 +112,19 @@ def formula(family: Family, theta: np.ndarray, z: np.ndarray) -> np.ndarray:
     x, offsets = z[:, : d + g], z[:, d + g :]
     if isinstance(family, Quadratic):
         pairs = [(i, j) for i in range(d + g) for j in range(i, d + g)]
+        if family.is_additive:
+            pairs = [(i, j) for i, j in pairs if i < d]
         products = [x[:, i] * x[:, j] for i, j in pairs]
-        columns = [np.ones(len(z)), *x.T, *products, *offsets.T]
+        steps = [x[:, i] * one for i in range(d + g) for one in offsets.T]
+        columns = [np.ones(len(z)), *x.T, *products, *steps, *offsets.T]
         return np.stack(columns, axis=1) @ theta
     assert isinstance(family, Posynomial)
     size = np.exp(theta[0]) * np.ones(len(z))
     for j in range(g):
         size += np.exp(theta[1 + 2 * j] - np.exp(theta[2 + 2 * j]) * x[:, d + j])
     constants, of_u, of_s = terms_of(family, theta)
-    size += np.exp(constants + x[:, :d] @ of_u.T + x[:, d:] @ of_s.T).sum(axis=1)
-    return np.log(size) + offsets @ theta[len(theta) - family.shape.offsets :]
+    q = family.shape.offsets
+    ends = len(theta) - (d + 1) * q, len(theta) - q
+    u = x[:, :d] - offsets @ theta[ends[0] : ends[1]].reshape(d, q).T
+    size += np.exp(constants + u @ of_u.T + x[:, d:] @ of_s.T).sum(axis=1)
+    return np.log(size) + offsets @ theta[ends[1] :]

@@ -20,7 +20,7 @@ from surrogate_kernels.dispatch import BATCHED_XLA
 
 ROUNDING = 1e-12
 Member = Quadratic | Posynomial
-LINEAR, BENT = Quadratic(Shape(2, 1, 1)), Posynomial(Shape(2, 1, 1), 3)
+LINEAR, BENT = Quadratic(Shape(2, 1, 1)), Posynomial(Shape(2, 1, 0), 3)
 # Curved problems a call, and a little more: some go through a second one.
 BLOCK = engine._SLOTS["cpu"] * engine._TURNS
 ROWS, PROBLEMS = 60, BLOCK + 3

@@ -46,8 +46,9 @@ def formula(family: Bowl, theta: np.ndarray, z: np.ndarray) -> np.ndarray:
         powers = np.exp(law[2::2])
         best += (np.exp(law[1::2]) * np.exp(-s * powers)).sum(axis=1) ** gamma
     height, rest = np.exp(rest[0] + s @ rest[1 : 1 + g]), rest[1 + g :]
-    table, rest = rest[: d * (1 + g)].reshape(d, 1 + g), rest[d * (1 + g) :]
-    off = u - table[:, 0] - s @ table[:, 1:].T
+    width = 1 + g + q
+    table, rest = rest[: d * width].reshape(d, width), rest[d * width :]
+    off = u - table[:, 0] - s @ table[:, 1 : 1 + g].T - offsets @ table[:, 1 + g :].T
     push, log_weights = rest[: d * d].reshape(d, d), rest[d * d : d * d + d]
     weights = np.append(np.exp(log_weights), 1.0)
     push = np.concatenate([push, -(weights[:d] @ push)[None]])
@@ -89,7 +90,7 @@ def test_solver_coordinates_go_there_and_back(family: Bowl) -> None:
     theta = draw_theta(family, np.random.default_rng(3))
     v = exact(family.to_solver, theta)
     np.testing.assert_allclose(exact(family.from_solver, v), theta, rtol=0, atol=1e-10)
-    at_best = exact(family.optimum, theta, np.zeros(family.shape.scales))
+    at_best = exact(family.optimum, theta, np.zeros(sum(family.shape[1:])))
     z = np.zeros((1, sum(family.shape)))
     z[0, : family.shape.choices] = at_best
     assert v[0] == pytest.approx(formula(family, theta, z)[0], abs=1e-11)
@@ -116,7 +117,7 @@ def test_the_loss_grows_in_every_direction_of_u(family: Bowl, seed: int) -> None
     theta = exact(lambda: family.starts(jax.random.key(seed), 1))[0]
     z = draw_points(family, rng, count)
     z[:, d:] = 0
-    best = exact(family.optimum, theta, np.zeros(family.shape.scales))
+    best = exact(family.optimum, theta, np.zeros(sum(family.shape[1:])))
     along = z[:, :d] / np.linalg.norm(z[:, :d], axis=1, keepdims=True)
     steps = [np.concatenate([best + r * along, z[:, d:]], 1) for r in (0.0, 20, 40)]
     near, far, farther = exact(
@@ -128,7 +129,7 @@ def test_the_loss_grows_in_every_direction_of_u(family: Bowl, seed: int) -> None
 
 @each
 def test_the_optimum_is_the_closed_form(family: Bowl) -> None:
-    # Closed form: u*(s) is affine in s; the loss there is the scaling law.
+    # Closed form: u*(s) is affine in s, recipes included.
     theta = exact(lambda: family.starts(jax.random.key(6), 40))
     rng = np.random.default_rng(6)
     s = rng.normal(size=(3, sum(family.shape) - family.shape.choices))
@@ -175,27 +176,33 @@ def test_a_planted_surface_is_found_again() -> None:
 # ---- the noise that a cell's runs share -----------------------------------------
 
 
-def test_offsets_of_cells_are_held_as_often_as_the_cell_is_there() -> None:
-    # Closed form: weighted squares, and each offset's (b / 0.002)^2 times its copies;
-    # derivatives: JAX's, of the cost.
-    family, rng = Bowl(Shape(2, 2, 1)).with_cells(3), np.random.default_rng(9)
+def test_what_cells_share_is_minimised_over() -> None:
+    # Independent code: least squares, an unknown a cell, whose prior is a row of its
+    # own, as often as the cell is there. Derivatives: JAX's, of the cost.
+    plain, rng = Bowl(Shape(2, 2, 1)), np.random.default_rng(9)
+    family = plain.with_cells(3)
     assert isinstance(family, Shared)
-    assert family.shape == Shape(2, 2, 4)
-    assert family.size == Bowl(Shape(2, 2, 1)).size + 3
-    theta = exact(lambda: family.starts(jax.random.key(9), 1))[0].copy()
-    theta[-3:] = 0.001, -0.002, 0.004
-    z = draw_points(family, rng, 19)
+    assert (family.shape, family.size, family.cells) == (plain.shape, plain.size, 3)
+    theta = exact(lambda: family.starts(jax.random.key(9), 1))[0]
+    points, cell = draw_points(plain, rng, 19), rng.integers(0, 3, size=19)
+    z = np.concatenate([points, np.eye(3)[cell]], axis=1)
     target, copies = rng.normal(size=19), np.array([1.0, 2.0, 5.0])
-    weights = np.append(rng.uniform(0, 3, size=19), copies)
-    found, wanted = exact(partial(sums, family), theta, z, target, weights)
+    weights = rng.uniform(0, 3, size=19) / 0.002**2
+    found, wanted = exact(
+        partial(sums, family), theta, z, target, np.append(weights, copies)
+    )
     for got, want in zip(found, wanted, strict=True):
         size = np.abs(want).max()
-        np.testing.assert_allclose(got / size, want / size, rtol=0, atol=1e-11)
-    residual = formula(family, theta, z) - target
+        np.testing.assert_allclose(got / size, want / size, rtol=0, atol=1e-10)
+    residual = target - formula(plain, theta, points)
+    left = np.concatenate(
+        [np.sqrt(weights)[:, None] * np.eye(3)[cell], np.diag(copies**0.5 / 0.002)]
+    )
+    right = np.append(np.sqrt(weights) * residual, np.zeros(3))
+    squares = np.linalg.lstsq(left, right, rcond=None)[1][0]
     centre, precision = family.prior
-    own = precision[:-3] @ (theta - centre)[:-3] ** 2
-    cells = copies @ (theta[-3:] / 0.002) ** 2
-    assert found.cost == pytest.approx(weights[:19] @ residual**2 + own + cells)
+    own = precision @ (theta - centre) ** 2
+    assert found.cost == pytest.approx(squares + own, rel=1e-11)
 
 
 def sweep(rng: np.random.Generator) -> tuple[Bowl, np.ndarray, Rows, np.ndarray]:

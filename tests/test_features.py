@@ -63,10 +63,11 @@ def test_coordinates_are_standardised_logarithms() -> None:
     arrays = table()
     found = rows_of(arrays)
     logs = np.log(np.stack([arrays[n] for n in ("lr", "batch", "params", "tokens")], 1))
-    wanted = (logs - logs.mean(axis=0)) / logs.std(axis=0)
+    # What is given keeps its unit: an exponent means the same whatever sizes there are.
+    wanted = (logs - logs.mean(axis=0)) / np.append(logs[:, :2].std(axis=0), [1, 1])
     np.testing.assert_allclose(found.z, wanted, atol=ROUNDING)
     np.testing.assert_allclose(found.z.mean(axis=0), 0, atol=ROUNDING)
-    np.testing.assert_allclose(found.z.std(axis=0), 1, rtol=ROUNDING)
+    np.testing.assert_allclose(found.z[:, :2].std(axis=0), 1, rtol=ROUNDING)
     level = np.log(arrays["loss"]).mean()
     np.testing.assert_allclose(found.target, np.log(arrays["loss"]) - level)
 
@@ -144,6 +145,60 @@ def test_a_scale_that_hardly_spans_is_left_out_and_named() -> None:
     ]
     wide = features_of(table([(1e8, 4e9), (1.12e8, 2e10), (1e8, 6e9)]))
     assert (wide.givens, wide.held, wide.notes()) == (("params", "tokens"), (), [])
+
+
+LINE = [(p, 20 * p) for p in (1e8, 2e8, 4e8, 8e8)]
+
+
+def test_scales_that_move_together_are_one() -> None:
+    # Closed form: tokens = 20 params.
+    features = features_of(table(LINE))
+    assert (features.givens, features.held) == (("params",), ("tokens",))
+    line = features.lines["tokens"]
+    assert line.slopes == pytest.approx((1.0,))
+    assert (line.low, line.high) == pytest.approx((np.log(20), np.log(20)))
+    assert features.notes() == [
+        "tokens moves with params^1 (2B to 16B): their effects cannot be told apart, "
+        "so tokens is left out of the fit and answers off that line are extrapolation"
+    ]
+    on, off = (ask(features, params=3e8, tokens=k * 3e8)[0] for k in (20, 40))
+    assert on < 1
+    assert off == pytest.approx(np.log(2) / HELD_SPAN)
+    assert rows_of(table(LINE)).z.shape[1] == 3
+
+
+def test_a_scale_may_follow_two_others() -> None:
+    # Closed form: a power law of both; and no law of them holds a fourth cell.
+    arrays = table()
+    width = arrays["params"] ** 0.5 * arrays["tokens"] ** -0.25
+    features = Features.of(Runs.from_arrays(**arrays, scales={"width": width}))
+    assert features.givens == ("params", "tokens")
+    assert features.lines["width"].slopes == pytest.approx((0.5, -0.25))
+    assert "width moves with params^0.5 x tokens^-0.25 (" in features.notes()[0]
+    free = np.where(arrays["params"] == arrays["params"].min(), 2 * width, width)
+    features = Features.of(Runs.from_arrays(**arrays, scales={"width": free}))
+    assert features.givens == ("params", "tokens", "width")
+
+
+def test_two_cells_cannot_tell_params_from_tokens() -> None:
+    two = features_of(table([(1e8, 4e9), (2e8, 2e10)]))
+    assert (two.givens, two.held) == (("params",), ("tokens",))
+    three = features_of(table([(1e8, 4e9), (2e8, 2e10), (4e8, 4e9)]))
+    assert three.givens == ("params", "tokens")
+
+
+def test_a_scale_that_only_recipes_differ_in_is_theirs() -> None:
+    arrays = table([(1e8, 4e9), (1e8, 2e10), (3e8, 4e9), (3e8, 2e10)])
+    recipe = np.where(arrays["params"] > 2e8, "large", "small")
+    features = Features.of(Runs.from_arrays(**arrays, recipe=recipe))
+    assert (features.givens, features.held) == (("tokens",), ("params",))
+    assert features.notes() == [
+        "params differs between recipes only (100M to 300M): its effect is part of "
+        "theirs, so it is left out of the fit"
+    ]
+    mixed = np.where(arrays["tokens"] > 1e10, "long", "short")
+    both = Features.of(Runs.from_arrays(**arrays, recipe=mixed))
+    assert (both.givens, both.held) == (("params",), ("tokens",))
 
 
 def test_further_scales_join_the_given_coordinates() -> None:
@@ -245,11 +300,15 @@ def test_distance_grows_outward(
     assert found[4] > 1.9 * found[3] > 1.9
 
 
-def test_cells_on_a_line_leave_a_distance_across_it() -> None:
-    # tokens = 20 params, as many sweeps have it: off that line must be far, not near.
-    features = features_of(table([(p, 20 * p) for p in (1e8, 2e8, 4e8, 8e8)]))
+def test_cells_near_a_line_leave_a_distance_across_it() -> None:
+    # About 20 tokens a param, 15 % more or less: off that line must be far, not near.
+    near = [
+        (p, k * p) for p, k in zip((1e8, 2e8, 4e8, 8e8), (17, 23, 23, 17), strict=True)
+    ]
+    features = features_of(table(near))
+    assert features.givens == ("params", "tokens")
     along = ask(features, params=4e8, tokens=8e9)
-    across = ask(features, params=4e8, tokens=1.2e10)
+    across = ask(features, params=4e8, tokens=1.6e10)
     assert along[0] < 1 < across[0]
 
 
@@ -274,7 +333,9 @@ def test_a_question_without_lr_is_measured_over_cells_alone() -> None:
 # ---- stored form ----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("cells", [CELLS, [CELLS[0]]], ids=["scales", "one cell"])
+@pytest.mark.parametrize(
+    "cells", [CELLS, [CELLS[0]], LINE], ids=["scales", "one cell", "line"]
+)
 def test_json_gives_the_same_back(cells: list[tuple[float, float]]) -> None:
     features = features_of(table(cells))
     text = json.dumps(features.to_json(), allow_nan=False)

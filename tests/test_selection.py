@@ -321,7 +321,7 @@ def test_weights_are_least_squares_on_rows_left_out(noisy: Problem) -> None:
 
 
 def test_a_fold_of_a_mix_has_the_other_folds_weights(sweep: Problem) -> None:
-    """Property: what a member says in one fold is of no account to its weights there."""
+    """Property: what a member says in a fold is no part of its weight there."""
     features, rows, runs = sweep.features, sweep.rows, sweep.runs
     folds = selection.both(runs, rows, features)
     held = {
