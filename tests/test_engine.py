@@ -161,7 +161,9 @@ def test_costs_equal_scipys(bent: Solution) -> None:
         at = residuals(BENT, TABLES[BENT], i, bent.theta[i])
         assert bent.cost[i] == pytest.approx(at @ at, rel=1e-9)
     assert bent.converged.all()
-    rounding = 64 * np.finfo(float).eps
+    # A problem also ends where a damped step, of less gain than a whole one, cannot be
+    # told from rounding.
+    rounding = 2 * 64 * np.finfo(float).eps
     assert bent.decrement.max() <= np.sqrt(max(engine.TOLERANCE, rounding))
 
 
