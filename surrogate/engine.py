@@ -137,7 +137,7 @@ def solve(
     theta0: Float64[np.ndarray, "problems p"] | None = None,
     *,
     iterations: int = 1,
-    bulk: int = 0,
+    bulk: int | None = None,
     backend: dispatch.Backend = "xla",
     progress: Progress | None = None,
 ) -> Solution:
@@ -152,7 +152,8 @@ def solve(
         iterations: at most so many steps in float64. After none of them cost and
             decrement are still float64's, of where the steps in bulk led.
         bulk: before, at most so many in float32, which cost half as much: worth a
-            second program from tens of problems on.
+            longer program from tens of problems on. The program is the same for any
+            number, 0 included; None is a shorter one.
         backend: of the kernels that compute in float32, so with steps in bulk.
         progress: told of finished problems.
 
@@ -168,9 +169,9 @@ def solve(
         assert isinstance(family, Curved)
         assert theta0 is not None
         rows = jnp.asarray(z), jnp.asarray(target)
-        limits = jnp.asarray(bulk, jnp.int32), jnp.asarray(iterations, jnp.int32)
+        limits = jnp.asarray([bulk or 0, iterations], jnp.int32)
         model = _FamilyModel(family, weights.plan, "xla")
-        fast = model._replace(backend=backend) if bulk else None
+        fast = None if bulk is None else model._replace(backend=backend)
         return _solve_queue(
             _fit_call,
             (model, fast),
@@ -321,7 +322,7 @@ def _fit_call(
         near = run(fast, jnp.float32, start, bulk_limit, _BULK_TOLERANCE)
         v, steps = near.v.astype(start.dtype), near.steps
         is_sound = jnp.isfinite(jax.vmap(model.family.from_solver)(v)).all(axis=1)
-        start = jnp.where(is_sound[:, None], v, start)
+        start = jnp.where((is_sound & (bulk_limit > 0))[:, None], v, start)
     found = run(model, start.dtype, start, limit, TOLERANCE)
     found = found._replace(steps=found.steps + steps)
     return found._replace(v=jax.vmap(model.family.from_solver)(found.v))

@@ -120,6 +120,8 @@ def estimate(
             wide_rows.target,
             plans.given(np.concatenate([weights, copies], axis=1)),
             theta,
+            # None of them, but in the program of the search.
+            bulk=0,
             iterations=steps,
             progress=progress,
         )

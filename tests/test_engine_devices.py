@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+pytestmark = pytest.mark.own_process
 CHILD = Path(__file__).with_name("devices_child.py")
 
 
