@@ -149,20 +149,29 @@ class Bowl(Affine):
         s: Float[Array, " g"],
     ) -> Float[Array, ""]:
         """Ln loss, relative to the fit's level, at one standardised point."""
-        return self.log_losses(theta, jnp.concatenate([u, s])[None])[0]
+        matrix = ref.affine_matrix(self.coefficients(theta), self.pattern)
+        terms = matrix[:, 0] + matrix[:, 1:] @ jnp.concatenate([u, s])
+        return self._of_terms(terms) + theta[self._free :] @ s[self.shape.scales :]
 
     def log_losses(
         self, theta: Float[Array, " p"], z: Float[Array, "n k"]
     ) -> Float[Array, " n"]:
         """`log_loss` of many points (u, s)."""
         rows, linear, _ = self._split(z)
-        law, walls = self._parts(self.coefficients(theta)[None], rows)
-        return (law.level + sum(walls))[0] + linear @ theta[self._free :]
+        matrix = ref.affine_matrix(self.coefficients(theta), self.pattern)
+        terms = jnp.matmul(matrix, rows.T, precision="highest")
+        return self._of_terms(terms) + linear @ theta[self._free :]
+
+    def _of_terms(self, terms: Float[Array, "t *n"]) -> Float[Array, "*n"]:
+        """The scaling law, less H, and each H l_k exp(...)."""
+        law = self.pattern.terms - self.shape.choices - 2
+        added = jnp.exp(terms[law:])
+        return self._law.level(terms[:law]) - added[0] + added[1:].sum(axis=0)
 
     def _parts(
         self, coefficients: Float[Array, "problems m"], rows: Float[Array, "n d"]
     ) -> tuple[scaling.Values, list[Array]]:
-        """The scaling law, and what is added to it: -H and each H l_k exp(...)."""
+        """`_of_terms` of a batch, with the law's derivatives, addend by addend."""
         terms = sums.affine(coefficients, self.pattern, rows)
         inner = self.pattern.terms - self.shape.choices - 2
         law = self._law.values(terms[:inner])

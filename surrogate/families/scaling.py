@@ -76,6 +76,15 @@ class Law:
         decay = np.arange(2, self._end, 2)
         return theta.at[decay].set(-jnp.exp(theta[decay]))
 
+    def level(self, terms: Float[Array, "t *n"]) -> Float[Array, "*n"]:
+        """The law alone, at t of `values`."""
+        if not self.scales:
+            return terms[0]
+        power = jax.nn.logsumexp(terms[1 : 1 + self.scales], axis=0)
+        if self.is_bent:
+            power = power * jnp.exp(terms[1 + self.scales])
+        return jnp.logaddexp(terms[0], power)
+
     def values(self, terms: list[Float[Array, "... n"]]) -> Values:
         """The law, its gradient and its Hessian at t."""
         one, scales = jnp.ones_like(terms[0]), self.scales
