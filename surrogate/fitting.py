@@ -176,18 +176,25 @@ def _choose(
 ) -> _Choice:
     """The family asked for, or the best on cells left out."""
     candidates, mixture, warnings = dict(held), None, []
-    if family in MIXED and len(held) > 1:
-        mixture = selection.mix(held, features, rows, runs)
+    mixed = {name: h for name, h in held.items() if not h.unsettled}
+    if family in MIXED and mixed:
+        mixture = selection.mix(mixed, features, rows, runs)
         if family == "mix" or len(mixture.weights) > 1:
             candidates["mix"] = mixture.held
     if family == "mix":
         if mixture is None:
             raise DataError(
                 "A mix weighs its members by their errors on cells left out, but there "
-                f"are too few cells for that ({len(np.unique(rows.cell))}). Add runs "
-                "at other sizes, or take --family auto."
+                f"are too few cells for that ({len(np.unique(rows.cell))}), or no "
+                "member's fit settled. Add runs at other sizes, or take --family auto."
             )
-        idle = [name for name in held if name not in mixture.weights]
+        idle = [
+            f"{name} (not settled on {h.unsettled} of {len(h.theta)} folds)"
+            if h.unsettled
+            else name
+            for name, h in held.items()
+            if name not in mixture.weights
+        ]
         warnings = [f"No weight in the mix: {', '.join(idle)}."] if idle else []
     if not candidates:
         # With nothing held out to choose by, the first family is the simplest.

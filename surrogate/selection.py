@@ -83,6 +83,7 @@ class HeldOut(NamedTuple):
         cells: scores.
         theta: of each fold's fit.
         error: target minus fitted ln loss of all rows, by each fold's fit.
+        unsettled: folds whose fit had not converged.
     """
 
     family: Family
@@ -90,6 +91,7 @@ class HeldOut(NamedTuple):
     cells: list[HeldCell]
     theta: Float64[np.ndarray, "folds p"]
     error: Float64[np.ndarray, "folds n"]
+    unsettled: int = 0
 
     def of(self, protocol: str) -> list[HeldCell]:
         """The cells of one protocol's folds."""
@@ -229,7 +231,9 @@ def leave_out(
     counts = (~folds.held[:, rows.cell]).astype(np.float64)
     fits = estimate.estimate(family, rows, counts, box, seed=seed, progress=progress)
     theta, surface = fits.solution.theta, fits.surface
-    return _read(family, features, rows, runs, folds, theta, surface)
+    settled = estimate.is_settled(fits.solution, len(rows.target))
+    found = _read(family, features, rows, runs, folds, theta, surface)
+    return found._replace(unsettled=int((~settled).sum()))
 
 
 def _read(
@@ -283,6 +287,12 @@ def mix(
     The weights minimise the squared error on held-out runs, those near their cell's
     best and all that did not diverge counting as much together. A fold is scored with
     the weights that the other folds give.
+
+    Args:
+        held: the candidates, at least one.
+        features: coordinates of the runs.
+        rows: the runs that did not diverge.
+        runs: all of them.
     """
     first = next(iter(held.values()))
     folds = first.folds
