@@ -105,45 +105,80 @@ def estimate(
             progress.advance(len(counts))
         return pilot._replace(second_start=second_start)
     assert isinstance(family, Curved)
-    wide, wide_rows = _widened(family, rows)
-    assert isinstance(wide, Curved)
-    copies = _copies(rows, counts) if wide is not family else np.zeros((len(counts), 0))
+    wide = _Wide.of(family, rows, _copies(rows, counts))
     weights = pilot.weights
-    theta, second_start = _cold(
-        wide, wide_rows, np.concatenate([weights, copies], axis=1), seed
-    )
-
-    def solve_on(steps: int, progress: Progress | None = None) -> Solution:
-        return engine.solve(
-            wide,
-            wide_rows.z,
-            wide_rows.target,
-            plans.given(np.concatenate([weights, copies], axis=1)),
-            theta,
-            # None of them, but in the program of the search.
-            bulk=0,
-            iterations=steps,
-            progress=progress,
-        )
-
+    theta, second_start = _cold(wide.family, wide.rows, wide.all_weights(weights), seed)
     for _ in range(objective.rounds):
-        weights = _reweigh(
-            family, rows, theta, counts, box, objective, (weights, copies)
-        )
-        theta = solve_on(ROUND_STEPS).theta
-    solution = solve_on(LAST_STEPS, progress)
+        weights = _reweigh(family, rows, theta, counts, box, objective, (wide, weights))
+        theta = _go_on(wide, weights, theta, ROUND_STEPS).theta
+    solution = _go_on(wide, weights, theta, LAST_STEPS, progress)
     surface = evaluate(family, rows, solution.theta, box)
     return Estimate(solution, weights, second_start, surface)
 
 
-def _widened(family: Family, rows: Rows) -> tuple[Family, Rows]:
-    """With an offset a cell, where the family has room for it."""
-    if not isinstance(family, Shared):
-        return family, rows
-    cells = len(rows.cell_s)
-    indicator = np.eye(cells)[rows.cell]
-    z = np.concatenate([rows.z, indicator], axis=1)
-    return family.with_cells(cells), rows._replace(z=z)
+class _Wide(NamedTuple):
+    """A family on its rows, with what tells the cells apart where they share noise.
+
+    Attributes:
+        family: with so many cells where it is `Shared`.
+        rows: with their indicators.
+        copies: how often each cell is in each problem; of no cells otherwise.
+    """
+
+    family: Curved
+    rows: Rows
+    copies: Float64[np.ndarray, "problems cells"]
+
+    @classmethod
+    def of(
+        cls, family: Curved, rows: Rows, copies: Float64[np.ndarray, "problems cells"]
+    ) -> _Wide:
+        """Of a family that may be `Shared` or not."""
+        if not isinstance(family, Shared):
+            return cls(family, rows, copies[:, :0])
+        cells = len(rows.cell_s)
+        z = np.concatenate([rows.z, np.eye(cells)[rows.cell]], axis=1)
+        return cls(family.with_cells(cells), rows._replace(z=z), copies)
+
+    def all_weights(
+        self, weights: Float64[np.ndarray, "problems n"]
+    ) -> Float64[np.ndarray, "problems m"]:
+        """As the family wants them: of the rows, then of the cells."""
+        return np.concatenate([weights, self.copies], axis=1)
+
+    def within_cells(
+        self,
+        residual: Float64[np.ndarray, "problems n"],
+        weights: Float64[np.ndarray, "problems n"],
+    ) -> Float64[np.ndarray, "problems n"]:
+        """Residuals without what cells share."""
+        if not self.copies.shape[1]:
+            return residual
+        member = np.eye(len(self.rows.cell_s))[self.rows.cell]
+        with jax.enable_x64(True):
+            arrays = map(jnp.asarray, (residual, weights, member, self.copies))
+            shared = np.asarray(cell_offsets(*arrays)[0])
+        return residual - shared[:, self.rows.cell]
+
+
+def _go_on(
+    wide: _Wide,
+    weights: Float64[np.ndarray, "problems n"],
+    theta: Float64[np.ndarray, "problems p"],
+    steps: int,
+    progress: Progress | None = None,
+) -> Solution:
+    """From where the problems are; in float64, but in the program of the search."""
+    return engine.solve(
+        wide.family,
+        wide.rows.z,
+        wide.rows.target,
+        plans.given(wide.all_weights(weights)),
+        theta,
+        bulk=0,
+        iterations=steps,
+        progress=progress,
+    )
 
 
 def _copies(
@@ -184,19 +219,20 @@ def refit(
     Raises:
         Interrupted: Ctrl-C; carries the solution of the first draws.
     """
-    wide, wide_rows = _widened(family, rows)
-    if wide is family:
+    assert isinstance(family, Curved)
+    wide = _Wide.of(family, rows, np.maximum(counts, 1.0))
+    if wide.family is family:
         plan = plans.per_cell(weights, rows.cell, counts)
     else:
         # Further places: of each cell's offset, whose prior counts as often.
         cells = len(rows.cell_s)
         place = np.concatenate([rows.cell, cells + np.arange(cells)])
-        both = np.concatenate([counts, np.maximum(counts, 1.0)], axis=1)
+        both = np.concatenate([counts, wide.copies], axis=1)
         plan = plans.per_cell(np.append(weights, np.ones(cells)), place, both)
     return engine.solve(
-        wide,
-        wide_rows.z,
-        wide_rows.target,
+        wide.family,
+        wide.rows.z,
+        wide.rows.target,
         plan,
         np.tile(theta, (len(counts), 1)),
         bulk=DRAW_STEPS,
@@ -213,7 +249,7 @@ def make_room() -> None:
     memory for all families, and nothing else drops those that are not used again.
     """
     if blocks.is_full():
-        programs: tuple[Any, ...] = (*engine.PROGRAMS, _evaluate)
+        programs: tuple[Any, ...] = (*engine.PROGRAMS, _evaluate, _starts)
         for program in programs:
             program.clear_cache()
 
@@ -268,25 +304,20 @@ def _reweigh(
     counts: Float64[np.ndarray, "problems n"],
     box: Float64[np.ndarray, "2 choices"],
     objective: Objective,
-    last: tuple[np.ndarray, np.ndarray] | None = None,
+    last: tuple[_Wide, np.ndarray] | None = None,
 ) -> Float64[np.ndarray, "problems n"]:
     """From the excess of the surface alone; what a cell shares is no residual.
 
-    `last` holds the weights that theta was reached with and copies of the cells, none
-    where cells share nothing.
+    `last` is what theta was reached with, where cells may share noise.
     """
     surface = evaluate(family, rows, theta, box)
     residual = rows.target - surface.fitted
+    if last is not None:
+        wide, weights = last
+        residual = wide.within_cells(residual, weights)
     with jax.enable_x64(True):
-        if last is not None and last[1].shape[1]:
-            member = np.eye(len(rows.cell_s))[rows.cell]
-            arrays = map(jnp.asarray, (residual, last[0], member, last[1]))
-            shared, _ = cell_offsets(*arrays)
-            residual = residual - np.asarray(shared)[:, rows.cell]
-        weights = jax.vmap(objective.weights)(
-            *map(jnp.asarray, (residual, surface.excess, counts))
-        )
-        return np.asarray(weights)
+        arrays = map(jnp.asarray, (residual, surface.excess, counts))
+        return np.asarray(jax.vmap(objective.weights)(*arrays))
 
 
 def _linear(
@@ -314,13 +345,19 @@ def _cold(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The best of many starts, and how much worse the second best is."""
     with jax.enable_x64(True):
-        keys = jax.random.split(jax.random.key(seed), len(weights))
-        starts = np.stack([np.array(family.starts(key, STARTS)) for key in keys])
+        starts = np.asarray(_starts(family, len(weights), jax.random.key(seed)))
     kept, _ = descend(family, rows, weights, starts, (SEARCH_STEPS, 0))
     theta, cost = descend(
         family, rows, weights, kept[:, :KEPT], (START_STEPS, START_STEPS)
     )
     return theta[:, 0], cost[:, 1] / cost[:, 0] - 1
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _starts(family: Curved, problems: int, key: Array) -> Array:
+    """Of each problem its own, whatever the others."""
+    each = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(problems))
+    return jax.vmap(lambda key: family.starts(key, STARTS))(each)
 
 
 def descend(

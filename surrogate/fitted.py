@@ -12,7 +12,7 @@ from surrogate.blocks import Device
 from surrogate.engine import Progress
 from surrogate.families import Family
 from surrogate.features import Rows
-from surrogate.selection import Mixture
+from surrogate.mixing import Mixture
 from surrogate.uncertainty import Draws
 
 

@@ -12,16 +12,17 @@ import jax
 import numpy as np
 from jaxtyping import Float64
 
-from surrogate import engine, estimate, families, fitted, selection
+from surrogate import engine, estimate, families, fitted, mixing, selection
 from surrogate.blocks import Device
 from surrogate.engine import Progress
 from surrogate.errors import DataError
 from surrogate.families import Family, Shape
 from surrogate.features import Features, Rows
+from surrogate.mixing import Mixture
 from surrogate.objective import measure_noise
 from surrogate.query import CellRecord, Fit, Provenance
 from surrogate.runs import Runs
-from surrogate.selection import HeldOut, Mixture
+from surrogate.selection import HeldOut
 from surrogate.stability import Stability
 
 DEFAULT_TERMS = 3
@@ -178,7 +179,7 @@ def _choose(
     candidates, mixture, warnings = dict(held), None, []
     mixed = {name: h for name, h in held.items() if not h.unsettled}
     if family in MIXED and mixed:
-        mixture = selection.mix(mixed, features, rows, runs)
+        mixture = mixing.mix(mixed, features, rows, runs)
         if family == "mix" or len(mixture.weights) > 1:
             candidates["mix"] = mixture.held
     if family == "mix":
@@ -200,7 +201,9 @@ def _choose(
         # With nothing held out to choose by, the first family is the simplest.
         return _Choice((next(iter(members.values())),), None, {}, None, [])
     chosen, record = selection.choose(
-        candidates, "mix" if family == "mix" else None, mixture
+        candidates,
+        "mix" if family == "mix" else None,
+        mixture.weights if mixture else None,
     )
     scores = dict(candidates[chosen].summary())
     if chosen == "mix":

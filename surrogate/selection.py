@@ -14,12 +14,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float64
-from scipy.optimize import nnls
 
 from surrogate import estimate
 from surrogate.engine import Progress
 from surrogate.estimate import Surface
-from surrogate.families import Family, Mix
+from surrogate.families import Family
 from surrogate.features import Features, Rows
 from surrogate.reach import Leverage
 from surrogate.runs import DIVERGED_EXCESS, Runs
@@ -34,8 +33,6 @@ MIN_CELLS = 3
 MIN_CELLS_LARGEST = 6
 # Of the cells, the largest of each scale that are left out together, at least.
 _SHARES = (0.1, 0.25)
-# A member of a mix with less of the weight is left out.
-_LEAST_SHARE = 0.01
 # Sizes that differ by less in ln are one.
 _ALIKE = 0.05
 
@@ -138,20 +135,6 @@ class HeldOut(NamedTuple):
         return spearman(distance, np.array([c.mae_wide for c in cells]))
 
 
-class Mixture(NamedTuple):
-    """What `mix` found.
-
-    Attributes:
-        family: of the candidates that have a weight.
-        weights: theirs, by name.
-        held: scores of the mix.
-    """
-
-    family: Mix
-    weights: dict[str, float]
-    held: HeldOut
-
-
 def _by_fold(folds: list[int], values: list[float | None]) -> list[float | None]:
     """The mean of the known values of each fold."""
     found: list[float | None] = []
@@ -232,11 +215,11 @@ def leave_out(
     fits = estimate.estimate(family, rows, counts, box, seed=seed, progress=progress)
     theta, surface = fits.solution.theta, fits.surface
     settled = estimate.is_settled(fits.solution, len(rows.target))
-    found = _read(family, features, rows, runs, folds, theta, surface)
+    found = read(family, features, rows, runs, folds, theta, surface)
     return found._replace(unsettled=int((~settled).sum()))
 
 
-def _read(
+def read(
     family: Family,
     features: Features,
     rows: Rows,
@@ -256,7 +239,7 @@ def _read(
         off = np.abs(error[fold])
         for cell in np.flatnonzero(held).tolist():
             members = rows.cell == cell
-            near = members & _is_near(rows, cell)
+            near = members & is_near(rows, cell)
             proposed = features.from_u(surface.cell_u[fold, cell])
             found.append(
                 HeldCell(
@@ -271,74 +254,9 @@ def _read(
     return HeldOut(family, folds, found, theta, error)
 
 
-def _is_near(rows: Rows, cell: int) -> Bool[np.ndarray, " n"]:
+def is_near(rows: Rows, cell: int) -> Bool[np.ndarray, " n"]:
     """Which rows are low enough to count as near this cell's best."""
     return rows.target <= rows.target[rows.cell == cell].min() + np.log1p(NEAR)
-
-
-def mix(
-    held: Mapping[str, HeldOut],
-    features: Features,
-    rows: Rows,
-    runs: Runs,
-) -> Mixture:
-    """Weights of the candidates on the folds that extrapolate, and the mix's scores.
-
-    The weights minimise the squared error on held-out runs, those near their cell's
-    best and all that did not diverge counting as much together. A fold is scored with
-    the weights that the other folds give.
-
-    Args:
-        held: the candidates, at least one.
-        features: coordinates of the runs.
-        rows: the runs that did not diverge.
-        runs: all of them.
-    """
-    first = next(iter(held.values()))
-    folds = first.folds
-    whole = _weigh(held, rows, _asked(folds))
-    chosen = {n: w for n, w in zip(held, whole.tolist(), strict=True) if w > 0}
-    kept = {name: held[name] for name in chosen}
-    family = Mix(first.family.shape, tuple(h.family for h in kept.values()))
-    weights = np.array(
-        [
-            _weigh(kept, rows, [f for f in _asked(folds) if f != fold])
-            for fold in range(len(folds.held))
-        ]
-    )
-    theta = family.join(weights, [h.theta for h in kept.values()])
-    surface = estimate.evaluate(family, rows, theta, features.box())
-    scored = _read(family, features, rows, runs, folds, theta, surface)
-    return Mixture(family, chosen, scored)
-
-
-def _asked(folds: Folds) -> list[int]:
-    """The folds that weights come from: those that extrapolate, where there are two."""
-    largest = [f for f, name in enumerate(folds.protocol) if name == LARGEST]
-    return largest if len(largest) > 1 else list(range(len(folds.protocol)))
-
-
-def _weigh(
-    held: Mapping[str, HeldOut], rows: Rows, asked: list[int]
-) -> Float64[np.ndarray, " candidates"]:
-    """Nonnegative weights of sum 1; a share too small to be worth a fit is 0."""
-    folds = next(iter(held.values())).folds
-    parts = []
-    for fold in asked:
-        for cell in np.flatnonzero(folds.held[fold]).tolist():
-            members = rows.cell == cell
-            near = members & _is_near(rows, cell)
-            count = 2.0 * folds.held[fold].sum()
-            weight = near / near.sum() / count + members / members.sum() / count
-            errors = np.array([h.error[fold] for h in held.values()])
-            parts.append((np.sqrt(weight) * errors)[:, members])
-    errors = np.concatenate(parts, axis=1).T
-    # A row that outweighs all others holds the sum at 1.
-    most = 1e3 * max(float(np.abs(errors).max()), 1e-12)
-    matrix = np.concatenate([errors, np.full((1, len(held)), most)])
-    found, _ = nnls(matrix, np.append(np.zeros(len(errors)), most))
-    found = np.where(found < _LEAST_SHARE * found.sum(), 0.0, found)
-    return found / found.sum()
 
 
 def score(
@@ -369,11 +287,12 @@ def score(
 def choose(
     candidates: Mapping[str, HeldOut],
     asked: str | None = None,
-    mixture: Mixture | None = None,
+    weights: Mapping[str, float] | None = None,
 ) -> tuple[str, dict[str, Any]]:
     """The candidate asked for, else that of the lowest total, and what is said of it.
 
-    `margin` is how much lower its total is than the best of the others.
+    `margin` is how much lower its total is than the best of the others; `weights` are
+    those of a mix.
     """
     totals = {name: held.total() for name, held in candidates.items()}
     chosen = asked or min(totals, key=lambda name: totals[name])
@@ -385,7 +304,7 @@ def choose(
         "chosen": chosen,
         "totals": totals,
         "margin": min(others) - totals[chosen] if others else None,
-        "weights": mixture.weights if mixture else None,
+        "weights": dict(weights) if weights else None,
         "folds": list(best.folds.name),
         "parts": {
             name: {

@@ -260,10 +260,14 @@ def test_a_full_process_drops_its_programs_and_computes_the_same(
     old = estimate.estimate(QUADRATIC, rows, ones(rows), features.box())
     monkeypatch.setattr(blocks, "is_full", lambda: False)
     estimate.make_room()
-    programs: tuple[Any, ...] = (*engine.PROGRAMS, estimate._evaluate)
+    programs: tuple[Any, ...] = (
+        *engine.PROGRAMS,
+        estimate._starts,
+        estimate._evaluate,
+    )
     assert programs[-1]._cache_size() > 0
     monkeypatch.setattr(blocks, "is_full", lambda: True)
     estimate.make_room()
-    assert [program._cache_size() for program in programs] == [0] * 4
+    assert [program._cache_size() for program in programs] == [0] * 5
     new = estimate.estimate(QUADRATIC, rows, ones(rows), features.box())
     assert_same(old.solution, new.solution)

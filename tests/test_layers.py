@@ -36,6 +36,7 @@ ROOMS = (
     "readoff",
     "scores",
     "selection",
+    "mixing",
     "uncertainty",
     "stability",
     "laws",

@@ -8,7 +8,7 @@ import fit_support
 import numpy as np
 import pytest
 
-from surrogate import estimate, families, selection
+from surrogate import estimate, families, mixing, selection
 from surrogate.families import Family, Shape
 from surrogate.features import Features, Rows
 from surrogate.runs import Runs
@@ -314,10 +314,10 @@ def test_weights_are_least_squares_on_rows_left_out(noisy: Problem) -> None:
         "low": erring(noisy, -3 * off, folds),
         "far": erring(noisy, 9 * off, folds),
     }
-    found = selection._weigh(three, noisy.rows, [0, 1])
+    found = mixing._weigh(three, noisy.rows, [0, 1])
     np.testing.assert_allclose(found, [0.75, 0.25, 0.0], atol=1e-6)
     two = {name: three[name] for name in ("high", "far")}
-    assert selection._weigh(two, noisy.rows, [0]).tolist() == [1.0, 0.0]
+    assert mixing._weigh(two, noisy.rows, [0]).tolist() == [1.0, 0.0]
 
 
 def test_a_fold_of_a_mix_has_the_other_folds_weights(sweep: Problem) -> None:
@@ -341,14 +341,14 @@ def test_a_fold_of_a_mix_has_the_other_folds_weights(sweep: Problem) -> None:
     held = {
         n: h._replace(error=rng.normal(size=h.error.shape)) for n, h in held.items()
     }
-    found = selection.mix(held, features, rows, runs)
+    found = mixing.mix(held, features, rows, runs)
     count, last = len(found.weights), len(folds.protocol) - 1
     assert count == 2
     assert sum(found.weights.values()) == pytest.approx(1.0)
     error = held["additive"].error.copy()
     error[last] *= 2.0
     worse = held | {"additive": held["additive"]._replace(error=error)}
-    again = selection.mix(worse, features, rows, runs)
+    again = mixing.mix(worse, features, rows, runs)
     weights, others = (one.held.theta[:, :count] for one in (found, again))
     assert again.weights["additive"] < found.weights["additive"]
     np.testing.assert_array_equal(others[last], weights[last])
