@@ -162,7 +162,7 @@ class Bowl(Affine):
         terms = jnp.matmul(matrix, rows.T, precision="highest")
         return self._of_terms(terms) + linear @ theta[self._free :]
 
-    def _of_terms(self, terms: Float[Array, "t ..."]) -> Float[Array, "..."]:
+    def _of_terms(self, terms: Float[Array, "t ..."]) -> Array:
         """The scaling law, less H, and each H l_k exp(...)."""
         law = self.pattern.terms - self.shape.choices - 2
         added = jnp.exp(terms[law:])

@@ -76,7 +76,7 @@ class Law:
         decay = np.arange(2, self._end, 2)
         return theta.at[decay].set(-jnp.exp(theta[decay]))
 
-    def level(self, terms: Float[Array, "t ..."]) -> Float[Array, "..."]:
+    def level(self, terms: Float[Array, "t ..."]) -> Array:
         """The law alone, at t of `values`."""
         if not self.scales:
             return terms[0]
