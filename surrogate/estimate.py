@@ -104,7 +104,6 @@ def estimate(
         if progress is not None:
             progress.advance(len(counts))
         return pilot._replace(second_start=second_start)
-    assert isinstance(family, Curved)
     wide = _Wide.of(family, rows, _copies(rows, counts))
     weights = pilot.weights
     theta, second_start = _cold(wide.family, wide.rows, wide.all_weights(weights), seed)
@@ -125,13 +124,13 @@ class _Wide(NamedTuple):
         copies: how often each cell is in each problem; of no cells otherwise.
     """
 
-    family: Curved
+    family: Family
     rows: Rows
     copies: Float64[np.ndarray, "problems cells"]
 
     @classmethod
     def of(
-        cls, family: Curved, rows: Rows, copies: Float64[np.ndarray, "problems cells"]
+        cls, family: Family, rows: Rows, copies: Float64[np.ndarray, "problems cells"]
     ) -> _Wide:
         """Of a family that may be `Shared` or not."""
         if not isinstance(family, Shared):
@@ -219,7 +218,6 @@ def refit(
     Raises:
         Interrupted: Ctrl-C; carries the solution of the first draws.
     """
-    assert isinstance(family, Curved)
     wide = _Wide.of(family, rows, np.maximum(counts, 1.0))
     if wide.family is family:
         plan = plans.per_cell(weights, rows.cell, counts)
@@ -338,12 +336,13 @@ def _linear(
 
 
 def _cold(
-    family: Curved,
+    family: Family,
     rows: Rows,
     weights: Float64[np.ndarray, "problems m"],
     seed: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The best of many starts, and how much worse the second best is."""
+    assert isinstance(family, Curved)
     with jax.enable_x64(True):
         starts = np.asarray(_starts(family, len(weights), jax.random.key(seed)))
     kept, _ = descend(family, rows, weights, starts, (SEARCH_STEPS, 0))

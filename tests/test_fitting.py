@@ -177,7 +177,7 @@ def test_a_recipe_has_its_own_optimum(family: str) -> None:
     """Closed form: the second recipe's lr is 3 times, its batch half the first's."""
     one = fit_support.table(sizes=fit_support.SIZES[::2], noise=1e-4)
     two = {**one, "lr": one["lr"] * 3, "batch": one["batch"] / 2}
-    columns = {name: np.append(one[name], two[name]) for name in one}
+    columns: dict[str, Any] = {n: np.append(one[n], two[n]) for n in one}
     recipe = ["a"] * len(one["lr"]) + ["b"] * len(one["lr"])
     found = fit(Runs.from_arrays(**columns, recipe=recipe), family=family, bootstrap=0)
     first, second = (found.optimum(**ASK, recipe=name) for name in ("a", "b"))
