@@ -255,9 +255,10 @@ class Features:
             f"{given}^{slope:.3g}"
             for given, slope in zip(self.givens, line.slopes, strict=False)
         )
+        within = "" if line.span < MIN_LOG_SPAN else " in each recipe"
         return (
-            f"{name} moves with {law} ({where}): their effects cannot be told apart, "
-            f"so {name} is left out of the fit and answers off that line are "
+            f"{name} moves with {law}{within} ({where}): their effects cannot be told "
+            f"apart, so {name} is left out of the fit and answers off that line are "
             "extrapolation"
         )
 
@@ -326,8 +327,11 @@ def _independent(
             lines[name] = alone
         elif given and line.span < MIN_LOG_SPAN:
             lines[name] = line
-        elif Line.of(values, indicators + others).span < MIN_LOG_SPAN:
+        elif Line.of(values, indicators).span < MIN_LOG_SPAN:
             lines[name] = alone
+        elif Line.of(values, indicators + others).span < MIN_LOG_SPAN:
+            slopes = Line.of(values, indicators + others).slopes[len(indicators) :]
+            lines[name] = Line.along(slopes, values, others)
         else:
             given.append(name)
     return tuple(given), lines

@@ -69,8 +69,18 @@ class Line(NamedTuple):
         x = np.stack(given, axis=1)
         centred = x - x.mean(axis=0), values - values.mean()
         slopes = np.linalg.lstsq(*centred, rcond=None)[0]
-        rest = values - x @ slopes
-        return cls(tuple(slopes.tolist()), float(rest.min()), float(rest.max()))
+        return cls.along(tuple(slopes.tolist()), values, given)
+
+    @classmethod
+    def along(
+        cls,
+        slopes: tuple[float, ...],
+        values: Float64[np.ndarray, " n"],
+        given: Sequence[Float64[np.ndarray, " n"]],
+    ) -> Line:
+        """Of known slopes, with the range of fitted points [ln] about it."""
+        rest = values - np.stack(given, axis=1) @ np.array(slopes)
+        return cls(slopes, float(rest.min()), float(rest.max()))
 
     @property
     def span(self) -> float:

@@ -27,6 +27,15 @@ def losses(family: Family, theta: Any, z: Any) -> Any:
 
 
 @partial(jax.jit, static_argnums=0)
+def one_by_one(family: Family, theta: Any, z: Any) -> Any:
+    split = family.shape.choices
+    return jax.vmap(family.log_loss, (None, 0, 0))(theta, z[:, :split], z[:, split:])
+
+
+# Run once, so that optimising the program costs more than it saves.
+@partial(
+    jax.jit, static_argnums=0, compiler_options={"xla_backend_optimization_level": 0}
+)
 def sums(family: Curved, theta: Any, z: Any, target: Any, weights: Any) -> Any:
     """Normal equations at theta; cost, gradient and Hessian in the solver's v."""
     v = family.to_solver(theta)
@@ -37,6 +46,16 @@ def sums(family: Curved, theta: Any, z: Any, target: Any, weights: Any) -> Any:
     batch = family.normal_equations(v[None], z, target, weights[None], BATCHED_XLA)
     one = jax.tree.map(lambda array: array[0], batch)
     return one, (cost(v), jax.grad(cost)(v) / 2, jax.hessian(cost)(v) / 2)
+
+
+@partial(jax.jit, static_argnums=0)
+def _starts(family: Curved, seed: Any) -> Any:
+    return family.starts(jax.random.key(seed), 40)
+
+
+def draw_starts(family: Curved, seed: int) -> np.ndarray:
+    """40 thetas that a search begins with; always as many, to compile it once."""
+    return exact(partial(_starts, family), seed)
 
 
 @partial(jax.jit, static_argnums=0)

@@ -161,10 +161,27 @@ def test_scales_that_move_together_are_one() -> None:
         "tokens moves with params^1 (2B to 16B): their effects cannot be told apart, "
         "so tokens is left out of the fit and answers off that line are extrapolation"
     ]
-    on, off = (ask(features, params=3e8, tokens=k * 3e8)[0] for k in (20, 40))
+    on, above, below = (
+        ask(features, params=3e8, tokens=k * 3e8)[0] for k in (20, 40, 10)
+    )
+    assert on < 1
+    assert (above, below) == pytest.approx((np.log(2) / HELD_SPAN,) * 2)
+    assert rows_of(table(LINE)).z.shape[1] == 3
+
+
+def test_a_line_runs_over_the_scales_before_it() -> None:
+    # Closed form: tokens = 20 params, whatever the depth, which is fitted behind it.
+    arrays = table(LINE)
+    depth = np.where(arrays["params"] > 3e8, 8.0, 24.0)
+    depth[arrays["params"] == LINE[0][0]] = 12.0
+    features = Features.of(Runs.from_arrays(**arrays, scales={"depth": depth}))
+    assert (features.givens, features.held) == (("params", "depth"), ("tokens",))
+    assert "tokens moves with params^1 (2B to 16B)" in features.notes()[0]
+    on, off = (
+        ask(features, params=3e8, depth=12.0, tokens=k * 3e8)[0] for k in (20, 40)
+    )
     assert on < 1
     assert off == pytest.approx(np.log(2) / HELD_SPAN)
-    assert rows_of(table(LINE)).z.shape[1] == 3
 
 
 def test_a_scale_may_follow_two_others() -> None:
@@ -175,6 +192,11 @@ def test_a_scale_may_follow_two_others() -> None:
     assert features.givens == ("params", "tokens")
     assert features.lines["width"].slopes == pytest.approx((0.5, -0.25))
     assert "width moves with params^0.5 x tokens^-0.25 (" in features.notes()[0]
+    at = {"params": 2e8, "tokens": 1e10}
+    wide = 2e8**0.5 * 1e10**-0.25
+    on, off = (ask(features, **at, width=k * wide)[0] for k in (1, 2))
+    assert on < 1
+    assert off == pytest.approx(np.log(2) / HELD_SPAN)
     free = np.where(arrays["params"] == arrays["params"].min(), 2 * width, width)
     features = Features.of(Runs.from_arrays(**arrays, scales={"width": free}))
     assert features.givens == ("params", "tokens", "width")
@@ -185,6 +207,21 @@ def test_two_cells_cannot_tell_params_from_tokens() -> None:
     assert (two.givens, two.held) == (("params",), ("tokens",))
     three = features_of(table([(1e8, 4e9), (2e8, 2e10), (4e8, 4e9)]))
     assert three.givens == ("params", "tokens")
+
+
+def test_each_recipe_may_have_a_line_of_its_own() -> None:
+    # Closed form: 20 tokens a param in one recipe, 60 in the other.
+    arrays = table([(p, k * p) for k in (20, 60) for p in (1e8, 2e8, 4e8, 8e8)])
+    recipe = np.where(arrays["tokens"] > 40 * arrays["params"], "over", "chin")
+    features = Features.of(Runs.from_arrays(**arrays, recipe=recipe))
+    line = features.lines["tokens"]
+    assert line.slopes == pytest.approx((1.0,))
+    assert (line.low, line.high) == pytest.approx((np.log(20), np.log(60)))
+    (note,) = features.notes()
+    assert note.startswith("tokens moves with params^1 in each recipe (2B to 48B): ")
+    on, off = (ask(features, params=8e8, tokens=k * 8e8)[0] for k in (30, 2.5))
+    assert on < 1
+    assert off == pytest.approx(np.log(8) / HELD_SPAN)
 
 
 def test_a_scale_that_only_recipes_differ_in_is_theirs() -> None:

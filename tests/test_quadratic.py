@@ -15,7 +15,8 @@ from surrogate.families.quadratic import EPS
 # The helpers import jax for this file.
 pytestmark = pytest.mark.numeric
 ROUNDING = 1e-12
-TWO, ONE = Quadratic(Shape(2, 1, 0)), Quadratic(Shape(1, 1, 0))
+# With a recipe, whose slopes are not bound, and without.
+TWO, ONE = Quadratic(Shape(2, 1, 1)), Quadratic(Shape(1, 1, 0))
 # Places of the products of u in theta, as `formula` orders them.
 BLOCK = {TWO: [4, 5, 7], ONE: [3]}
 
@@ -71,8 +72,8 @@ def test_projection_equals_an_independent_solver() -> None:
 
         def candidate(free: np.ndarray, i: int = i) -> np.ndarray:
             moved = theta[i].copy()
-            moved[[0, 1, 2, 3, 6, 8, 9]] = free[:7]
-            a, b, c = free[7:]
+            moved[np.setdiff1d(np.arange(TWO.size), BLOCK[TWO])] = free[:-3]
+            a, b, c = free[-3:]
             moved[BLOCK[TWO]] = (
                 EPS / 2 + a * a / 2,
                 a * b,
@@ -80,7 +81,7 @@ def test_projection_equals_an_independent_solver() -> None:
             )
             return moved
 
-        starts = np.random.default_rng(10).normal(size=(4, 10))
+        starts = np.random.default_rng(10).normal(size=(4, TWO.size))
         answers = [
             optimize.least_squares(
                 lambda free, i=i, root=root: root @ (candidate(free) - theta[i]),

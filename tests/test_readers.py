@@ -91,25 +91,34 @@ def test_step_law_dense_refuses_another_length(data_dir: Path) -> None:
         read_runs(path, seq_len=4096)
 
 
-def test_step_law_moe_reads_with_no_flags(data_dir: Path) -> None:
-    runs = read_runs(data_dir / "steplaw/moe_lr_bs_loss.csv", scales={"active": "Na"})
-    rows = dicts(data_dir / "steplaw/moe_lr_bs_loss.csv")
+def test_step_law_moe_reads_with_a_scale(data_dir: Path) -> None:
+    path = data_dir / "steplaw/moe_lr_bs_loss.csv"
+    runs, rows = read_runs(path, scales={"active": "Na"}), dicts(path)
     assert len(runs) == 708
     assert len(runs.cells) == len({(r["moe_name"], r["D"]) for r in rows}) == 16
-    # The structures differ in active parameters, so they are no recipes as well.
-    assert set(runs.recipe) == {""}
-    assert "active = 'Na'" in runs.notes[0]
-    path = data_dir / "steplaw/moe_lr_bs_loss.csv"
-    names = [row["moe_name"] for row in rows]
-    assert read_runs(path).recipe.tolist() == names
-    asked = read_runs(path, scales={"active": "Na"}, recipe="moe_name")
-    assert asked.recipe.tolist() == names
     assert runs.scales["active"].tolist() == [float(row["Na"]) for row in rows]
     assert runs.batch.tolist() == [float(row["bs"]) * 2048 for row in rows]
     assert runs.params_kind == "total"
     assert runs.identifiable()["active"]
     assert not runs.identifiable()["params"]
     assert not runs.diverged.any()
+
+
+def test_step_law_moe_has_a_scale_or_recipes_or_both_if_asked(data_dir: Path) -> None:
+    # The structures differ in active parameters: with that scale they are no recipes.
+    path = data_dir / "steplaw/moe_lr_bs_loss.csv"
+    names, active = ([row[c] for row in dicts(path)] for c in ("moe_name", "Na"))
+    bare = read_runs(path)
+    assert (bare.recipe.tolist(), dict(bare.scales)) == (names, {})
+    scaled = read_runs(path, scales={"active": "Na"})
+    assert set(scaled.recipe) == {""}
+    assert "recipe" not in scaled.notes[0]
+    assert "active = 'Na'" in scaled.notes[0]
+    both = read_runs(path, scales={"active": "Na"}, recipe="moe_name")
+    assert both.recipe.tolist() == names
+    assert both.scales["active"].tolist() == list(map(float, active))
+    assert "recipe = 'moe_name', active = 'Na'" in both.notes[0]
+    assert len(bare.cells) == len(scaled.cells) == len(both.cells) == 16
 
 
 def test_marin_needs_to_be_told_which_batch(data_dir: Path) -> None:
