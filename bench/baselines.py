@@ -32,43 +32,51 @@ def near_best(loss: np.ndarray, cell: np.ndarray, within: float) -> np.ndarray:
 
 
 class Ols15:
-    """Full quadratic of ln loss in (ln lr, ln batch, ln params, ln tokens).
+    """Full quadratic of ln loss in (ln lr, ln batch, logarithms of scale variables).
 
-    Fifteen coefficients by ordinary least squares, nothing kept convex. Its optimum at
-    one (params, tokens) is the stationary point of the two chosen coordinates, where
+    Ordinary least squares, nothing kept convex: fifteen coefficients for two scale
+    variables, and one more for each recipe indicator, which shifts the level. Its
+    optimum at given scales is the stationary point of the two chosen coordinates, where
     that is a minimum inside the box; else the lowest point of the box's boundary.
     """
 
-    def __init__(self, x: np.ndarray, log_loss: np.ndarray) -> None:
-        """Fit to logarithmic settings x [runs, 4] and ln loss [runs]."""
-        self.centre, self.scale = x.mean(axis=0), x.std(axis=0)
+    def __init__(self, x: np.ndarray, log_loss: np.ndarray, offsets: int = 0) -> None:
+        """Fit to logarithmic settings x [runs, 2 + scales + offsets] and ln loss.
+
+        The last `offsets` columns are indicators.
+        """
+        self.logs = x.shape[1] - offsets
+        logs = x[:, : self.logs]
+        self.centre, self.scale = logs.mean(axis=0), logs.std(axis=0)
         self.coefficients = np.linalg.lstsq(self._terms(x), log_loss, rcond=None)[0]
 
     def _terms(self, x: np.ndarray) -> np.ndarray:
-        z = (x - self.centre) / self.scale
-        rows, columns = np.triu_indices(4)
-        ones = np.ones((len(z), 1))
-        return np.concatenate([ones, z, z[:, rows] * z[:, columns]], axis=1)
+        z = (x[:, : self.logs] - self.centre) / self.scale
+        rows, columns = np.triu_indices(self.logs)
+        ones, shifts = np.ones((len(z), 1)), x[:, self.logs :]
+        return np.concatenate([ones, z, z[:, rows] * z[:, columns], shifts], axis=1)
 
     def log_loss(self, x: np.ndarray) -> np.ndarray:
-        """Fitted ln loss [points] at x [points, 4]."""
+        """Fitted ln loss [points] at x, columns as fitted."""
         return self._terms(x) @ self.coefficients
 
     def argmin(self, s: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
         """(ln lr, ln batch) of the lowest fitted loss in a box.
 
         Args:
-            s: (ln params, ln tokens).
+            s: the other coordinates, as fitted; indicators move no optimum.
             low: lower ends of (ln lr, ln batch).
             high: upper ends of the same.
 
         Returns:
             The place [2].
         """
-        quad = np.zeros((4, 4))
-        quad[np.triu_indices(4)] = self.coefficients[5:]
+        count = self.logs
+        pairs = np.triu_indices(count)
+        quad = np.zeros((count, count))
+        quad[pairs] = self.coefficients[1 + count : 1 + count + len(pairs[0])]
         quad = quad + quad.T
-        z_s = (s - self.centre[2:]) / self.scale[2:]
+        z_s = (s[: count - 2] - self.centre[2:]) / self.scale[2:]
         a, b = quad[:2, :2], self.coefficients[1:3] + quad[:2, 2:] @ z_s
         z_low = (low - self.centre[:2]) / self.scale[:2]
         z_high = (high - self.centre[:2]) / self.scale[:2]

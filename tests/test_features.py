@@ -219,7 +219,7 @@ def test_each_recipe_may_have_a_line_of_its_own() -> None:
     assert (line.low, line.high) == pytest.approx((np.log(20), np.log(60)))
     (note,) = features.notes()
     assert note.startswith("tokens moves with params^1 in each recipe (2B to 48B): ")
-    on, off = (ask(features, params=8e8, tokens=k * 8e8)[0] for k in (30, 2.5))
+    on, off = (ask(features, params=4e8, tokens=k * 4e8)[0] for k in (30, 2.5))
     assert on < 1
     assert off == pytest.approx(np.log(8) / HELD_SPAN)
 
