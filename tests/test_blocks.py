@@ -204,7 +204,7 @@ def child(file: str) -> None:
     np.savez(file, **saved)
 
 
-@pytest.mark.own_process
+@pytest.mark.once
 def test_eight_devices_all_work_and_give_what_one_gives(tmp_path: Path) -> None:
     # Property, to the bit: two calls for each device and a part of one.
     saved = []

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.own_process
+pytestmark = pytest.mark.once
 CHILD = Path(__file__).with_name("devices_child.py")
 
 

@@ -107,6 +107,7 @@ def test_units_of_the_settings_are_of_no_account() -> None:
     assert other.loss == pytest.approx(one.loss, rel=1e-9)
 
 
+@pytest.mark.once
 def test_auto_takes_the_lower_total() -> None:
     log = Log()
     found = fit(fit_support.thinned(), bootstrap=20, progress=log)
@@ -139,6 +140,7 @@ def test_auto_takes_the_lower_total() -> None:
     assert log.stops >= 1
 
 
+@pytest.mark.once
 def test_a_mix_is_the_mean_of_its_members(monkeypatch: pytest.MonkeyPatch) -> None:
     """Property: of their losses, the fit's and each draw's; and it comes back."""
     # Of four families: what is tested here does not depend on how many there are.
