@@ -85,6 +85,7 @@ def assert_same(one: Any, other: Any) -> None:
 # ---- the optimum ----------------------------------------------------------------
 
 
+@pytest.mark.once
 def test_optimum_of_a_known_posynomial_is_recovered() -> None:
     # Statistical, seeds fixed: the mean error over 5 tables is within 4 standard
     # errors, and a typical error is below a seventh of the grid's step.

@@ -49,6 +49,7 @@ class Log:
         self.stops += 1
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("family", ["quadratic", "posynomial"])
 def test_a_seed_makes_one_fit(family: str) -> None:
     runs = noisy() if family == "quadratic" else fit_support.thinned()
