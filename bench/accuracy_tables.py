@@ -18,7 +18,12 @@ _MOST_FOLDS = 6
 OURS = ("single", "nested")
 # So that the longest method and six folds fit.
 _FOLD_WIDTH = 7
-_SHORT = {"surrogate, ": "", "posynomial K = ": "posyn.", "quadratic": "quadr."}
+_SHORT = {
+    "surrogate, ": "",
+    "posynomial K = ": "posyn.",
+    "quadratic": "quadr.",
+    "additive": "addit.",
+}
 
 
 def show(title: str, table: dict[str, Any], *, has_worst: bool) -> None:
