@@ -154,15 +154,15 @@ def test_a_cell_that_diverged_altogether_is_kept_and_warned_of() -> None:
 
 
 def test_identifiable_is_judged_within_cells() -> None:
-    every = dict.fromkeys(("lr", "batch", "params", "tokens"), True)
+    every = dict.fromkeys(("lr", "batch", "lr_batch", "params", "tokens"), True)
     assert Runs.from_arrays(**sweep()).identifiable() == every
     # Batch differs between cells only: confounded with params.
     table = sweep()
     tied = Runs.from_arrays(**{**table, "batch": table["params"] / 1000})
-    assert tied.identifiable() == {**every, "batch": False}
+    assert tied.identifiable() == {**every, "batch": False, "lr_batch": False}
     assert any("batch never varies within a cell" in text for text in tied.warnings)
     two = Runs.from_arrays(**{**table, "lr": np.where(table["lr"] < 3e-3, 1e-3, 4e-3)})
-    assert two.identifiable() == {**every, "lr": False}
+    assert two.identifiable() == {**every, "lr": False, "lr_batch": False}
     assert any("lr takes at most 2 levels" in text for text in two.warnings)
     # The third level exists in runs that diverged, which say nothing of the bowl.
     lost = {**table, "loss": np.where(table["lr"] > 3e-3, math.nan, table["loss"])}
@@ -174,6 +174,19 @@ def test_identifiable_is_judged_within_cells() -> None:
     # ln(1.1) = 0.095 is under a span of 0.1, ln(10/9) = 0.105 is not.
     assert runs.identifiable()["params"] is False
     assert runs.identifiable()["depth"] is True
+
+
+def test_runs_on_a_cross_do_not_tell_lr_and_batch_together() -> None:
+    lr = np.array([1e-3, 2e-3, 5e-3, 2e-3, 2e-3, 2e-3])
+    batch = np.array([3e5, 3e5, 3e5, 1e5, 6e5, 9e5])
+    size = {"params": np.full(6, 2e8), "tokens": np.full(6, 4e9)}
+    cross = Runs.from_arrays(lr=lr, batch=batch, loss=np.linspace(3, 3.5, 6), **size)
+    assert not cross.identifiable()["lr_batch"]
+    assert any("varies lr and batch together" in text for text in cross.warnings)
+    moved = np.where(np.arange(6) == 5, 4e-3, lr)
+    other = Runs.from_arrays(lr=moved, batch=batch, loss=cross.loss, **size)
+    assert other.identifiable()["lr_batch"]
+    assert not any("together" in text for text in other.warnings)
 
 
 @pytest.mark.parametrize(

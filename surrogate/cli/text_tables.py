@@ -57,7 +57,8 @@ def _kind(document: Document) -> str:
 
 def _answers(identifiable: dict[str, bool]) -> str:
     return ", ".join(
-        f"{name} {'yes' if known else 'no'}" for name, known in identifiable.items()
+        f"{name.replace('_', ' with ')} {'yes' if known else 'no'}"
+        for name, known in identifiable.items()
     )
 
 

@@ -129,6 +129,19 @@ def lowest(loss: Column, diverged: Marks) -> float:
     return float(loss[~diverged].min()) if not diverged.all() else math.nan
 
 
+def varies_jointly(lr: Column, batch: Column) -> bool:
+    """Whether runs tell the effect of lr and batch together from that of each alone.
+
+    Runs on a cross, one setting at a time, leave the product of the two logarithms a
+    combination of their own parabolas.
+    """
+    x, y = (np.log(values) - np.log(values).mean() for values in (lr, batch))
+    parabolas = np.stack([np.ones_like(x), x, y, x**2, y**2], axis=1)
+    product = x * y
+    fitted = parabolas @ np.linalg.lstsq(parabolas, product, rcond=None)[0]
+    return bool(np.abs(product - fitted).max() > 1e-6 * (1 + np.abs(product).max()))
+
+
 def describe_cells(
     groups: Sequence[Rows],
     recipe: np.ndarray,

@@ -176,14 +176,17 @@ class Runs:
         """Which variables the runs can tell anything about.
 
         lr and batch are judged within cells: an optimum needs a cell with three
-        different values among its runs that did not diverge. params, tokens and further
-        scales are judged across cells: they must span 0.1 in their logarithm.
+        different values among its runs that did not diverge. lr_batch is their joint
+        effect: it needs a cell in which both vary and not one at a time. params, tokens
+        and further scales are judged across cells: they must span 0.1 in their
+        logarithm.
         """
         kept = ~self.diverged
         answer = {
             name: bool(self.levels_within_cells(values).max() >= advice.MIN_LEVELS)
             for name, values in (("lr", self.lr_level), ("batch", self.batch))
         }
+        answer["lr_batch"] = answer["lr"] and answer["batch"] and self._varies_jointly()
         across = {"params": self.params, "tokens": self.tokens, **self.scales}
         for name, values in across.items():
             seen = values[kept]
@@ -191,6 +194,15 @@ class Runs:
                 math.log(seen.max() / seen.min()) >= MIN_LOG_SPAN
             )
         return answer
+
+    def _varies_jointly(self) -> bool:
+        kept = ~self.diverged
+        groups = (kept & (self.cell == k) for k in range(len(self.cells)))
+        return any(
+            cells.varies_jointly(self.lr_level[rows], self.batch[rows])
+            for rows in groups
+            if rows.any()
+        )
 
     def levels_within_cells(self, values: Column) -> Int64[np.ndarray, " cells"]:
         """How many different values each cell's non-diverged runs take."""
@@ -277,6 +289,9 @@ def _warnings(runs: Runs) -> Iterator[str]:
     for name, values in (("lr", runs.lr_level), ("batch", runs.batch)):
         most = int(runs.levels_within_cells(values).max())
         yield from advice.level_warnings(name, values[~runs.diverged], most)
+    known = runs.identifiable()
+    if known["lr"] and known["batch"] and not known["lr_batch"]:
+        yield advice.JOINT_WARNING
     repeats = runs.repeats()
     if repeats:
         row = int(repeats[0][0])
