@@ -23,6 +23,7 @@ class Fitted(NamedTuple):
         family: what was fitted.
         theta: its parameters.
         draws: of the bootstrap; none where they were not asked for or cells are few.
+        leaves: refits without each cell; none likewise.
         quality: how well all that was reached.
         backend: that ran the draws.
         warnings: what a user should hear of it.
@@ -31,6 +32,7 @@ class Fitted(NamedTuple):
     family: Family
     theta: Float64[np.ndarray, " p"]
     draws: Float64[np.ndarray, "draws p"]
+    leaves: Float64[np.ndarray, "cells p"]
     quality: dict[str, Any]
     backend: str
     warnings: tuple[str, ...]
@@ -71,7 +73,7 @@ def fit_all(
     used = engine.pick_backend(backend, device, family)
     none = np.zeros((0, family.size))
     if not bootstrap or len(np.unique(rows.cell)) < uncertainty.MIN_CELLS:
-        return Fitted(family, theta, none, quality, used, ())
+        return Fitted(family, theta, none, none, quality, used, ())
     if progress is not None:
         progress.start("Resampling cells", bootstrap)
     drawn = uncertainty.draw(
@@ -91,7 +93,7 @@ def fit_all(
         "draws_interrupted": not drawn.is_whole,
     }
     warnings = _shortfalls(drawn, bootstrap)
-    return Fitted(family, theta, drawn.theta, quality, used, warnings)
+    return Fitted(family, theta, drawn.theta, drawn.leaves, quality, used, warnings)
 
 
 def join(mixture: Mixture, parts: list[Fitted]) -> Fitted:
@@ -116,6 +118,9 @@ def join(mixture: Mixture, parts: list[Fitted]) -> Fitted:
         family,
         family.join(share, [part.theta[None] for part in parts])[0],
         family.join(share, [part.draws[:count] for part in parts]),
+        family.join(share, [part.leaves for part in parts])
+        if all(len(part.leaves) for part in parts)
+        else np.zeros((0, family.size)),
         quality | {"members": members},
         "+".join(backends),
         tuple(dict.fromkeys(text for part in parts for text in part.warnings)),

@@ -121,6 +121,7 @@ def _fit(
         features=features,
         theta=found.theta,
         draws=found.draws,
+        leaves=found.leaves,
         noise=measure_noise(residual, surface.excess[0], rows.cell),
         stability=Stability.of(runs),
         cells=_records(runs),

@@ -20,6 +20,7 @@ from jax import lax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
+from surrogate.cut import Cut, line_of
 from surrogate.errors import DataError
 from surrogate.solve import (
     Local,
@@ -48,11 +49,15 @@ class Extents(NamedTuple):
         is_open: this edge is a bound of the box, beyond which the plateau may go on.
             False for a coordinate with lo == hi, which was held on purpose.
         other: the other coordinate where that edge is reached; 0 for d = 1.
+        is_cut: this edge is on that of the cut.
+        line: where the edge of the cut enters and leaves; NaN where it does not.
     """
 
     edges: Float[Array, "d 2"]
     is_open: Bool[Array, "d 2"]
     other: Float[Array, "d 2"]
+    is_cut: Bool[Array, "d 2"]
+    line: Float[Array, "2 2"]
 
 
 class Slice(NamedTuple):
@@ -87,6 +92,7 @@ def extents(
     lo: Float[ArrayLike, " d"],
     hi: Float[ArrayLike, " d"],
     level: Float[ArrayLike, ""],
+    cut: Cut | None = None,
 ) -> Extents:
     """Support points of the plateau along each coordinate.
 
@@ -102,6 +108,7 @@ def extents(
         lo: lower bounds of the box [ln].
         hi: upper bounds of the box [ln].
         level: the largest ln L inside.
+        cut: a half-plane that the plateau is cut by, the one of `minimum`.
 
     Returns:
         The extents; NaN where the level lies below the minimum.
@@ -112,7 +119,8 @@ def extents(
     with jax.enable_x64(True):
         _, lo, hi = checked_box(u=minimum.u, lo=lo, hi=hi)
         theta, s = checked_theta(theta), float64("s", s)
-        return _extents(log_loss, theta, minimum, s, lo, hi, float64("level", level))
+        level = float64("level", level)
+        return _extents(log_loss, theta, minimum, s, lo, hi, level, cut)
 
 
 def slice_extents(
@@ -124,6 +132,7 @@ def slice_extents(
     lo: Float[ArrayLike, " d"],
     hi: Float[ArrayLike, " d"],
     level: Float[ArrayLike, ""],
+    cut: Cut | None = None,
 ) -> Slice:
     """Interval of coordinate `i` within the plateau, the other one held at `at` [ln].
 
@@ -137,7 +146,7 @@ def slice_extents(
         lo, hi = _checked_plane("slice", lo=lo, hi=hi)
         theta, s, at = checked_theta(theta), float64("s", s), float64("at", at)
         i, level = jnp.asarray(i), float64("level", level)
-        return _slice(log_loss, theta, s, i, at, lo, hi, level)
+        return _slice(log_loss, theta, s, i, at, lo, hi, level, cut)
 
 
 def contour(
@@ -148,6 +157,7 @@ def contour(
     lo: Float[ArrayLike, " d"],
     hi: Float[ArrayLike, " d"],
     level: Float[ArrayLike, ""],
+    cut: Cut | None = None,
     *,
     points: int = 128,
 ) -> Contour:
@@ -168,7 +178,7 @@ def contour(
     with jax.enable_x64(True):
         lo, hi = _checked_plane("contour", lo=lo, hi=hi)
         theta, s, level = checked_theta(theta), float64("s", s), float64("level", level)
-        return _contour(log_loss, points, theta, found, s, lo, hi, level)
+        return _contour(log_loss, points, theta, found, s, lo, hi, level, cut)
 
 
 def area_octaves2(
@@ -179,6 +189,7 @@ def area_octaves2(
     lo: Float[ArrayLike, " d"],
     hi: Float[ArrayLike, " d"],
     level: Float[ArrayLike, ""],
+    cut: Cut | None = None,
 ) -> Float[Array, ""]:
     """Area of the plateau [octaves^2]: half the integral of r^2 over the angle.
 
@@ -191,7 +202,7 @@ def area_octaves2(
     with jax.enable_x64(True):
         lo, hi = _checked_plane("area", lo=lo, hi=hi)
         theta, s, level = checked_theta(theta), float64("s", s), float64("level", level)
-        return _area(log_loss, theta, found, s, lo, hi, level)
+        return _area(log_loss, theta, found, s, lo, hi, level, cut)
 
 
 def _checked_plane(what: str, **vectors: ArrayLike) -> tuple[Array, ...]:
@@ -368,6 +379,19 @@ def _climb(
     )
 
 
+class _Way(NamedTuple):
+    """One climb: from (t, w) on, u = origin + t along + w across, up to t = top."""
+
+    origin: Array
+    along: Array
+    across: Array
+    t: Array
+    w: Array
+    top: Array
+    w_lo: Array
+    w_hi: Array
+
+
 @partial(jax.jit, static_argnums=0)
 def _extents(
     log_loss: LogLoss,
@@ -377,47 +401,104 @@ def _extents(
     lo: Array,
     hi: Array,
     level: Array,
+    cut: Cut | None,
 ) -> Extents:
     d = lo.shape[0]
-    local = expand(log_loss, theta, s, d)
     box = box_of(lo, hi)
     lows, highs = jnp.stack([box.x_lo, box.y_lo]), jnp.stack([box.x_hi, box.y_hi])
     u = jnp.concatenate([minimum.u, jnp.zeros(2 - d)])
+    ways = [_outward(u, lows, highs, i, sign) for i in range(d) for sign in (-1, 1)]
+    if cut is not None:
+        ways += [_along(cut, minimum, lo, hi, sign) for sign in (-1, 1)]
 
-    def edge(i: Array, sign: Array) -> tuple[Array, Array, Array]:
-        is_x = i == 0
+    def climb(way: _Way) -> tuple[Array, Array]:
+        def framed(theta: Any, v: Array, s: Array) -> Array:
+            place = way.origin + v[0] * way.along + v[1] * way.across
+            return log_loss(theta, place[:d], s)
 
-        def outward(t: Array, w: Array) -> Local:
-            at = local(jnp.where(is_x, sign * t, w), jnp.where(is_x, w, sign * t))
-            return Local(
-                value=at.value,
-                gx=sign * jnp.where(is_x, at.gx, at.gy),
-                gy=jnp.where(is_x, at.gy, at.gx),
-                hxx=jnp.where(is_x, at.hxx, at.hyy),
-                hxy=sign * at.hxy,
-                hyy=jnp.where(is_x, at.hyy, at.hxx),
-            )
+        local = expand(framed, theta, s, 2)
+        t, w, is_open = _climb(local, way.t, way.w, way.top, way.w_lo, way.w_hi, level)
+        return way.origin + t * way.along + w * way.across, is_open
 
-        j = 1 - i
-        top = jnp.where(sign > 0, highs[i], -lows[i])
-        t, w, is_open = _climb(
-            outward, sign * u[i], u[j], top, lows[j], highs[j], level
-        )
-        return sign * t, w, is_open & (lows[i] < highs[i])
+    places, is_open = jax.vmap(climb)(
+        jax.tree.map(lambda *parts: jnp.stack(parts), *ways)
+    )
+    axes, sides = np.repeat(np.arange(d), 2), np.tile([0, 1], d)
+    count = 2 * d
+    found = Extents(
+        edges=places[np.arange(count), axes].reshape(d, 2),
+        is_open=(is_open[:count] & (lo < hi)[axes]).reshape(d, 2),
+        other=places[np.arange(count), 1 - axes].reshape(d, 2),
+        is_cut=jnp.zeros((d, 2), bool),
+        line=jnp.full((2, 2), jnp.nan),
+    )
+    if cut is None:
+        return found
+    line, line_open = places[count:], is_open[count:]
+    is_cut = ~jax.vmap(cut.holds)(places[:count]).reshape(d, 2)
+    far = [
+        (jnp.argmax if side else jnp.argmin)(line[:, i])
+        for i, side in zip(axes, sides, strict=True)
+    ]
+    ends = line[jnp.stack(far)]
+    bounds = jnp.stack([lo, hi], axis=1)
+    on_edge = jnp.clip(
+        ends[np.arange(count), axes].reshape(d, 2), lo[:, None], hi[:, None]
+    )
+    is_box = line_open[jnp.stack(far)].reshape(d, 2) & (
+        jnp.abs(on_edge - bounds) <= 1e-12 * (1 + jnp.abs(bounds))
+    )
+    across = ends[np.arange(count), 1 - axes].reshape(d, 2)
+    return Extents(
+        edges=jnp.where(is_cut, on_edge, found.edges),
+        is_open=jnp.where(is_cut, is_box & (lo < hi)[:, None], found.is_open),
+        other=jnp.where(is_cut, across, found.other),
+        is_cut=is_cut,
+        line=line,
+    )
 
-    axes = jnp.repeat(jnp.arange(d), 2)
-    signs = jnp.tile(jnp.array([-1.0, 1.0]), d)
-    edges, other, is_open = jax.vmap(edge)(axes, signs)
-    return Extents(edges.reshape(d, 2), is_open.reshape(d, 2), other.reshape(d, 2))
+
+def _outward(u: Array, lows: Array, highs: Array, i: int, sign: int) -> _Way:
+    """From the minimum along coordinate i, the other one free."""
+    unit = np.eye(2)
+    top = highs[i] if sign > 0 else -lows[i]
+    return _Way(
+        jnp.zeros(2),
+        jnp.asarray(sign * unit[i]),
+        jnp.asarray(unit[1 - i]),
+        sign * u[i],
+        u[1 - i],
+        top,
+        lows[1 - i],
+        highs[1 - i],
+    )
+
+
+def _along(cut: Cut, minimum: Minimum, lo: Array, hi: Array, sign: int) -> _Way:
+    """From the lowest point on the edge of the cut along it."""
+    line = line_of(cut, lo, hi)
+    top = line.high if sign > 0 else -line.low
+    zero = jnp.zeros_like(top)
+    return _Way(
+        line.origin,
+        sign * line.along,
+        line.across,
+        sign * minimum.on_line,
+        zero,
+        top,
+        zero,
+        zero,
+    )
 
 
 class _Region(NamedTuple):
-    """One plateau while it is traced: {u in [lo, hi] : f(u) <= level}."""
+    """One plateau while it is traced: {u in [lo, hi] : f(u) <= level}, and its cut."""
 
     f: Callable[[Array], Array]
     lo: Array
     hi: Array
     level: Array
+    cut: Cut | None
 
 
 def _ray(region: _Region, origin: Array, direction: Array) -> tuple[Array, Array]:
@@ -441,6 +522,10 @@ def _ray(region: _Region, origin: Array, direction: Array) -> tuple[Array, Array
     bound = jnp.where(direction > 0, region.hi, region.lo) - origin
     is_moving = direction != 0
     reach = jnp.min(jnp.where(is_moving, bound / direction, jnp.inf))
+    if region.cut is not None:
+        room = region.cut.bound - jnp.sum(region.cut.normal * origin)
+        speed = jnp.sum(region.cut.normal * direction)
+        reach = jnp.minimum(reach, jnp.where(speed > 0, room / speed, jnp.inf))
     top = jnp.where(jnp.any(is_moving), jnp.maximum(reach, 0.0), 0.0)
     t, _, is_open = _climb(local, zero, zero, top, zero, zero, region.level)
     return t, is_open
@@ -456,25 +541,47 @@ def _slice(
     lo: Array,
     hi: Array,
     level: Array,
+    cut: Cut | None,
 ) -> Slice:
     is_along = jnp.arange(2) == i
     line_lo, line_hi = jnp.where(is_along, lo, at), jnp.where(is_along, hi, at)
+    is_outside = jnp.any((line_lo < lo) | (line_hi > hi))
+    if cut is not None:
+        line_lo, line_hi = _shortened(cut, i, at, line_lo, line_hi)
+        is_outside |= jnp.any(line_lo > line_hi)
     middle = 0.5 * (line_lo + line_hi)
     local = expand(log_loss, theta, s, 2)
     lowest = search(local, middle[0], middle[1], box_of(line_lo, line_hi))
     origin = jnp.stack([lowest.x, lowest.y])
-    is_outside = jnp.any((line_lo < lo) | (line_hi > hi))
     level = jnp.where(is_outside, jnp.nan, level)
-    region = _Region(lambda u: log_loss(theta, u, s), line_lo, line_hi, level)
+    region = _Region(lambda u: log_loss(theta, u, s), line_lo, line_hi, level, None)
     unit = is_along.astype(jnp.float64)
 
     def edge(sign: Array) -> tuple[Array, Array]:
         t, is_open = _ray(region, origin, sign * unit)
-        bound = jnp.where(sign > 0, hi[i], lo[i])
-        return jnp.where(is_open, bound, origin[i] + sign * t), is_open
+        bound = jnp.where(sign > 0, line_hi[i], line_lo[i])
+        is_box = bound == jnp.where(sign > 0, hi[i], lo[i])
+        return jnp.where(is_open, bound, origin[i] + sign * t), is_open & is_box
 
     edges, is_open = jax.vmap(edge)(jnp.array([-1.0, 1.0]))
     return Slice(edges, is_open & (lo[i] < hi[i]))
+
+
+def _shortened(
+    cut: Cut, i: Array, at: Array, lo: Array, hi: Array
+) -> tuple[Array, Array]:
+    """Bounds of a segment along coordinate i, the other one at `at`, within the cut."""
+    is_along = jnp.arange(2) == i
+    slope, rest = cut.normal[i], cut.bound - cut.normal[1 - i] * at
+    end = rest / jnp.where(slope == 0, 1.0, slope)
+    # Parallel to the edge, all of the segment is inside or none.
+    none = jnp.where(rest < 0, -jnp.inf, jnp.inf)
+    top = jnp.where(slope > 0, end, jnp.where(slope < 0, jnp.inf, none))
+    low = jnp.where(slope < 0, end, -jnp.inf)
+    return (
+        jnp.where(is_along, jnp.maximum(lo, low), lo),
+        jnp.where(is_along, jnp.minimum(hi, top), hi),
+    )
 
 
 class _Frame(NamedTuple):
@@ -513,19 +620,20 @@ def _contour(
     lo: Array,
     hi: Array,
     level: Array,
+    cut: Cut | None,
 ) -> Contour:
     frame = _frame(found)
     directions = _directions(
         frame, jnp.asarray(2.0 * np.pi / points * np.arange(points))
     )
-    region = _Region(lambda u: log_loss(theta, u, s), lo, hi, level)
+    region = _Region(lambda u: log_loss(theta, u, s), lo, hi, level, cut)
     t, is_open = jax.vmap(partial(_ray, region, frame.centre))(directions)
     u = frame.centre[None] + t[:, None] * directions
     return Contour(jnp.clip(u, lo[None], hi[None]), is_open)
 
 
 def _kinks(region: _Region, found: Extents, frame: _Frame) -> Array:
-    """Eight sorted angles that include each end of each segment shared with the box.
+    """Ten sorted angles that include each end of each segment shared with box and cut.
 
     The two places of an edge that is not open go to angles of no consequence.
     """
@@ -537,10 +645,14 @@ def _kinks(region: _Region, found: Extents, frame: _Frame) -> Array:
     directions = jnp.where(is_x, 0.0, signs[:, None])
     t, _ = jax.vmap(partial(_ray, region))(on_edge, directions)
     away = on_edge + t[:, None] * directions - frame.centre[None]
+    # The cut's edge, where it has a share of the boundary.
+    away = jnp.concatenate([away, found.line - frame.centre[None]])
     x = away[:, 0] / frame.half_x
     angles = jnp.arctan2((away[:, 1] - frame.shear * x) / frame.half_y, x)
     evenly = (np.arange(4)[:, None] + 4 * np.arange(2) + 0.5) * (np.pi / 4) - np.pi
-    return jnp.sort(jnp.where(found.is_open[i, k], angles, jnp.asarray(evenly.ravel())))
+    evenly = np.append(evenly.ravel(), [-0.5 * np.pi, 0.5 * np.pi])
+    is_shared = jnp.append(found.is_open[i, k], jnp.isfinite(found.line[:, 0]))
+    return jnp.sort(jnp.where(is_shared, angles, jnp.asarray(evenly)))
 
 
 @partial(jax.jit, static_argnums=0)
@@ -552,9 +664,10 @@ def _area(
     lo: Array,
     hi: Array,
     level: Array,
+    cut: Cut | None,
 ) -> Array:
     frame = _frame(found)
-    region = _Region(lambda u: log_loss(theta, u, s), lo, hi, level)
+    region = _Region(lambda u: log_loss(theta, u, s), lo, hi, level, cut)
     starts = _kinks(region, found, frame)
     ends = jnp.concatenate([starts[1:], starts[:1] + 2.0 * np.pi])
     half = 0.5 * (ends - starts)

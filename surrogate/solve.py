@@ -20,6 +20,7 @@ from jax import lax
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float
 
+from surrogate.cut import Cut, line_of
 from surrogate.errors import DataError
 
 LogLoss = Callable[[Any, Any, Any], Any]
@@ -45,6 +46,8 @@ class Minimum(NamedTuple):
             bound counts as zero.
         at_bound: u lies on a bound; False where lo == hi, since that was asked for.
         converged: `gap` is at most 1e-10. False for a surface that is NaN at u.
+        is_cut: u lies on the edge of the cut, beyond which the surface is lower.
+        on_line: t of the lowest point on that edge; NaN without a cut.
     """
 
     u: Float[Array, " d"]
@@ -56,6 +59,8 @@ class Minimum(NamedTuple):
     gradient_norm: Float[Array, ""]
     at_bound: Bool[Array, " d"]
     converged: Bool[Array, ""]
+    is_cut: Bool[Array, ""]
+    on_line: Float[Array, ""]
 
 
 class Local(NamedTuple):
@@ -89,6 +94,7 @@ def argmin(
     s: Float[ArrayLike, " g"],
     lo: Float[ArrayLike, " d"],
     hi: Float[ArrayLike, " d"],
+    cut: Cut | None = None,
 ) -> Minimum:
     """Minimise a convex surface over a box, by Newton steps confined to the box.
 
@@ -104,17 +110,23 @@ def argmin(
         s: what is given [ln].
         lo: lower bounds [ln], finite; lo == hi fixes a coordinate.
         hi: upper bounds [ln], finite, at least lo.
+        cut: a half-plane that the box is cut by, for d = 2; they must meet.
 
     Returns:
-        The minimum. A problem that cannot be solved (NaN in theta, lo > hi, not
-        convex) ends with `converged` False and disturbs no other of its batch.
+        The minimum. Where the box's own lies beyond the cut it is on the cut's edge,
+        and both minimisations count in its gap. A problem that cannot be solved (NaN
+        in theta, lo > hi, not convex) ends with `converged` False and disturbs no
+        other of its batch.
 
     Raises:
         DataError: d is not 1 or 2, shapes differ, or an array is not float64.
     """
     with jax.enable_x64(True):
         u0, lo, hi = checked_box(u0=u0, lo=lo, hi=hi)
-        return _argmin(log_loss, checked_theta(theta), u0, float64("s", s), lo, hi)
+        theta, s = checked_theta(theta), float64("s", s)
+        if cut is None:
+            return _argmin(log_loss, theta, u0, s, lo, hi)
+        return _argmin_cut(log_loss, theta, u0, s, lo, hi, cut)
 
 
 def float64(name: str, array: ArrayLike) -> Array:
@@ -326,4 +338,56 @@ def _argmin(
         gradient_norm=jnp.sqrt(jnp.sum(jnp.where(is_pushed, 0.0, gradient) ** 2)),
         at_bound=((u <= lo) | (u >= hi)) & (lo < hi),
         converged=gap <= CERTIFIED_GAP,
+        is_cut=jnp.zeros((), bool),
+        on_line=jnp.full((), jnp.nan),
     )
+
+
+@partial(jax.jit, static_argnums=0)
+def _argmin_cut(
+    log_loss: LogLoss,
+    theta: Any,
+    u0: Array,
+    s: Array,
+    lo: Array,
+    hi: Array,
+    cut: Cut,
+) -> Minimum:
+    """Over the box, and along the edge of the cut: one program for both."""
+    line = line_of(cut, lo, hi)
+    zero = jnp.zeros_like(line.low)
+
+    def lowest(origin: Array, x: Array, y: Array, *box: Array) -> Minimum:
+        def framed(theta: Any, v: Array, s: Array) -> Array:
+            return log_loss(theta, origin + v[0] * x + v[1] * y, s)
+
+        return _argmin(framed, theta, box[0], s, box[1], box[2])
+
+    middle = 0.5 * (line.low + line.high)
+    free, held = (
+        jax.tree.map(lambda array, k=k: array[k], found)
+        for found in [
+            jax.vmap(lowest)(
+                jnp.stack([jnp.zeros(2), line.origin]),
+                jnp.stack([jnp.array([1.0, 0.0]), line.along]),
+                jnp.stack([jnp.array([0.0, 1.0]), line.across]),
+                jnp.stack([u0, jnp.stack([middle, zero])]),
+                jnp.stack([lo, jnp.stack([line.low, zero])]),
+                jnp.stack([hi, jnp.stack([line.high, zero])]),
+            )
+        ]
+        for k in (0, 1)
+    )
+    is_cut = ~cut.holds(free.u)
+    turn = jnp.stack([line.along, line.across], axis=1)
+    u = jnp.clip(line.at(held.u[0]), lo, hi)
+    on_edge = held._replace(
+        u=u,
+        gradient=turn @ held.gradient,
+        hessian=turn @ held.hessian @ turn.T,
+        gap=held.gap + free.gap,
+        at_bound=((u <= lo) | (u >= hi)) & (lo < hi),
+        converged=held.gap + free.gap <= CERTIFIED_GAP,
+    )
+    chosen = jax.tree.map(lambda a, b: jnp.where(is_cut, a, b), on_edge, free)
+    return chosen._replace(is_cut=is_cut, on_line=held.u[0])

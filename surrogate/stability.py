@@ -84,6 +84,19 @@ class Stability:
         """Probability of divergence."""
         return expit(self.logit(settings))
 
+    def limit(
+        self, settings: Mapping[str, Any], names: tuple[str, ...], p_max: float = P_MAX
+    ) -> tuple[dict[str, float], float]:
+        """The edge as a line in ln of the named settings, the others being given.
+
+        Returns:
+            A slope for each name, and what the sum of slope x ln setting may reach.
+        """
+        at = {**settings, **dict.fromkeys(names, 1.0)}
+        slopes = dict(zip(self.names, self.slope, strict=True))
+        room = np.log(p_max / (1 - p_max)) - self.logit(at)
+        return {name: slopes.get(name, 0.0) for name in names}, float(room)
+
     def octaves_to_edge(
         self, settings: Mapping[str, Any], p_max: float = P_MAX
     ) -> Values:

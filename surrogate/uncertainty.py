@@ -1,9 +1,18 @@
-"""Resampling plans, draws, and intervals from draws.
+"""Resampling plans, draws, and intervals.
 
 Cells are resampled, not rows: runs of one cell share what that cell does to its loss.
-Percentile intervals of few cells are too narrow, so each side is stretched about the
-point estimate by t(cells - 3) / normal, the ratio of the quantiles of Student's t and
-of the normal.
+
+An interval is the estimate plus and minus t times its standard error by the jackknife
+over cells: each cell left out in turn, the answer itself computed from each refit, so
+that no derivative of it is needed. This is the cluster-robust standard error CR3, the
+one that errs to the safe side with few clusters (Bell and McCaffrey 2002; MacKinnon,
+Nielsen and Webb 2023); t has cells - 3 degrees of freedom.
+
+Draws say what no standard error can: the probability that a setting is inside the
+plateau, and how large a regret may be, which is no smooth function at the optimum. From
+12 cells on a draw is a refit under resampled cells. With fewer, resampling leaves too
+few distinct ones: a draw then adds to the fit the moves that leaving out each cell
+makes, each times a normal number, all over a chi: Student's t in theta.
 """
 
 from __future__ import annotations
@@ -19,21 +28,24 @@ from scipy.special import ndtri, stdtrit
 
 from surrogate import estimate
 from surrogate.engine import Interrupted, Progress
-from surrogate.families import Family
+from surrogate.families import Curved, Family, Linear
 from surrogate.features import Rows
 from surrogate_kernels.dispatch import Backend
 
 MIN_CELLS = 5
+# From so many on draws are refits under resampled cells.
+MIN_CELLS_PAIRS = 12
 LEVEL = 0.95
 # A draw with fewer distinct cells than this holds no more than the prior of scale.
 MIN_DISTINCT = 3
 
 
 class Draws(NamedTuple):
-    """Bootstrap fits.
+    """Refits that say how sure a fit is.
 
     Attributes:
-        theta: one a replica.
+        leaves: one a cell, of all cells but that one.
+        theta: draws.
         unsettled: replicas whose fit had not converged; kept.
         singular: replicas of under 3 distinct cells; kept, and held by the prior.
         is_whole: False where Ctrl-C came before the last replica.
@@ -41,6 +53,7 @@ class Draws(NamedTuple):
         is_halved: less than at first, since the device had no memory for more.
     """
 
+    leaves: Float64[np.ndarray, "cells p"]
     theta: Float64[np.ndarray, "draws p"]
     unsettled: int
     singular: int
@@ -84,21 +97,25 @@ def draw(
     backend: Backend = "xla",
     progress: Progress | None = None,
 ) -> Draws:
-    """Refit under resampled cells, from the fit and with its weights.
+    """Refit without each cell, and under resampled cells, with the fit's weights.
 
     Args:
         family: what was fitted.
         rows: to these runs.
-        weights: of the full fit, kept in every replica.
+        weights: of the full fit, kept in every refit.
         theta: the full fit.
         replicas: how many draws.
         seed: of the resampling.
         backend: of the kernels.
-        progress: told of finished replicas.
+        progress: told of finished refits.
     """
     used = np.unique(rows.cell)
-    counts = resample(seed, replicas, len(used))
-    of_all = np.zeros((replicas, len(rows.cell_s)))
+    cells = len(used)
+    counts = 1 - np.eye(cells)
+    is_pairs = cells >= MIN_CELLS_PAIRS
+    if is_pairs:
+        counts = np.concatenate([counts, resample(seed, replicas, cells)])
+    of_all = np.zeros((len(counts), len(rows.cell_s)))
     of_all[:, used] = counts
     try:
         found = estimate.refit(
@@ -106,46 +123,80 @@ def draw(
         )
     except Interrupted as stopped:
         found = stopped.finished
-    counts = counts[: len(found.theta)]
+    done = len(found.theta)
     settled = estimate.is_settled(found, len(rows.target))
+    leaves, pairs = found.theta[:cells], found.theta[cells:]
+    is_whole = done == len(counts)
+    if not is_pairs and is_whole:
+        pairs = spread(family, theta, leaves, replicas, seed)
     return Draws(
-        theta=found.theta,
+        # Intervals of some of the cells would mean nothing.
+        leaves=leaves if done >= cells else leaves[:0],
+        theta=pairs,
         unsettled=int((~settled).sum()),
-        singular=int(((counts > 0).sum(axis=1) < MIN_DISTINCT).sum()),
-        is_whole=len(counts) == replicas,
+        singular=int(((counts[cells:done] > 0).sum(axis=1) < MIN_DISTINCT).sum()),
+        is_whole=is_whole,
         block=found.block,
         is_halved=found.is_halved,
     )
 
 
-def stretch(cells: int, level: float = LEVEL) -> float:
-    """Student's t quantile with cells - 3 degrees of freedom over the normal one."""
-    tail = 0.5 * (1 + level)
-    return float(stdtrit(cells - 3, tail) / ndtri(tail))
+def spread(
+    family: Family,
+    theta: Float64[np.ndarray, " p"],
+    leaves: Float64[np.ndarray, "cells p"],
+    replicas: int,
+    seed: int,
+) -> Float64[np.ndarray, "draws p"]:
+    """Draws of Student's t about a fit, with the jackknife's covariance.
+
+    In the solver's coordinates where the family has its own; convex by projection
+    where it is by nature linear.
+    """
+    cells = len(leaves)
+    # One generator for each, so that draw 7 is the same however many are asked for.
+    normal, chi = np.random.default_rng(seed).spawn(2)
+    numbers = normal.normal(size=(replicas, cells))
+    freedom = cells - 3
+    heavy = np.sqrt(freedom / chi.chisquare(freedom, size=(replicas, 1)))
+    factors = np.sqrt((cells - 1) / cells) * heavy * numbers
+    with jax.enable_x64(True):
+        if isinstance(family, Curved):
+            to, back = jax.vmap(family.to_solver), jax.vmap(family.from_solver)
+            centre, moved = to(jnp.asarray(theta)[None]), to(jnp.asarray(leaves))
+            v = centre + jnp.asarray(factors) @ (moved - centre)
+            return np.asarray(back(v))
+        assert isinstance(family, Linear)
+        drawn = jnp.asarray(theta + factors @ (leaves - theta))
+        metric = jnp.eye(family.size)
+        return np.asarray(jax.vmap(family.project, (0, None))(drawn, metric))
+
+
+def standard_error(
+    point: np.ndarray | np.float64, leaves: Float64[np.ndarray, "cells ..."]
+) -> np.ndarray:
+    """Of an estimate, by the jackknife: spread of its values without each cell."""
+    cells = len(leaves)
+    return np.sqrt((cells - 1) / cells * np.sum((leaves - point) ** 2, axis=0))
 
 
 def interval(
     point: np.ndarray | np.float64,
-    draws: Float64[np.ndarray, "draws ..."],
-    cells: int,
+    leaves: Float64[np.ndarray, "cells ..."],
     level: float = LEVEL,
 ) -> Float64[np.ndarray, "... 2"]:
-    """Two-sided interval of a logarithm; NaN under 5 cells or without draws.
+    """Two-sided interval of a logarithm; NaN under 5 cells or where a leaf is NaN.
 
     Args:
         point: the estimate.
-        draws: of the same; those that are NaN are left out.
-        cells: how many the fit had.
+        leaves: of the same, without each cell.
         level: nominal coverage.
     """
-    if cells < MIN_CELLS or len(draws) == 0:
+    cells = len(leaves)
+    if cells < MIN_CELLS:
         return np.full((*np.shape(point), 2), np.nan)
-    tails = 0.5 * (1 - level), 0.5 * (1 + level)
-    low, high = np.nanquantile(draws, tails, axis=0)
-    wider = stretch(cells, level)
-    ends = point + wider * (low - point), point + wider * (high - point)
-    # An interval holds its estimate, also where all draws lie on one side of it.
-    return np.stack([np.minimum(ends[0], point), np.maximum(ends[1], point)], axis=-1)
+    half = stdtrit(cells - 3, 0.5 * (1 + level)) * standard_error(point, leaves)
+    return np.stack([point - half, point + half], axis=-1)
 
 
 def upper(
@@ -154,13 +205,15 @@ def upper(
     cells: int,
     level: float = LEVEL,
 ) -> float:
-    """Upper end of a one-sided interval [0, upper] of a regret; NaN as `interval`.
+    """Upper end of a one-sided interval [0, upper] of a regret.
 
-    A regret grows with the square of the distance from the optimum, so the factor that
-    stretches distances enters squared.
+    NaN under 5 cells or without draws. Of resampled cells it is stretched by the ratio
+    of the quantiles of Student's t and of the normal; squared, since a regret grows
+    with the square of the distance from the optimum.
     """
     if cells < MIN_CELLS or len(draws) == 0:
         return float("nan")
-    wider = float(stdtrit(cells - 3, level) / ndtri(level)) ** 2
+    is_pairs = cells >= MIN_CELLS_PAIRS
+    wider = float(stdtrit(cells - 3, level) / ndtri(level)) ** 2 if is_pairs else 1.0
     top = float(np.nanquantile(draws, level))
     return max(point, point + wider * (top - point))

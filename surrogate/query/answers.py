@@ -106,6 +106,7 @@ class Optimum:
         batch_interval: likewise [tokens].
         loss_interval: of the surface, not of one run [nats per token].
         certificate: of the minimisation, never of the fit.
+        stability: probability of divergence there, octaves of lr to the edge.
         offer: where lr or batch cannot be fitted: the other one's optimum, at the
             value that the nearest cell used.
     """
@@ -119,6 +120,7 @@ class Optimum:
     batch_interval: Pair
     loss_interval: Pair
     certificate: Certificate
+    stability: dict[str, float | None] | None
     offer: dict[str, float] | None = None
 
     @property
@@ -139,6 +141,7 @@ class Optimum:
                 "loss": pair(self.loss_interval),
             },
             "certificate": self.certificate.to_json(),
+            "stability": self.stability,
             "offer": self.offer,
         }
 
@@ -163,8 +166,12 @@ class Plateau:
         contour_batch: of the boundary, in order.
         open_edges: edges that are the box's and not the plateau's: lr_low, ...
         level: nominal coverage of the edges' intervals.
-        edge_intervals: by edge, lr_low, lr_high, batch_low, batch_high.
-        stability: probability of divergence at the optimum, octaves of lr to 5 %.
+        edge_intervals: by edge, lr_low, lr_high, batch_low, batch_high; NaN where open.
+        robust: extents of the settings inside in a share of the draws, and the most
+            that any setting reaches; None without draws.
+        stability: probability of divergence at the optimum, octaves of lr to the edge
+            of `p_max`, and which edges of the plateau are that edge; None where the
+            runs cannot tell.
         optimum: (lr, batch) of the lowest loss.
     """
 
@@ -184,7 +191,8 @@ class Plateau:
     open_edges: tuple[str, ...]
     level: float
     edge_intervals: dict[str, Pair]
-    stability: dict[str, float | None] | None
+    robust: dict[str, Any] | None
+    stability: dict[str, Any] | None
     optimum: Pair
     offer: dict[str, float] | None = None
 
@@ -212,7 +220,7 @@ class Plateau:
             "open_edges": list(self.open_edges),
             "interval": {"level": self.level}
             | {name: pair(value) for name, value in self.edge_intervals.items()},
-            "robust": None,
+            "robust": self.robust,
             "stability": self.stability,
             "offer": self.offer,
         }
@@ -234,7 +242,7 @@ class Regret:
         is_inside: within the plateau.
         probability_inside: share of draws whose plateau holds the choice.
         tol: of the plateau.
-        stability: probability of divergence at the choice, octaves of lr to 5 %.
+        stability: probability of divergence at the choice, octaves of lr to the edge.
         optimum: (lr, batch) of the lowest loss.
     """
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from surrogate import uncertainty
 from surrogate.errors import DataError, Status
 from surrogate.features import CHOICES
-from surrogate.query import surface
-from surrogate.query.answers import UNKNOWN, Pair, Plateau, Regret
+from surrogate.query import edge, surface
+from surrogate.query.answers import UNKNOWN, Pair, Plateau, Regret, ends
 from surrogate.query.best import (
     Solved,
     context_of,
     held_settings,
+    is_cut,
     loss_of,
     nearest_level,
     refusal,
@@ -23,7 +25,8 @@ from surrogate.query.best import (
     state,
 )
 from surrogate.query.fit import Fit
-from surrogate.query.question import Question
+from surrogate.query.question import Question, check_share
+from surrogate.query.robust import Robust, robust
 
 EDGES = ("lr_low", "lr_high", "batch_low", "batch_high")
 
@@ -46,31 +49,34 @@ def plateau(
     question: Question,
     *,
     tol: float,
+    probability: float,
     batch: float | None = None,
     lr: float | None = None,
 ) -> Plateau:
-    """Extents, slices, contour and area, with intervals on the extents.
+    """Extents, slices, contour and area, intervals of the extents, robust extents.
 
     A setting that the fit cannot choose is taken as held where it is given.
     """
     check_tol(tol)
+    check_share("probability of the robust plateau", probability)
     asked = held_settings(fit, lr, batch)
     known = {n: v for n, v in asked.items() if n not in fit.features.choices}
     missing = [n for n in CHOICES if n not in (*fit.features.choices, *known)]
-    solved = solve_box(fit, question, question.box)
     if missing:
         known = {missing[0]: nearest_level(fit, question, missing[0])}
+    solved = solve_box(fit, question, question.box, known)
     best = settings(fit, solved.minimum.u[0], known)
     found = surface.extents(
         fit.family,
         solved.thetas,
         solved.minimum,
         question.s,
-        solved.low,
-        solved.high,
+        solved.bounds.low,
+        solved.bounds.high,
         tol,
+        solved.bounds.cut,
     )
-    extents, intervals, is_open = _edges(fit, found.edges, found.is_open)
+    extents, intervals, is_open = _edges(fit, solved, found)
     status = state(fit, solved)
     if status is Status.ok and is_open:
         status = Status.plateau_open
@@ -81,6 +87,7 @@ def plateau(
         status, extra = Status.not_identifiable, (refusal(missing[0], offered),)
     if is_open:
         extra += (_open_warning(is_open),)
+    extra += edge.warnings_of(fit, question, is_cut(solved), solved.bounds.is_beyond)
     two = len(fit.features.choices) == 2
     flat = _flat(fit, question, solved, found, tol) if two else None
     level = float(solved.minimum.value[0] + np.log1p(tol))
@@ -104,7 +111,8 @@ def plateau(
         open_edges=is_open,
         level=uncertainty.LEVEL,
         edge_intervals=intervals,
-        stability=_stability(fit, question, best),
+        robust=_robust(fit, question, solved, found, tol, probability),
+        stability=_stability(fit, question, best, found),
         optimum=(best["lr"], best["batch"]),
         offer=offered,
     )
@@ -117,13 +125,15 @@ def regret(
     check_tol(tol)
     choice = held_settings(fit, lr, batch)
     box, extra = _widened(fit, question, choice)
-    solved = solve_box(fit, question, box)
+    lacking = {n: v for n, v in choice.items() if n not in fit.features.choices}
+    solved = solve_box(fit, question, box, lacking)
+    risk = edge.risk(fit, question, choice)
+    extra += edge.choice_warnings(question, risk)
     z = np.concatenate([fit.features.u_of(choice), question.s])[None]
     losses = surface.log_losses(fit.family, solved.thetas, z)[:, 0]
     regrets = np.expm1(losses - solved.minimum.value)
-    known = {n: v for n, v in choice.items() if n not in fit.features.choices}
-    best = settings(fit, solved.minimum.u[0], known)
-    draws = regrets[1:]
+    best = settings(fit, solved.minimum.u[0], lacking)
+    draws = solved.draws(regrets)
     can_tell = len(draws) > 0 and fit.fitted_cells >= uncertainty.MIN_CELLS
     return Regret(
         context=context_of(fit, question, choice, state(fit, solved), choice, extra),
@@ -137,7 +147,7 @@ def regret(
         is_inside=bool(regrets[0] <= tol),
         probability_inside=float(np.mean(draws <= tol)) if can_tell else math.nan,
         tol=tol,
-        stability=_stability(fit, question, choice),
+        stability=risk,
         optimum=(best["lr"], best["batch"]),
     )
 
@@ -160,20 +170,66 @@ def _widened(
 
 
 def _edges(
-    fit: Fit, edges: np.ndarray, is_open: np.ndarray
+    fit: Fit, solved: Solved, found: surface.Edges
 ) -> tuple[dict[str, Pair], dict[str, Pair], tuple[str, ...]]:
-    """Extents and their intervals in natural units by name, and the open edges."""
-    ends = uncertainty.interval(edges[0], edges[1:], fit.fitted_cells)
+    """Extents and their intervals in natural units by name, and the open edges.
+
+    An open edge is the box's, of which no sample says anything: it has no interval.
+    """
+    spans = uncertainty.interval(found.edges[0], solved.leaves(found.edges))
     extents: dict[str, Pair] = dict.fromkeys(CHOICES, UNKNOWN)
     intervals: dict[str, Pair] = dict.fromkeys(EDGES, UNKNOWN)
     opened = []
     for i, name in enumerate(fit.features.choices):
-        extents[name] = _natural(fit, i, edges[0, i])
+        extents[name] = _natural(fit, i, found.edges[0, i])
         for side, word in enumerate(("low", "high")):
-            intervals[f"{name}_{word}"] = _natural(fit, i, ends[i, side])
-            if is_open[0, i, side]:
+            if found.is_open[0, i, side]:
                 opened.append(f"{name}_{word}")
+            else:
+                intervals[f"{name}_{word}"] = _natural(fit, i, spans[i, side])
     return extents, intervals, tuple(opened)
+
+
+def _robust(
+    fit: Fit,
+    question: Question,
+    solved: Solved,
+    found: surface.Edges,
+    tol: float,
+    probability: float,
+) -> dict[str, Any] | None:
+    """Extents of the robust plateau in natural units; None without draws."""
+    edges = solved.draws(found.edges)
+    known = np.isfinite(edges).all(axis=(1, 2))
+    if not known.any() or fit.fitted_cells < uncertainty.MIN_CELLS:
+        return None
+    safe: Robust = robust(fit, question, solved, edges[known], tol, probability)
+    pairs = dict.fromkeys(CHOICES, UNKNOWN)
+    for i, name in enumerate(fit.features.choices):
+        pairs[name] = _natural(fit, i, safe.edges[i])
+    return {
+        "probability": safe.probability,
+        "max_probability": safe.largest,
+        "lr": ends(pairs["lr"]),
+        "batch": ends(pairs["batch"]),
+        "pieces": safe.pieces,
+    }
+
+
+def _stability(
+    fit: Fit, question: Question, best: dict[str, float], found: surface.Edges
+) -> dict[str, Any] | None:
+    """Risk at the optimum, and which edges of the plateau are stability's."""
+    risk = edge.risk(fit, question, best)
+    if risk is None:
+        return None
+    names = [
+        f"{name}_{word}"
+        for i, name in enumerate(fit.features.choices)
+        for side, word in enumerate(("low", "high"))
+        if found.is_cut[0, i, side]
+    ]
+    return {**risk, "cuts": names}
 
 
 def _natural(fit: Fit, i: int, both: np.ndarray) -> Pair:
@@ -196,9 +252,10 @@ def _flat(
         found,
         solved.minimum.u[0],
         question.s,
-        solved.low,
-        solved.high,
+        solved.bounds.low,
+        solved.bounds.high,
         float(solved.minimum.value[0] + np.log1p(tol)),
+        solved.bounds.cut,
     )
 
 
@@ -227,9 +284,10 @@ def _asked(
         question.s,
         other,
         (math.log(value) - mean) / scale,
-        solved.low,
-        solved.high,
+        solved.bounds.low,
+        solved.bounds.high,
         level,
+        solved.bounds.cut,
     )
     return value, *_natural(fit, other, edges)
 
@@ -239,20 +297,3 @@ def _open_warning(edges: tuple[str, ...]) -> str:
         f"The plateau runs into the edge of the box at {', '.join(edges)}: it may go "
         "on beyond what the runs show. Widen --lr-range or --batch-range, or add runs."
     )
-
-
-def _stability(
-    fit: Fit, question: Question, at: dict[str, float]
-) -> dict[str, float | None] | None:
-    """Probability of divergence there; None where the runs cannot tell."""
-    if fit.stability is None or not all(map(math.isfinite, at.values())):
-        return None
-    where = {"params": question.params, "tokens": question.tokens}
-    where |= question.scales | at
-    if any(name not in where for name in fit.stability.names):
-        return None
-    octaves = float(fit.stability.octaves_to_edge(where))
-    return {
-        "probability": float(fit.stability.probability(where)),
-        "octaves_to_edge": octaves if math.isfinite(octaves) else None,
-    }

@@ -13,8 +13,9 @@ from jaxtyping import Float64
 from surrogate import uncertainty
 from surrogate.errors import DataError, Status
 from surrogate.features import CHOICES
-from surrogate.query import surface
+from surrogate.query import edge, surface
 from surrogate.query.answers import UNKNOWN, Certificate, Context, Optimum, Pair
+from surrogate.query.edge import Bounds
 from surrogate.query.fit import Fit, Range
 from surrogate.query.question import Question, check_positive
 from surrogate.units import format_count
@@ -26,28 +27,52 @@ _POINT = np.ones(1)
 
 @dataclass(frozen=True)
 class Solved:
-    """The minimum of the fit and of its draws over one box.
+    """The minimum of the fit, its leaves and its draws over one box.
 
     Attributes:
-        low: of the box, coordinates u.
-        high: of the box, coordinates u.
-        thetas: the fit, then its draws.
+        bounds: of the search, coordinates u.
+        thetas: the fit, then its leaves, then its draws.
         minimum: of each.
+        cells: how many leaves there are.
     """
 
-    low: Float64[np.ndarray, " choices"]
-    high: Float64[np.ndarray, " choices"]
+    bounds: Bounds
     thetas: Float64[np.ndarray, "thetas p"]
     minimum: surface.Minima
+    cells: int
+
+    def leaves(self, values: np.ndarray) -> np.ndarray:
+        """Those of refits without a cell, of what has a line for each theta."""
+        return values[1 : 1 + self.cells]
+
+    def draws(self, values: np.ndarray) -> np.ndarray:
+        """Those of draws."""
+        return values[1 + self.cells :]
 
 
-def solve_box(fit: Fit, question: Question, box: Mapping[str, Range]) -> Solved:
-    """Minimise over a box in natural units; equal ends hold a setting."""
+def solve_box(
+    fit: Fit,
+    question: Question,
+    box: Mapping[str, Range],
+    known: Mapping[str, float] | None = None,
+) -> Solved:
+    """Minimise over a box in natural units; equal ends hold a setting.
+
+    `known` are settings that the fit lacks: divergence may depend on them.
+    """
     low = fit.features.u_of({name: ends[0] for name, ends in box.items()})
     high = fit.features.u_of({name: ends[1] for name, ends in box.items()})
-    thetas = np.concatenate([fit.theta[None], fit.draws])
-    minimum = surface.minima(fit.family, thetas, question.s, low, high)
-    return Solved(low, high, thetas, minimum)
+    limits = edge.bounds(fit, question, low, high, known or {})
+    thetas = np.concatenate([fit.theta[None], fit.leaves, fit.draws])
+    minimum = surface.minima(
+        fit.family, thetas, question.s, limits.low, limits.high, limits.cut
+    )
+    return Solved(limits, thetas, minimum, len(fit.leaves))
+
+
+def point_only(fit: Fit) -> Fit:
+    """The fit without what says how sure it is, where only its answer is asked."""
+    return replace(fit, draws=fit.draws[:0], leaves=fit.leaves[:0])
 
 
 def settings(fit: Fit, u: np.ndarray, known: Mapping[str, float]) -> dict[str, float]:
@@ -87,7 +112,7 @@ def optimum(
         value, is_bounded = _multiple(fit, question, box, batch_multiple)
         held = held | {"batch": value}
         box = box | {"batch": (value, value)}
-    solved = solve_box(fit, question, box)
+    solved = solve_box(fit, question, box, held)
     best = settings(fit, solved.minimum.u[0], held)
     intervals = choice_intervals(fit, solved)
     for name in held:
@@ -95,7 +120,8 @@ def optimum(
     status = state(fit, solved)
     if status is Status.ok and is_bounded:
         status = Status.at_bound
-    context = context_of(fit, question, best, status, held)
+    extra = edge.warnings_of(fit, question, is_cut(solved), solved.bounds.is_beyond)
+    context = context_of(fit, question, best, status, held, extra)
     return Optimum(
         context=context,
         lr=best["lr"],
@@ -106,7 +132,13 @@ def optimum(
         batch_interval=intervals["batch"],
         loss_interval=_loss_interval(fit, solved),
         certificate=certificate(fit, solved),
+        stability=edge.risk(fit, question, best),
     )
+
+
+def is_cut(solved: Solved) -> bool:
+    """Whether the fit's own minimum lies on the stability edge."""
+    return bool(solved.minimum.is_cut[0])
 
 
 def held_settings(fit: Fit, lr: float | None, batch: float | None) -> dict[str, float]:
@@ -126,7 +158,7 @@ def _multiple(
     Along batch the minimum over lr is convex, so the multiple is a neighbour of the
     free optimum.
     """
-    only = replace(fit, draws=fit.draws[:0])
+    only = point_only(fit)
     least = solve_box(only, question, box).minimum
     free = settings(fit, least.u[0], {})["batch"]
     low, high = box["batch"]
@@ -150,7 +182,7 @@ def _multiple(
 def choice_intervals(fit: Fit, solved: Solved) -> dict[str, Pair]:
     """Intervals of the optimum's lr and batch, natural units."""
     u = solved.minimum.u
-    ends = uncertainty.interval(u[0], u[1:], fit.fitted_cells)
+    ends = uncertainty.interval(u[0], solved.leaves(u))
     intervals: dict[str, Pair] = dict.fromkeys(CHOICES, UNKNOWN)
     natural = fit.features.from_u(np.moveaxis(ends, -1, 0))
     for i, name in enumerate(fit.features.choices):
@@ -160,7 +192,7 @@ def choice_intervals(fit: Fit, solved: Solved) -> dict[str, Pair]:
 
 def _loss_interval(fit: Fit, solved: Solved) -> Pair:
     value = solved.minimum.value
-    ends = uncertainty.interval(value[0], value[1:], fit.fitted_cells)
+    ends = uncertainty.interval(value[0], solved.leaves(value))
     return loss_of(fit, ends[0]), loss_of(fit, ends[1])
 
 
@@ -173,8 +205,13 @@ def certificate(fit: Fit, solved: Solved) -> Certificate:
     """Of the fit's own minimum, slopes and curvatures in ln and not in u."""
     least = surface.Minima(*(array[0] for array in solved.minimum))
     scale = fit.features.u_scale
-    free = (solved.low < solved.high) & ~least.at_bound
+    free = (solved.bounds.low < solved.bounds.high) & ~least.at_bound
     slope = np.where(free, least.gradient / scale, 0.0)
+    cut = solved.bounds.cut
+    if cut is not None and least.is_cut:
+        # What pushes against the stability edge is no gradient either.
+        along = np.array([-cut.normal[1], cut.normal[0]]) * scale
+        slope = along * (slope @ along) / (along @ along)
     hessian = least.hessian / np.outer(scale, scale)
     values = (
         np.linalg.eigvalsh(hessian)
@@ -227,7 +264,7 @@ def context_of(
         )
     if status is Status.not_converged and not fit.is_converged:
         warnings.append("The fit had not converged: fit again with another --seed.")
-    if len(fit.draws) == 0:
+    if len(fit.leaves) == 0:
         warnings.append(
             f"No intervals: the fit has {fit.fitted_cells} cells and no draws."
             if fit.fitted_cells >= uncertainty.MIN_CELLS
@@ -295,7 +332,7 @@ def refusal(missing: str, offered: Mapping[str, float]) -> str:
 
 def _refused(fit: Fit, question: Question, missing: str) -> Optimum:
     known = {missing: nearest_level(fit, question, missing)}
-    solved = solve_box(replace(fit, draws=fit.draws[:0]), question, question.box)
+    solved = solve_box(point_only(fit), question, question.box, known)
     offered = settings(fit, solved.minimum.u[0], known)
     context = context_of(
         fit,
@@ -314,5 +351,6 @@ def _refused(fit: Fit, question: Question, missing: str) -> Optimum:
         batch_interval=UNKNOWN,
         loss_interval=UNKNOWN,
         certificate=Certificate(math.nan, math.nan, ()),
+        stability=None,
         offer=offered,
     )

@@ -33,7 +33,7 @@ def save(fit: Fit, path: str | Path, *, overwrite: bool = False) -> None:
     Raises:
         DataError: the folder must not be written.
     """
-    arrays = {"theta": fit.theta, "draws": fit.draws}
+    arrays = {"theta": fit.theta, "draws": fit.draws, "leaves": fit.leaves}
     manifest = {**_manifest(fit), "runs": None}
     if fit.runs is not None:
         more, manifest["runs"] = _pack(fit.runs)
@@ -111,11 +111,13 @@ def _unpack(manifest: Mapping[str, Any], arrays: store.Arrays) -> Fit:
     shape = Shape(len(features.choices), len(features.givens), features.offsets)
     family = _family(manifest, shape)
     stability = manifest["stability"]
+    none = np.zeros((0, family.size))
     return Fit(
         family=family,
         features=features,
         theta=arrays["theta"],
-        draws=arrays.get("draws", np.zeros((0, family.size))),
+        draws=arrays.get("draws", none),
+        leaves=arrays.get("leaves", none),
         noise=Noise(**manifest["noise"]),
         stability=Stability.from_json(stability) if stability else None,
         cells=tuple(
@@ -142,14 +144,14 @@ def _unpack(manifest: Mapping[str, Any], arrays: store.Arrays) -> Fit:
 def _check(fit: Fit, folder: Path) -> None:
     """Refuse arrays that do not belong to the manifest."""
     size = fit.family.size
-    shapes = fit.theta.shape, fit.draws.shape[1:]
-    if shapes != ((size,), (size,)):
-        raise DataError(
-            f"The fit in {store.shown(folder)} cannot be trusted: expected {size} "
-            f"parameters, got arrays of shapes {fit.theta.shape} and "
-            f"{fit.draws.shape}. Fit again, or copy the folder anew."
-        )
-    for name, array in (("theta", fit.theta), ("draws", fit.draws)):
+    arrays = {"theta": fit.theta[None], "draws": fit.draws, "leaves": fit.leaves}
+    for name, array in arrays.items():
+        if array.shape[1:] != (size,):
+            raise DataError(
+                f"The fit in {store.shown(folder)} cannot be trusted: expected {size} "
+                f"parameters, got {name} of shape {array.shape}. Fit again, or copy "
+                "the folder anew."
+            )
         if array.dtype != np.float64 or not np.isfinite(array).all():
             raise DataError(
                 f"The fit in {store.shown(folder)} cannot be trusted: expected finite "

@@ -15,7 +15,7 @@ from surrogate.families import Family
 from surrogate.features import CHOICES, Features
 from surrogate.objective import Noise
 from surrogate.runs import Runs
-from surrogate.stability import Stability
+from surrogate.stability import P_MAX, Stability
 
 if TYPE_CHECKING:
     from surrogate.query.answers import (
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     )
 
 DEFAULT_TOL = 0.0025
+# Share of the draws in which a robust setting is inside the plateau.
+DEFAULT_PROBABILITY = 0.9
 SCORES = ("regret", "regret_smoothed", "mae_ln")
 Range = tuple[float, float]
 # ArrayLike has complex numbers, of which a type checker at run time takes no float.
@@ -102,6 +104,7 @@ class Fit:
         features: coordinates and standardisation.
         theta: the fitted parameters.
         draws: of the bootstrap, one row each; none where cells are too few.
+        leaves: refits without each cell; none likewise.
         noise: what the surface leaves unexplained.
         stability: where training diverges; None where the runs cannot tell.
         cells: what was fitted.
@@ -118,6 +121,7 @@ class Fit:
     features: Features
     theta: Float64[np.ndarray, " p"]
     draws: Float64[np.ndarray, "draws p"]
+    leaves: Float64[np.ndarray, "cells p"]
     noise: Noise
     stability: Stability | None
     cells: tuple[CellRecord, ...]
@@ -156,6 +160,7 @@ class Fit:
         batch_multiple: float | None = None,
         lr_range: Range | None = None,
         batch_range: Range | None = None,
+        p_max: float = P_MAX,
     ) -> Optimum:
         """The learning rate and batch size of the lowest loss.
 
@@ -169,6 +174,7 @@ class Fit:
             batch_multiple: the batch must be a multiple of this [tokens].
             lr_range: where to look; default the fitted range widened by 4 each way.
             batch_range: likewise [tokens].
+            p_max: what the probability of divergence may reach.
 
         Raises:
             DataError: a number is not positive, a recipe or scale is missing or
@@ -177,7 +183,9 @@ class Fit:
         from surrogate.query import best
         from surrogate.query.question import ask
 
-        question = ask(self, params, tokens, scales, recipe, lr_range, batch_range)
+        question = ask(
+            self, params, tokens, scales, recipe, lr_range, batch_range, p_max
+        )
         return best.optimum(
             self, question, batch=batch, lr=lr, batch_multiple=batch_multiple
         )
@@ -190,10 +198,12 @@ class Fit:
         scales: Mapping[str, float] | None = None,
         recipe: str | None = None,
         tol: float = DEFAULT_TOL,
+        probability: float = DEFAULT_PROBABILITY,
         batch: float | None = None,
         lr: float | None = None,
         lr_range: Range | None = None,
         batch_range: Range | None = None,
+        p_max: float = P_MAX,
     ) -> Plateau:
         """Every (lr, batch) within `tol` of the lowest loss.
 
@@ -203,19 +213,26 @@ class Fit:
             scales: further scale variables, those of `scale_names`.
             recipe: which, where the fit has several.
             tol: relative tolerance, a fraction in (0, 1].
+            probability: share of the draws in which a robust setting is inside.
             batch: ask also for the lr interval at this batch [tokens].
             lr: ask also for the batch interval at this lr.
             lr_range: where to look; default the fitted range widened by 4 each way.
             batch_range: likewise [tokens].
+            p_max: what the probability of divergence may reach.
 
         Raises:
-            DataError: as `optimum`, or `tol` is not in (0, 1].
+            DataError: as `optimum`, `tol` is not in (0, 1], or
+                `probability` not in (0, 1).
         """
         from surrogate.query import band
         from surrogate.query.question import ask
 
-        question = ask(self, params, tokens, scales, recipe, lr_range, batch_range)
-        return band.plateau(self, question, tol=tol, batch=batch, lr=lr)
+        question = ask(
+            self, params, tokens, scales, recipe, lr_range, batch_range, p_max
+        )
+        return band.plateau(
+            self, question, tol=tol, probability=probability, batch=batch, lr=lr
+        )
 
     def regret(
         self,
@@ -229,6 +246,7 @@ class Fit:
         tol: float = DEFAULT_TOL,
         lr_range: Range | None = None,
         batch_range: Range | None = None,
+        p_max: float = P_MAX,
     ) -> Regret:
         """What one choice of (lr, batch [tokens]) loses against the best.
 
@@ -237,7 +255,9 @@ class Fit:
         from surrogate.query import band
         from surrogate.query.question import ask
 
-        question = ask(self, params, tokens, scales, recipe, lr_range, batch_range)
+        question = ask(
+            self, params, tokens, scales, recipe, lr_range, batch_range, p_max
+        )
         return band.regret(self, question, lr=lr, batch=batch, tol=tol)
 
     def predict(

@@ -46,7 +46,7 @@ def predict(
     s = fit.features.given(table["params"], table["tokens"], further, names)
     chosen = {name: table[name] for name in CHOICES}
     u = fit.features.u_of(chosen)
-    thetas = np.concatenate([fit.theta[None], fit.draws])
+    thetas = np.concatenate([fit.theta[None], fit.leaves])
     losses = surface.log_losses(fit.family, thetas, np.concatenate([u, s], axis=1))
     low, high = _interval(fit, losses, s)
     distance = fit.features.distance(table["params"], table["tokens"], further, chosen)
@@ -74,7 +74,7 @@ def _warnings(fit: Fit, distance: Column) -> tuple[str, ...]:
             f"{outside} of {len(distance)} points are farther from the data than the "
             "farthest fitted run."
         )
-    if len(fit.draws) == 0:
+    if len(fit.leaves) == 0:
         warnings.append(
             f"No intervals: the fit has {fit.fitted_cells} cells and no draws."
         )
@@ -112,7 +112,7 @@ def _interval(
         return unknown, unknown
     least, _ = surface.minima_at(fit.family, fit.theta, s, *fit.features.box())
     excess = np.maximum(losses[0] - least, 0.0)
-    spread = np.nanstd(losses[1:], axis=0, ddof=1)
+    spread = uncertainty.standard_error(losses[0], losses[1:])
     noise = np.sqrt(fit.noise.cell**2 + fit.noise.within(excess) ** 2)
     t = float(stdtrit(cells - 3, 0.5 * (1 + uncertainty.LEVEL)))
     half = t * np.sqrt(spread**2 + noise**2)

@@ -29,6 +29,7 @@ class Question:
         recipe: one of the fit's.
         s: the given coordinates.
         box: where to look, natural units, lr and batch.
+        p_max: what the probability of divergence may reach.
         warnings: about the question itself.
     """
 
@@ -38,6 +39,7 @@ class Question:
     recipe: str
     s: Float64[np.ndarray, " g"]
     box: dict[str, Range]
+    p_max: float
     warnings: tuple[str, ...]
 
 
@@ -49,6 +51,7 @@ def ask(
     recipe: str | None,
     lr_range: Range | None,
     batch_range: Range | None,
+    p_max: float,
 ) -> Question:
     """Check what is asked against what the fit knows.
 
@@ -57,6 +60,7 @@ def ask(
     """
     check_positive("params", params)
     check_positive("tokens", tokens)
+    check_share("largest probability of divergence", p_max)
     given = check_scales(fit, scales or {})
     name = check_recipe(fit, recipe)
     ratio = tokens / params
@@ -75,7 +79,7 @@ def ask(
     )[0]
     asked = {"lr": lr_range, "batch": batch_range}
     box = {key: _range(fit, key, asked[key]) for key in CHOICES}
-    return Question(params, tokens, given, name, s, box, tuple(warnings))
+    return Question(params, tokens, given, name, s, box, p_max, tuple(warnings))
 
 
 def check_recipe(fit: Fit, recipe: str | None) -> str:
@@ -136,6 +140,18 @@ def check_positive(name: str, value: float) -> None:
     """
     if not (isinstance(value, int | float | np.number) and 0 < value < math.inf):
         raise DataError(f"Expected {name} to be a positive number, got {value!r}.")
+
+
+def check_share(what: str, value: float) -> None:
+    """Refuse what is no probability.
+
+    Raises:
+        DataError: not between 0 and 1.
+    """
+    if not 0 < value < 1:
+        raise DataError(
+            f"Expected the {what} between 0 and 1, such as 5% or 0.05, got {value!r}."
+        )
 
 
 def _range(fit: Fit, name: str, asked: Range | None) -> Range:

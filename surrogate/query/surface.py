@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float64
 
 from surrogate import plateau, solve
+from surrogate.cut import Cut
 from surrogate.families import Family
 
 Vector = Float64[np.ndarray, " _"]
@@ -41,6 +42,8 @@ class Minima(NamedTuple):
     gradient_norm: Float64[np.ndarray, " thetas"]
     at_bound: np.ndarray
     converged: np.ndarray
+    is_cut: np.ndarray
+    on_line: Float64[np.ndarray, " thetas"]
 
 
 class Edges(NamedTuple):
@@ -49,6 +52,8 @@ class Edges(NamedTuple):
     edges: Float64[np.ndarray, "thetas choices 2"]
     is_open: np.ndarray
     other: Float64[np.ndarray, "thetas choices 2"]
+    is_cut: np.ndarray
+    line: Float64[np.ndarray, "thetas 2 2"]
 
 
 class Band(NamedTuple):
@@ -66,21 +71,31 @@ class Band(NamedTuple):
 
 
 def minima(
-    family: Family, thetas: np.ndarray, s: Vector, low: Vector, high: Vector
+    family: Family,
+    thetas: np.ndarray,
+    s: Vector,
+    low: Vector,
+    high: Vector,
+    cut: Cut | None = None,
 ) -> Minima:
-    """The lowest point over the box of every theta."""
+    """The lowest point over the box, and within the cut, of every theta."""
     with jax.enable_x64(True):
-        found = _minima(family, *map(jnp.asarray, (thetas, s, low, high)))
+        found = _minima(family, *map(jnp.asarray, (thetas, s, low, high)), cut)
         return Minima(*map(np.asarray, found))
 
 
 @_for_one_question
 def _minima(
-    family: Family, thetas: Array, s: Array, low: Array, high: Array
+    family: Family,
+    thetas: Array,
+    s: Array,
+    low: Array,
+    high: Array,
+    cut: Cut | None,
 ) -> solve.Minimum:
     start = 0.5 * (low + high)
     return jax.vmap(
-        lambda theta: solve.argmin(family.log_loss, theta, start, s, low, high)
+        lambda theta: solve.argmin(family.log_loss, theta, start, s, low, high, cut)
     )(thetas)
 
 
@@ -92,12 +107,13 @@ def extents(
     low: Vector,
     high: Vector,
     tol: float,
+    cut: Cut | None = None,
 ) -> Edges:
     """The plateau's edges of every theta."""
     with jax.enable_x64(True):
         least = solve.Minimum(*map(jnp.asarray, minimum))
         arrays = map(jnp.asarray, (thetas, s, low, high, np.log1p(tol)))
-        return Edges(*map(np.asarray, _extents(family, least, *arrays)))
+        return Edges(*map(np.asarray, _extents(family, least, *arrays, cut)))
 
 
 @_for_one_question
@@ -109,10 +125,11 @@ def _extents(
     low: Array,
     high: Array,
     log_tol: Array,
+    cut: Cut | None,
 ) -> plateau.Extents:
     return jax.vmap(
         lambda theta, least: plateau.extents(
-            family.log_loss, theta, least, s, low, high, least.value + log_tol
+            family.log_loss, theta, least, s, low, high, least.value + log_tol, cut
         )
     )(thetas, minimum)
 
@@ -126,12 +143,13 @@ def band(
     low: Vector,
     high: Vector,
     level: float,
+    cut: Cut | None = None,
 ) -> Band:
     """Slices, contour and area of the first plateau of `found`, in two coordinates."""
     with jax.enable_x64(True):
         first = plateau.Extents(*(jnp.asarray(array[0]) for array in found))
         arrays = map(jnp.asarray, (theta, u, s, low, high, level))
-        slices, contour, area = _band(family, first, *arrays)
+        slices, contour, area = _band(family, first, *arrays, cut)
         return Band(np.asarray(slices), np.asarray(contour), float(area))
 
 
@@ -145,14 +163,17 @@ def _band(
     low: Array,
     high: Array,
     level: Array,
+    cut: Cut | None,
 ) -> tuple[Array, Array, Array]:
     surface = family.log_loss
     # One program for both slices, since each is a second to compile.
     slices = jax.vmap(
-        lambda i, at: plateau.slice_extents(surface, theta, s, i, at, low, high, level)
+        lambda i, at: plateau.slice_extents(
+            surface, theta, s, i, at, low, high, level, cut
+        )
     )(jnp.arange(2), u[::-1]).edges
-    boundary = plateau.contour(surface, theta, found, s, low, high, level)
-    area = plateau.area_octaves2(surface, theta, found, s, low, high, level)
+    boundary = plateau.contour(surface, theta, found, s, low, high, level, cut)
+    area = plateau.area_octaves2(surface, theta, found, s, low, high, level, cut)
     return slices, boundary.u, area
 
 
@@ -165,11 +186,12 @@ def slice_at(
     low: Vector,
     high: Vector,
     level: float,
+    cut: Cut | None = None,
 ) -> Vector:
     """Interval of coordinate i, the other held at `at`; NaN where none is inside."""
     with jax.enable_x64(True):
         arrays = map(jnp.asarray, (theta, s, i, at, low, high, level))
-        return np.asarray(_slice_at(family, *arrays))
+        return np.asarray(_slice_at(family, *arrays, cut))
 
 
 @_for_one_question
@@ -182,8 +204,11 @@ def _slice_at(
     low: Array,
     high: Array,
     level: Array,
+    cut: Cut | None,
 ) -> Array:
-    found = plateau.slice_extents(family.log_loss, theta, s, i, at, low, high, level)
+    found = plateau.slice_extents(
+        family.log_loss, theta, s, i, at, low, high, level, cut
+    )
     return found.edges
 
 
@@ -212,27 +237,33 @@ def minima_at(
     s: Float64[np.ndarray, "m g"],
     low: Vector,
     high: Vector,
+    cuts: Cut | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest ln loss over the box, and where, of one theta at many s."""
+    """Lowest ln loss over the box, and where, of one theta at many s.
+
+    `cuts` has one normal and one bound a line of s.
+    """
     values, places = [], []
     with jax.enable_x64(True):
         for first in range(0, len(s), BLOCK):
-            block = s[first : first + BLOCK]
-            arrays = map(jnp.asarray, (theta, _padded(block), low, high))
-            value, u = _minima_at(family, *arrays)
-            values.append(np.asarray(value)[: len(block)])
-            places.append(np.asarray(u)[: len(block)])
+            chosen = slice(first, first + BLOCK)
+            size = len(s[chosen])
+            arrays = map(jnp.asarray, (theta, _padded(s[chosen]), low, high))
+            cut = jax.tree.map(lambda a, c=chosen: jnp.asarray(_padded(a[c])), cuts)
+            value, u = _minima_at(family, *arrays, cut)
+            values.append(np.asarray(value)[:size])
+            places.append(np.asarray(u)[:size])
     return np.concatenate(values), np.concatenate(places)
 
 
 @partial(jax.jit, static_argnames="family")
 def _minima_at(
-    family: Family, theta: Array, s: Array, low: Array, high: Array
+    family: Family, theta: Array, s: Array, low: Array, high: Array, cuts: Cut | None
 ) -> tuple[Array, Array]:
     start = 0.5 * (low + high)
     found = jax.vmap(
-        lambda s: solve.argmin(family.log_loss, theta, start, s, low, high)
-    )(s)
+        lambda s, cut: solve.argmin(family.log_loss, theta, start, s, low, high, cut)
+    )(s, cuts)
     return found.value, found.u
 
 

@@ -12,8 +12,8 @@ MIN_LEVELS = 3
 MIN_CELLS_FOR_INTERVALS = 5
 JOINT_WARNING = (
     "No cell varies lr and batch together, only one at a time: how the best lr moves "
-    "with batch is presumed and not measured, and so is the optimum over both. Hold one "
-    "of them (--batch or --lr), or add runs where both differ from the rest."
+    "with batch is presumed and not measured, and so is the optimum over both. Hold "
+    "one of them (--batch or --lr), or add runs where both differ from the rest."
 )
 
 

@@ -1,0 +1,193 @@
+"""The robust plateau: settings inside the plateau in most draws.
+
+It need be neither convex nor in one piece. A grid over the union of the draws' plateaus
+finds the pieces, and each end of the one that is reported is then closed in on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float64
+from scipy import ndimage
+
+from surrogate.query import surface
+from surrogate.query.best import Solved
+from surrogate.query.fit import Fit
+from surrogate.query.question import Question
+
+# Points of the grid along each of one or two coordinates.
+_POINTS = {1: 1025, 2: 81}
+# A step closes in by this much, on so many points along the edge.
+_ZOOM, _ALONG = 8, 33
+# Where an edge is known well enough [ln]: half of 1e-3 octave.
+_FINE = 0.5e-3 * math.log(2)
+_ROUNDS = 8
+
+Share = Callable[[Float64[np.ndarray, "m choices"]], Float64[np.ndarray, " m"]]
+
+
+class Robust(NamedTuple):
+    """Settings that are inside the plateau of a share of the draws.
+
+    Attributes:
+        probability: that share.
+        largest: the most that any setting reaches.
+        edges: low and high of each coordinate u; NaN where no setting reaches it.
+        pieces: how many separate sets there are on the grid.
+    """
+
+    probability: float
+    largest: float
+    edges: Float64[np.ndarray, "choices 2"]
+    pieces: int
+
+
+def robust(
+    fit: Fit,
+    question: Question,
+    solved: Solved,
+    edges: Float64[np.ndarray, "draws choices 2"],
+    tol: float,
+    probability: float,
+) -> Robust:
+    """Extents of the piece nearest to the optimum.
+
+    Args:
+        fit: whose draws count.
+        question: where.
+        solved: the minimum of each draw.
+        edges: extents of each draw's plateau.
+        tol: of the plateau.
+        probability: share of the draws.
+    """
+    share = _share(fit, question, solved, tol)
+    low, high = np.nanmin(edges[..., 0], axis=0), np.nanmax(edges[..., 1], axis=0)
+    axes = [
+        np.linspace(a, b, _POINTS[len(low)]) for a, b in zip(low, high, strict=True)
+    ]
+    shares = _on(share, axes)
+    best = solved.minimum.u[0]
+    found = float(shares.max())
+    if found < probability:
+        axes, shares = _close_in(share, axes, shares, probability)
+        found = float(shares.max())
+    is_in = shares >= probability
+    if not is_in.any():
+        return Robust(probability, found, np.full((len(low), 2), np.nan), 0)
+    labels, pieces = ndimage.label(is_in, np.ones((3,) * len(axes)))
+    nearest = _nearest(axes, is_in, best)
+    mine = labels == labels[nearest]
+    ends = [
+        [_end(share, axes, mine, i, side, probability) for side in (0, 1)]
+        for i in range(len(axes))
+    ]
+    bound = np.array(ends)
+    # The optimum is no point of the grid, and is inside where its share says so.
+    if share(best[None])[0] >= probability:
+        bound[:, 0], bound[:, 1] = (
+            np.minimum(bound[:, 0], best),
+            np.maximum(bound[:, 1], best),
+        )
+    return Robust(probability, found, bound, int(pieces))
+
+
+def _share(fit: Fit, question: Question, solved: Solved, tol: float) -> Share:
+    """Share of draws whose plateau holds each u; 0 beyond the stability edge."""
+    thetas = solved.draws(solved.thetas)
+    limit = solved.draws(solved.minimum.value) + np.log1p(tol)
+    cut = solved.bounds.cut
+
+    def share(u: Float64[np.ndarray, "m choices"]) -> Float64[np.ndarray, " m"]:
+        s = np.broadcast_to(question.s, (len(u), len(question.s)))
+        losses = surface.log_losses(fit.family, thetas, np.concatenate([u, s], axis=1))
+        inside = np.mean(losses <= limit[:, None], axis=0)
+        if cut is not None:
+            inside = np.where(u @ cut.normal <= cut.bound, inside, 0.0)
+        return inside
+
+    return share
+
+
+def _on(share: Share, axes: list[np.ndarray]) -> np.ndarray:
+    """Shares on the grid of the axes."""
+    mesh = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+    return share(mesh.reshape(-1, len(axes))).reshape(mesh.shape[:-1])
+
+
+def _close_in(
+    share: Share, axes: list[np.ndarray], shares: np.ndarray, probability: float
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """A finer grid about the largest share, until that reaches what is asked."""
+    for _ in range(3):
+        at = np.unravel_index(int(shares.argmax()), shares.shape)
+        axes = [
+            np.linspace(axis[max(k - 2, 0)], axis[min(k + 2, len(axis) - 1)], 33)
+            for axis, k in zip(axes, at, strict=True)
+        ]
+        finer = _on(share, axes)
+        if finer.max() <= shares.max():
+            return axes, np.maximum(finer, 0.0)
+        shares = finer
+        if shares.max() >= probability:
+            break
+    return axes, shares
+
+
+def _nearest(
+    axes: list[np.ndarray], is_in: Bool[np.ndarray, ...], best: np.ndarray
+) -> tuple[int, ...]:
+    """The grid point inside that is the fewest steps from the optimum."""
+    steps = [axis[1] - axis[0] for axis in axes]
+    points = np.argwhere(is_in)
+    start = np.array([axis[0] for axis in axes])
+    off = points - (best - start) / steps
+    return tuple(points[np.argmin((off**2).sum(axis=1))])
+
+
+def _end(
+    share: Share,
+    axes: list[np.ndarray],
+    mine: Bool[np.ndarray, ...],
+    i: int,
+    side: int,
+    probability: float,
+) -> float:
+    """How far the piece goes along coordinate i: a window about its farthest point.
+
+    The window is a step of the grid wide along i; across, it holds the points of the
+    piece at that end and a step more.
+    """
+    sign = 1 if side else -1
+    at = np.argwhere(mine)
+    far = int((at[:, i] * sign).max()) * sign
+    inner, step = float(axes[i][far]), float(axes[i][1] - axes[i][0])
+    across = [
+        _window(axes[j], at[at[:, i] == far, j]) for j in range(len(axes)) if j != i
+    ]
+    for _ in range(_ROUNDS):
+        if step <= _FINE:
+            break
+        along = inner + sign * step * np.arange(1, _ZOOM + 1) / _ZOOM
+        window = [np.linspace(*span, _ALONG) for span in across]
+        window.insert(i, along)
+        inside = np.moveaxis(_on(share, window) >= probability, i, 0)
+        reached = np.flatnonzero(inside.reshape(_ZOOM, -1).any(axis=1))
+        step /= _ZOOM
+        if reached.size:
+            inner = float(along[reached[-1]])
+            across = [
+                _window(axis, np.flatnonzero(inside[reached[-1]]))
+                for j, axis in enumerate(window)
+                if j != i
+            ]
+    return inner
+
+
+def _window(axis: np.ndarray, inside: np.ndarray) -> tuple[float, float]:
+    """From a step before the first point inside to a step after the last."""
+    step = axis[1] - axis[0]
+    return float(axis[inside.min()] - step), float(axis[inside.max()] + step)
