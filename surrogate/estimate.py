@@ -108,7 +108,7 @@ def estimate(
     weights = pilot.weights
     theta, second_start = _cold(wide.family, wide.rows, wide.all_weights(weights), seed)
     for _ in range(objective.rounds):
-        weights = _reweigh(family, rows, theta, counts, box, objective, (wide, weights))
+        weights = _reweigh(family, rows, theta, counts, box, objective, weights)
         theta = _go_on(wide, weights, theta, ROUND_STEPS).theta
     solution = _go_on(wide, weights, theta, LAST_STEPS, progress)
     surface = evaluate(family, rows, solution.theta, box)
@@ -145,19 +145,20 @@ class _Wide(NamedTuple):
         """As the family wants them: of the rows, then of the cells."""
         return np.concatenate([weights, self.copies], axis=1)
 
-    def within_cells(
-        self,
-        residual: Float64[np.ndarray, "problems n"],
-        weights: Float64[np.ndarray, "problems n"],
-    ) -> Float64[np.ndarray, "problems n"]:
-        """Residuals without what cells share."""
-        if not self.copies.shape[1]:
-            return residual
-        member = np.eye(len(self.rows.cell_s))[self.rows.cell]
-        with jax.enable_x64(True):
-            arrays = map(jnp.asarray, (residual, weights, member, self.copies))
-            shared = np.asarray(cell_offsets(*arrays)[0])
-        return residual - shared[:, self.rows.cell]
+
+
+def _within_cells(
+    rows: Rows,
+    residual: Float64[np.ndarray, "problems n"],
+    weights: Float64[np.ndarray, "problems n"],
+    copies: Float64[np.ndarray, "problems cells"],
+) -> Float64[np.ndarray, "problems n"]:
+    """Residuals without what cells share."""
+    member = np.eye(len(rows.cell_s))[rows.cell]
+    with jax.enable_x64(True):
+        arrays = map(jnp.asarray, (residual, weights, member, copies))
+        shared = np.asarray(cell_offsets(*arrays)[0])
+    return residual - shared[:, rows.cell]
 
 
 def _go_on(
@@ -302,17 +303,16 @@ def _reweigh(
     counts: Float64[np.ndarray, "problems n"],
     box: Float64[np.ndarray, "2 choices"],
     objective: Objective,
-    last: tuple[_Wide, np.ndarray] | None = None,
+    last: Float64[np.ndarray, "problems n"],
 ) -> Float64[np.ndarray, "problems n"]:
     """From the excess of the surface alone; what a cell shares is no residual.
 
-    `last` is what theta was reached with, where cells may share noise.
+    Were it one, cells near the surface would count for more and the others for less,
+    as if the surface were surer than it is. `last` are the weights that led to theta.
     """
     surface = evaluate(family, rows, theta, box)
     residual = rows.target - surface.fitted
-    if last is not None:
-        wide, weights = last
-        residual = wide.within_cells(residual, weights)
+    residual = _within_cells(rows, residual, last, _copies(rows, counts))
     with jax.enable_x64(True):
         arrays = map(jnp.asarray, (residual, surface.excess, counts))
         return np.asarray(jax.vmap(objective.weights)(*arrays))
@@ -329,7 +329,7 @@ def _linear(
     weights = counts / 0.01**2
     for _ in range(objective.rounds):
         theta = engine.solve(family, rows.z, rows.target, plans.given(weights)).theta
-        weights = _reweigh(family, rows, theta, counts, box, objective)
+        weights = _reweigh(family, rows, theta, counts, box, objective, weights)
     solution = engine.solve(family, rows.z, rows.target, plans.given(weights))
     surface = evaluate(family, rows, solution.theta, box)
     return Estimate(solution, weights, np.zeros(len(counts)), surface)
