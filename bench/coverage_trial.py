@@ -11,9 +11,9 @@ from coverage_truth import Truth, fitted
 
 import surrogate
 from surrogate import families
+from surrogate.families import Shape
 from surrogate.features import Features
 from surrogate.fitted import fit_all
-from surrogate.families import Shape
 from surrogate.query import Fit
 from surrogate.query.fit import DEFAULT_TOL
 from surrogate.query.many import surface_at
@@ -131,5 +131,3 @@ def trial(fit: Fit, place: dict[str, float], truth: Known) -> dict[str, Any]:
     row["band/precision"] = both / mine.sum() if mine.any() else np.nan
     row["band/recall"] = both / truth.inside.sum()
     return row
-
-

@@ -38,6 +38,8 @@ START_STEPS = 60
 ROUND_STEPS = 40
 LAST_STEPS = 400
 DRAW_STEPS = 100
+# Rounds of fresh weights where a fit is near to begin with.
+_NEAR_ROUNDS = 3
 _UNSETTLED = 0.05
 
 
@@ -146,7 +148,6 @@ class _Wide(NamedTuple):
         return np.concatenate([weights, self.copies], axis=1)
 
 
-
 def _within_cells(
     rows: Rows,
     residual: Float64[np.ndarray, "problems n"],
@@ -193,6 +194,43 @@ def _copies(
         members = counts[:, rows.cell == cell]
         copies[:, cell] = np.maximum(members.max(axis=1), 1.0)
     return copies
+
+
+def refit_without(
+    family: Family,
+    rows: Rows,
+    weights: Float64[np.ndarray, " n"],
+    counts: Float64[np.ndarray, "problems n"],
+    theta: Float64[np.ndarray, " p"],
+    box: Float64[np.ndarray, "2 choices"],
+    *,
+    objective: Objective | None = None,
+    progress: Progress | None = None,
+) -> Solution:
+    """Fits that differ little from one fit, with weights of their own: cells left out.
+
+    Args:
+        family: what is fitted.
+        rows: shared by all problems.
+        weights: of the rows in the full fit, where all problems start.
+        counts: how often a problem has each row, 0 for never.
+        theta: of the full fit.
+        box: lower and upper bounds of u within which a cell's minimum is sought.
+        objective: scales of the weights; default the family's own `misfit`.
+        progress: told of finished problems.
+    """
+    objective = objective or Objective(growth=family.misfit)
+    if isinstance(family, Linear):
+        solution = _linear(family, rows, counts, box, objective).solution
+        if progress is not None:
+            progress.advance(len(counts))
+        return solution
+    wide = _Wide.of(family, rows, _copies(rows, counts))
+    own, start = counts * weights, np.tile(theta, (len(counts), 1))
+    for _ in range(_NEAR_ROUNDS):
+        start = _go_on(wide, own, start, ROUND_STEPS).theta
+        own = _reweigh(family, rows, start, counts, box, objective, own)
+    return _go_on(wide, own, start, LAST_STEPS, progress)
 
 
 def refit(

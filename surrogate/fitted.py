@@ -74,26 +74,32 @@ def fit_all(
     none = np.zeros((0, family.size))
     if not bootstrap or len(np.unique(rows.cell)) < uncertainty.MIN_CELLS:
         return Fitted(family, theta, none, none, quality, used, ())
-    if progress is not None:
-        progress.start("Resampling cells", bootstrap)
+    _start(progress, "Leaving out each cell", len(np.unique(rows.cell)))
+    weights = full.weights[0]
+    leaves, unsettled = uncertainty.leave_each_out(
+        family, rows, weights, theta, box, progress
+    )
+    _start(progress, "Resampling cells", bootstrap)
     drawn = uncertainty.draw(
         family,
         rows,
-        full.weights[0],
+        weights,
         theta,
+        leaves,
         replicas=bootstrap,
         seed=seed,
         backend=used,
         progress=progress,
     )
     quality |= {
+        "leaves_unsettled": unsettled,
         "draws_unsettled": drawn.unsettled,
         "draws_singular": drawn.singular,
         "draws_block": drawn.block,
         "draws_interrupted": not drawn.is_whole,
     }
     warnings = _shortfalls(drawn, bootstrap)
-    return Fitted(family, theta, drawn.theta, drawn.leaves, quality, used, warnings)
+    return Fitted(family, theta, drawn.theta, leaves, quality, used, warnings)
 
 
 def join(mixture: Mixture, parts: list[Fitted]) -> Fitted:
@@ -118,9 +124,7 @@ def join(mixture: Mixture, parts: list[Fitted]) -> Fitted:
         family,
         family.join(share, [part.theta[None] for part in parts])[0],
         family.join(share, [part.draws[:count] for part in parts]),
-        family.join(share, [part.leaves for part in parts])
-        if all(len(part.leaves) for part in parts)
-        else np.zeros((0, family.size)),
+        family.join(share, [part.leaves for part in parts]),
         quality | {"members": members},
         "+".join(backends),
         tuple(dict.fromkeys(text for part in parts for text in part.warnings)),
@@ -141,3 +145,8 @@ def _shortfalls(drawn: Draws, asked: int) -> tuple[str, ...]:
             f"{drawn.block} a call."
         )
     return tuple(found)
+
+
+def _start(progress: Progress | None, task: str, total: int) -> None:
+    if progress is not None:
+        progress.start(task, total)

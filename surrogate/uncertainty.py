@@ -24,7 +24,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float64
-from scipy.special import ndtri, stdtrit
+from scipy.special import stdtrit
 
 from surrogate import estimate
 from surrogate.engine import Interrupted, Progress
@@ -38,14 +38,15 @@ MIN_CELLS_PAIRS = 12
 LEVEL = 0.95
 # A draw with fewer distinct cells than this holds no more than the prior of scale.
 MIN_DISTINCT = 3
+# By this much draws are moved on at most.
+_MOST = 4.0
 
 
 class Draws(NamedTuple):
-    """Refits that say how sure a fit is.
+    """Bootstrap fits.
 
     Attributes:
-        leaves: one a cell, of all cells but that one.
-        theta: draws.
+        theta: one a replica.
         unsettled: replicas whose fit had not converged; kept.
         singular: replicas of under 3 distinct cells; kept, and held by the prior.
         is_whole: False where Ctrl-C came before the last replica.
@@ -53,7 +54,6 @@ class Draws(NamedTuple):
         is_halved: less than at first, since the device had no memory for more.
     """
 
-    leaves: Float64[np.ndarray, "cells p"]
     theta: Float64[np.ndarray, "draws p"]
     unsettled: int
     singular: int
@@ -86,36 +86,65 @@ def _resample(key: Array, replicas: Array, cells: int) -> Array:
     return jax.vmap(one)(replicas)
 
 
+def leave_each_out(
+    family: Family,
+    rows: Rows,
+    weights: Float64[np.ndarray, " n"],
+    theta: Float64[np.ndarray, " p"],
+    box: Float64[np.ndarray, "2 choices"],
+    progress: Progress | None = None,
+) -> tuple[Float64[np.ndarray, "cells p"], int]:
+    """Refit without each cell, with weights of its own; and how many had not settled.
+
+    Args:
+        family: what was fitted.
+        rows: to these runs.
+        weights: of the full fit.
+        theta: the full fit.
+        box: lower and upper bounds of u within which a cell's minimum is sought.
+        progress: told of finished refits.
+    """
+    counts = (rows.cell != np.unique(rows.cell)[:, None]).astype(np.float64)
+    found = estimate.refit_without(
+        family, rows, weights, counts, theta, box, progress=progress
+    )
+    settled = estimate.is_settled(found, len(rows.target))
+    return found.theta, int((~settled).sum())
+
+
 def draw(
     family: Family,
     rows: Rows,
     weights: Float64[np.ndarray, " n"],
     theta: Float64[np.ndarray, " p"],
+    leaves: Float64[np.ndarray, "cells p"],
     *,
     replicas: int,
     seed: int,
     backend: Backend = "xla",
     progress: Progress | None = None,
 ) -> Draws:
-    """Refit without each cell, and under resampled cells, with the fit's weights.
+    """Refit under resampled cells, with the fit's weights; from leaves if cells are few.
 
     Args:
         family: what was fitted.
         rows: to these runs.
-        weights: of the full fit, kept in every refit.
+        weights: of the full fit, kept in every draw.
         theta: the full fit.
+        leaves: the fit without each cell.
         replicas: how many draws.
         seed: of the resampling.
         backend: of the kernels.
-        progress: told of finished refits.
+        progress: told of finished draws.
     """
     used = np.unique(rows.cell)
-    cells = len(used)
-    counts = 1 - np.eye(cells)
-    is_pairs = cells >= MIN_CELLS_PAIRS
-    if is_pairs:
-        counts = np.concatenate([counts, resample(seed, replicas, cells)])
-    of_all = np.zeros((len(counts), len(rows.cell_s)))
+    if len(used) < MIN_CELLS_PAIRS:
+        drawn = spread(family, theta, leaves, replicas, seed)
+        if progress is not None:
+            progress.advance(replicas)
+        return Draws(drawn, 0, 0, True, replicas, False)
+    counts = resample(seed, replicas, len(used))
+    of_all = np.zeros((replicas, len(rows.cell_s)))
     of_all[:, used] = counts
     try:
         found = estimate.refit(
@@ -123,19 +152,13 @@ def draw(
         )
     except Interrupted as stopped:
         found = stopped.finished
-    done = len(found.theta)
+    counts = counts[: len(found.theta)]
     settled = estimate.is_settled(found, len(rows.target))
-    leaves, pairs = found.theta[:cells], found.theta[cells:]
-    is_whole = done == len(counts)
-    if not is_pairs and is_whole:
-        pairs = spread(family, theta, leaves, replicas, seed)
     return Draws(
-        # Intervals of some of the cells would mean nothing.
-        leaves=leaves if done >= cells else leaves[:0],
-        theta=pairs,
+        theta=found.theta,
         unsettled=int((~settled).sum()),
-        singular=int(((counts[cells:done] > 0).sum(axis=1) < MIN_DISTINCT).sum()),
-        is_whole=is_whole,
+        singular=int(((counts > 0).sum(axis=1) < MIN_DISTINCT).sum()),
+        is_whole=len(counts) == replicas,
         block=found.block,
         is_halved=found.is_halved,
     )
@@ -199,21 +222,36 @@ def interval(
     return np.stack([point - half, point + half], axis=-1)
 
 
-def upper(
-    point: float,
-    draws: Float64[np.ndarray, " draws"],
-    cells: int,
-    level: float = LEVEL,
-) -> float:
-    """Upper end of a one-sided interval [0, upper] of a regret.
+def stretch(
+    point: Float64[np.ndarray, " choices"],
+    leaves: Float64[np.ndarray, "cells choices"],
+    draws: Float64[np.ndarray, "draws choices"],
+) -> Float64[np.ndarray, "draws choices"]:
+    """How far each draw's optimum is to be moved, so that all spread as intervals say.
 
-    NaN under 5 cells or without draws. Of resampled cells it is stretched by the ratio
-    of the quantiles of Student's t and of the normal; squared, since a regret grows
-    with the square of the distance from the optimum.
+    Resampled cells with the weights of the full fit spread too little, by what the
+    weights would have moved and by what a normal quantile lacks of Student's t. Each
+    draw's surface is moved on along its own step from the estimate. Draws of few cells
+    are as wide as they should be.
     """
-    if cells < MIN_CELLS or len(draws) == 0:
-        return float("nan")
-    is_pairs = cells >= MIN_CELLS_PAIRS
-    wider = float(stdtrit(cells - 3, level) / ndtri(level)) ** 2 if is_pairs else 1.0
-    top = float(np.nanquantile(draws, level))
-    return max(point, point + wider * (top - point))
+    cells = len(leaves)
+    if len(draws) == 0 or not MIN_CELLS_PAIRS <= cells:
+        return np.zeros_like(draws)
+    tail = 0.5 * (1 + LEVEL)
+    asked = stdtrit(cells - 3, tail) * standard_error(point, leaves)
+    low, high = np.nanquantile(draws, (1 - tail, tail), axis=0)
+    got = 0.5 * (high - low)
+    ratio = np.divide(asked, got, out=np.ones_like(got), where=got > 0)
+    ratio = np.clip(np.nan_to_num(ratio, nan=1.0), 1.0, _MOST)
+    return (ratio - 1) * (draws - point)
+
+
+def upper(
+    point: float, draws: Float64[np.ndarray, " draws"], level: float = LEVEL
+) -> float:
+    """Upper end of a one-sided interval [0, upper] of a regret; NaN without draws.
+
+    Draws of a regret lie above it on average, since the best of a draw is the best for
+    that draw: their quantile errs to the safe side.
+    """
+    return max(point, float(np.nanquantile(draws, level))) if len(draws) else np.nan

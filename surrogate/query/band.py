@@ -130,11 +130,13 @@ def regret(
     risk = edge.risk(fit, question, choice)
     extra += edge.choice_warnings(question, risk)
     z = np.concatenate([fit.features.u_of(choice), question.s])[None]
-    losses = surface.log_losses(fit.family, solved.thetas, z)[:, 0]
-    regrets = np.expm1(losses - solved.minimum.value)
+    losses = surface.log_losses(fit.family, fit.theta[None], z)[:, 0]
+    regrets = np.expm1(losses - solved.minimum.value[:1])
     best = settings(fit, solved.minimum.u[0], lacking)
-    draws = solved.draws(regrets)
-    can_tell = len(draws) > 0 and fit.fitted_cells >= uncertainty.MIN_CELLS
+    drawn = surface.log_losses(
+        fit.family, solved.draws(solved.thetas), z, solved.moves
+    )[:, 0]
+    draws = np.expm1(drawn - solved.draws(solved.minimum.value))
     return Regret(
         context=context_of(fit, question, choice, state(fit, solved), choice, extra),
         lr=float(lr),
@@ -143,9 +145,9 @@ def regret(
         loss_min=loss_of(fit, solved.minimum.value[0]),
         regret=float(max(regrets[0], 0.0)),
         level=uncertainty.LEVEL,
-        upper=uncertainty.upper(float(regrets[0]), draws, fit.fitted_cells),
+        upper=uncertainty.upper(float(regrets[0]), draws),
         is_inside=bool(regrets[0] <= tol),
-        probability_inside=float(np.mean(draws <= tol)) if can_tell else math.nan,
+        probability_inside=float(np.mean(draws <= tol)) if len(draws) else math.nan,
         tol=tol,
         stability=risk,
         optimum=(best["lr"], best["batch"]),
@@ -200,10 +202,9 @@ def _robust(
 ) -> dict[str, Any] | None:
     """Extents of the robust plateau in natural units; None without draws."""
     edges = solved.draws(found.edges)
-    known = np.isfinite(edges).all(axis=(1, 2))
-    if not known.any() or fit.fitted_cells < uncertainty.MIN_CELLS:
+    if not np.isfinite(edges).all(axis=(1, 2)).any():
         return None
-    safe: Robust = robust(fit, question, solved, edges[known], tol, probability)
+    safe: Robust = robust(fit, question, solved, edges, tol, probability)
     pairs = dict.fromkeys(CHOICES, UNKNOWN)
     for i, name in enumerate(fit.features.choices):
         pairs[name] = _natural(fit, i, safe.edges[i])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import jax
 import numpy as np
@@ -48,6 +49,12 @@ class Solved:
     def draws(self, values: np.ndarray) -> np.ndarray:
         """Those of draws."""
         return values[1 + self.cells :]
+
+    @cached_property
+    def moves(self) -> Float64[np.ndarray, "draws choices"]:
+        """How far the surface of each draw is moved: `uncertainty.stretch`."""
+        u = self.minimum.u
+        return uncertainty.stretch(u[0], self.leaves(u), self.draws(u))
 
 
 def solve_box(

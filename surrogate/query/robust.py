@@ -65,6 +65,7 @@ def robust(
         probability: share of the draws.
     """
     share = _share(fit, question, solved, tol)
+    edges = edges + solved.moves[:, :, None]
     low, high = np.nanmin(edges[..., 0], axis=0), np.nanmax(edges[..., 1], axis=0)
     axes = [
         np.linspace(a, b, _POINTS[len(low)]) for a, b in zip(low, high, strict=True)

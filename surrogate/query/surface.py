@@ -213,22 +213,34 @@ def _slice_at(
 
 
 def log_losses(
-    family: Family, thetas: np.ndarray, z: Float64[np.ndarray, "m k"]
+    family: Family,
+    thetas: np.ndarray,
+    z: Float64[np.ndarray, "m k"],
+    moves: Float64[np.ndarray, "thetas choices"] | None = None,
 ) -> Float64[np.ndarray, "thetas m"]:
-    """Ln loss relative to the level, of every theta at every point (u, s)."""
+    """Ln loss relative to the level, of every theta at every point (u, s).
+
+    `moves` are steps in u by which each theta's surface is moved.
+    """
+    choices = family.shape.choices
+    steps = np.zeros((len(thetas), z.shape[1]))
+    if moves is not None:
+        steps[:, :choices] = moves
     parts = []
     with jax.enable_x64(True):
-        stack = jnp.asarray(thetas)
+        stack = jnp.asarray(thetas), jnp.asarray(steps)
         for first in range(0, len(z), BLOCK):
             block = z[first : first + BLOCK]
-            part = _log_losses(family, stack, jnp.asarray(_padded(block)))
+            part = _log_losses(family, *stack, jnp.asarray(_padded(block)))
             parts.append(np.asarray(part)[:, : len(block)])
     return np.concatenate(parts, axis=1)
 
 
 @partial(jax.jit, static_argnames="family")
-def _log_losses(family: Family, thetas: Array, z: Array) -> Array:
-    return jax.vmap(family.log_losses, (0, None))(thetas, z)
+def _log_losses(family: Family, thetas: Array, steps: Array, z: Array) -> Array:
+    return jax.vmap(lambda theta, step: family.log_losses(theta, z - step[None]))(
+        thetas, steps
+    )
 
 
 def minima_at(
