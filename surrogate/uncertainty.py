@@ -124,7 +124,7 @@ def draw(
     backend: Backend = "xla",
     progress: Progress | None = None,
 ) -> Draws:
-    """Refit under resampled cells, with the fit's weights; from leaves if cells are few.
+    """Refit under resampled cells, with the fit's weights; of few cells, from leaves.
 
     Args:
         family: what was fitted.

@@ -26,6 +26,7 @@ def optimum(
     scale: options.ScaleValues = [],  # noqa: B006
     lr_range: options.LrRange = None,
     batch_range: options.BatchRange = None,
+    p_max: options.PMax = "5%",
     json: options.Json = False,
 ) -> int:
     """The learning rate and batch size of the lowest loss."""
@@ -39,7 +40,7 @@ def optimum(
             "optimum: --batch-multiple says how the batch is chosen, but --batch "
             "fixes it. Give one of them."
         )
-    where = options.point(params, tokens, recipe, scale, lr_range, batch_range)
+    where = options.point(params, tokens, recipe, scale, lr_range, batch_range, p_max)
     fixed_batch, fixed_lr = options.optional_batch(batch), options.optional_lr(lr)
     multiple = options.optional_batch(batch_multiple, "--batch-multiple")
 
@@ -58,23 +59,28 @@ def plateau(
     params: options.Params,
     tokens: options.Tokens,
     tol: options.Tol = "0.25%",
+    probability: options.Probability = "90%",
     batch: options.Batch = None,
     lr: options.Lr = None,
     recipe: options.RecipeName = None,
     scale: options.ScaleValues = [],  # noqa: B006
     lr_range: options.LrRange = None,
     batch_range: options.BatchRange = None,
+    p_max: options.PMax = "5%",
     json: options.Json = False,
 ) -> int:
     """The settings whose loss is within a tolerance."""
-    where = options.point(params, tokens, recipe, scale, lr_range, batch_range)
+    where = options.point(params, tokens, recipe, scale, lr_range, batch_range, p_max)
     tolerance = units.parse_fraction(tol, what="--tol")
+    share = options.inner_share("--probability", probability)
     at_batch, at_lr = options.optional_batch(batch), options.optional_lr(lr)
 
     from surrogate.cli import text_answers
     from surrogate.query import load
 
-    answer = load(fit).plateau(**where, tol=tolerance, batch=at_batch, lr=at_lr)
+    answer = load(fit).plateau(
+        **where, tol=tolerance, probability=share, batch=at_batch, lr=at_lr
+    )
     return output.emit(answer.to_json(), json, text_answers.plateau)
 
 
@@ -92,10 +98,11 @@ def regret(
     scale: options.ScaleValues = [],  # noqa: B006
     lr_range: options.LrRange = None,
     batch_range: options.BatchRange = None,
+    p_max: options.PMax = "5%",
     json: options.Json = False,
 ) -> int:
     """What your learning rate and batch size lose."""
-    where = options.point(params, tokens, recipe, scale, lr_range, batch_range)
+    where = options.point(params, tokens, recipe, scale, lr_range, batch_range, p_max)
     tolerance = units.parse_fraction(tol, what="--tol")
     my_lr = units.parse_positive(lr, what="--lr")
     my_batch = units.parse_batch(batch, what="--batch")

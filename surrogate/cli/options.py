@@ -101,6 +101,13 @@ LrRange = Annotated[
 BatchRange = Annotated[
     str | None, typer.Option(metavar="LO:HI", help="Allowed batch sizes, in tokens.")
 ]
+PMax = Annotated[
+    str,
+    typer.Option("--p-max", metavar="SHARE", help="Allowed probability of divergence."),
+]
+Probability = Annotated[
+    str, typer.Option(metavar="SHARE", help="Of draws, for the robust plateau.")
+]
 Tol = Annotated[
     str, typer.Option(metavar="SHARE", help="Loss above the lowest, relative.")
 ]
@@ -126,6 +133,7 @@ class Point(TypedDict):
     recipe: str | None
     lr_range: tuple[float, float] | None
     batch_range: tuple[float, float] | None
+    p_max: float
 
 
 def choose(option: str, value: str, choices: Sequence[str]) -> str:
@@ -190,6 +198,17 @@ def share(option: str, text: str) -> float:
     return value
 
 
+def inner_share(option: str, text: str) -> float:
+    """Reads a share between 0% and 100%, neither allowed; raises a DataError."""
+    value = share(option, text)
+    if value in (0, 1):
+        raise DataError(
+            f"{option}: expected a share above 0% and below 100%, got "
+            f"{units.quote(text)}. Write 5% or 0.05."
+        )
+    return value
+
+
 def reading(
     column_map: Sequence[str],
     seq_len: str | None,
@@ -241,6 +260,7 @@ def point(
     scale: Sequence[str],
     lr_range: str | None,
     batch_range: str | None,
+    p_max: str,
 ) -> Point:
     """Parses the options that say which run is asked about."""
     return {
@@ -256,4 +276,5 @@ def point(
         else units.parse_range(
             batch_range, what="--batch-range", parse=units.parse_batch
         ),
+        "p_max": inner_share("--p-max", p_max),
     }

@@ -40,6 +40,7 @@ def optimum(document: Document) -> list[RenderableType]:
         for name, form in (("lr", text.lr), ("batch", text.batch), ("loss", text.loss))
         if interval.get(name)
     ]
+    rows += _stability(document) if document.get("loss") is not None else []
     gap = (document.get("certificate") or {}).get("gap")
     if gap is not None:
         rows.append(("certificate", f"within {gap:.1e} of the lowest ln loss"))
@@ -95,16 +96,28 @@ def _plateau_sureness(document: Document) -> list[Row]:
         for edge, form in _EDGES
         if interval.get(edge)
     ]
-    robust = document.get("robust")
-    if robust:
-        name = f"robust at {text.percent(robust.get('probability'))}"
-        rows += [
-            (f"lr, {name}", text.edges(robust.get("lr"), text.lr)),
-            (f"batch, {name}", text.edges(robust.get("batch"), text.batch)),
-        ]
+    rows += _robust(document.get("robust"))
     if document.get("open_edges"):
         rows.append(("open edges", ", ".join(map(str, document["open_edges"]))))
     return rows + _stability(document)
+
+
+def _robust(robust: Document | None) -> list[Row]:
+    """What is inside in most draws, or how near any setting comes to that."""
+    if not robust:
+        return []
+    name = f"inside in {text.percent(robust.get('probability'))} of draws"
+    if not robust.get("lr") and not robust.get("batch"):
+        most = text.percent(robust.get("max_probability"))
+        return [(name, f"no (lr, batch) is that safe: at most {most}")]
+    rows = [
+        (f"robust {part}", text.edges(robust[part], form))
+        for part, form in (("lr", text.lr), ("batch", text.batch))
+        if robust.get(part)
+    ]
+    pieces = robust.get("pieces") or 1
+    more = "" if pieces == 1 else f"; the nearest of {pieces} pieces"
+    return [*rows, ("robust means", f"{name}{more}")]
 
 
 def regret(document: Document) -> list[RenderableType]:
@@ -150,10 +163,19 @@ def _stability(document: Document) -> list[Row]:
     stability = document.get("stability") or {}
     probability = stability.get("probability")
     if probability is None:
-        return []
-    octaves = stability.get("octaves_to_edge")
-    edge = "" if octaves is None else f", {units.format_octaves(octaves)} to the edge"
-    return [("diverges", f"with probability {probability:.3f}{edge}")]
+        return [("diverges", "not known: too few runs tell")]
+    octaves, most = stability.get("octaves_to_edge"), stability.get("p_max")
+    edge = ""
+    if octaves is not None:
+        side = "below" if octaves >= 0 else "beyond"
+        edge = (
+            f", {units.format_octaves(abs(octaves))} of lr {side} the "
+            f"{text.percent(most)} edge"
+        )
+    rows = [("diverges", f"with probability {probability:.2g}{edge}")]
+    if stability.get("cuts"):
+        rows.append(("cut by that edge", ", ".join(map(str, stability["cuts"]))))
+    return rows
 
 
 def _offer(document: Document) -> list[Row]:
