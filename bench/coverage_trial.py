@@ -14,10 +14,13 @@ from surrogate import families
 from surrogate.families import Shape
 from surrogate.features import Features
 from surrogate.fitted import fit_all
-from surrogate.query import Fit
-from surrogate.query.fit import DEFAULT_TOL
+from surrogate.query import Fit, surface
+from surrogate.query.best import solve_box
+from surrogate.query.fit import DEFAULT_PROBABILITY, DEFAULT_TOL
 from surrogate.query.many import surface_at
+from surrogate.query.question import ask
 from surrogate.runs import Runs
+from surrogate.stability import P_MAX
 
 REPLICAS = 199
 EDGES = ("lr_low", "lr_high", "batch_low", "batch_high")
@@ -130,4 +133,24 @@ def trial(fit: Fit, place: dict[str, float], truth: Known) -> dict[str, Any]:
     both = float((mine & truth.inside).sum())
     row["band/precision"] = both / mine.sum() if mine.any() else np.nan
     row["band/recall"] = both / truth.inside.sum()
+    row |= _robust(fit, place, truth)
     return row
+
+
+def _robust(fit: Fit, place: dict[str, float], truth: Known) -> dict[str, float]:
+    """The robust plateau on the grid, against the true band."""
+    question = ask(fit, place["params"], place["tokens"], None, None, None, None, P_MAX)
+    solved = solve_box(fit, question, question.box)
+    u = fit.features.u_of(dict(zip(("lr", "batch"), truth.grid, strict=True)))
+    s = np.broadcast_to(question.s, (len(u), len(question.s)))
+    z = np.concatenate([u, s], axis=1)
+    losses = surface.log_losses(
+        fit.family, solved.draws(solved.thetas), z, solved.moves
+    )
+    limit = solved.draws(solved.minimum.value) + np.log1p(DEFAULT_TOL)
+    mine = np.mean(losses <= limit[:, None], axis=0) >= DEFAULT_PROBABILITY
+    both = float((mine & truth.inside).sum())
+    return {
+        "robust/precision": both / mine.sum() if mine.any() else np.nan,
+        "robust/recall": both / truth.inside.sum(),
+    }

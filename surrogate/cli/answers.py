@@ -14,8 +14,10 @@ from surrogate.errors import DataError
 def optimum(
     fit: options.FitArgument,
     *,
-    params: options.Params,
-    tokens: options.Tokens,
+    params: options.OptionalParams = None,
+    tokens: options.OptionalTokens = None,
+    steps: options.Steps = None,
+    flops: options.Flops = None,
     batch: options.Batch = None,
     lr: options.Lr = None,
     batch_multiple: Annotated[
@@ -40,7 +42,9 @@ def optimum(
             "optimum: --batch-multiple says how the batch is chosen, but --batch "
             "fixes it. Give one of them."
         )
-    where = options.point(params, tokens, recipe, scale, lr_range, batch_range, p_max)
+    sizes = {"params": params, "tokens": tokens, "steps": steps, "flops": flops}
+    counts = {n: options.optional_count(f"--{n}", text) for n, text in sizes.items()}
+    where = options.where(recipe, scale, lr_range, batch_range, p_max)
     fixed_batch, fixed_lr = options.optional_batch(batch), options.optional_lr(lr)
     multiple = options.optional_batch(batch_multiple, "--batch-multiple")
 
@@ -48,7 +52,7 @@ def optimum(
     from surrogate.query import load
 
     answer = load(fit).optimum(
-        **where, batch=fixed_batch, lr=fixed_lr, batch_multiple=multiple
+        **counts, **where, batch=fixed_batch, lr=fixed_lr, batch_multiple=multiple
     )
     return output.emit(answer.to_json(), json, text_answers.optimum)
 

@@ -81,6 +81,20 @@ MaxDropped = Annotated[
 
 Params = Annotated[str, typer.Option(metavar="N", help="Parameters, such as 1.07B.")]
 Tokens = Annotated[str, typer.Option(metavar="D", help="Training tokens, as 100B.")]
+OptionalParams = Annotated[
+    str | None, typer.Option("--params", metavar="N", help="Parameters, such as 1.07B.")
+]
+OptionalTokens = Annotated[
+    str | None, typer.Option("--tokens", metavar="D", help="Training tokens, as 100B.")
+]
+Steps = Annotated[
+    str | None,
+    typer.Option(metavar="S", help="Optimiser steps, instead of --tokens."),
+]
+Flops = Annotated[
+    str | None,
+    typer.Option(metavar="C", help="6 N D, instead of --params and --tokens."),
+]
 RecipeName = Annotated[
     str | None, typer.Option("--recipe", metavar="R", help="Which recipe of the fit.")
 ]
@@ -124,16 +138,21 @@ class Reading(TypedDict):
     params_kind: str | None
 
 
-class Point(TypedDict):
-    """The given side of a question: what is trained, and how large the box is."""
+class Where(TypedDict):
+    """The given side of a question but for its sizes."""
 
-    params: float
-    tokens: float
     scales: dict[str, float] | None
     recipe: str | None
     lr_range: tuple[float, float] | None
     batch_range: tuple[float, float] | None
     p_max: float
+
+
+class Point(Where):
+    """A question at known sizes."""
+
+    params: float
+    tokens: float
 
 
 def choose(option: str, value: str, choices: Sequence[str]) -> str:
@@ -266,6 +285,19 @@ def point(
     return {
         "params": units.parse_count(params, what="--params"),
         "tokens": units.parse_count(tokens, what="--tokens"),
+        **where(recipe, scale, lr_range, batch_range, p_max),
+    }
+
+
+def where(
+    recipe: str | None,
+    scale: Sequence[str],
+    lr_range: str | None,
+    batch_range: str | None,
+    p_max: str,
+) -> Where:
+    """Parses what a question says besides its sizes."""
+    return {
         "scales": scale_values(scale),
         "recipe": recipe,
         "lr_range": None
@@ -278,3 +310,8 @@ def point(
         ),
         "p_max": inner_share("--p-max", p_max),
     }
+
+
+def optional_count(option: str, text: str | None) -> float | None:
+    """Parses a count where it is given."""
+    return None if text is None else units.parse_count(text, what=option)

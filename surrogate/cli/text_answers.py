@@ -34,6 +34,7 @@ def optimum(document: Document) -> list[RenderableType]:
             ("lr", text.lr(document.get("lr"))),
             ("batch", text.batch(document.get("batch"))),
             ("loss", f"{text.loss(document['loss'])} nats per token"),
+            *_scan(document.get("scan")),
         ]
     rows += [
         (f"{name}, {text.level(interval)}", text.span(interval[name], form))
@@ -47,6 +48,23 @@ def optimum(document: Document) -> list[RenderableType]:
     return [
         text.title(f"Optimum for {text.place(document)}"),
         text.grid([*rows, *text.common(document)]),
+    ]
+
+
+def _scan(scan: Document | None) -> list[Row]:
+    """What was held instead of the sizes, and how sure the sizes are."""
+    if not scan:
+        return []
+    rows: list[Row] = [
+        (name, form(scan[name]))
+        for name, form in (("steps", text.count), ("flops", "{:.3g}".format))
+        if name in scan
+    ]
+    spans = scan.get("interval") or {}
+    return rows + [
+        (f"{name}, 95% interval", text.span(spans[name], text.count))
+        for name in ("params", "tokens")
+        if spans.get(name) and spans[name][0] < spans[name][1]
     ]
 
 
@@ -74,6 +92,10 @@ def plateau(document: Document) -> list[RenderableType]:
             f"{text.loss(document.get('loss_limit'))} on the plateau",
         )
     )
+    far = document.get("largest_batch")
+    if far:
+        where = f"{text.batch(far['batch'])} at lr {text.lr(far['lr'])}"
+        rows.append(("largest batch", where))
     area = document.get("area_octaves2")
     if area is not None:
         rows.append(("area", f"{area:.3g} octaves of lr x octaves of batch"))
@@ -143,12 +165,28 @@ def regret(document: Document) -> list[RenderableType]:
             f"{text.loss(document.get('loss_min'))} at the optimum",
         ),
         *_best(document),
+        *_changes(document),
         *_stability(document),
     ]
     return [
         text.title(f"Regret for {text.place(document)}"),
         text.grid([*rows, *text.common(document)]),
     ]
+
+
+def _changes(document: Document) -> list[Row]:
+    """What changing lr alone, or batch alone, is worth."""
+    rows: list[Row] = []
+    for name, form in (("lr", text.lr), ("batch", text.batch)):
+        change = (document.get("change") or {}).get(name)
+        if not change:
+            continue
+        value = f"best {form(change['best'])}, regret {text.percent(change['regret'])}"
+        if change.get("within_tol") is not None:
+            enough = form(change["within_tol"])
+            value += f"; {enough} is within {text.percent(document.get('tol'))}"
+        rows.append((f"changing {name} alone", value))
+    return rows
 
 
 def _best(document: Document) -> list[Row]:

@@ -93,6 +93,34 @@ class Certificate:
 
 
 @dataclass(frozen=True)
+class Scan:
+    """What was scanned for an optimum whose sizes move with the choice.
+
+    Attributes:
+        over: `batch` or `params`.
+        fixed: what was held: steps, or flops.
+        params_interval: of the best params; a point where they were given.
+        tokens_interval: likewise.
+    """
+
+    over: str
+    fixed: dict[str, float]
+    params_interval: Pair
+    tokens_interval: Pair
+
+    def to_json(self) -> dict[str, Any]:
+        """Keys beside the contract's."""
+        return {
+            "over": self.over,
+            **self.fixed,
+            "interval": {
+                "params": pair(self.params_interval),
+                "tokens": pair(self.tokens_interval),
+            },
+        }
+
+
+@dataclass(frozen=True)
 class Optimum:
     """The settings of the lowest loss; lr or batch is NaN where it has no optimum.
 
@@ -109,6 +137,7 @@ class Optimum:
         stability: probability of divergence there, octaves of lr to the edge.
         offer: where lr or batch cannot be fitted: the other one's optimum, at the
             value that the nearest cell used.
+        scan: where steps or a budget were given; the sizes are then the context's.
     """
 
     context: Context
@@ -122,6 +151,7 @@ class Optimum:
     certificate: Certificate
     stability: dict[str, float | None] | None
     offer: dict[str, float] | None = None
+    scan: Scan | None = None
 
     @property
     def status(self) -> Status:
@@ -134,6 +164,7 @@ class Optimum:
             "lr": known(self.lr),
             "batch": known(self.batch),
             "loss": known(self.loss),
+            "scan": self.scan.to_json() if self.scan else None,
             "interval": {
                 "level": self.level,
                 "lr": pair(self.lr_interval),
@@ -173,6 +204,9 @@ class Plateau:
             of `p_max`, and which edges of the plateau are that edge; None where the
             runs cannot tell.
         optimum: (lr, batch) of the lowest loss.
+        largest_batch: (lr, batch) of the largest batch on the plateau: how far to
+            scale out.
+        offer: as in `Optimum`.
     """
 
     context: Context
@@ -194,6 +228,7 @@ class Plateau:
     robust: dict[str, Any] | None
     stability: dict[str, Any] | None
     optimum: Pair
+    largest_batch: Pair
     offer: dict[str, float] | None = None
 
     @property
@@ -215,6 +250,7 @@ class Plateau:
             "batch_at_optimal_lr": ends(self.batch_at_optimal_lr),
             "lr_at_batch": at("batch", self.lr_at_batch),
             "batch_at_lr": at("lr", self.batch_at_lr),
+            "largest_batch": place(self.largest_batch),
             "area_octaves2": known(self.area_octaves2),
             "contour": contour if len(self.contour_lr) else None,
             "open_edges": list(self.open_edges),
@@ -244,6 +280,9 @@ class Regret:
         tol: of the plateau.
         stability: probability of divergence at the choice, octaves of lr to the edge.
         optimum: (lr, batch) of the lowest loss.
+        change: of lr alone and of batch alone: the best value, the regret then, and
+            the nearest value within `tol`; None where the fit does not choose it or it
+            need not change.
     """
 
     context: Context
@@ -259,6 +298,7 @@ class Regret:
     tol: float
     stability: dict[str, float | None] | None
     optimum: Pair
+    change: dict[str, dict[str, float] | None]
 
     @property
     def status(self) -> Status:
@@ -280,6 +320,10 @@ class Regret:
             "tol": self.tol,
             "stability": self.stability,
             "optimum": {"lr": known(self.optimum[0]), "batch": known(self.optimum[1])},
+            "change": {
+                name: change and {part: known(v) for part, v in change.items()}
+                for name, change in self.change.items()
+            },
         }
 
 
@@ -407,6 +451,12 @@ def extent(value: Pair) -> dict[str, float] | None:
     if both is None:
         return None
     return both | {"octaves": math.log2(both["high"] / both["low"])}
+
+
+def place(value: Pair) -> dict[str, float] | None:
+    """`{lr, batch}`, None where not known."""
+    both = pair(value)
+    return None if both is None else {"lr": both[0], "batch": both[1]}
 
 
 def at(name: str, value: tuple[float, float, float] | None) -> dict[str, Any] | None:

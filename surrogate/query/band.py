@@ -11,6 +11,7 @@ from surrogate import uncertainty
 from surrogate.errors import DataError, Status
 from surrogate.features import CHOICES
 from surrogate.query import edge, surface
+from surrogate.query.alone import alone
 from surrogate.query.answers import UNKNOWN, Pair, Plateau, Regret, ends
 from surrogate.query.best import (
     Solved,
@@ -114,6 +115,7 @@ def plateau(
         robust=_robust(fit, question, solved, found, tol, probability),
         stability=_stability(fit, question, best, found),
         optimum=(best["lr"], best["batch"]),
+        largest_batch=_largest_batch(fit, found),
         offer=offered,
     )
 
@@ -151,6 +153,9 @@ def regret(
         tol=tol,
         stability=risk,
         optimum=(best["lr"], best["batch"]),
+        change={
+            name: alone(fit, question, choice, name, solved, tol) for name in CHOICES
+        },
     )
 
 
@@ -231,6 +236,16 @@ def _stability(
         if found.is_cut[0, i, side]
     ]
     return {**risk, "cuts": names}
+
+
+def _largest_batch(fit: Fit, found: surface.Edges) -> Pair:
+    """Where the plateau reaches its largest batch."""
+    if len(fit.features.choices) < 2:
+        return UNKNOWN
+    lr, batch = fit.features.from_u(
+        np.array([found.other[0, 1, 1], found.edges[0, 1, 1]])
+    ).tolist()
+    return lr, batch
 
 
 def _natural(fit: Fit, i: int, both: np.ndarray) -> Pair:

@@ -67,14 +67,24 @@ def solve_box(
 
     `known` are settings that the fit lacks: divergence may depend on them.
     """
-    low = fit.features.u_of({name: ends[0] for name, ends in box.items()})
-    high = fit.features.u_of({name: ends[1] for name, ends in box.items()})
-    limits = edge.bounds(fit, question, low, high, known or {})
+    bounds = limits(fit, question, box, known)
     thetas = np.concatenate([fit.theta[None], fit.leaves, fit.draws])
     minimum = surface.minima(
-        fit.family, thetas, question.s, limits.low, limits.high, limits.cut
+        fit.family, thetas, question.s, bounds.low, bounds.high, bounds.cut
     )
-    return Solved(limits, thetas, minimum, len(fit.leaves))
+    return Solved(bounds, thetas, minimum, len(fit.leaves))
+
+
+def limits(
+    fit: Fit,
+    question: Question,
+    box: Mapping[str, Range],
+    known: Mapping[str, float] | None = None,
+) -> Bounds:
+    """A box in natural units as bounds of u, cut by the stability edge."""
+    low = fit.features.u_of({name: ends[0] for name, ends in box.items()})
+    high = fit.features.u_of({name: ends[1] for name, ends in box.items()})
+    return edge.bounds(fit, question, low, high, known or {})
 
 
 def point_only(fit: Fit) -> Fit:

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
+from surrogate.errors import DataError
 from surrogate.families import Family
 from surrogate.features import CHOICES, Features
 from surrogate.objective import Noise
@@ -151,8 +152,10 @@ class Fit:
     def optimum(
         self,
         *,
-        params: float,
-        tokens: float,
+        params: float | None = None,
+        tokens: float | None = None,
+        steps: float | None = None,
+        flops: float | None = None,
         scales: Mapping[str, float] | None = None,
         recipe: str | None = None,
         batch: float | None = None,
@@ -167,6 +170,8 @@ class Fit:
         Args:
             params: number of parameters, counted as in the fitted runs.
             tokens: training tokens.
+            steps: instead of tokens: so many optimiser steps, tokens = steps x batch.
+            flops: instead of params and tokens: a budget, 6 x params x tokens.
             scales: further scale variables, those of `scale_names`.
             recipe: which, where the fit has several.
             batch: hold the batch at this [tokens] and choose lr.
@@ -178,17 +183,29 @@ class Fit:
 
         Raises:
             DataError: a number is not positive, a recipe or scale is missing or
-                unknown, or both lr and batch are held.
+                unknown, both lr and batch are held, or sizes are given in no or in
+                more than one way.
         """
-        from surrogate.query import best
-        from surrogate.query.question import ask
+        from surrogate.query import best, scan
+        from surrogate.query.question import ask, sizes
 
+        size = sizes(self, params, tokens, steps, flops, batch)
         question = ask(
-            self, params, tokens, scales, recipe, lr_range, batch_range, p_max
+            self, size.params, size.tokens, scales, recipe, lr_range, batch_range, p_max
         )
-        return best.optimum(
-            self, question, batch=batch, lr=lr, batch_multiple=batch_multiple
-        )
+        if size.is_known:
+            return best.optimum(
+                self, question, batch=batch, lr=lr, batch_multiple=batch_multiple
+            )
+        if batch_multiple is not None:
+            raise DataError(
+                "Expected batch_multiple with params and tokens, got it with steps or "
+                "flops. Ask for the optimum, then for that of its sizes."
+            )
+        if flops is not None:
+            return scan.fixed_flops(self, question, flops, lr=lr, batch=batch)
+        assert steps is not None
+        return scan.fixed_steps(self, question, steps, lr=lr)
 
     def plateau(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
@@ -16,6 +17,7 @@ from surrogate.units import quote
 
 _PLAUSIBLE_RATIO = (0.1, 1e5)
 _POINT = np.ones(1)
+_SIZES = ("params", "tokens")
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,56 @@ class Question:
     box: dict[str, Range]
     p_max: float
     warnings: tuple[str, ...]
+
+
+class Sizes(NamedTuple):
+    """What is trained; where it moves with the choice, a size from among the fitted.
+
+    Attributes:
+        params: asked about.
+        tokens: asked about.
+        is_known: both, before anything is chosen.
+    """
+
+    params: float
+    tokens: float
+    is_known: bool
+
+
+def sizes(
+    fit: Fit,
+    params: float | None,
+    tokens: float | None,
+    steps: float | None,
+    flops: float | None,
+    batch: float | None,
+) -> Sizes:
+    """The sizes meant by params and tokens, params and steps, or a budget alone.
+
+    Raises:
+        DataError: they are given in no or in more than one way.
+    """
+    given = {"params": params, "tokens": tokens, "steps": steps, "flops": flops}
+    names = tuple(name for name, value in given.items() if value is not None)
+    middle = {n: math.sqrt(math.prod(fit.features.fitted[n])) for n in _SIZES}
+    if names == ("params", "tokens"):
+        assert params is not None
+        assert tokens is not None
+        return Sizes(params, tokens, True)
+    if names == ("params", "steps"):
+        assert params is not None
+        assert steps is not None
+        check_positive("steps", steps)
+        if batch is not None:
+            check_positive("batch", batch)
+            return Sizes(params, steps * batch, True)
+        return Sizes(params, middle["tokens"], False)
+    if names == ("flops",):
+        return Sizes(middle["params"], middle["tokens"], False)
+    raise DataError(
+        "Expected params and tokens, or params and steps, or flops alone, got "
+        f"{' and '.join(names) or 'none of them'}."
+    )
 
 
 def ask(

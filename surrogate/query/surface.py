@@ -279,6 +279,37 @@ def _minima_at(
     return found.value, found.u
 
 
+def minima_each(
+    family: Family,
+    thetas: np.ndarray,
+    s: Float64[np.ndarray, "thetas m g"],
+    low: Float64[np.ndarray, "thetas m choices"],
+    high: Float64[np.ndarray, "thetas m choices"],
+    cuts: Cut | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest ln loss, and where, of every theta at places and in boxes of its own."""
+    with jax.enable_x64(True):
+        arrays = map(jnp.asarray, (thetas, s, low, high))
+        value, u = _minima_each(family, *arrays, jax.tree.map(jnp.asarray, cuts))
+        return np.asarray(value), np.asarray(u)
+
+
+@_for_one_question
+def _minima_each(
+    family: Family, thetas: Array, s: Array, low: Array, high: Array, cuts: Cut | None
+) -> tuple[Array, Array]:
+    def one(
+        theta: Array, s: Array, low: Array, high: Array, cut: Cut | None
+    ) -> solve.Minimum:
+        return solve.argmin(
+            family.log_loss, theta, 0.5 * (low + high), s, low, high, cut
+        )
+
+    places = jax.vmap(one, (None, 0, 0, 0, 0))
+    found = jax.vmap(places)(thetas, s, low, high, cuts)
+    return found.value, found.u
+
+
 def _padded(block: np.ndarray) -> np.ndarray:
     """To BLOCK rows, so that few shapes are compiled."""
     missing = BLOCK - len(block)

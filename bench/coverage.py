@@ -1,0 +1,168 @@
+"""Whether 95 % intervals cover: sweeps drawn from known truths, fitted, and asked.
+
+    python bench/coverage.py [--quick] [--json] [--setting TEXT]... [--family NAME]...
+        [--store FILE]
+
+Twelve settings (`coverage_settings.py`) on the grids of Step Law's dense dump
+(SURROGATE_DATA). Each simulation draws a sweep, fits it with 199 draws, and asks for
+optimum, plateau and regret; the truth is a surface of the family that is fitted (the
+bowl where `auto` chooses). Finished settings are kept in the store and not run again.
+
+Prints a table, and as its last line one JSON document.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from coverage_settings import SETTINGS, Setting
+from coverage_trial import EDGES, REGRETS, REPLICAS, fit_sweep, known, trial
+from coverage_truth import CELL_LEVEL, CELL_SHIFT, GROWTH, Truth
+from machine import ROOT
+
+from surrogate.fitting import versions
+
+# Simulations of a family: a posynomial's fit takes 3 s and a choice among all 30 s.
+COUNTS = {"quadratic": 500, "posynomial": 100, "auto": 20}
+QUICK = {"quadratic": 40, "posynomial": 8, "auto": 0}
+TRUTH = {"auto": "bowl"}
+_WORD = "coverage"
+_INTERVALS = ("lr", "batch", "loss", *EDGES)
+
+
+def main() -> None:
+    """Run what is not in the store, print the table and the document."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--quick", action="store_true", help="few simulations a setting"
+    )
+    parser.add_argument("--json", action="store_true", help="the document alone")
+    parser.add_argument("--setting", action="append", help="settings that contain this")
+    parser.add_argument("--family", action="append", help="only these families")
+    parser.add_argument("--store", type=Path, help="finished settings")
+    options = parser.parse_args()
+    counts = QUICK if options.quick else COUNTS
+    name = "coverage_quick.json" if options.quick else "coverage_full.json"
+    store = options.store or ROOT / "bench" / "out" / name
+    done: dict[str, Any] = json.loads(store.read_text()) if store.exists() else {}
+    rows = []
+    for number, setting in enumerate(SETTINGS):
+        if options.setting and not any(t in setting.name for t in options.setting):
+            continue
+        for family in setting.families:
+            count = counts[family]
+            if not count or (options.family and family not in options.family):
+                continue
+            key = f"{family}; {setting.name}; {count}"
+            if key not in done:
+                done[key] = run(setting, family, count, number)
+                store.parent.mkdir(parents=True, exist_ok=True)
+                store.write_text(json.dumps(done, indent=1))
+            rows.append(done[key])
+            if not options.json:
+                print(_line(done[key]), flush=True)
+    print(json.dumps(_document(rows)))
+
+
+def run(setting: Setting, family: str, count: int, number: int) -> dict[str, Any]:
+    """All simulations of one setting and family."""
+    start = time.perf_counter()
+    truth = Truth.of(TRUTH.get(family, family), setting.cells)
+    place = truth.place(setting.is_beyond)
+    answers = known(truth, place)
+    trials = []
+    for i in range(count):
+        runs = truth.draw(setting.noise, setting.has_offsets, 10_000 * number + i)
+        trials.append(trial(fit_sweep(family, runs, i), place, answers))
+        print(f"\r{family}, {setting.name}: {i + 1}/{count}", end="", file=sys.stderr)
+    print(file=sys.stderr)
+    return {
+        "family": family,
+        "setting": setting.name,
+        **setting._asdict(),
+        "simulations": count,
+        "runs": len(truth.log_loss),
+        "question": place,
+        "intervals": {n: _covered(trials, n) for n in _INTERVALS},
+        "regret": {
+            f"{r:g} tol": _covered(trials, f"regret {r:g} tol") for r in REGRETS
+        },
+        "band": {
+            part: _mean(trials, f"band/{part}") for part in ("precision", "recall")
+        },
+        "robust": {
+            part: _mean(trials, f"robust/{part}") for part in ("precision", "recall")
+        },
+        "flagged_as_extrapolation": _mean(trials, "outside"),
+        "date": datetime.now(UTC).date().isoformat(),
+        "seconds": time.perf_counter() - start,
+    }
+
+
+def _covered(trials: list[dict[str, float]], name: str) -> dict[str, float]:
+    """Share covered of all simulations, its Monte-Carlo error, and the mean width.
+
+    Where there was no interval (an open edge), nothing was covered.
+    """
+    hits = np.nan_to_num([t[f"{name}/covered"] for t in trials])
+    share = float(hits.mean())
+    return {
+        "coverage": share,
+        "error": float(
+            np.sqrt(max(share * (1 - share), 1 / len(hits) / 4) / len(hits))
+        ),
+        "none": int(np.isnan([t[f"{name}/covered"] for t in trials]).sum()),
+        "width": float(np.nanmean([t[f"{name}/width"] for t in trials])),
+    }
+
+
+def _mean(trials: list[dict[str, float]], name: str) -> float | None:
+    values = np.array([t[name] for t in trials])
+    return float(np.nanmean(values)) if np.isfinite(values).any() else None
+
+
+def _line(row: dict[str, Any]) -> str:
+    """One line of at most 100 columns."""
+
+    def per_cent(part: dict[str, float]) -> str:
+        return f"{100 * part['coverage']:5.1f}"
+
+    parts = row["intervals"]
+    edges = [parts[name]["coverage"] for name in EDGES]
+    regrets = " ".join(per_cent(part) for part in row["regret"].values())
+    band = f"{row['band']['precision']:.2f}/{row['band']['recall']:.2f}"
+    return (
+        f"{row['family']:<10} {row['setting']:<40} lr {per_cent(parts['lr'])} batch "
+        f"{per_cent(parts['batch'])} loss {per_cent(parts['loss'])} edges "
+        f"{100 * min(edges):5.1f}-{100 * max(edges):5.1f} regret {regrets} band {band} "
+        f"(+-{100 * parts['lr']['error']:.1f}, n {row['simulations']})"
+    )
+
+
+def _document(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "bench": _WORD,
+        "level": 0.95,
+        "replicas": REPLICAS,
+        "noise": {
+            "cell_level": CELL_LEVEL,
+            "cell_shift": CELL_SHIFT,
+            "growth": GROWTH,
+        },
+        "rows": rows,
+        "cores": os.cpu_count(),
+        "versions": versions(),
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+
+
+if __name__ == "__main__":
+    main()

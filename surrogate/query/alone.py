@@ -1,0 +1,79 @@
+"""What changing one setting of a choice is worth, the other one staying."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from surrogate.query import surface
+from surrogate.query.best import Solved, limits
+from surrogate.query.fit import Fit
+from surrogate.query.question import Question
+
+# Points of a line, and how often the place where it crosses the level is closed in on.
+_POINTS, _ROUNDS = surface.BLOCK, 4
+
+
+def alone(
+    fit: Fit,
+    question: Question,
+    choice: dict[str, float],
+    name: str,
+    solved: Solved,
+    tol: float,
+) -> dict[str, float] | None:
+    """The best value of one setting, the regret then, and the nearest within tol.
+
+    None where the fit does not choose that setting, or with the one of least loss and
+    the other as it is nothing is gained. The nearest is NaN where even the best is not
+    within tol, or the choice itself is.
+    """
+    names = fit.features.choices
+    if name not in names:
+        return None
+    box = question.box | {n: (choice[n], choice[n]) for n in names if n != name}
+    low, high = box[name]
+    box[name] = min(low, choice[name]), max(high, choice[name])
+    bounds = limits(fit, question, box, choice)
+    # With all thetas, for which the program is compiled already.
+    found = surface.minima(
+        fit.family, solved.thetas, question.s, bounds.low, bounds.high, bounds.cut
+    )
+    least = float(solved.minimum.value[0])
+    place = fit.features.u_of(choice)
+    i = names.index(name)
+    mean, scale = fit.features.mean[i], fit.features.scale[i]
+
+    def natural(u: float) -> float:
+        return float(np.exp(u * scale + mean))
+
+    level = least + np.log1p(tol)
+    nearest = np.nan
+    here = surface.log_losses(
+        fit.family, fit.theta[None], np.append(place, question.s)[None]
+    )[0, 0]
+    if found.value[0] <= level < here:
+        nearest = natural(
+            _crossing(fit, question, place, i, float(found.u[0, i]), float(level))
+        )
+    return {
+        "best": natural(found.u[0, i]),
+        "regret": float(max(np.expm1(found.value[0] - least), 0.0)),
+        "within_tol": nearest,
+    }
+
+
+def _crossing(
+    fit: Fit, question: Question, place: np.ndarray, i: int, inner: float, level: float
+) -> float:
+    """Coordinate i, between a choice and the best, where the loss is at the level."""
+    outer = float(place[i])
+    for _ in range(_ROUNDS):
+        line = np.linspace(inner, outer, _POINTS)
+        u = np.repeat(place[None], _POINTS, axis=0)
+        u[:, i] = line
+        s = np.broadcast_to(question.s, (_POINTS, len(question.s)))
+        z = np.concatenate([u, s], axis=1)
+        losses = surface.log_losses(fit.family, fit.theta[None], z)[0]
+        k = int(np.flatnonzero(losses <= level)[-1]) if losses[0] <= level else 0
+        inner, outer = float(line[k]), float(line[min(k + 1, _POINTS - 1)])
+    return inner
