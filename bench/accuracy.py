@@ -42,6 +42,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import accuracy_protocols as protocols
+from accuracy_honest import honest, show_honest
 from accuracy_methods import AUTO, BOWL, Method, methods
 from accuracy_pairs import pairs
 from accuracy_protocols import DUMPS, Protocol
@@ -65,10 +66,15 @@ def main() -> None:
         for protocol in protocols.of(name, runs):
             if protocol.key not in asked:
                 continue
-            tables[protocol.key] = table(runs, protocol, not arguments.no_auto)
+            found = table(runs, protocol, not arguments.no_auto)
+            if protocol.key == f"dense/{selection.ONE}":
+                found["honest"] = honest(runs)
+            tables[protocol.key] = found
             if not arguments.json:
                 title = f"{DUMPS[name].title}, {protocol.name}"
-                show(title, tables[protocol.key], has_worst=name == "marin")
+                show(title, found, has_worst=name == "marin")
+                if "honest" in found:
+                    show_honest(found["honest"])
     document = {
         "bench": "accuracy",
         "dumps": dumps,

@@ -43,7 +43,8 @@ def show(title: str, table: dict[str, Any], *, has_worst: bool) -> None:
         console.print(_pairs(table["pairs"]))
 
 
-def _new(title: str, *columns: str, name: str = "method") -> Table:
+def new_table(title: str, *columns: str, name: str = "method") -> Table:
+    """A table with a name column and columns of numbers."""
     table = Table(
         title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), title_justify="left"
     )
@@ -55,7 +56,7 @@ def _new(title: str, *columns: str, name: str = "method") -> Table:
 
 def _means(title: str, rows: list[dict[str, Any]], has_worst: bool) -> Table:
     more = ("worst run",) if has_worst else ()
-    table = _new(f"{title}, permille", *_HEADS.values(), *more)
+    table = new_table(f"{title}, permille", *_HEADS.values(), *more)
     last = None
     for row in rows:
         if last in OURS and row["kind"] not in OURS:
@@ -74,7 +75,7 @@ def _means(title: str, rows: list[dict[str, Any]], has_worst: bool) -> Table:
 def _folds(table: dict[str, Any], part: str) -> Table:
     """One part of every fold, and which single family is best there."""
     folds = table["folds"]
-    found = _new(f"{_HEADS[part]}, each fold, permille", *folds)
+    found = new_table(f"{_HEADS[part]}, each fold, permille", *folds)
     for column in found.columns[1:]:
         column.max_width = _FOLD_WIDTH
     last = None
@@ -113,7 +114,7 @@ def _pairs(pairs: dict[str, Any]) -> Table:
         "held-out cells\nwith its standard error over "
         f"{pairs['resamples']:,} resamples of them, permille"
     )
-    table = _new(title, *_HEADS.values(), name="against")
+    table = new_table(title, *_HEADS.values(), name="against")
     for row in pairs["rows"]:
         parts = [row[part] for part in PAIRED]
         shown = (

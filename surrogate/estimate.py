@@ -148,20 +148,6 @@ class _Wide(NamedTuple):
         return np.concatenate([weights, self.copies], axis=1)
 
 
-def _within_cells(
-    rows: Rows,
-    residual: Float64[np.ndarray, "problems n"],
-    weights: Float64[np.ndarray, "problems n"],
-    copies: Float64[np.ndarray, "problems cells"],
-) -> Float64[np.ndarray, "problems n"]:
-    """Residuals without what cells share."""
-    member = np.eye(len(rows.cell_s))[rows.cell]
-    with jax.enable_x64(True):
-        arrays = map(jnp.asarray, (residual, weights, member, copies))
-        shared = np.asarray(cell_offsets(*arrays)[0])
-    return residual - shared[:, rows.cell]
-
-
 def _go_on(
     wide: _Wide,
     weights: Float64[np.ndarray, "problems n"],
@@ -286,7 +272,7 @@ def make_room() -> None:
     memory for all families, and nothing else drops those that are not used again.
     """
     if blocks.is_full():
-        programs: tuple[Any, ...] = (*engine.PROGRAMS, _evaluate, _starts)
+        programs: tuple[Any, ...] = (*engine.PROGRAMS, _evaluate, _starts, _weigh)
         for program in programs:
             program.clear_cache()
 
@@ -350,10 +336,26 @@ def _reweigh(
     """
     surface = evaluate(family, rows, theta, box)
     residual = rows.target - surface.fitted
-    residual = _within_cells(rows, residual, last, _copies(rows, counts))
     with jax.enable_x64(True):
-        arrays = map(jnp.asarray, (residual, surface.excess, counts))
-        return np.asarray(jax.vmap(objective.weights)(*arrays))
+        member = np.eye(len(rows.cell_s))[rows.cell]
+        shared = (last, member, _copies(rows, counts))
+        arrays = map(jnp.asarray, (residual, surface.excess, counts, *shared))
+        return np.asarray(_weigh(objective, *arrays))
+
+
+@partial(jax.jit, static_argnums=0)
+def _weigh(
+    objective: Objective,
+    residual: Array,
+    excess: Array,
+    counts: Array,
+    last: Array,
+    member: Array,
+    copies: Array,
+) -> Array:
+    shared, _ = cell_offsets(residual, last, member, copies)
+    residual = residual - jnp.matmul(shared, member.T, precision="highest")
+    return jax.vmap(objective.weights)(residual, excess, counts)
 
 
 def _linear(

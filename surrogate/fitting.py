@@ -28,6 +28,8 @@ from surrogate.stability import Stability
 DEFAULT_TERMS = 3
 # K of the posynomials of a mix.
 MIX_TERMS = (3, 4, 5)
+# Of resamples of the cells, in which a family must be the best to be called so.
+_SURE = 0.8
 # What is made of several families.
 MIXED = ("auto", "mix")
 # What a report of a wrong answer needs to say.
@@ -207,6 +209,15 @@ def _choose(
         mixture.weights if mixture else None,
     )
     scores = dict(candidates[chosen].summary())
+    share = record["shares"][chosen]
+    if family == "auto" and share < _SURE:
+        rivals = {n: s for n, s in record["shares"].items() if n != chosen and s > 0}
+        named = ", ".join(f"{name} {s:.0%}" for name, s in rivals.items())
+        warnings.append(
+            f"The choice of {chosen} is not settled: had other cells of this kind been "
+            f"run, it would have been taken {share:.0%} of the time ({named}). "
+            "Intervals hold for the family chosen."
+        )
     if chosen == "mix":
         assert mixture is not None
         return _Choice(mixture.family.members, mixture, scores, record, warnings)

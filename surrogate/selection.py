@@ -26,6 +26,8 @@ from surrogate.scores import CellScore, Spread, mean_se, score_cell, spearman
 
 ONE = "leave-one-cell-out"
 LARGEST = "leave-largest-out"
+# Of the cells, to see how sure a choice of family is; all refits are at hand.
+RESAMPLES = 100
 # Errors of ln loss count as near on runs this close to their cell's best.
 NEAR = 0.02
 MIN_CELLS = 3
@@ -120,6 +122,32 @@ class HeldOut(NamedTuple):
             total += regret or 0.0
             total += sum(np.inf if error is None else error for error in errors)
         return float(total)
+
+    def totals_under(
+        self, weights: Float64[np.ndarray, "replicas cells"]
+    ) -> Float64[np.ndarray, " replicas"]:
+        """`total` where cells count as often as a resample has them."""
+        totals = np.zeros(len(weights))
+        for protocol in dict.fromkeys(self.folds.protocol):
+            cells = self.of(protocol)
+            size = {f: sum(c.fold == f for c in cells) for f in {c.fold for c in cells}}
+            count = weights[:, [c.cell for c in cells]]
+            count = count / np.array([size[c.fold] for c in cells])
+            smoothed = [c.score["regret_smoothed"] for c in cells]
+            has_none = all(value is None for value in smoothed)
+            regrets = [c.score["regret"] for c in cells] if has_none else smoothed
+            for column in (
+                regrets,
+                [c.mae_ln for c in cells],
+                [c.mae_wide for c in cells],
+            ):
+                values = np.array([np.nan if v is None else v for v in column], float)
+                known = np.isfinite(values)
+                if known.any():
+                    part = count[:, known]
+                    mass = np.maximum(part.sum(axis=1), 1e-300)
+                    totals += part @ values[known] / mass
+        return totals
 
     def is_whole(self) -> bool:
         """Whether every fold came to a number."""
@@ -291,8 +319,9 @@ def choose(
 ) -> tuple[str, dict[str, Any]]:
     """The candidate asked for, else that of the lowest total, and what is said of it.
 
-    `margin` is how much lower its total is than the best of the others; `weights` are
-    those of a mix.
+    `margin` is how much lower its total is than the best of the others; `shares`, how
+    often each would have been chosen had other cells been run, by resampling them;
+    `weights` are those of a mix.
     """
     totals = {name: held.total() for name, held in candidates.items()}
     chosen = asked or min(totals, key=lambda name: totals[name])
@@ -304,6 +333,7 @@ def choose(
         "chosen": chosen,
         "totals": totals,
         "margin": min(others) - totals[chosen] if others else None,
+        "shares": _shares(candidates),
         "weights": dict(weights) if weights else None,
         "folds": list(best.folds.name),
         "parts": {
@@ -318,3 +348,16 @@ def choose(
             name: held.distance_rank() for name, held in candidates.items()
         },
     }
+
+
+def _shares(candidates: Mapping[str, HeldOut]) -> dict[str, float]:
+    """How often each candidate has the lowest total among resampled cells."""
+    first = next(iter(candidates.values()))
+    cells = np.unique([c.cell for c in first.cells])
+    drawn = np.random.default_rng(0).integers(0, len(cells), (RESAMPLES, len(cells)))
+    weights = np.zeros((RESAMPLES, int(cells.max()) + 1))
+    for weight, at in zip(weights, cells[drawn], strict=True):
+        np.add.at(weight, at, 1.0)
+    totals = np.stack([held.totals_under(weights) for held in candidates.values()])
+    best = np.argmin(totals, axis=0)
+    return {name: float(np.mean(best == k)) for k, name in enumerate(candidates)}

@@ -47,6 +47,18 @@ def check(runs: Runs) -> dict[str, Any]:
         "dropped": list(runs.dropped),
         "warnings": list(runs.warnings),
         "identifiable": runs.identifiable(),
+        "spikes": [
+            {
+                "recipe": runs.cells[runs.cell[row]].recipe or None,
+                "params": float(runs.params[row]),
+                "tokens": float(runs.tokens[row]),
+                "lr": float(runs.lr[row]),
+                "batch": float(runs.batch[row]),
+                "loss": float(runs.loss[row]),
+                "excess": excess,
+            }
+            for row, excess in runs.spikes()
+        ],
         "loss_kind": runs.loss_kind,
         "params_kind": runs.params_kind,
         "recipes": sorted(set(runs.recipe.tolist())),

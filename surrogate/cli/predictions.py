@@ -29,6 +29,7 @@ def predict(
     recipe: str | None,
     scales: dict[str, float] | None,
     overwrite: bool,
+    seed_noise: float | None = None,
 ) -> dict[str, Any]:
     """Predicts at every point of a file and writes the file with the answers.
 
@@ -39,6 +40,7 @@ def predict(
         recipe: the recipe of all points, where the file has no such column.
         scales: further scale values of all points, where the file has no such column.
         overwrite: whether `out` may be replaced.
+        seed_noise: relative standard deviation between seeds, where it is known.
 
     Returns:
         The JSON document.
@@ -64,6 +66,7 @@ def predict(
             table.tokens[usable],
             scales=_scales(table, scales, usable),
             recipe=recipes,
+            seed_noise=seed_noise,
         )
         document = answer.to_json()
         for row, values in zip(np.flatnonzero(usable), _cells(answer), strict=True):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from surrogate import units
 from surrogate.cli import documents, options, output
 from surrogate.cli.progress import Bar
 
@@ -172,6 +173,12 @@ def predict(
     ],
     recipe: options.RecipeName = None,
     scale: options.ScaleValues = [],  # noqa: B006
+    seed_noise: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SHARE", help="Spread of the loss between seeds, if known."
+        ),
+    ] = None,
     overwrite: options.Overwrite = False,
     max_dropped: options.MaxDropped = "10%",
     json: options.Json = False,
@@ -187,6 +194,9 @@ def predict(
         recipe=recipe,
         scales=options.scale_values(scale),
         overwrite=overwrite,
+        seed_noise=None
+        if seed_noise is None
+        else units.parse_fraction(seed_noise, what="--seed-noise"),
     )
     code = output.emit(document, json, text_tables.predict)
     refused = document["points"] - document["answered"]

@@ -22,6 +22,7 @@ def check(document: Document) -> list[RenderableType]:
     further = {n: r for n, r in ranges.items() if n not in _SETTINGS}
     rows: list[Row] = [
         ("diverged", f"{document['diverged']:,}, kept as evidence on stability"),
+        *_spikes(document["spikes"]),
         ("lr", _levels(ranges["lr"], levels["lr"], text.lr)),
         ("batch", _levels(ranges["batch"], levels["batch"], text.batch)),
         ("params", f"{text.span(ranges['params'], text.count)}, {_kind(document)}"),
@@ -37,6 +38,23 @@ def check(document: Document) -> list[RenderableType]:
         text.grid(rows),
         *_cell_table(document),
         *_dropped_table(document["dropped"]),
+    ]
+
+
+def _spikes(spikes: list[Document]) -> list[Row]:
+    """Runs above what any smooth bowl allows."""
+    if not spikes:
+        return []
+    worst = max(spikes, key=lambda run: run["excess"])
+    return [
+        (
+            "spikes",
+            f"{_many(len(spikes), 'run')} 2% or more above the runs on both sides, "
+            f"short of diverging; the largest {text.percent(worst['excess'])} at lr "
+            f"{text.lr(worst['lr'])}, batch {text.batch(worst['batch'])} "
+            f"({text.count(worst['params'])} params, {text.count(worst['tokens'])} "
+            "tokens)",
+        )
     ]
 
 

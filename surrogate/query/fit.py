@@ -286,8 +286,19 @@ class Fit:
         *,
         scales: Mapping[str, Values] | None = None,
         recipe: str | Sequence[str] | None = None,
+        seed_noise: float | None = None,
     ) -> Prediction:
         """Predicted losses of many points, arrays of one length or single numbers.
+
+        Args:
+            lr: peak learning rates.
+            batch: tokens per optimiser step.
+            params: numbers of parameters.
+            tokens: training tokens.
+            scales: further scale variables, by name.
+            recipe: one for all points, or one each.
+            seed_noise: standard deviation of ln loss between seeds, where you know it;
+                default what the fitted runs show near their optimum.
 
         Raises:
             DataError: there is no point, a value is not positive, lengths differ, or a
@@ -295,7 +306,9 @@ class Fit:
         """
         from surrogate.query import many
 
-        return many.predict(self, lr, batch, params, tokens, scales or {}, recipe)
+        return many.predict(
+            self, lr, batch, params, tokens, scales or {}, recipe, seed_noise
+        )
 
     def evaluate(self, runs: Runs, *, tol: float = DEFAULT_TOL) -> Evaluation:
         """Score the fit on runs that it has not seen.

@@ -12,11 +12,12 @@ from scipy.special import stdtrit
 from surrogate import selection, uncertainty
 from surrogate.errors import DataError
 from surrogate.features import CHOICES, settings_of
+from surrogate.objective import Noise
 from surrogate.query import surface
 from surrogate.query.answers import Evaluation, Prediction
 from surrogate.query.band import check_tol
 from surrogate.query.fit import Fit, Values
-from surrogate.query.question import check_recipe, check_scales
+from surrogate.query.question import check_positive, check_recipe, check_scales
 from surrogate.runs import Runs
 from surrogate.scores import band, loss_errors, mean_se
 from surrogate.units import quote
@@ -32,12 +33,18 @@ def predict(
     tokens: Values,
     scales: Mapping[str, Values],
     recipe: str | Sequence[str] | None,
+    seed_noise: float | None = None,
 ) -> Prediction:
     """Losses with intervals for one new run at each point.
 
-    The interval joins the draws' spread, the noise of a cell and that within a cell,
-    which grows with the fitted excess.
+    The interval joins the surface's standard error, the noise of a cell and that within
+    a cell, which grows with the fitted excess; near the optimum that is `seed_noise`
+    where it is known.
     """
+    noise = fit.noise
+    if seed_noise is not None:
+        check_positive("seed_noise", seed_noise)
+        noise = noise._replace(floor=seed_noise)
     table = _columns(lr, batch, params, tokens, scales)
     size = len(table["lr"])
     further = {n: v for n, v in table.items() if n in scales}
@@ -48,7 +55,7 @@ def predict(
     u = fit.features.u_of(chosen)
     thetas = np.concatenate([fit.theta[None], fit.leaves])
     losses = surface.log_losses(fit.family, thetas, np.concatenate([u, s], axis=1))
-    low, high = _interval(fit, losses, s)
+    low, high = _interval(fit, losses, s, noise)
     distance = fit.features.distance(table["params"], table["tokens"], further, chosen)
     return Prediction(
         loss=_natural(fit, losses[0]),
@@ -104,7 +111,10 @@ def surface_at(
 
 
 def _interval(
-    fit: Fit, losses: Float64[np.ndarray, "thetas m"], s: Float64[np.ndarray, "m g"]
+    fit: Fit,
+    losses: Float64[np.ndarray, "thetas m"],
+    s: Float64[np.ndarray, "m g"],
+    noise: Noise,
 ) -> tuple[np.ndarray, np.ndarray]:
     cells = fit.fitted_cells
     if cells < uncertainty.MIN_CELLS or len(losses) == 1:
@@ -113,9 +123,9 @@ def _interval(
     least, _ = surface.minima_at(fit.family, fit.theta, s, *fit.features.box())
     excess = np.maximum(losses[0] - least, 0.0)
     spread = uncertainty.standard_error(losses[0], losses[1:])
-    noise = np.sqrt(fit.noise.cell**2 + fit.noise.within(excess) ** 2)
+    run = np.sqrt(noise.cell**2 + noise.within(excess) ** 2)
     t = float(stdtrit(cells - 3, 0.5 * (1 + uncertainty.LEVEL)))
-    half = t * np.sqrt(spread**2 + noise**2)
+    half = t * np.sqrt(spread**2 + run**2)
     return losses[0] - half, losses[0] + half
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Int64
 from numpy.typing import ArrayLike
 
 from surrogate.errors import DataError
-from surrogate.runs import advice, cells, checks
+from surrogate.runs import advice, cells, checks, spikes
 from surrogate.runs.cells import Cell, Column, Marks, Rows
 from surrogate.runs.checks import SETTINGS, LossKind, ParamsKind
 from surrogate.units import format_lr, format_tokens_exact, quote
@@ -226,6 +226,20 @@ class Runs:
             for _, rows in sorted(groups.items())
             if np.unique(self.loss[rows]).size > 1
         ]
+
+    def spikes(self) -> list[tuple[int, float]]:
+        """Rows that lie 2 % or more above a chord of their neighbours, and by how much.
+
+        They count as fitted runs, of which the weights take care; none diverged.
+        """
+        found: list[tuple[int, float]] = []
+        for cell in range(len(self.cells)):
+            rows = np.flatnonzero((self.cell == cell) & ~self.diverged)
+            columns = self.lr_level[rows], self.batch[rows], self.loss[rows]
+            above = spikes.excess(*columns)
+            for k in np.flatnonzero(above >= spikes.SPIKE_EXCESS).tolist():
+                found.append((int(rows[k]), float(above[k])))
+        return found
 
     def subset(self, mask: ArrayLike) -> Runs:
         """The runs where `mask` [runs] is True, in their order.
