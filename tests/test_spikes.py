@@ -1,4 +1,4 @@
-"""Spikes: runs above the chord of their neighbours, in a convex bowl of known spikes."""
+"""Spikes: runs above the chord of their neighbours, in bowls of known spikes."""
 
 from __future__ import annotations
 
