@@ -215,8 +215,8 @@ def _sequences(law: Law, point: Point, batch: float | None) -> float:
 def _ranges(law: Law, values: Mapping[str, float]) -> tuple[bool | None, list[str]]:
     known = {k: ends for k, ends in law.ranges.items() if k in values}
     outside = [
-        f"{name} = {format_count(values[name])} is outside its fitted range, "
-        f"{format_count(low)} to {format_count(high)}: an extrapolation."
+        f"{name} = {values[name]:.3g} is outside its fitted range, {low:.3g} to "
+        f"{high:.3g}: an extrapolation."
         for name, (low, high) in known.items()
         if not low <= values[name] <= high
     ]

@@ -33,7 +33,7 @@ class Power(NamedTuple):
         base = (
             self.variable
             if self.reference == 1
-            else f"({self.variable} / {self.reference:g})"
+            else f"({self.variable} / {_short(self.reference)})"
         )
         if self.exponent == 1:
             return base
@@ -44,7 +44,7 @@ class Power(NamedTuple):
 
 @dataclass(frozen=True)
 class PowerLaw:
-    """constant x product of powers, at most `cap`."""
+    """constant x product of powers, at most `cap`; NaN is an unknown constant."""
 
     constant: float
     powers: tuple[Power, ...]
@@ -65,7 +65,8 @@ class PowerLaw:
 
     def __str__(self) -> str:
         """The formula."""
-        text = " ".join([f"{self.constant:.7g}", *map(str, self.powers)])
+        known = "?" if math.isnan(self.constant) else _short(self.constant)
+        text = " ".join([known, *map(str, self.powers)])
         return text if self.cap is None else f"min({self.cap:g}, {text})"
 
 
@@ -93,6 +94,11 @@ class LogLine:
 
 
 Formula = PowerLaw | LogLine
+
+
+def _short(value: float) -> str:
+    """A number as people write it: 1.08e8."""
+    return f"{value:.7g}".replace("e+0", "e").replace("e+", "e")
 
 
 class Source(NamedTuple):
