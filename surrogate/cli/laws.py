@@ -174,8 +174,13 @@ def compare(
         typer.Option("--runs", metavar="FILE", help="The runs of a bundled fit."),
     ] = [],  # noqa: B006
     family: Annotated[
-        str, typer.Option(metavar="|".join(FAMILIES), help="The surrogate of RUNS.")
-    ] = "bowl",
+        str | None,
+        typer.Option(
+            metavar="|".join(FAMILIES),
+            help="The surrogate of RUNS; default: scores stored with a fit of the "
+            "same files, else bowl.",
+        ),
+    ] = None,
     layers: LayersOption = None,
     width: WidthOption = None,
     seq_len: options.SeqLen = None,
@@ -192,7 +197,8 @@ def compare(
     # Before NumPy is imported: thousands of small solves, in which the threads of BLAS
     # wait for one another, ten times as long where cores are shared.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    options.choose("--family", family, FAMILIES)
+    if family is not None:
+        options.choose("--family", family, FAMILIES)
     limit = options.share("--max-dropped", max_dropped)
     if (params is None) != (tokens is None):
         raise DataError(

@@ -12,12 +12,14 @@ from surrogate.cli.text import Document, Number, Row
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-_SAMPLES = {"in-sample": "in-sample", "out-of-sample": "out", "held-out": "held-out"}
+_SAMPLES = {"in-sample": "in", "out-of-sample": "other", "held-out": "held-out"}
 _MEANING = (
-    "Permille of the cell's lowest measured loss, mean over cells with its standard "
-    "error; smoothed: against a local cubic; outside: proposals beyond the grid, read "
-    "at its nearest run. held-out: fitted without the cell that it is scored on; "
-    "in-sample: fitted to these runs; out: fitted elsewhere."
+    "Permille of the cell's lowest measured loss: mean over cells with its standard "
+    "error, median, largest; smoothed: mean against a local cubic. out: proposals "
+    "beyond the cell's grid, read at its nearest run.",
+    "fitted: held-out, without the cell that the row is scored on; in, to these runs, "
+    "so that the row flatters itself; other, to other runs.",
+    "step-law-refit is Step Law's recipe refitted here, -n with N in its batch law.",
 )
 
 
@@ -89,22 +91,21 @@ def cells(document: Document) -> list[RenderableType]:
     scored = [law for law in document["laws"] if law["reason"] is None]
     rows = [
         [
-            law["name"] if law["name"] != "surrogate" else f"* {law['title']}",
+            law["name"],
             _SAMPLES[law["sample"]],
             _mean(law["regret"]),
             _permille((law["regret"] or {}).get("median")),
             _permille((law["regret"] or {}).get("max")),
-            _mean(law["regret_smoothed"]),
+            _permille((law["regret_smoothed"] or {}).get("mean")),
             "-" if law["outside_grid"] is None else str(law["outside_grid"]),
             notes.letters(law["warnings"]),
         ]
         for law in scored
     ]
     names = ["law", "fitted", "regret", "median", "max", "smoothed", "out", "note"]
-    names[6] = "outside"
     heading = (
-        f"Published laws and the surrogate on {document['cells']} cells of "
-        f"{document['runs']:,} runs"
+        f"Published laws and the surrogate ({document['family']}) on "
+        f"{document['cells']} cells of {document['runs']:,} runs"
     )
     return [
         text.title(heading),
@@ -112,7 +113,7 @@ def cells(document: Document) -> list[RenderableType]:
         *notes.lines(),
         *_refused(document["laws"]),
         text.title(""),
-        _plain(_MEANING),
+        *map(_plain, _MEANING),
     ]
 
 
@@ -121,7 +122,7 @@ def point(document: Document) -> list[RenderableType]:
     notes = _Notes()
     best = document["optimum"]
     rows = [
-        ["* the surrogate", text.lr(best["lr"]), _tokens(best["batch"]), "0", ""],
+        ["surrogate", text.lr(best["lr"]), _tokens(best["batch"]), "0", ""],
         *(
             [
                 law["name"],

@@ -207,7 +207,8 @@ def _sequences(law: Law, point: Point, batch: float | None) -> float:
     if batch is None or seq_len is None:
         raise DataError(
             f"law {law.name}: expected a batch and the length of a sequence, on which "
-            "its learning rate depends. Add --batch and --seq-len."
+            f"its learning rate depends. Add {'' if batch else '--batch and '}"
+            "--seq-len."
         )
     return batch / seq_len
 
