@@ -203,10 +203,10 @@ Both are far outside the runs (N up to 1.07B, D up to 100B).
 
 ## D-exponent of lr at a fixed batch
 
-With the batch free, the learning rate grows as D^{free_exponent}. The batch grows with D
-too: with ln batch beside ln N and ln D in the regression over the same runs, lr goes as
-batch^{fixed_batch} ({fixed_batch_ends}), and **at a fixed batch as D^{fixed_exponent}**
-(95 %: {fixed_ends}).
+With the batch free, the learning rate grows as D^{free_exponent}. The batch grows with
+D too: with ln batch beside ln N and ln D in the regression over the same runs, lr goes
+as batch^{fixed_batch} ({fixed_batch_ends}), and **at a fixed batch as
+D^{fixed_exponent}** (95 %: {fixed_ends}).
 
 ## Does N enter the batch law?
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -194,9 +195,10 @@ def compare(
     json: options.Json = False,
 ) -> int:
     """Published laws beside the surrogate, on the same runs or at one point."""
-    # Before NumPy is imported: thousands of small solves, in which the threads of BLAS
-    # wait for one another, ten times as long where cores are shared.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if "numpy" not in sys.modules:
+        # Thousands of small solves, in which the threads of BLAS wait for one another,
+        # ten times as long where cores are shared.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if family is not None:
         options.choose("--family", family, FAMILIES)
     limit = options.share("--max-dropped", max_dropped)

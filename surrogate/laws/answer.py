@@ -39,6 +39,7 @@ class Point:
         compute: training FLOPs, which goes before any count of ours.
         seq_len: tokens of a sequence, for laws that count sequences.
         params_kind: what `params` counts (`runs.ParamsKind`).
+        is_moe: a mixture of experts, also where its active parameters are not known.
     """
 
     params: float
@@ -49,6 +50,7 @@ class Point:
     compute: float | None = None
     seq_len: float | None = None
     params_kind: str = "unknown"
+    is_moe: bool = False
 
 
 class Choice(NamedTuple):
@@ -142,12 +144,14 @@ def _params(law: Law, point: Point) -> float:
 
 
 def _about_experts(law: Law, point: Point) -> list[str]:
-    if law.experts == "moe" and point.active is None:
+    is_moe = point.is_moe or point.active is not None
+    needs_active = law.experts == "moe" or (is_moe and law.counts == "active")
+    if needs_active and point.active is None:
         raise DataError(
             f"law {law.name}: expected the active parameters of a mixture of experts, "
             "got none. Add --active-params (of runs: --scale active=COLUMN)."
         )
-    if law.experts == "dense" and point.active is not None:
+    if law.experts == "dense" and is_moe:
         return [
             f"Fitted to dense models; of a mixture of experts we take the {law.counts} "
             "parameters."
@@ -160,7 +164,7 @@ def _about_params(law: Law, point: Point) -> list[str]:
     if "N" not in law.needs or kind == "unknown" or kind == law.params:
         return []
     # Of a mixture of experts the total is what its authors took.
-    if point.active is not None and law.experts == "both":
+    if (point.is_moe or point.active is not None) and law.experts == "both":
         return []
     return [f"Its N is {_words(law.params)}, the one given {_words(kind)}."]
 

@@ -27,7 +27,9 @@ from surrogate.scores import CellScore, Spread, mean_se, read_off
 IN_SAMPLE, OUT, HELD_OUT = "in-sample", "out-of-sample", "held-out"
 # What `--scale` may call the active parameters of a mixture of experts.
 ACTIVE = ("active", "active_params", "Na")
-# lr and batch at a cell, or why there are none.
+# In the title of a layout (`readers.columns`) of mixtures of experts.
+MOE = "MoE"
+# lr and batch at a cell.
 Proposal = tuple[float, float]
 _MIN_CELLS = 3
 
@@ -125,6 +127,7 @@ class Cells:
             loss=found.best,
             seq_len=seq_len,
             params_kind=self.runs.params_kind,
+            is_moe=any(MOE in note for note in self.runs.notes),
         )
 
 
