@@ -43,7 +43,7 @@ def at_point(
     scales: dict[str, float] | None,
     recipe: str | None,
     shape: Shape | None,
-    seq_len: float | None,
+    seq_len: float | int | None,
 ) -> dict[str, Any]:
     """The document of one point."""
     best, sides = beside(
@@ -68,7 +68,7 @@ def on_cells(
     runs: Runs | None,
     family: str | None,
     seed: int,
-    seq_len: float | None,
+    seq_len: float | int | None,
     progress: Progress,
 ) -> dict[str, Any]:
     """The document of every cell, the surrogate's row from cells left out.

@@ -14,6 +14,8 @@ from surrogate.errors import DataError
 from surrogate.laws.law import Law
 from surrogate.units import format_count
 
+# A type checker at run time takes no int for a float.
+Number = float | int
 # Parameters as the shape says, over those given: beyond this one of them is wrong.
 _SHAPE_FACTOR = 1.5
 
@@ -21,9 +23,9 @@ _SHAPE_FACTOR = 1.5
 class Shape(NamedTuple):
     """Layers, width of the residual stream, tokens of a sequence."""
 
-    layers: float
-    width: float
-    seq_len: float
+    layers: Number
+    width: Number
+    seq_len: Number
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,13 @@ class Point:
         is_moe: a mixture of experts, also where its active parameters are not known.
     """
 
-    params: float
-    tokens: float
-    active: float | None = None
-    loss: float | None = None
+    params: Number
+    tokens: Number
+    active: Number | None = None
+    loss: Number | None = None
     shape: Shape | None = None
-    compute: float | None = None
-    seq_len: float | None = None
+    compute: Number | None = None
+    seq_len: Number | None = None
     params_kind: str = "unknown"
     is_moe: bool = False
 
@@ -75,7 +77,7 @@ def evaluate(
     law: Law,
     point: Point,
     *,
-    batch: float | None = None,
+    batch: Number | None = None,
     is_compute_approximate: bool = False,
 ) -> Choice:
     """A law's learning rate and batch at one point.
@@ -98,7 +100,7 @@ def evaluate(
             " `surrogate law list` shows which can."
         )
     warnings = [*_about_experts(law, point), *_about_params(law, point)]
-    values = {"N": _params(law, point), "D": point.tokens}
+    values = {"N": _params(law, point), "D": float(point.tokens)}
     compute = None
     if law.compute:
         compute, said = _compute(law, point, is_compute_approximate)
@@ -107,7 +109,7 @@ def evaluate(
     if "S" in law.needs:
         values["S"] = _sequences(law, point, batch)
     if point.loss is not None:
-        values["L"] = point.loss
+        values["L"] = float(point.loss)
     for variable, limit in law.limits.items():
         if values[variable] >= limit:
             raise DataError(
@@ -139,8 +141,8 @@ def evaluate(
 
 def _params(law: Law, point: Point) -> float:
     if law.counts == "active" and point.active is not None:
-        return point.active
-    return point.params
+        return float(point.active)
+    return float(point.params)
 
 
 def _about_experts(law: Law, point: Point) -> list[str]:
@@ -180,7 +182,7 @@ def _compute(law: Law, point: Point, is_approximate: bool) -> tuple[float, list[
     """C [FLOPs], and what is to be said of it."""
     params, shape = _params(law, point), point.shape
     if point.compute is not None:
-        return point.compute, []
+        return float(point.compute), []
     plain = 6.0 * params * point.tokens
     if law.compute == "6N":
         return plain, []
@@ -206,7 +208,7 @@ def _compute(law: Law, point: Point, is_approximate: bool) -> tuple[float, list[
     return (6.0 * blocks + attention) * point.tokens, said
 
 
-def _sequences(law: Law, point: Point, batch: float | None) -> float:
+def _sequences(law: Law, point: Point, batch: Number | None) -> float:
     seq_len = point.seq_len or (point.shape.seq_len if point.shape else None)
     if batch is None or seq_len is None:
         raise DataError(

@@ -115,7 +115,7 @@ class Cells:
         members = (self.runs.cell == cell) & ~self.runs.diverged
         return np.unique(column[members]).tolist()
 
-    def point(self, cell: int, seq_len: float | None) -> Point:
+    def point(self, cell: int, seq_len: float | int | None) -> Point:
         """A cell as a point of a law; its loss is the lowest measured one."""
         found = self.runs.cells[cell]
         scales = dict(found.scales)
@@ -131,7 +131,7 @@ class Cells:
         )
 
 
-def score_law(law: Law, cells: Cells, seq_len: float | None = None) -> Entry:
+def score_law(law: Law, cells: Cells, seq_len: float | int | None = None) -> Entry:
     """A law at every cell, or why it is not scored.
 
     A law of one setting gets the best of the other among the cell's own runs, which is
@@ -156,7 +156,7 @@ def score_law(law: Law, cells: Cells, seq_len: float | None = None) -> Entry:
 
 
 def _best_of_law(
-    law: Law, cells: Cells, cell: int, seq_len: float | None
+    law: Law, cells: Cells, cell: int, seq_len: float | int | None
 ) -> tuple[CellScore, list[str]]:
     point = cells.point(cell, seq_len)
     warnings: list[str] = []
@@ -260,7 +260,7 @@ def score_surrogate(
 
 
 def score_all(
-    cells: Cells, surrogate: Callable[[], Entry], seq_len: float | None = None
+    cells: Cells, surrogate: Callable[[], Entry], seq_len: float | int | None = None
 ) -> list[Entry]:
     """All rows: the surrogate, the refitted recipe both ways, every published law."""
     return [

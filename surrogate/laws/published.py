@@ -11,7 +11,7 @@ from surrogate.laws.law import Law, LogLine, Power, PowerLaw, Source
 from surrogate.units import quote
 
 # Of a rule that counts 160 sequences of 2,048 tokens.
-_OLMO_BATCH = PowerLaw(160 * 2048, (Power("N", Fraction(2, 3), 1.08e8),))
+_OLMO_BATCH = PowerLaw(160.0 * 2048, (Power("N", Fraction(2, 3), 1.08e8),))
 _OLMO = Source(
     "OLMo-core, the baseline of its model ladder",
     "https://github.com/allenai/OLMo-core/blob/"

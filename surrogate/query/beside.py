@@ -50,7 +50,7 @@ def beside(
     scales: Mapping[str, float] | None = None,
     recipe: str | None = None,
     shape: Shape | None = None,
-    seq_len: float | None = None,
+    seq_len: float | int | None = None,
 ) -> tuple[Optimum, list[Side]]:
     """The fit's optimum, and every published law's choice at the same point.
 
