@@ -294,6 +294,19 @@ def test_a_choice_beyond_the_grid_is_counted() -> None:
     assert compare.score_law(law, compare.Cells(grid())).outside == 6
 
 
+def test_a_law_of_nothing_that_varies_is_not_scored() -> None:
+    runs = grid()
+    fixed = compare.Cells(runs.subset(runs.batch == 2.0**20))
+    entry = compare.score_law(one_setting(batch=PowerLaw(2.0**20, ())), fixed)
+    assert entry.reason == "gives only batch, which no cell varies."
+    both = compare.score_law(find("step-law"), fixed)
+    assert "No cell varies batch: its batch is not judged." in both.warnings
+    assert compare.score_recipe(fixed, is_params_in_batch=False).reason == (
+        "expected more than 3 cells that vary lr and batch, got 6 that do not vary "
+        "batch."
+    )
+
+
 def test_a_law_that_cannot_be_computed_keeps_its_reason() -> None:
     entry = compare.score_law(find("ling"), compare.Cells(grid()))
     assert entry.sample is None

@@ -105,7 +105,8 @@ def cells(document: Document) -> list[RenderableType]:
     names = ["law", "fitted", "regret", "median", "max", "smoothed", "out", "note"]
     heading = (
         f"Published laws and the surrogate ({document['family']}) on "
-        f"{document['cells']} cells of {document['runs']:,} runs"
+        f"{document['cells']} cell{'' if document['cells'] == 1 else 's'} of "
+        f"{document['runs']:,} runs"
     )
     return [
         text.title(heading),

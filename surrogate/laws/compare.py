@@ -137,6 +137,11 @@ def score_law(law: Law, cells: Cells, seq_len: float | int | None = None) -> Ent
     A law of one setting gets the best of the other among the cell's own runs, which is
     more than it could know.
     """
+    has_batch = law.batch is not None and not law.is_batch_critical
+    chosen = ["lr"] * (law.lr is not None) + ["batch"] * has_batch
+    if chosen and set(chosen) <= set(cells.fixed):
+        reason = f"gives only {' and '.join(chosen)}, which no cell varies."
+        return Entry(law.name, law.title, None, reason=reason)
     found: list[CellScore] = []
     warnings: list[str] = []
     try:
@@ -149,7 +154,9 @@ def score_law(law: Law, cells: Cells, seq_len: float | int | None = None) -> Ent
         return Entry(law.name, law.title, None, reason=reason)
     own = any(title in note for title in law.fitted_on for note in cells.runs.notes)
     warnings += [
-        f"No cell varies {name}: its {name} is not judged." for name in cells.fixed
+        f"No cell varies {name}: its {name} is not judged."
+        for name in cells.fixed
+        if name in chosen
     ]
     sample = IN_SAMPLE if own else OUT
     return Entry.of(law.name, law.title, sample, found, _without_numbers(warnings))
