@@ -245,6 +245,21 @@ def test_compare_refuses_other_runs_than_the_fits(
     assert "SHA-256 differs" in found["error"]["message"]
 
 
+def test_compare_of_bundled_runs_at_a_point_takes_their_fit(
+    data_dir: Path, capsys: Capture
+) -> None:
+    path = str(data_dir / "steplaw/moe_lr_bs_loss.csv")
+    asked = ("--params", "2.15B", "--tokens", "20B", "--at", "active=590M")
+    found = answer(capsys, "compare", path, "--scale", "active=Na", *asked)
+    other = answer(capsys, "compare", "steplaw-moe", *asked)
+    assert found == other
+    assert found["scales"] == {"active": 5.9e8}
+    # Of the active parameters, with the length of the attention not known.
+    assert rows(found)["ling"]["lr"] == pytest.approx(
+        1.1576 * (6 * 5.9e8 * 2e10) ** -0.1529
+    )
+
+
 def test_compare_prints_the_dense_table(data_dir: Path, tmp_path: Path) -> None:
     """As a user: a process of its own, scores stored with the bundled fit."""
     done = surrogate(

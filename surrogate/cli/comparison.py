@@ -26,10 +26,13 @@ def fit_of(
     seed: int,
     progress: Progress,
 ) -> Fit:
-    """The fit named, or one of the runs."""
+    """The fit named, the bundled one of the same files, or one of the runs."""
     if name is not None:
         return load(name)
     assert runs is not None
+    bundled = None if family else _bundled_of(compare.Cells(runs))[1]
+    if bundled is not None:
+        return bundled
     return fitting.fit(
         runs, family=family or DEFAULT_FAMILY, bootstrap=0, seed=seed, progress=progress
     )

@@ -35,7 +35,7 @@ STEP_LAW = Law(
     params="non_embedding",
     experts="both",
     setting="AdamW, cosine to a fixed 1e-5",
-    ranges={"N": (5.9e7, 1.08e9), "D": (2e9, 1.01e11)},
+    ranges={"N": (5.9e7, 1.08e9), "D": (3.9e9, 1.01e11)},
     fitted_on=("Step Law dense sweep",),
     source=(
         Source(
@@ -54,6 +54,7 @@ STEP_LAW = Law(
         "The released dense file does not give these constants back: 77.7 N^-0.766 "
         "D^0.197 and 0.209 D^0.613 (docs/steplaw.md).",
         "For mixtures of experts its authors take N as the total.",
+        "Ranges: N as quoted, D as in the released file.",
         "It is fitted with a floor of the schedule at 1e-5; under a floor at a share "
         "of the peak the best learning rate is another.",
     ),
@@ -183,7 +184,7 @@ LAWS = (
         "1e9, which we saw in one draft. The constant is inferred, not published so.",
         misprints=(
             "1.3192e-5: the constant in circulation (Step Law's Table 1) gives "
-            "learning rates of 3e-11; code that reads it as 1.3192 e^-5 gives 2e-8.",
+            "3e-11 at N = 1e9, D = 1e11; code that reads it as 1.3192 e^-5, 2e-8.",
         ),
         notes=("It says nothing of the batch.",),
     ),
