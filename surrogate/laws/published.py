@@ -68,7 +68,8 @@ LAWS = (
         lr=LogLine(0.003239, -0.0001395, "N"),
         batch=PowerLaw(2e8, (Power("L", Fraction(-100, 21)),)),
         params="non_embedding",
-        setting="Adam, linear warmup and cosine to zero",
+        setting="Adam, 3,000 steps of warmup, cosine to zero, batch of 2^19 tokens",
+        ranges={"N": (768.0, 1.5e9)},
         limits={"N": math.exp(0.003239 / 0.0001395)},
         is_batch_critical=True,
         source=(
@@ -78,7 +79,8 @@ LAWS = (
                 "Eq. D.1 (learning rate), Eq. 1.4 (critical batch)",
             ),
         ),
-        checked="Both formulas seen quoted (with 2e8 in one text), not in the paper.",
+        checked="Eq. D.1 and the setting seen quoted in many texts, 2e8 in one; not "
+        "seen in the paper.",
         misprints=("2e18 for 2e8: Step Law's Table 1, and texts that copy it.",),
         notes=(
             "The learning rate is 0 at N = 1.2e10: refused from there on.",
