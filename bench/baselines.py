@@ -6,29 +6,11 @@ Both choose their runs by the observed loss, as their users do; the library neve
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-Law = Callable[[float, float], tuple[float, float]]
+from surrogate.laws.recipe import near_best, step_law_recipe
 
-
-def near_best(loss: np.ndarray, cell: np.ndarray, within: float) -> np.ndarray:
-    """Which runs are at most `within` (a fraction) above their cell's lowest loss.
-
-    Args:
-        loss: nats per token [runs]; one that is not finite is never chosen.
-        cell: integer labels [runs].
-        within: 0.005 means 0.5 %.
-
-    Returns:
-        A boolean mask [runs].
-    """
-    finite = np.where(np.isfinite(loss), loss, np.inf)
-    _, label = np.unique(cell, return_inverse=True)
-    best = np.full(label.max() + 1, np.inf)
-    np.minimum.at(best, label, finite)
-    return np.isfinite(loss) & (finite <= (1.0 + within) * best[label])
+__all__ = ["Ols15", "near_best", "step_law_recipe"]
 
 
 class Ols15:
@@ -103,45 +85,3 @@ def _box_argmin(
     candidates = candidates[inside]
     value = np.einsum("pi,ij,pj->p", candidates, a, candidates) / 2 + candidates @ b
     return candidates[value.argmin()]
-
-
-def step_law_recipe(
-    lr: np.ndarray,
-    batch: np.ndarray,
-    params: np.ndarray,
-    tokens: np.ndarray,
-    *,
-    is_params_in_batch: bool = False,
-) -> Law:
-    """Step Law's estimator: two pooled regressions in logarithms.
-
-    ln lr on (1, ln params, ln tokens), ln batch on (1, ln tokens), or on
-    (1, ln params, ln tokens) too, over the runs that it is given: those within
-    0.25 % of their cell's best (`near_best`).
-
-    Args:
-        lr: peak learning rates [runs].
-        batch: tokens per step [runs].
-        params: N [runs].
-        tokens: D [runs].
-        is_params_in_batch: whether the batch law has a term in N.
-
-    Returns:
-        (params, tokens) -> (lr, batch).
-
-    Source: Li et al. 2025, "Predictable Scale: Part I" (Step Law), released code.
-    """
-    log_n, log_d = np.log(params), np.log(tokens)
-    ones = np.ones_like(log_n)
-    both = np.stack([ones, log_n, log_d], axis=1)
-    on_lr = np.linalg.lstsq(both, np.log(lr), rcond=None)[0]
-    used = both if is_params_in_batch else both[:, [0, 2]]
-    on_batch = np.linalg.lstsq(used, np.log(batch), rcond=None)[0]
-    if not is_params_in_batch:
-        on_batch = np.array([on_batch[0], 0.0, on_batch[1]])
-
-    def law(n: float, d: float) -> tuple[float, float]:
-        at = np.array([1.0, np.log(n), np.log(d)])
-        return float(np.exp(at @ on_lr)), float(np.exp(at @ on_batch))
-
-    return law

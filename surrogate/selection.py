@@ -290,7 +290,24 @@ def is_near(rows: Rows, cell: int) -> Bool[np.ndarray, " n"]:
 def score(
     runs: Runs, cell: int, features: Features, proposed: Float64[np.ndarray, " u"]
 ) -> CellScore:
-    """Read a proposal off a cell; a setting that is not fitted is the cell's own.
+    """Read a proposal off a cell; a setting that is not fitted is the cell's own."""
+    lr, batch, loss = measured(runs, cell)
+    at = dict(zip(features.choices, proposed.tolist(), strict=True))
+    return score_cell(
+        lr,
+        batch,
+        loss,
+        at.get("lr", float(np.median(lr))),
+        at.get("batch", float(np.median(batch))),
+    )
+
+
+def measured(
+    runs: Runs, cell: int
+) -> tuple[
+    Float64[np.ndarray, " _"], Float64[np.ndarray, " _"], Float64[np.ndarray, " _"]
+]:
+    """A cell's levels of lr, batches [tokens] and losses, as proposals are read off.
 
     Diverged runs take part, since next to one is no good place, but at the mark of
     25 % over the cell's best that makes them so: beyond it a loss (some dumps hold
@@ -301,15 +318,7 @@ def score(
     loss = np.where(
         runs.diverged[members], np.fmin(runs.loss[members], mark), runs.loss[members]
     )
-    lr, batch = runs.lr_level[members], runs.batch[members]
-    at = dict(zip(features.choices, proposed.tolist(), strict=True))
-    return score_cell(
-        lr,
-        batch,
-        loss,
-        at.get("lr", float(np.median(lr))),
-        at.get("batch", float(np.median(batch))),
-    )
+    return runs.lr_level[members], runs.batch[members], loss
 
 
 def choose(

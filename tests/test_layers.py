@@ -48,7 +48,7 @@ ROOMS = (
     "report",
     "cli",
 )
-LIGHT = ("errors", "units", "runs", "readers", "cli.main")
+LIGHT = ("errors", "units", "runs", "readers", "laws", "cli.main")
 FILES = sorted((ROOT / "surrogate").rglob("*.py"))
 KERNELS = sorted((ROOT / "kernels").rglob("*.py"))
 

@@ -15,7 +15,7 @@ from typing import Annotated, cast
 
 import typer
 
-from surrogate.cli import answers, output, tables
+from surrogate.cli import answers, laws, output, tables
 from surrogate.errors import DataError, SolveError, Status
 
 ASKED_WRONGLY = 2
@@ -42,6 +42,8 @@ for _command in (
     answers.optimum,
     answers.plateau,
     answers.regret,
+    laws.law,
+    laws.compare,
 ):
     app.command()(_command)
 
