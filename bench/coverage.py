@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from coverage_settings import SETTINGS, Setting
 from coverage_trial import EDGES, REGRETS, REPLICAS, fit_sweep, known, trial
@@ -75,6 +76,8 @@ def main() -> None:
 def run(setting: Setting, family: str, count: int, number: int) -> dict[str, Any]:
     """All simulations of one setting and family."""
     start = time.perf_counter()
+    # Each size of table compiles its own programs, of which a process holds so many.
+    jax.clear_caches()
     truth = Truth.of(TRUTH.get(family, family), setting.cells)
     place = truth.place(setting.is_beyond)
     answers = known(truth, place)
