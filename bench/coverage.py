@@ -1,7 +1,7 @@
 """Whether 95 % intervals cover: sweeps drawn from known truths, fitted, and asked.
 
     python bench/coverage.py [--quick] [--json] [--setting TEXT]... [--family NAME]...
-        [--store FILE]
+        [--simulations N] [--store FILE]
 
 Twelve settings (`coverage_settings.py`) on the grids of Step Law's dense dump
 (SURROGATE_DATA). Each simulation draws a sweep, fits it with 199 draws, and asks for
@@ -48,6 +48,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="the document alone")
     parser.add_argument("--setting", action="append", help="settings that contain this")
     parser.add_argument("--family", action="append", help="only these families")
+    parser.add_argument("--simulations", type=int, help="of each family, fewer or more")
     parser.add_argument("--store", type=Path, help="finished settings")
     options = parser.parse_args()
     counts = QUICK if options.quick else COUNTS
@@ -59,11 +60,11 @@ def main() -> None:
         if options.setting and not any(t in setting.name for t in options.setting):
             continue
         for family in setting.families:
-            count = counts[family]
+            count = options.simulations or counts[family]
             if not count or (options.family and family not in options.family):
                 continue
-            key = f"{family}; {setting.name}; {count}"
-            if key not in done:
+            key = f"{family}; {setting.name}"
+            if done.get(key, {"simulations": 0})["simulations"] < count:
                 done[key] = run(setting, family, count, number)
                 store.parent.mkdir(parents=True, exist_ok=True)
                 store.write_text(json.dumps(done, indent=1))
