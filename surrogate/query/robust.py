@@ -25,7 +25,7 @@ _POINTS = {1: 1025, 2: 81}
 _ZOOM, _ALONG = 8, 33
 # Where an edge is known well enough [ln]: half of 1e-3 octave.
 _FINE = 0.5e-3 * math.log(2)
-_ROUNDS = 8
+_ROUNDS = 24
 
 Share = Callable[[Float64[np.ndarray, "m choices"]], Float64[np.ndarray, " m"]]
 
@@ -65,7 +65,9 @@ def robust(
         probability: share of the draws.
     """
     share = _share(fit, question, solved, tol)
-    edges = edges + solved.moves[:, :, None]
+    # A plateau that is moved may leave the box, which no answer does.
+    span = solved.bounds.low[:, None], solved.bounds.high[:, None]
+    edges = np.clip(edges + solved.moves[:, :, None], *span)
     low, high = np.nanmin(edges[..., 0], axis=0), np.nanmax(edges[..., 1], axis=0)
     axes = [
         np.linspace(a, b, _POINTS[len(low)]) for a, b in zip(low, high, strict=True)
@@ -97,18 +99,16 @@ def robust(
 
 
 def _share(fit: Fit, question: Question, solved: Solved, tol: float) -> Share:
-    """Share of draws whose plateau holds each u; 0 beyond the stability edge."""
+    """Share of draws whose plateau holds each u; 0 out of the box or beyond its cut."""
     thetas = solved.draws(solved.thetas)
     limit = solved.draws(solved.minimum.value) + np.log1p(tol)
-    cut = solved.bounds.cut
 
     def share(u: Float64[np.ndarray, "m choices"]) -> Float64[np.ndarray, " m"]:
         s = np.broadcast_to(question.s, (len(u), len(question.s)))
-        losses = surface.log_losses(fit.family, thetas, np.concatenate([u, s], axis=1))
+        z = np.concatenate([u, s], axis=1)
+        losses = surface.log_losses(fit.family, thetas, z, solved.moves)
         inside = np.mean(losses <= limit[:, None], axis=0)
-        if cut is not None:
-            inside = np.where(u @ cut.normal <= cut.bound, inside, 0.0)
-        return inside
+        return np.where(solved.bounds.hold(u), inside, 0.0)
 
     return share
 
@@ -125,14 +125,14 @@ def _close_in(
     """A finer grid about the largest share, until that reaches what is asked."""
     for _ in range(3):
         at = np.unravel_index(int(shares.argmax()), shares.shape)
-        axes = [
+        closer = [
             np.linspace(axis[max(k - 2, 0)], axis[min(k + 2, len(axis) - 1)], 33)
             for axis, k in zip(axes, at, strict=True)
         ]
-        finer = _on(share, axes)
+        finer = _on(share, closer)
         if finer.max() <= shares.max():
-            return axes, np.maximum(finer, 0.0)
-        shares = finer
+            break
+        axes, shares = closer, finer
         if shares.max() >= probability:
             break
     return axes, shares
@@ -177,7 +177,9 @@ def _end(
         window.insert(i, along)
         inside = np.moveaxis(_on(share, window) >= probability, i, 0)
         reached = np.flatnonzero(inside.reshape(_ZOOM, -1).any(axis=1))
-        step /= _ZOOM
+        # A thin tip slips between points of the grid and may be longer than its step.
+        if not (reached.size and reached[-1] == _ZOOM - 1):
+            step /= _ZOOM
         if reached.size:
             inner = float(along[reached[-1]])
             across = [
