@@ -213,7 +213,7 @@ def _robust(
     if not np.isfinite(edges).all(axis=(1, 2)).any():
         return None
     safe: Robust = robust(fit, question, solved, edges, tol, probability)
-    pairs = dict.fromkeys(CHOICES, UNKNOWN)
+    pairs: dict[str, Pair] = dict.fromkeys(CHOICES, UNKNOWN)
     for i, name in enumerate(fit.features.choices):
         pairs[name] = _natural(fit, i, safe.edges[i])
     return {

@@ -41,7 +41,7 @@ class Bounds:
         is_held = ((self.low - _SLACK <= u) & (u <= self.high + _SLACK)).all(axis=1)
         if self.cut is not None:
             is_held &= u @ self.cut.normal <= self.cut.bound + _SLACK
-        return is_held
+        return np.asarray(is_held)
 
 
 def bounds(
@@ -61,7 +61,7 @@ def bounds(
     if least >= room:
         return Bounds(low, high, None, none, True)
     if len(normal) == 2:
-        return Bounds(low, high, Cut(normal, np.float64(room)), none, False)
+        return Bounds(low, high, Cut(normal, np.array(room)), none, False)
     # The one coordinate is ln lr, whose slope is positive.
     end = room / normal
     is_edge = np.array([[False, bool(end[0] < high[0])]])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float64
@@ -81,7 +81,8 @@ def robust(
     is_in = shares >= probability
     if not is_in.any():
         return Robust(probability, found, np.full((len(low), 2), np.nan), 0)
-    labels, pieces = ndimage.label(is_in, np.ones((3,) * len(axes)))
+    labelled: Any = ndimage.label(is_in, np.ones((3,) * len(axes)))
+    labels, pieces = labelled
     nearest = _nearest(axes, is_in, best)
     mine = labels == labels[nearest]
     ends = [
@@ -146,7 +147,7 @@ def _nearest(
     points = np.argwhere(is_in)
     start = np.array([axis[0] for axis in axes])
     off = points - (best - start) / steps
-    return tuple(points[np.argmin((off**2).sum(axis=1))])
+    return tuple(points[np.argmin((off**2).sum(axis=1))].tolist())
 
 
 def _end(
