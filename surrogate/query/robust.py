@@ -22,10 +22,14 @@ from surrogate.query.question import Question
 # Points of the grid along each of one or two coordinates.
 _POINTS = {1: 1025, 2: 81}
 # A step closes in by this much, on so many points along the edge.
-_ZOOM, _ALONG = 8, 33
+_ZOOM, _ALONG = 8, 64
+# So many steps behind the farthest point a tip may still turn out the farthest.
+_BACK = 3
 # Where an edge is known well enough [ln]: half of 1e-3 octave.
 _FINE = 0.5e-3 * math.log(2)
 _ROUNDS = 24
+# How often the grid is laid anew about a piece that is small against it.
+_FOCUS = 4
 
 Share = Callable[[Float64[np.ndarray, "m choices"]], Float64[np.ndarray, " m"]]
 
@@ -78,13 +82,16 @@ def robust(
     if found < probability:
         axes, shares = _close_in(share, axes, shares, probability)
         found = float(shares.max())
-    is_in = shares >= probability
-    if not is_in.any():
+    if found < probability:
         return Robust(probability, found, np.full((len(low), 2), np.nan), 0)
-    labelled: Any = ndimage.label(is_in, np.ones((3,) * len(axes)))
-    labels, pieces = labelled
-    nearest = _nearest(axes, is_in, best)
-    mine = labels == labels[nearest]
+    mine, pieces = _piece(axes, shares >= probability, best)
+    for _ in range(_FOCUS):
+        closer = _about(axes, mine)
+        if all(2 * np.ptp(a) > np.ptp(b) for a, b in zip(closer, axes, strict=True)):
+            break
+        shares = _on(share, closer)
+        axes, found = closer, max(found, float(shares.max()))
+        mine, _ = _piece(axes, shares >= probability, best)
     ends = [
         [_end(share, axes, mine, i, side, probability) for side in (0, 1)]
         for i in range(len(axes))
@@ -96,7 +103,7 @@ def robust(
             np.minimum(bound[:, 0], best),
             np.maximum(bound[:, 1], best),
         )
-    return Robust(probability, found, bound, int(pieces))
+    return Robust(probability, found, bound, pieces)
 
 
 def _share(fit: Fit, question: Question, solved: Solved, tol: float) -> Share:
@@ -139,6 +146,27 @@ def _close_in(
     return axes, shares
 
 
+def _piece(
+    axes: list[np.ndarray], is_in: Bool[np.ndarray, ...], best: np.ndarray
+) -> tuple[Bool[np.ndarray, ...], int]:
+    """The piece of a set that is nearest to the optimum, and how many there are."""
+    labelled: Any = ndimage.label(is_in, np.ones((3,) * len(axes)))
+    labels, pieces = labelled
+    return labels == labels[_nearest(axes, is_in, best)], int(pieces)
+
+
+def _about(axes: list[np.ndarray], mine: Bool[np.ndarray, ...]) -> list[np.ndarray]:
+    """As fine a grid over a piece and three steps each way, its points among them."""
+    at = np.argwhere(mine)
+    closer = []
+    for i, axis in enumerate(axes):
+        first, last = max(at[:, i].min() - 3, 0), min(at[:, i].max() + 3, len(axis) - 1)
+        # Whole steps of the old grid hold whole steps of the new one.
+        fold = max((len(axis) - 1) // (last - first), 1)
+        closer.append(np.linspace(axis[first], axis[last], fold * (last - first) + 1))
+    return closer
+
+
 def _nearest(
     axes: list[np.ndarray], is_in: Bool[np.ndarray, ...], best: np.ndarray
 ) -> tuple[int, ...]:
@@ -161,15 +189,15 @@ def _end(
     """How far the piece goes along coordinate i: a window about its farthest point.
 
     The window is a step of the grid wide along i; across, it holds the points of the
-    piece at that end and a step more.
+    piece within some steps of that end, and a step more.
     """
     sign = 1 if side else -1
     at = np.argwhere(mine)
     far = int((at[:, i] * sign).max()) * sign
     inner, step = float(axes[i][far]), float(axes[i][1] - axes[i][0])
-    across = [
-        _window(axes[j], at[at[:, i] == far, j]) for j in range(len(axes)) if j != i
-    ]
+    # Of two tips the farther one may seem the nearer by some steps.
+    ends = at[at[:, i] * sign >= far * sign - _BACK]
+    across = [_window(axes[j], ends[:, j]) for j in range(len(axes)) if j != i]
     for _ in range(_ROUNDS):
         if step <= _FINE:
             break
@@ -183,8 +211,9 @@ def _end(
             step /= _ZOOM
         if reached.size:
             inner = float(along[reached[-1]])
+            tips = inside[max(reached[-1] - _BACK, 0) : reached[-1] + 1].any(axis=0)
             across = [
-                _window(axis, np.flatnonzero(inside[reached[-1]]))
+                _window(axis, np.flatnonzero(tips))
                 for j, axis in enumerate(window)
                 if j != i
             ]
