@@ -156,7 +156,7 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
         (lambda d: d["runs"].update(loss_kind="x"), "does not describe a fit"),
         (
             lambda d: d["standardisation"].update(recipes=["", "b"]),
-            r"expected 20 parameters, got arrays of shapes \(15,\) and",
+            r"expected 20 parameters, got theta of shape \(1, 15\)",
         ),
     ],
 )
