@@ -23,6 +23,7 @@ ROOMS = (
     "readers",
     "reach",
     "features",
+    "cut",
     "solve",
     "plateau",
     "families",

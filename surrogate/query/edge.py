@@ -110,6 +110,10 @@ def risk(
     }
 
 
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g}%"
+
+
 def warnings_of(
     fit: Fit, question: Question, is_cut: bool, is_beyond: bool
 ) -> tuple[str, ...]:
@@ -117,14 +121,14 @@ def warnings_of(
     if is_beyond:
         return (
             f"Everywhere in the box training diverges with more than "
-            f"{question.p_max:.0%} probability by the fitted runs: the edge was left "
-            "out. Lower --lr-range.",
+            f"{_percent(question.p_max)} probability by the fitted runs: the edge was "
+            "left out. Lower --lr-range.",
         )
     if is_cut:
         return (
             "The lowest loss within the stability edge lies on it: beyond, the surface "
             "is lower still, but training diverges with more than "
-            f"{question.p_max:.0%} probability.",
+            f"{_percent(question.p_max)} probability.",
         )
     return ()
 
@@ -138,5 +142,5 @@ def choice_warnings(
         return ()
     return (
         f"At this setting training diverges with probability {probability:.2g}, above "
-        f"{question.p_max:.0%}: the loss holds only for runs that finish.",
+        f"{_percent(question.p_max)}: the loss holds only for runs that finish.",
     )
