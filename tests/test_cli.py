@@ -240,6 +240,7 @@ def test_check_document_has_the_contract_s_keys(folder: Path, capsys: Capture) -
         "batch": True,
         "params": True,
         "tokens": True,
+        "lr_batch": True,
     }
     assert document["ranges"]["batch"] == [131072.0, 1048576.0]
 
@@ -250,7 +251,7 @@ def test_check_warns_on_stderr_of_what_cannot_be_told(
     Path("one.csv").write_text(f"{HEADER}\n{ROW}\n")
     assert main(["check", "one.csv"]) == 0
     captured = capsys.readouterr()
-    assert "lr no, batch no, params no, tokens no" in captured.out
+    assert "lr no, batch no, lr with batch no, params no, tokens no" in captured.out
     assert "one cell" in captured.err
     assert "warning" not in captured.out
 

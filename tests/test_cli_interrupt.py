@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from cli_support import runs_csv
 
+from surrogate import uncertainty
 from surrogate.cli.main import main
 from surrogate.cli.progress import Bar
 
@@ -41,6 +42,8 @@ def test_finished_draws_are_kept(
 ) -> None:
     file, out = tmp_path / "runs.csv", tmp_path / "fit"
     file.write_text(runs_csv())
+    # As if 6 cells were many: draws of fewer are no refits, and no wait.
+    monkeypatch.setattr(uncertainty, "MIN_CELLS_PAIRS", 6)
     press(monkeypatch, "Resampling", 2)
     asked = ["fit", str(file), "--out", str(out), "--json"]
     code = main([*asked, "--family", "posynomial", "--bootstrap", "700"])
