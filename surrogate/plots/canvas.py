@@ -74,6 +74,15 @@ def axis(axes: Axes | None, width: float, height: float) -> Axes:
     return panels(1, 1, width, height)[0, 0] if axes is None else axes
 
 
+def row(
+    axes: np.ndarray | None, count: int, width: float, height: float, **shared: Any
+) -> np.ndarray:
+    """So many axes side by side: these, or those of a new figure."""
+    if axes is None:
+        axes = panels(1, count, width, height, **shared).ravel()
+    return np.atleast_1d(axes)
+
+
 def check_out(out: str | Path, *, overwrite: bool = False) -> Path:
     """Where a figure will go, before anything is computed.
 

@@ -49,19 +49,17 @@ def plot_coverage(
 def _draw(document: Mapping[str, Any], axes: np.ndarray | None) -> np.ndarray:
     rows = document["rows"]
     with canvas.style():
-        is_own = axes is None
-        if axes is None:
-            height = 0.27 * len(rows) + 1.9
-            axes = canvas.panels(1, len(_PANELS), 11, height, sharey=True)[0]
+        height = 0.27 * len(rows) + 1.9
+        drawn = canvas.row(axes, len(_PANELS), 11, height, sharey=True)
         least = min(_of(row, name)[0] for row in rows for name in _names(row))
-        for one, (title, names) in zip(axes, _PANELS.items(), strict=True):
+        for one, (title, names) in zip(drawn, _PANELS.items(), strict=True):
             _panel(one, title, names or _regrets(rows), rows, document["level"])
             one.set_xlim(100 * max(0.0, least - 0.04), 101.5)
-        axes[0].set_yticks(range(len(rows)), [_label(row) for row in rows])
-        axes[0].set_ylim(len(rows) - 0.4, -0.6)
-        if is_own:
-            _legend(axes[-2:])
-    return axes
+        drawn[0].set_yticks(range(len(rows)), [_label(row) for row in rows])
+        drawn[0].set_ylim(len(rows) - 0.4, -0.6)
+        if axes is None:
+            _legend(drawn[-2:])
+    return drawn
 
 
 def _panel(

@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from surrogate import uncertainty
-from surrogate.errors import DataError, SolveError, Status
-from surrogate.features import CHOICES, settings_of
+from surrogate.errors import SolveError, Status
+from surrogate.features import CHOICES
 from surrogate.plots import canvas
 from surrogate.query import surface
 from surrogate.query.answers import Optimum, Plateau
@@ -147,9 +147,8 @@ def measured(fit: Fit, runs: Runs) -> tuple[Column, Column]:
 
 def fitted_at(fit: Fit, runs: Runs) -> tuple[Column, Column]:
     """Fitted loss of runs, and its excess in ln over their cell's fitted minimum."""
-    settings = settings_of(runs)
-    sizes = [settings.pop(name) for name in ("lr", "batch", "params", "tokens")]
-    return surface_at(fit, *sizes, settings, runs.recipe)
+    lr, batch, params, tokens = runs.lr_level, runs.batch, runs.params, runs.tokens
+    return surface_at(fit, lr, batch, params, tokens, runs.scales, runs.recipe)
 
 
 def span(values: Mapping[str, list], margin: float) -> dict[str, tuple[float, float]]:

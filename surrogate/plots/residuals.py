@@ -83,12 +83,11 @@ class ResidualsPicture:
         """On new axes, or on these two."""
         shown = self._cells()
         with canvas.style():
-            if axes is None:
-                height = max(3.6, 0.17 * len(shown) + 1.2)
-                axes = canvas.panels(1, 2, 9, height, width_ratios=(1.35, 1))[0]
-            self._by_excess(axes[0])
-            self._by_cell(axes[1], shown)
-        return axes
+            height = max(3.6, 0.17 * len(shown) + 1.2)
+            drawn = canvas.row(axes, 2, 9, height, width_ratios=(1.35, 1))
+            self._by_excess(drawn[0])
+            self._by_cell(drawn[1], shown)
+        return drawn
 
     def _by_excess(self, axes: Axes) -> None:
         thin = np.linspace(
@@ -127,6 +126,7 @@ class ResidualsPicture:
             ticks = np.linspace(sizes.min(), sizes.max(), 4)
             bar.set_ticks(ticks.tolist(), labels=[format_count(10**v) for v in ticks])
             bar.outline.set_visible(False)
+            assert bar.solids is not None
             bar.solids.set_alpha(1)
 
     def _by_cell(self, axes: Axes, shown: list[int]) -> None:

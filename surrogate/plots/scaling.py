@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool, Float64
@@ -104,14 +104,8 @@ class ScalingPicture:
         rows, columns = len(self.choices), len(self.curves)
         with canvas.style():
             if axes is None:
-                axes = canvas.panels(
-                    rows,
-                    columns,
-                    4.2 * columns,
-                    2.7 * rows + 0.7,
-                    sharex="col",
-                    sharey="row",
-                )
+                inches = (4.2 * columns, 2.7 * rows + 0.7)
+                axes = canvas.panels(rows, columns, *inches, sharex="col", sharey="row")
             for column, (size, curves) in enumerate(self.curves.items()):
                 for row, choice in enumerate(self.choices):
                     self._panel(axes[row, column], size, choice, curves)
@@ -240,9 +234,10 @@ def _curve(
     inside = np.zeros(_POINTS, dtype=bool)
     for k, value in enumerate(x.tolist()):
         sizes = {along: value, _other(along): held}
-        where = {"scales": scales, "recipe": recipe, **sizes}
+        where: dict[str, Any] = {"scales": scales, "recipe": recipe, **sizes}
         question = ask(fit, **where, lr_range=None, batch_range=None, p_max=0.05)
-        best = fit.optimum(**where, **numbers.held(fit, question))
+        known: dict[str, Any] = numbers.held(fit, question)
+        best = fit.optimum(**where, **known)
         inside[k] = best.context.inside
         if best.status is Status.ok:
             for j, name in enumerate(fit.features.choices):

@@ -103,7 +103,7 @@ class SlicesPicture:
             "recipe": recipe,
         }
         question = ask(fit, **where, lr_range=None, batch_range=None, p_max=0.05)
-        known = numbers.held(fit, question)
+        known: dict[str, Any] = numbers.held(fit, question)
         optimum = fit.optimum(**where, **known)
         numbers.check_found(optimum)
         plateau = fit.plateau(**where, **known, tol=tol)
@@ -120,21 +120,20 @@ class SlicesPicture:
         """On new axes, or on these: one for each slice."""
         with canvas.style():
             is_own = axes is None
-            if axes is None:
-                count = len(self.slices)
-                axes = canvas.panels(1, count, 4.3 * count, 3.9, sharey=True)[0]
-            for one, each in zip(axes, self.slices, strict=True):
+            count = len(self.slices)
+            drawn = canvas.row(axes, count, 4.3 * count, 3.9, sharey=True)
+            for one, each in zip(drawn, self.slices, strict=True):
                 self._draw_one(one, each)
-            axes[0].set_ylabel(canvas.LABELS["loss"])
+            drawn[0].set_ylabel(canvas.LABELS["loss"])
             at = self.optimum.context
-            axes[0].figure.suptitle(
+            drawn[0].figure.suptitle(
                 numbers.title_of(self.question, at.inside, at.distance),
                 fontsize=10,
                 x=0.02,
                 ha="left",
             )
-            canvas.legend(axes[0], 2, is_own=is_own)
-        return axes
+            canvas.legend(drawn[0], 2, is_own=is_own)
+        return drawn
 
     def _draw_one(self, axes: Axes, each: Slice) -> None:
         is_batch = each.name == "batch"

@@ -87,8 +87,8 @@ class SurfacePicture:
         if lacking is not None:
             raise DataError(
                 f"plot surface: the fitted runs vary {lacking} inside no cell, so "
-                "there is no surface over it. `surrogate plot slices` draws the loss along "
-                "the other choice."
+                "there is no surface over it. `surrogate plot slices` draws the loss "
+                "along the other choice."
             )
         where: dict[str, Any] = {
             "params": params,
@@ -106,7 +106,8 @@ class SurfacePicture:
             choice = fit.regret(**where, lr=lr, batch=batch, tol=tol)
         near = numbers.nearest(fit, question, numbers.runs_of(fit, runs))
         x, y = _grid(question, optimum, plateau, choice, near)
-        mesh = dict(zip(("lr", "batch"), map(np.ravel, np.meshgrid(x, y)), strict=True))
+        columns, rows = np.meshgrid(x, y)
+        mesh = {"lr": columns.ravel(), "batch": rows.ravel()}
         losses = numbers.log_losses(fit, fit.theta[None], question.s, mesh)[0]
         excess = np.expm1(losses - np.log(plateau.loss_min)).reshape(len(y), len(x))
         answers = (optimum, plateau, *(() if choice is None else (choice,)))

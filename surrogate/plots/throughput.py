@@ -51,7 +51,7 @@ def _draw(
             every = canvas.panels(lines, columns, 3.8 * columns, 4.1 * lines).ravel()
             for spare in every[len(rows) :]:
                 spare.set_axis_off()
-            axes = every[: len(rows)]
+            axes = np.asarray(every[: len(rows)])
         for one, row in zip(axes, rows, strict=True):
             _panel(one, row)
         axes[0].figure.suptitle(
