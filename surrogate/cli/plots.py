@@ -47,6 +47,14 @@ def plot(
         list[Path],
         typer.Option("--runs", metavar="FILE", help="Measured runs, shown."),
     ] = [],  # noqa: B006
+    column_map: Annotated[
+        list[str],
+        typer.Option(
+            "--map",
+            metavar="ROLE=COLUMN",
+            help="How --runs is read, a scale of the fit being a role; repeatable.",
+        ),
+    ] = [],  # noqa: B006
     overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> int:
@@ -60,6 +68,7 @@ def plot(
         "recipe": recipe,
         "scales": options.scale_values(scale),
         "runs": list(runs) or None,
+        "map": options.pairs("--map", column_map, "ROLE=COLUMN, such as active=Na"),
     }
     given = {name: value for name, value in asked.items() if value is not None}
     _check_options(what, given)
@@ -78,25 +87,29 @@ def plot(
 
 def _check_options(what: str, given: dict[str, Any]) -> None:
     """Refuse options that a figure does not take, and sizes that it lacks."""
+    files = ("runs", "map")
     takes: dict[str, tuple[str, ...]] = {
-        "surface": ("params", "tokens", "lr", "batch", "recipe", "scales", "runs"),
-        "slices": ("params", "tokens", "recipe", "scales", "runs"),
-        "scaling": ("recipe", "scales", "runs"),
-        "residuals": ("runs",),
+        "surface": ("params", "tokens", "lr", "batch", "recipe", "scales", *files),
+        "slices": ("params", "tokens", "recipe", "scales", *files),
+        "scaling": ("recipe", "scales", *files),
+        "residuals": files,
     }
     known = takes.get(what, ())
     for name in given:
         if name not in known:
-            option = "--scale" if name == "scales" else f"--{name}"
             raise DataError(
-                f"plot {what}: {option} has no meaning here. Leave it out; it takes "
-                f"{', '.join(f'--{n}' for n in known) or 'a document only'}."
+                f"plot {what}: {_option(name)} has no meaning here. Leave it out; it "
+                f"takes {', '.join(map(_option, known)) or 'a document only'}."
             )
     if what in AT_A_POINT and not {"params", "tokens"} <= set(given):
         raise DataError(
             f"plot {what}: expected --params and --tokens, at which it is drawn. Write "
             "for example --params 1B --tokens 20B."
         )
+
+
+def _option(name: str) -> str:
+    return "--scale" if name == "scales" else f"--{name}"
 
 
 def _draw(what: str, source: str, given: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -111,8 +124,13 @@ def _draw(what: str, source: str, given: dict[str, Any]) -> tuple[Any, dict[str,
     from surrogate.readers import read_runs
 
     fit = load(source)
+    roles = given.pop("map", {})
     if "runs" in given:
-        given["runs"] = read_runs(given["runs"])
+        columns = {n: c for n, c in roles.items() if n in fit.scale_names}
+        rest = {n: c for n, c in roles.items() if n not in columns}
+        given["runs"] = read_runs(
+            given["runs"], map=rest or None, scales=columns or None
+        )
     pictures: dict[str, Any] = {
         "surface": plots.SurfacePicture,
         "slices": plots.SlicesPicture,

@@ -117,7 +117,8 @@ class ResidualsPicture:
         axes.set_ylim(-reach, reach)
         beyond = int((1000 * np.abs(self.residual) > reach).sum())
         axes.set_title(
-            f"{len(self.residual):,} runs"
+            (f"{len(thin):,} of " if len(thin) < len(self.residual) else "")
+            + f"{len(self.residual):,} runs"
             + (f", {beyond} beyond this axis" if beyond else "")
         )
         if np.ptp(sizes) > 0:
@@ -138,7 +139,9 @@ class ResidualsPicture:
         axes.set_yticks(range(len(shown)), [self.titles[i] for i in shown], fontsize=7)
         axes.set_ylim(len(shown) - 0.4, -0.6)
         axes.set_xlabel(f"residual, excess under {_NEAR:.0%} [permille]")
-        axes.set_title("cells (N, D): median, 10 to 90 %")
+        count = len(np.unique(self.cell[self.excess <= _NEAR]))
+        some = f"{len(shown)} of {count} " if len(shown) < count else ""
+        axes.set_title(f"{some}cells (N, D): median, 10 to 90 %")
         axes.grid(axis="y", visible=False)
 
     def _cells(self) -> list[int]:

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float64
 from surrogate.errors import DataError, Status
 from surrogate.plots import canvas, numbers
 from surrogate.query.fit import Fit
-from surrogate.query.question import ask, check_recipe
+from surrogate.query.question import ask, check_recipe, check_scales
 from surrogate.runs import Runs
 from surrogate.units import format_count
 
@@ -33,7 +33,7 @@ class Curve:
 
     Attributes:
         along: `params` or `tokens`.
-        held: of the other.
+        held: of the other; None where it moves along as in the fitted runs.
         x: sizes.
         best: of each setting; NaN where the box holds it.
         low: lower end of its interval; NaN without leaves.
@@ -42,7 +42,7 @@ class Curve:
     """
 
     along: str
-    held: float
+    held: float | None
     x: Float64[np.ndarray, " m"]
     best: dict[str, Float64[np.ndarray, " m"]]
     low: dict[str, Float64[np.ndarray, " m"]]
@@ -88,6 +88,7 @@ class ScalingPicture:
             )
         only = numbers.without_draws(fit)
         used = numbers.runs_of(fit, runs)
+        check_scales(fit, scales or {})
         curves = {
             size: tuple(
                 _curve(only, size, held, scales, recipe)
@@ -134,7 +135,7 @@ class ScalingPicture:
                 np.where(curve.inside, best, np.nan),
                 color=colour,
                 linewidth=2,
-                label=f"{_LETTER[other]} = {format_count(curve.held)}",
+                label=_label(other, curve.held),
             )
             shown += [best, curve.low[choice], curve.high[choice]]
         axes.plot(
@@ -165,7 +166,10 @@ class ScalingPicture:
         for is_of_curve in (False, True):
             x, y, colour = [], [], []
             for cell in self.cells:
-                near = [abs(np.log(cell[other] / c.held)) < 0.03 for c in curves]
+                near = [
+                    c.held is None or abs(np.log(cell[other] / c.held)) < 0.03
+                    for c in curves
+                ]
                 if any(near) is is_of_curve:
                     x.append(cell[size])
                     y.append(cell[choice])
@@ -214,8 +218,19 @@ def _other(size: str) -> str:
     return _SIZES[1 - _SIZES.index(size)]
 
 
-def _held(fit: Fit, size: str, recipe: str) -> list[float]:
-    """Smallest, middle and largest of a size among the fitted cells."""
+def _label(size: str, held: float | None) -> str:
+    if held is None:
+        return f"{_LETTER[size]} as in the runs"
+    return f"{_LETTER[size]} = {format_count(held)}"
+
+
+def _held(fit: Fit, size: str, recipe: str) -> list[float] | list[None]:
+    """Smallest, middle and largest of a size among the fitted cells.
+
+    None alone where the runs do not tell its effect.
+    """
+    if size not in fit.features.givens:
+        return [None]
     every = sorted({getattr(c, size) for c in fit.cells if c.recipe == recipe})
     at = np.linspace(0, len(every) - 1, min(_LINES, len(every))).round().astype(int)
     return [every[i] for i in at]
@@ -224,7 +239,7 @@ def _held(fit: Fit, size: str, recipe: str) -> list[float]:
 def _curve(
     fit: Fit,
     along: str,
-    held: float,
+    held: float | None,
     scales: Mapping[str, float] | None,
     recipe: str | None,
 ) -> Curve:
@@ -233,7 +248,8 @@ def _curve(
     values = np.full((_POINTS, len(fit.features.choices), 3), np.nan)
     inside = np.zeros(_POINTS, dtype=bool)
     for k, value in enumerate(x.tolist()):
-        sizes = {along: value, _other(along): held}
+        other = held or _followed(fit, _other(along), {along: value, **(scales or {})})
+        sizes = {along: value, _other(along): other}
         where: dict[str, Any] = {"scales": scales, "recipe": recipe, **sizes}
         question = ask(fit, **where, lr_range=None, batch_range=None, p_max=0.05)
         known: dict[str, Any] = numbers.held(fit, question)
@@ -248,6 +264,14 @@ def _curve(
         for i in range(3)
     ]
     return Curve(along, held, x, parts[0], parts[1], parts[2], inside)
+
+
+def _followed(fit: Fit, size: str, given: Mapping[str, float]) -> float:
+    """What a size that is not fitted is in the fitted runs, by those that are."""
+    line = fit.features.lines[size]
+    logs = [np.log(given[name]) for name in fit.features.givens]
+    moved = sum(s * v for s, v in zip(line.slopes, logs, strict=False))
+    return float(np.exp(moved + 0.5 * (line.low + line.high)))
 
 
 def _warnings(fit: Fit, curves: Mapping[str, tuple[Curve, ...]]) -> list[str]:
