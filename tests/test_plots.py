@@ -24,7 +24,7 @@ from surrogate.runs import Runs
 pytest.importorskip("matplotlib", reason="figures need the extra `plot`")
 
 GOLDEN = Path(__file__).with_name("golden")
-AT = {"params": 1e9, "tokens": 2e10}
+AT: dict[str, Any] = {"params": 1e9, "tokens": 2e10}
 # Of colours from 0 to 1. Text is left out, since its pixels differ between versions of
 # matplotlib; lines that move by a pixel read 0.05.
 TOLERANCE = 0.02
@@ -248,7 +248,7 @@ def test_axes_of_the_user_are_drawn_on(surface: plots.SurfacePicture) -> None:
 
 @pytest.mark.parametrize("name", ["surface", "slices", "scaling", "coverage"])
 def test_picture_is_the_golden_one(name: str, request: pytest.FixtureRequest) -> None:
-    """Made by `GOLDEN=1 pytest tests/test_plots.py`; look at them before they are kept."""
+    """Made by `GOLDEN=1 pytest tests/test_plots.py`; to be looked at."""
     from matplotlib import image
 
     found = _pixels(_drawn(name, request))
@@ -339,8 +339,8 @@ def test_fit_without_leaves_is_drawn_without_bands_and_says_so() -> None:
 
 def test_one_choice_has_one_slice_and_no_surface() -> None:
     fit = fit_support.lr_alone()
-    where = {"params": 3e8, "tokens": 2e10, "recipe": "muon"}
-    with pytest.raises(DataError, match="vary batch inside no cell.*plot slices"):
+    where: dict[str, Any] = {"params": 3e8, "tokens": 2e10, "recipe": "muon"}
+    with pytest.raises(DataError, match=r"vary batch inside no cell.*plot slices"):
         plots.SurfacePicture.of(fit, **where)
     picture = plots.SlicesPicture.of(fit, **where)
     assert [each.name for each in picture.slices] == ["lr"]
@@ -363,7 +363,7 @@ def test_one_size_does_not_scale() -> None:
 
 
 def test_bundled_fit_has_no_residuals_without_runs() -> None:
-    with pytest.raises(DataError, match="bundled fit carries no losses.*--runs"):
+    with pytest.raises(DataError, match=r"bundled fit carries no losses.*--runs"):
         plots.ResidualsPicture.of(fit_support.bundled())
 
 

@@ -61,7 +61,7 @@ def style() -> Iterator[None]:
 
 
 def panels(
-    rows: int, columns: int, width: float, height: float, **shared: Any
+    rows: int, columns: int, width: float | int, height: float | int, **shared: Any
 ) -> np.ndarray:
     """Axes of a new figure, rows x columns; width and height in inches."""
     with style():
@@ -69,13 +69,13 @@ def panels(
         return figure.subplots(rows, columns, squeeze=False, **shared)
 
 
-def axis(axes: Axes | None, width: float, height: float) -> Axes:
+def axis(axes: Axes | None, width: float | int, height: float | int) -> Axes:
     """These axes, or those of a new figure of so many inches."""
     return panels(1, 1, width, height)[0, 0] if axes is None else axes
 
 
 def row(
-    axes: np.ndarray | None, count: int, width: float, height: float, **shared: Any
+    axes: np.ndarray | None, count: int, width: float | int, height: float | int, **shared: Any
 ) -> np.ndarray:
     """So many axes side by side: these, or those of a new figure."""
     if axes is None:

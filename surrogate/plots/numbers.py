@@ -23,6 +23,7 @@ from surrogate.runs import Runs
 from surrogate.units import format_count
 
 Column = Float64[np.ndarray, " m"]
+Given = Float64[np.ndarray, " g"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def runs_of(fit: Fit, runs: Runs | None) -> Runs | None:
 
 
 def log_losses(
-    fit: Fit, thetas: np.ndarray, s: Column, settings: Mapping[str, Column]
+    fit: Fit, thetas: np.ndarray, s: Given, settings: Mapping[str, Column]
 ) -> Float64[np.ndarray, "thetas m"]:
     """Ln loss [nats per token] of several thetas at m settings and one s."""
     u = fit.features.u_of(settings)
@@ -69,7 +70,7 @@ def log_losses(
 
 
 def banded(
-    fit: Fit, s: Column, settings: Mapping[str, Column]
+    fit: Fit, s: Given, settings: Mapping[str, Column]
 ) -> tuple[Column, Column, Column]:
     """Loss at m settings and the ends of the surface's interval [nats per token].
 
