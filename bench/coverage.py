@@ -1,7 +1,7 @@
 """Whether 95 % intervals cover: sweeps drawn from known truths, fitted, and asked.
 
     python bench/coverage.py [--quick] [--json] [--setting TEXT]... [--family NAME]...
-        [--store FILE]
+        [--simulations N] [--store FILE]
 
 Twelve settings (`coverage_settings.py`) on the grids of Step Law's dense dump
 (SURROGATE_DATA). Each simulation draws a sweep, fits it with 199 draws, and asks for
@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from coverage_settings import SETTINGS, Setting
 from coverage_trial import EDGES, REGRETS, REPLICAS, fit_sweep, known, trial
@@ -31,7 +32,7 @@ from machine import ROOT
 from surrogate.fitting import versions
 
 # Simulations of a family: a posynomial's fit takes 3 s and a choice among all 30 s.
-COUNTS = {"quadratic": 200, "posynomial": 60, "auto": 12}
+COUNTS = {"quadratic": 500, "posynomial": 100, "auto": 12}
 QUICK = {"quadratic": 40, "posynomial": 8, "auto": 0}
 TRUTH = {"auto": "bowl"}
 _WORD = "coverage"
@@ -47,6 +48,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="the document alone")
     parser.add_argument("--setting", action="append", help="settings that contain this")
     parser.add_argument("--family", action="append", help="only these families")
+    parser.add_argument("--simulations", type=int, help="of each family, fewer or more")
     parser.add_argument("--store", type=Path, help="finished settings")
     options = parser.parse_args()
     counts = QUICK if options.quick else COUNTS
@@ -58,11 +60,11 @@ def main() -> None:
         if options.setting and not any(t in setting.name for t in options.setting):
             continue
         for family in setting.families:
-            count = counts[family]
+            count = options.simulations or counts[family]
             if not count or (options.family and family not in options.family):
                 continue
-            key = f"{family}; {setting.name}; {count}"
-            if key not in done:
+            key = f"{family}; {setting.name}"
+            if done.get(key, {"simulations": 0})["simulations"] < count:
                 done[key] = run(setting, family, count, number)
                 store.parent.mkdir(parents=True, exist_ok=True)
                 store.write_text(json.dumps(done, indent=1))
@@ -75,6 +77,8 @@ def main() -> None:
 def run(setting: Setting, family: str, count: int, number: int) -> dict[str, Any]:
     """All simulations of one setting and family."""
     start = time.perf_counter()
+    # Each size of table compiles its own programs, of which a process holds so many.
+    jax.clear_caches()
     truth = Truth.of(TRUTH.get(family, family), setting.cells)
     place = truth.place(setting.is_beyond)
     answers = known(truth, place)

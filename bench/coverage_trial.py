@@ -47,7 +47,7 @@ class Known(NamedTuple):
     inside: np.ndarray
 
 
-def known(truth: Truth, place: dict[str, float]) -> Known:
+def known(truth: Truth, place: dict[str, Any]) -> Known:
     """Optimum, band and choices of known regret."""
     best = truth.fit.optimum(**place)
     band = truth.fit.plateau(**place)
@@ -71,9 +71,9 @@ def known(truth: Truth, place: dict[str, float]) -> Known:
 def _inside(
     fit: Fit, lr: np.ndarray, batch: np.ndarray, place: dict[str, float]
 ) -> np.ndarray:
-    sizes = [np.full(len(lr), place[name]) for name in ("params", "tokens")]
+    params, tokens = (np.full(len(lr), place[name]) for name in ("params", "tokens"))
     recipe = np.full(len(lr), "", dtype=str)
-    _, excess = surface_at(fit, lr, batch, *sizes, {}, recipe)
+    _, excess = surface_at(fit, lr, batch, params, tokens, {}, recipe)
     return excess <= np.log1p(DEFAULT_TOL)
 
 
@@ -108,7 +108,7 @@ def fit_sweep(family: str, runs: Runs, seed: int) -> Fit:
     )
 
 
-def trial(fit: Fit, place: dict[str, float], truth: Known) -> dict[str, Any]:
+def trial(fit: Fit, place: dict[str, Any], truth: Known) -> dict[str, Any]:
     """What was covered and how wide it was; NaN where there was no interval."""
     best, band = fit.optimum(**place), fit.plateau(**place)
     pairs = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 # Rounding by which a point on the line may seem beyond it.
@@ -23,8 +24,8 @@ class Cut(NamedTuple):
         bound: what the product may reach.
     """
 
-    normal: Float[Array, " 2"]
-    bound: Float[Array, ""]
+    normal: Float[Array | np.ndarray, " 2"]
+    bound: Float[Array | np.ndarray, ""]
 
     def holds(self, u: Float[Array, " 2"]) -> Bool[Array, ""]:
         """Whether u is in the half-plane."""
@@ -56,8 +57,9 @@ class Line(NamedTuple):
 
 def line_of(cut: Cut, lo: Float[Array, " 2"], hi: Float[Array, " 2"]) -> Line:
     """The edge of a cut and its share of a box."""
-    length = jnp.sqrt(jnp.sum(cut.normal**2))
-    across = cut.normal / length
+    normal = jnp.asarray(cut.normal)
+    length = jnp.sqrt(jnp.sum(normal**2))
+    across = normal / length
     origin = across * (cut.bound / length)
     along = jnp.stack([-across[1], across[0]])
     is_level = along == 0

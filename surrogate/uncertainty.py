@@ -197,7 +197,7 @@ def spread(
 
 def standard_error(
     point: np.ndarray | np.float64, leaves: Float64[np.ndarray, "cells ..."]
-) -> np.ndarray:
+) -> np.ndarray | np.float64:
     """Of an estimate, by the jackknife: spread of its values without each cell."""
     cells = len(leaves)
     return np.sqrt((cells - 1) / cells * np.sum((leaves - point) ** 2, axis=0))

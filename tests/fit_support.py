@@ -180,7 +180,11 @@ def log_loss_of(fitted: Fit, u: np.ndarray, **where: Any) -> float:
     return float(np.log(fitted.predict(lr, batch, **where).loss[0]))
 
 
-def singles(fitted: Fit) -> list[Fit]:
-    """Each draw as a fit of its own, to ask one after the other."""
-    none = fitted.draws[:0]
-    return [replace(fitted, theta=theta, draws=none) for theta in fitted.draws]
+def bare(fitted: Fit) -> Fit:
+    """Without what says how sure it is: quicker to ask often."""
+    return replace(fitted, draws=fitted.draws[:0], leaves=fitted.leaves[:0])
+
+
+def singles(fitted: Fit, which: str = "draws") -> list[Fit]:
+    """Each draw, or each leaf, as a fit of its own, to ask one after the other."""
+    return [replace(bare(fitted), theta=theta) for theta in getattr(fitted, which)]

@@ -133,6 +133,19 @@ FAULTS = [
     Fault("no number", "optimum f --params big --tokens 1B", "got 'big'"),
     Fault("nan", "optimum f --params nan --tokens 1B", "got 'nan'"),
     Fault("tol of 0", "plateau f --params 1B --tokens 9B --tol 0", "--tol: expected"),
+    Fault("p-max of 0", "optimum f --params 1B --tokens 9B --p-max 0", "--p-max:"),
+    Fault("p-max of 1", "plateau f --params 1B --tokens 9B --p-max 100%", "below 100%"),
+    Fault("p-max above 1", "optimum f --params 1B --tokens 9B --p-max 5", "--p-max:"),
+    Fault(
+        "probability of 1",
+        "plateau f --params 1B --tokens 9B --probability 1",
+        "--probability: expected a share above 0% and below 100%",
+    ),
+    Fault(
+        "probability of words",
+        "plateau f --params 1B --tokens 9B --probability most",
+        "--probability: expected",
+    ),
     Fault("lr of 0", "regret f --params 1B --tokens 9B --lr 0 --batch 1M", "--lr:"),
     Fault(
         "batch of words",

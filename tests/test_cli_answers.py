@@ -50,7 +50,7 @@ QUESTIONS = [
     (
         "optimum",
         (),
-        {"lr", "batch", "loss", "interval", "certificate"},
+        {"lr", "batch", "loss", "interval", "certificate", "stability"},
     ),
     (
         "plateau",
@@ -99,6 +99,26 @@ def test_optimum_of_the_bowls_is_where_they_were_put(
     log_lr = 6.2 - 0.65 * math.log(1.07e9) + 0.2 * math.log(1e11)
     assert math.log(document["lr"]) == pytest.approx(log_lr, abs=0.1)
     assert math.log(document["batch"]) == pytest.approx(13.1, abs=0.1)
+
+
+def test_p_max_and_probability_reach_the_answer(capsys: Capture) -> None:
+    asked = ("--params", "4e8", "--tokens", "2e10", "--json")
+    more = ("--p-max", "2%", "--probability", "0.6")
+    assert main(["plateau", "steplaw-dense", *asked, *more]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["robust"]["probability"] == 0.6
+    assert document["robust"]["max_probability"] >= 0.6
+    assert document["stability"]["p_max"] == 0.02
+    assert main(["optimum", "steplaw-dense", *asked, "--p-max", "1e-9"]) == 0
+    captured = capsys.readouterr()
+    document = json.loads(captured.out)
+    assert document["stability"]["probability"] == pytest.approx(1e-9)
+    assert any("more than 1e-07% probability" in t for t in document["warnings"])
+    choice = ("--lr", "0.01", "--batch", "500000")
+    assert main(["regret", "steplaw-dense", *asked, *choice, "--p-max", "1%"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["stability"]["p_max"] == 0.01
+    assert any(", above 1%" in text for text in document["warnings"])
 
 
 def test_unknown_recipe_is_refused(fitted: Path, capsys: Capture) -> None:

@@ -170,8 +170,19 @@ def test_plateau_text_shows_band_and_sureness() -> None:
             "batch_low": None,
             "batch_high": None,
         },
-        "robust": {"probability": 0.9, "lr": band, "batch": None},
-        "stability": {"probability": 0.01, "octaves_to_edge": 1.5},
+        "robust": {
+            "probability": 0.9,
+            "max_probability": 0.97,
+            "lr": band,
+            "batch": None,
+            "pieces": 2,
+        },
+        "stability": {
+            "probability": 0.01,
+            "octaves_to_edge": 1.5,
+            "p_max": 0.05,
+            "cuts": ["lr_high"],
+        },
     }
     text = " ".join(rendered(document, text_answers.plateau).split())
     for part in (
@@ -184,11 +195,23 @@ def test_plateau_text_shows_band_and_sureness() -> None:
         "lr low, 90% interval 9.00e-04 to 1.10e-03",
         "lr high, 90% interval 1.90e-03 to 2.10e-03",
         "100B tokens optimum lr 1.40e-03, batch 500,000 tokens lr 1.00e-03 to",
-        "batch, robust at 90% none",
+        "robust lr 1.00e-03 to 2.00e-03",
+        "robust means inside in 90% of draws; the nearest of 2 pieces",
         "open edges lr_high",
-        "with probability 0.010, 1.5 octaves to the edge",
+        "with probability 0.01, 1.5 octaves of lr below the 5% edge",
+        "cut by that edge lr_high",
     ):
         assert part in text
+    assert "robust batch" not in text
+    document["robust"] |= {"lr": None, "max_probability": 0.62, "pieces": 0}
+    document["stability"] |= {"octaves_to_edge": -0.5, "cuts": []}
+    text = " ".join(rendered(document, text_answers.plateau).split())
+    for part in (
+        "inside in 90% of draws no (lr, batch) is that safe: at most 62%",
+        "0.5 octaves of lr beyond the 5% edge",
+    ):
+        assert part in text
+    assert "cut by" not in text
 
 
 def test_regret_text_starts_with_the_regret() -> None:

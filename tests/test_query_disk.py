@@ -35,7 +35,7 @@ def folder(fitted: Fit, tmp_path: Path) -> Path:
 
 
 def check_same(one: Fit, other: Fit) -> None:
-    for name in ("theta", "draws"):
+    for name in ("theta", "draws", "leaves"):
         assert getattr(one, name).tobytes() == getattr(other, name).tobytes()
         assert getattr(one, name).shape == getattr(other, name).shape
     assert one.family == other.family
@@ -52,6 +52,7 @@ def check_same(one: Fit, other: Fit) -> None:
 def test_a_loaded_fit_is_the_fit(fitted: Fit, folder: Path) -> None:
     found = load(folder)
     check_same(fitted, found)
+    assert found.leaves.shape == (8, found.family.size)
     assert fitted.optimum(**ASK) == found.optimum(**ASK)
     assert fitted.summary_json() == found.summary_json()
     json.dumps(found.summary_json(), allow_nan=False)
@@ -106,7 +107,7 @@ def test_a_bundled_fit_carries_no_losses() -> None:
     found = fit_support.bundled()
     assert found.runs is None
     manifest, arrays = store.read(store.locate("bundled:steplaw-dense")[0])
-    assert arrays.keys() == {"theta", "draws"}
+    assert arrays.keys() == {"theta", "draws", "leaves"}
     assert manifest["runs"] is None
     assert not any("loss" in cell for cell in manifest["cells"])
     assert len(found.cells) == 17
@@ -155,7 +156,7 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
         (lambda d: d["runs"].update(loss_kind="x"), "does not describe a fit"),
         (
             lambda d: d["standardisation"].update(recipes=["", "b"]),
-            r"expected 20 parameters, got arrays of shapes \(15,\) and",
+            r"expected 20 parameters, got theta of shape \(1, 15\)",
         ),
     ],
 )

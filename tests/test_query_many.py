@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import fit_support
@@ -85,20 +84,20 @@ def test_inside_is_that_of_the_distance(steplaw: Fit) -> None:
     json.dumps(document, allow_nan=False)
 
 
-def test_the_interval_joins_draws_and_noise(steplaw: Fit) -> None:
-    """Closed form from the draws one by one: t x the root of summed variances."""
+def test_the_interval_joins_leaves_and_noise(steplaw: Fit) -> None:
+    """Closed form from the leaves one by one: t x the root of summed variances."""
     point: dict[str, Any] = ASK | {"lr": 3e-3, "batch": 8e5}
     found = steplaw.predict(**point)
     alone = [
         float(np.log(single.predict(**point).loss[0]))
-        for single in fit_support.singles(steplaw)
+        for single in fit_support.singles(steplaw, "leaves")
     ]
     least = steplaw.optimum(**ASK).loss
     excess = np.log(found.loss[0] / least)
     noise = steplaw.noise
     within = noise.floor**2 + (noise.growth * excess) ** 2
     half = stats.t.ppf(0.975, 14) * np.sqrt(
-        np.var(alone, ddof=1) + noise.cell**2 + within
+        16 / 17 * np.sum((alone - np.log(found.loss[0])) ** 2) + noise.cell**2 + within
     )
     ends = np.log([found.loss_low[0], found.loss_high[0]] / found.loss[0])
     np.testing.assert_allclose(ends, [-half, half], rtol=1e-9)
@@ -183,7 +182,7 @@ def test_the_bundled_fit_explains_its_sweep(steplaw: Fit) -> None:
 def test_evaluation_is_scores_of_proposals(steplaw: Fit) -> None:
     """Each cell's proposal is `optimum`, read off by `scores`; counts by hand."""
     runs = fit_support.sweep(1)
-    bare = replace(steplaw, draws=steplaw.draws[:0])
+    bare = fit_support.bare(steplaw)
     found = steplaw.evaluate(runs, tol=0.01)
     assert (found.runs, found.runs_diverged) == (len(runs), runs.diverged.sum())
     kept = ~runs.diverged

@@ -210,7 +210,10 @@ def test_a_cell_in_which_all_runs_diverged_is_not_resampled() -> None:
     runs = Runs.from_arrays(**joined, diverged=marks)
     more = fit(runs, family="quadratic", bootstrap=50)
     assert (len(more.cells), more.fitted_cells) == (9, 8)
-    np.testing.assert_array_equal(more.draws, fit_support.quadratic().draws)
+    # Rounding: the table has other rows, though no other ones count.
+    expected = fit_support.quadratic()
+    np.testing.assert_allclose(more.leaves, expected.leaves, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(more.draws, expected.draws, rtol=0, atol=1e-10)
 
 
 def test_a_cell_in_which_all_runs_diverged_widens_no_interval() -> None:
@@ -228,7 +231,11 @@ def test_a_cell_in_which_all_runs_diverged_widens_no_interval() -> None:
     )
     assert one == other
     four = tuple(dead(cell) for cell in fitted.cells[4:])
-    fewer = replace(fitted, cells=(*fitted.cells[:4], *four))
+    fewer = replace(
+        fit_support.bare(fitted),
+        cells=(*fitted.cells[:4], *four),
+        leaves=fitted.leaves[:4],
+    )
     assert fewer.optimum(**ASK).to_json()["interval"]["lr"] is None
     assert np.isnan(fewer.regret(**ASK, **choice).probability_inside)
     assert np.isnan(fewer.predict(**ASK, **choice).loss_low).all()

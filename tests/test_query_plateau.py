@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import fit_support
@@ -13,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from surrogate import uncertainty
 from surrogate.errors import DataError, Status
-from surrogate.query import Fit, Plateau
+from surrogate.query import Fit, Optimum, Plateau
 from surrogate.query.band import EDGES
 
 pytestmark = pytest.mark.numeric
@@ -36,8 +38,8 @@ PLATEAU = {
     "contour": {"lr", "batch"},
     "open_edges": None,
     "interval": {"level", *EDGES},
-    "robust": None,
-    "stability": {"probability", "octaves_to_edge"},
+    "robust": {"probability", "max_probability", "lr", "batch", "pieces"},
+    "stability": {"probability", "octaves_to_edge", "p_max", "cuts"},
 }
 REGRET = {
     **fit_support.COMMON,
@@ -49,7 +51,7 @@ REGRET = {
     "interval": {"level", "regret"},
     "inside": None,
     "probability_inside": None,
-    "stability": {"probability", "octaves_to_edge"},
+    "stability": {"probability", "octaves_to_edge", "p_max"},
 }
 
 
@@ -61,7 +63,7 @@ def steplaw() -> Fit:
 @pytest.fixture(scope="module")
 def bare() -> Fit:
     """Without draws: quicker to ask often."""
-    return replace(fit_support.bundled(), draws=fit_support.bundled().draws[:0])
+    return fit_support.bare(fit_support.bundled())
 
 
 def over(fit: Fit, lr: Any, batch: Any, answer: Plateau, **where: Any) -> np.ndarray:
@@ -77,7 +79,8 @@ def over(fit: Fit, lr: Any, batch: Any, answer: Plateau, **where: Any) -> np.nda
 def test_a_plateau_is_a_level_set_around_its_optimum(
     params: float, tokens: float, tol: float, more: float
 ) -> None:
-    fitted = replace(fit_support.bundled(), draws=fit_support.bundled().draws[:0])
+    # With no stability edge, which is no level of the loss.
+    fitted = replace(fit_support.bare(fit_support.bundled()), stability=None)
     where: dict[str, Any] = {"params": params, "tokens": tokens}
     box: dict[str, Any] = {"lr_range": (1e-7, 10.0), "batch_range": (1e2, 1e10)}
     small = fitted.plateau(**where, **box, tol=tol)
@@ -241,16 +244,17 @@ def test_a_batch_off_the_plateau_has_no_lr(bare: Fit) -> None:
     assert document["status"] == "ok"
 
 
-def test_intervals_of_edges_are_those_of_the_draws_one_by_one(steplaw: Fit) -> None:
+def test_intervals_of_edges_are_those_of_the_leaves_one_by_one(steplaw: Fit) -> None:
+    """Independent: each cell left out asked alone, the jackknife in NumPy."""
     found = steplaw.plateau(**ASK)
-    alone = [single.plateau(**ASK) for single in fit_support.singles(steplaw)]
-    wider = stats.t.ppf(0.975, 14) / stats.norm.ppf(0.975)
+    alone = [single.plateau(**ASK) for single in fit_support.singles(steplaw, "leaves")]
     assert found.edge_intervals.keys() == set(EDGES)
     for edge, interval in found.edge_intervals.items():
         name, side = edge.split("_")
         point = np.log(getattr(found, name)[side == "high"])
-        draws = np.log([getattr(one, name)[side == "high"] for one in alone])
-        ends = point + wider * (np.quantile(draws, [0.025, 0.975]) - point)
+        leaves = np.log([getattr(one, name)[side == "high"] for one in alone])
+        error = np.sqrt(16 / 17 * np.sum((leaves - point) ** 2))
+        ends = point + stats.t.ppf([0.025, 0.975], 14) * error
         np.testing.assert_allclose(np.log(interval), ends, atol=1e-8)
 
 
@@ -326,7 +330,7 @@ def test_the_optimum_has_no_regret(steplaw: Fit) -> None:
 @given(st.floats(-8.5, -4.0), st.floats(11.0, 15.5), st.floats(0.3, 3))
 @settings(max_examples=15)
 def test_regret_is_the_ratio_of_losses(lr: float, batch: float, size: float) -> None:
-    fitted = replace(fit_support.bundled(), draws=fit_support.bundled().draws[:0])
+    fitted = fit_support.bare(fit_support.bundled())
     where: dict[str, Any] = {"params": 4e8 * size, "tokens": 2e10}
     choice: dict[str, Any] = {
         "lr": float(np.exp(lr)),
@@ -354,18 +358,40 @@ def test_regret_of_a_bowl() -> None:
 def test_the_draws_one_by_one_say_how_sure_it_is(
     steplaw: Fit, choice: tuple[float, float]
 ) -> None:
+    """Each draw asked alone; a surface moved by a step is asked at the step's start."""
     lr, batch = choice
     found = steplaw.regret(**ASK, lr=lr, batch=batch)
+    steps = np.exp(moves_of(steplaw))
     alone = np.array(
         [
-            single.regret(**ASK, lr=lr, batch=batch).regret
-            for single in fit_support.singles(steplaw)
+            single.regret(**ASK, lr=lr / by[0], batch=batch / by[1]).regret
+            for single, by in zip(draws_of(steplaw), steps, strict=True)
         ]
     )
     assert found.probability_inside == np.mean(alone <= TOL)
-    ratio = (stats.t.ppf(0.95, 14) / stats.norm.ppf(0.95)) ** 2
-    upper = found.regret + ratio * (np.quantile(alone, 0.95) - found.regret)
-    assert found.upper == pytest.approx(max(upper, found.regret), rel=1e-6)
+    upper = max(np.quantile(alone, 0.95), found.regret)
+    assert found.upper == pytest.approx(upper, rel=1e-6)
+
+
+@cache
+def draws_of(fit: Fit) -> list[Fit]:
+    """Every draw as a fit."""
+    return fit_support.singles(fit)
+
+
+@cache
+def moves_of(fit: Fit) -> np.ndarray:
+    """Steps of the draws in (ln lr, ln batch), from optima asked one by one."""
+
+    def place(answer: Optimum) -> np.ndarray:
+        return np.log([answer.lr, answer.batch])
+
+    at = place(fit.optimum(**ASK))
+    leaves = [place(one.optimum(**ASK)) for one in fit_support.singles(fit, "leaves")]
+    draws = np.array([place(one.optimum(**ASK)) for one in draws_of(fit)])
+    moves = uncertainty.stretch(at, np.array(leaves), draws)
+    assert np.abs(moves).max() > 0.01
+    return moves
 
 
 def test_a_choice_outside_the_box_widens_it(steplaw: Fit) -> None:

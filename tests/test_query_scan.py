@@ -101,7 +101,7 @@ def test_steps_with_a_batch_are_tokens() -> None:
     ],
 )
 def test_sizes_in_no_or_two_ways_are_refused(
-    steplaw: Fit, sizes: dict[str, float]
+    steplaw: Fit, sizes: dict[str, Any]
 ) -> None:
     with pytest.raises(DataError, match="params and tokens, or params and steps"):
         steplaw.optimum(**sizes)
@@ -109,7 +109,7 @@ def test_sizes_in_no_or_two_ways_are_refused(
 
 @pytest.mark.parametrize("sizes", [{"flops": -1.0}, {"params": 4e8, "steps": 0.0}])
 def test_what_is_no_positive_number_is_refused(
-    steplaw: Fit, sizes: dict[str, float]
+    steplaw: Fit, sizes: dict[str, Any]
 ) -> None:
     with pytest.raises(DataError, match="positive"):
         steplaw.optimum(**sizes)
@@ -122,7 +122,7 @@ def test_a_fit_without_batch_cannot_choose_it_at_fixed_steps() -> None:
 
 def test_changing_one_setting_alone_is_measured_from_the_choice(steplaw: Fit) -> None:
     best = steplaw.optimum(**ASK)
-    choice = {"lr": 4 * best.lr, "batch": 1.5 * best.batch}
+    choice: dict[str, Any] = {"lr": 4 * best.lr, "batch": 1.5 * best.batch}
     found = steplaw.regret(**ASK, **choice)
     lr, batch = found.change["lr"], found.change["batch"]
     assert lr is not None

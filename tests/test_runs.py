@@ -179,7 +179,7 @@ def test_identifiable_is_judged_within_cells() -> None:
 def test_runs_on_a_cross_do_not_tell_lr_and_batch_together() -> None:
     lr = np.array([1e-3, 2e-3, 5e-3, 2e-3, 2e-3, 2e-3])
     batch = np.array([3e5, 3e5, 3e5, 1e5, 6e5, 9e5])
-    size = {"params": np.full(6, 2e8), "tokens": np.full(6, 4e9)}
+    size: dict[str, Any] = {"params": np.full(6, 2e8), "tokens": np.full(6, 4e9)}
     cross = Runs.from_arrays(lr=lr, batch=batch, loss=np.linspace(3, 3.5, 6), **size)
     assert not cross.identifiable()["lr_batch"]
     assert any("varies lr and batch together" in text for text in cross.warnings)

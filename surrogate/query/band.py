@@ -113,7 +113,7 @@ def plateau(
         level=uncertainty.LEVEL,
         edge_intervals=intervals,
         robust=_robust(fit, question, solved, found, tol, probability),
-        stability=_stability(fit, question, best, found),
+        stability=_stability(fit, question, solved, best, found),
         optimum=(best["lr"], best["batch"]),
         largest_batch=_largest_batch(fit, found),
         offer=offered,
@@ -123,7 +123,10 @@ def plateau(
 def regret(
     fit: Fit, question: Question, *, lr: float, batch: float, tol: float
 ) -> Regret:
-    """The loss at a choice over the lowest of the box, with a one-sided interval."""
+    """The loss at a choice over the lowest of the box, with a one-sided interval.
+
+    Beyond the stability edge a choice may lose nothing, but it is outside the plateau.
+    """
     check_tol(tol)
     choice = held_settings(fit, lr, batch)
     box, extra = _widened(fit, question, choice)
@@ -131,7 +134,9 @@ def regret(
     solved = solve_box(fit, question, box, lacking)
     risk = edge.risk(fit, question, choice)
     extra += edge.choice_warnings(question, risk)
-    z = np.concatenate([fit.features.u_of(choice), question.s])[None]
+    u = fit.features.u_of(choice)
+    is_stable = bool(solved.bounds.hold(u[None])[0])
+    z = np.concatenate([u, question.s])[None]
     losses = surface.log_losses(fit.family, fit.theta[None], z)[:, 0]
     regrets = np.expm1(losses - solved.minimum.value[:1])
     best = settings(fit, solved.minimum.u[0], lacking)
@@ -147,9 +152,11 @@ def regret(
         loss_min=loss_of(fit, solved.minimum.value[0]),
         regret=float(max(regrets[0], 0.0)),
         level=uncertainty.LEVEL,
-        upper=uncertainty.upper(float(regrets[0]), draws),
-        is_inside=bool(regrets[0] <= tol),
-        probability_inside=float(np.mean(draws <= tol)) if len(draws) else math.nan,
+        upper=uncertainty.upper(float(max(regrets[0], 0.0)), draws),
+        is_inside=is_stable and bool(regrets[0] <= tol),
+        probability_inside=(
+            float(np.mean(draws <= tol)) * is_stable if len(draws) else math.nan
+        ),
         tol=tol,
         stability=risk,
         optimum=(best["lr"], best["batch"]),
@@ -181,7 +188,8 @@ def _edges(
 ) -> tuple[dict[str, Pair], dict[str, Pair], tuple[str, ...]]:
     """Extents and their intervals in natural units by name, and the open edges.
 
-    An open edge is the box's, of which no sample says anything: it has no interval.
+    An open edge is the box's, of which no sample says anything: it has no interval,
+    nor has a bound that stability moved.
     """
     spans = uncertainty.interval(found.edges[0], solved.leaves(found.edges))
     extents: dict[str, Pair] = dict.fromkeys(CHOICES, UNKNOWN)
@@ -190,10 +198,10 @@ def _edges(
     for i, name in enumerate(fit.features.choices):
         extents[name] = _natural(fit, i, found.edges[0, i])
         for side, word in enumerate(("low", "high")):
-            if found.is_open[0, i, side]:
-                opened.append(f"{name}_{word}")
-            else:
+            if not found.is_open[0, i, side]:
                 intervals[f"{name}_{word}"] = _natural(fit, i, spans[i, side])
+            elif not solved.bounds.is_edge[i, side]:
+                opened.append(f"{name}_{word}")
     return extents, intervals, tuple(opened)
 
 
@@ -210,7 +218,7 @@ def _robust(
     if not np.isfinite(edges).all(axis=(1, 2)).any():
         return None
     safe: Robust = robust(fit, question, solved, edges, tol, probability)
-    pairs = dict.fromkeys(CHOICES, UNKNOWN)
+    pairs: dict[str, Pair] = dict.fromkeys(CHOICES, UNKNOWN)
     for i, name in enumerate(fit.features.choices):
         pairs[name] = _natural(fit, i, safe.edges[i])
     return {
@@ -223,17 +231,22 @@ def _robust(
 
 
 def _stability(
-    fit: Fit, question: Question, best: dict[str, float], found: surface.Edges
+    fit: Fit,
+    question: Question,
+    solved: Solved,
+    best: dict[str, float],
+    found: surface.Edges,
 ) -> dict[str, Any] | None:
     """Risk at the optimum, and which edges of the plateau are stability's."""
     risk = edge.risk(fit, question, best)
     if risk is None:
         return None
+    is_cut = found.is_cut[0] | (found.is_open[0] & solved.bounds.is_edge)
     names = [
         f"{name}_{word}"
         for i, name in enumerate(fit.features.choices)
         for side, word in enumerate(("low", "high"))
-        if found.is_cut[0, i, side]
+        if is_cut[i, side]
     ]
     return {**risk, "cuts": names}
 

@@ -9,7 +9,7 @@ from functools import cached_property
 
 import jax
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 
 from surrogate import uncertainty
 from surrogate.errors import DataError, Status
@@ -155,7 +155,15 @@ def optimum(
 
 def is_cut(solved: Solved) -> bool:
     """Whether the fit's own minimum lies on the stability edge."""
-    return bool(solved.minimum.is_cut[0])
+    return bool(solved.minimum.is_cut[0] or _on_edge(solved).any())
+
+
+def _on_edge(solved: Solved) -> Bool[np.ndarray, " choices"]:
+    """Bounds that the fit's own minimum lies on and that are the stability edge."""
+    bounds, u = solved.bounds, solved.minimum.u[0]
+    is_upper = u - bounds.low > bounds.high - u
+    sides = np.where(is_upper, bounds.is_edge[:, 1], bounds.is_edge[:, 0])
+    return solved.minimum.at_bound[0] & sides
 
 
 def held_settings(fit: Fit, lr: float | None, batch: float | None) -> dict[str, float]:
@@ -248,7 +256,8 @@ def state(fit: Fit, solved: Solved) -> Status:
         return Status.no_optimum
     if not (fit.is_converged and solved.minimum.converged[0]):
         return Status.not_converged
-    return Status.at_bound if solved.minimum.at_bound[0].any() else Status.ok
+    is_bounded = (solved.minimum.at_bound[0] & ~_on_edge(solved)).any()
+    return Status.at_bound if is_bounded else Status.ok
 
 
 def context_of(

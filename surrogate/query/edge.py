@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 
 from surrogate.cut import Cut
 from surrogate.query.fit import Fit
 from surrogate.query.question import Question
+
+# Rounding by which a setting on a bound may seem beyond it [coordinates u, logit].
+_SLACK = 1e-9
 
 
 @dataclass(frozen=True)
@@ -23,13 +26,22 @@ class Bounds:
         high: upper bounds.
         cut: a half-plane; None in one coordinate, whose bound it moves, and where the
             edge is not known.
+        is_edge: which bounds, low and high, are the edge's and not the box's.
         is_beyond: all of the box lies beyond the edge, which is then left out.
     """
 
     low: Float64[np.ndarray, " choices"]
     high: Float64[np.ndarray, " choices"]
     cut: Cut | None
+    is_edge: Bool[np.ndarray, "choices 2"]
     is_beyond: bool
+
+    def hold(self, u: Float64[np.ndarray, "m choices"]) -> Bool[np.ndarray, " m"]:
+        """Whether each u is in the box and on the stable side, but for rounding."""
+        is_held = ((self.low - _SLACK <= u) & (u <= self.high + _SLACK)).all(axis=1)
+        if self.cut is not None:
+            is_held &= u @ self.cut.normal <= self.cut.bound + _SLACK
+        return np.asarray(is_held)
 
 
 def bounds(
@@ -41,18 +53,19 @@ def bounds(
 ) -> Bounds:
     """A box cut by the stability edge; `known` are settings that the fit lacks."""
     line = _line(fit, question, known)
+    none = np.zeros((len(low), 2), dtype=bool)
     if line is None:
-        return Bounds(low, high, None, False)
+        return Bounds(low, high, None, none, False)
     normal, room = line
     least = float(np.minimum(normal * low, normal * high).sum())
     if least >= room:
-        return Bounds(low, high, None, True)
+        return Bounds(low, high, None, none, True)
     if len(normal) == 2:
-        return Bounds(low, high, Cut(normal, np.float64(room)), False)
-    end = room / normal[0]
-    if normal[0] > 0:
-        return Bounds(low, np.minimum(high, end), None, False)
-    return Bounds(np.maximum(low, end), high, None, False)
+        return Bounds(low, high, Cut(normal, np.array(room)), none, False)
+    # The one coordinate is ln lr, whose slope is positive.
+    end = room / normal
+    is_edge = np.array([[False, bool(end[0] < high[0])]])
+    return Bounds(low, np.minimum(high, end), None, is_edge, False)
 
 
 def _line(
@@ -97,6 +110,10 @@ def risk(
     }
 
 
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g}%"
+
+
 def warnings_of(
     fit: Fit, question: Question, is_cut: bool, is_beyond: bool
 ) -> tuple[str, ...]:
@@ -104,14 +121,14 @@ def warnings_of(
     if is_beyond:
         return (
             f"Everywhere in the box training diverges with more than "
-            f"{question.p_max:.0%} probability by the fitted runs: the edge was left "
-            "out. Lower --lr-range.",
+            f"{_percent(question.p_max)} probability by the fitted runs: the edge was "
+            "left out. Lower --lr-range.",
         )
     if is_cut:
         return (
             "The lowest loss within the stability edge lies on it: beyond, the surface "
             "is lower still, but training diverges with more than "
-            f"{question.p_max:.0%} probability.",
+            f"{_percent(question.p_max)} probability.",
         )
     return ()
 
@@ -125,5 +142,5 @@ def choice_warnings(
         return ()
     return (
         f"At this setting training diverges with probability {probability:.2g}, above "
-        f"{question.p_max:.0%}: the loss holds only for runs that finish.",
+        f"{_percent(question.p_max)}: the loss holds only for runs that finish.",
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float64
@@ -22,10 +22,14 @@ from surrogate.query.question import Question
 # Points of the grid along each of one or two coordinates.
 _POINTS = {1: 1025, 2: 81}
 # A step closes in by this much, on so many points along the edge.
-_ZOOM, _ALONG = 8, 33
+_ZOOM, _ALONG = 8, 64
+# So many steps behind the farthest point a tip may still turn out the farthest.
+_BACK = 3
 # Where an edge is known well enough [ln]: half of 1e-3 octave.
 _FINE = 0.5e-3 * math.log(2)
-_ROUNDS = 8
+_ROUNDS = 24
+# How often the grid is laid anew about a piece that is small against it.
+_FOCUS = 4
 
 Share = Callable[[Float64[np.ndarray, "m choices"]], Float64[np.ndarray, " m"]]
 
@@ -65,7 +69,9 @@ def robust(
         probability: share of the draws.
     """
     share = _share(fit, question, solved, tol)
-    edges = edges + solved.moves[:, :, None]
+    # A plateau that is moved may leave the box, which no answer does.
+    span = solved.bounds.low[:, None], solved.bounds.high[:, None]
+    edges = np.clip(edges + solved.moves[:, :, None], *span)
     low, high = np.nanmin(edges[..., 0], axis=0), np.nanmax(edges[..., 1], axis=0)
     axes = [
         np.linspace(a, b, _POINTS[len(low)]) for a, b in zip(low, high, strict=True)
@@ -76,12 +82,16 @@ def robust(
     if found < probability:
         axes, shares = _close_in(share, axes, shares, probability)
         found = float(shares.max())
-    is_in = shares >= probability
-    if not is_in.any():
+    if found < probability:
         return Robust(probability, found, np.full((len(low), 2), np.nan), 0)
-    labels, pieces = ndimage.label(is_in, np.ones((3,) * len(axes)))
-    nearest = _nearest(axes, is_in, best)
-    mine = labels == labels[nearest]
+    mine, pieces = _piece(axes, shares >= probability, best)
+    for _ in range(_FOCUS):
+        closer = _about(axes, mine)
+        if all(2 * np.ptp(a) > np.ptp(b) for a, b in zip(closer, axes, strict=True)):
+            break
+        shares = _on(share, closer)
+        axes, found = closer, max(found, float(shares.max()))
+        mine, _ = _piece(axes, shares >= probability, best)
     ends = [
         [_end(share, axes, mine, i, side, probability) for side in (0, 1)]
         for i in range(len(axes))
@@ -93,22 +103,20 @@ def robust(
             np.minimum(bound[:, 0], best),
             np.maximum(bound[:, 1], best),
         )
-    return Robust(probability, found, bound, int(pieces))
+    return Robust(probability, found, bound, pieces)
 
 
 def _share(fit: Fit, question: Question, solved: Solved, tol: float) -> Share:
-    """Share of draws whose plateau holds each u; 0 beyond the stability edge."""
+    """Share of draws whose plateau holds each u; 0 out of the box or beyond its cut."""
     thetas = solved.draws(solved.thetas)
     limit = solved.draws(solved.minimum.value) + np.log1p(tol)
-    cut = solved.bounds.cut
 
     def share(u: Float64[np.ndarray, "m choices"]) -> Float64[np.ndarray, " m"]:
         s = np.broadcast_to(question.s, (len(u), len(question.s)))
-        losses = surface.log_losses(fit.family, thetas, np.concatenate([u, s], axis=1))
+        z = np.concatenate([u, s], axis=1)
+        losses = surface.log_losses(fit.family, thetas, z, solved.moves)
         inside = np.mean(losses <= limit[:, None], axis=0)
-        if cut is not None:
-            inside = np.where(u @ cut.normal <= cut.bound, inside, 0.0)
-        return inside
+        return np.where(solved.bounds.hold(u), inside, 0.0)
 
     return share
 
@@ -125,17 +133,38 @@ def _close_in(
     """A finer grid about the largest share, until that reaches what is asked."""
     for _ in range(3):
         at = np.unravel_index(int(shares.argmax()), shares.shape)
-        axes = [
+        closer = [
             np.linspace(axis[max(k - 2, 0)], axis[min(k + 2, len(axis) - 1)], 33)
             for axis, k in zip(axes, at, strict=True)
         ]
-        finer = _on(share, axes)
+        finer = _on(share, closer)
         if finer.max() <= shares.max():
-            return axes, np.maximum(finer, 0.0)
-        shares = finer
+            break
+        axes, shares = closer, finer
         if shares.max() >= probability:
             break
     return axes, shares
+
+
+def _piece(
+    axes: list[np.ndarray], is_in: Bool[np.ndarray, ...], best: np.ndarray
+) -> tuple[Bool[np.ndarray, ...], int]:
+    """The piece of a set that is nearest to the optimum, and how many there are."""
+    labelled: Any = ndimage.label(is_in, np.ones((3,) * len(axes)))
+    labels, pieces = labelled
+    return labels == labels[_nearest(axes, is_in, best)], int(pieces)
+
+
+def _about(axes: list[np.ndarray], mine: Bool[np.ndarray, ...]) -> list[np.ndarray]:
+    """As fine a grid over a piece and three steps each way, its points among them."""
+    at = np.argwhere(mine)
+    closer = []
+    for i, axis in enumerate(axes):
+        first, last = max(at[:, i].min() - 3, 0), min(at[:, i].max() + 3, len(axis) - 1)
+        # Whole steps of the old grid hold whole steps of the new one.
+        fold = max((len(axis) - 1) // (last - first), 1)
+        closer.append(np.linspace(axis[first], axis[last], fold * (last - first) + 1))
+    return closer
 
 
 def _nearest(
@@ -146,7 +175,7 @@ def _nearest(
     points = np.argwhere(is_in)
     start = np.array([axis[0] for axis in axes])
     off = points - (best - start) / steps
-    return tuple(points[np.argmin((off**2).sum(axis=1))])
+    return tuple(points[np.argmin((off**2).sum(axis=1))].tolist())
 
 
 def _end(
@@ -160,15 +189,15 @@ def _end(
     """How far the piece goes along coordinate i: a window about its farthest point.
 
     The window is a step of the grid wide along i; across, it holds the points of the
-    piece at that end and a step more.
+    piece within some steps of that end, and a step more.
     """
     sign = 1 if side else -1
     at = np.argwhere(mine)
     far = int((at[:, i] * sign).max()) * sign
     inner, step = float(axes[i][far]), float(axes[i][1] - axes[i][0])
-    across = [
-        _window(axes[j], at[at[:, i] == far, j]) for j in range(len(axes)) if j != i
-    ]
+    # Of two tips the farther one may seem the nearer by some steps.
+    ends = at[at[:, i] * sign >= far * sign - _BACK]
+    across = [_window(axes[j], ends[:, j]) for j in range(len(axes)) if j != i]
     for _ in range(_ROUNDS):
         if step <= _FINE:
             break
@@ -177,11 +206,14 @@ def _end(
         window.insert(i, along)
         inside = np.moveaxis(_on(share, window) >= probability, i, 0)
         reached = np.flatnonzero(inside.reshape(_ZOOM, -1).any(axis=1))
-        step /= _ZOOM
+        # A thin tip slips between points of the grid and may be longer than its step.
+        if not (reached.size and reached[-1] == _ZOOM - 1):
+            step /= _ZOOM
         if reached.size:
             inner = float(along[reached[-1]])
+            tips = inside[max(reached[-1] - _BACK, 0) : reached[-1] + 1].any(axis=0)
             across = [
-                _window(axis, np.flatnonzero(inside[reached[-1]]))
+                _window(axis, np.flatnonzero(tips))
                 for j, axis in enumerate(window)
                 if j != i
             ]

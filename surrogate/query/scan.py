@@ -204,7 +204,7 @@ def _cuts(cells: list[list[tuple[np.ndarray, edge.Bounds]]]) -> Cut | None:
     first = next((b.cut for b in flat if b.cut is not None), None)
     if first is None:
         return None
-    none = Cut(first.normal, np.float64(1e6))
+    none = Cut(first.normal, np.asarray(1e6))
     cuts = [b.cut or none for b in flat]
     shape = len(cells), len(cells[0])
     return Cut(
