@@ -14,6 +14,7 @@ import fit_support
 import numpy as np
 import pytest
 
+import surrogate
 from surrogate import plots
 from surrogate.cli.main import main
 from surrogate.errors import DataError, SolveError, Status
@@ -218,8 +219,8 @@ def test_many_runs_and_cells_are_thinned_and_said() -> None:
     axes = picture.draw()
     assert len(axes[0].collections[0].get_offsets()) == 5000
     assert len(axes[1].get_yticks()) == 30
-    assert "5,000 of" in axes[0].get_title()
-    assert f"30 of {7 * times}" in axes[1].get_title()
+    assert "5,000 of" in axes[0].get_title("left")
+    assert f"30 of {7 * times}" in axes[1].get_title("left")
 
 
 def test_coverage_and_throughput_draw_their_documents() -> None:
@@ -228,7 +229,7 @@ def test_coverage_and_throughput_draw_their_documents() -> None:
     np.testing.assert_allclose(point.get_xdata(), 93.0)
     assert axes[0].get_lines()[0].get_xdata()[0] == 95.0
     panels = plots.plot_throughput(throughput_document())
-    assert [panel.get_title() for panel in panels] == ["one", "two"]
+    assert [panel.get_title("left") for panel in panels] == ["one", "two"]
     ours = panels[1].get_lines()[0]
     np.testing.assert_allclose(ours.get_ydata(), [2e4, 3e4, 4e4])
 
@@ -338,15 +339,16 @@ def test_fit_without_leaves_is_drawn_without_bands_and_says_so() -> None:
 
 
 def test_one_choice_has_one_slice_and_no_surface() -> None:
-    fit = fit_support.lr_alone()
-    where: dict[str, Any] = {"params": 3e8, "tokens": 2e10, "recipe": "muon"}
+    runs = Runs.from_arrays(**fit_support.table(batches=1))
+    fit = surrogate.fit(runs, family="quadratic", bootstrap=0)
+    where: dict[str, Any] = {"params": 3e8, "tokens": 2e10}
     with pytest.raises(DataError, match=r"vary batch inside no cell.*plot slices"):
         plots.SurfacePicture.of(fit, **where)
     picture = plots.SlicesPicture.of(fit, **where)
     assert [each.name for each in picture.slices] == ["lr"]
     assert picture.slices[0].plateau == picture.plateau.lr
     assert len(picture.draw()) == 1
-    assert list(plots.ScalingPicture.of(fit, recipe="muon").choices) == ["lr"]
+    assert list(plots.ScalingPicture.of(fit).choices) == ["lr"]
 
 
 def test_no_minimum_is_not_drawn(surface: plots.SurfacePicture) -> None:

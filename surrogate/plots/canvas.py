@@ -75,7 +75,11 @@ def axis(axes: Axes | None, width: float | int, height: float | int) -> Axes:
 
 
 def row(
-    axes: np.ndarray | None, count: int, width: float | int, height: float | int, **shared: Any
+    axes: np.ndarray | None,
+    count: int,
+    width: float | int,
+    height: float | int,
+    **shared: Any,
 ) -> np.ndarray:
     """So many axes side by side: these, or those of a new figure."""
     if axes is None:
@@ -169,9 +173,9 @@ def cross(
     axes: Axes,
     at: Sequence[float],
     interval: Sequence[tuple[float, float]],
-    label: str,
+    level: float,
 ) -> None:
-    """A point with an interval along each axis; no bar where it is not known."""
+    """The optimum, its interval along each axis; no bar where that is not known."""
     errors = [
         np.abs(np.array(ends) - value)[:, None] if np.isfinite(ends).all() else None
         for value, ends in zip(at, interval, strict=True)
@@ -189,7 +193,7 @@ def cross(
         capsize=3,
         elinewidth=1.6,
         zorder=6,
-        label=label,
+        label="optimum" + ("" if errors == [None, None] else f", {level:.0%} interval"),
     )
 
 

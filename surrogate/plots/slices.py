@@ -132,7 +132,7 @@ class SlicesPicture:
                 x=0.02,
                 ha="left",
             )
-            canvas.legend(drawn[0], 2, is_own=is_own)
+            canvas.legend(drawn[0], min(count, 2), is_own=is_own)
         return drawn
 
     def _draw_one(self, axes: Axes, each: Slice) -> None:
@@ -175,7 +175,7 @@ class SlicesPicture:
             axes,
             (each.best, least),
             (each.interval, (np.nan, np.nan)),
-            f"optimum, {self.optimum.level:.0%} interval",
+            self.optimum.level,
         )
         axes.set_ylim(*limits)
         held = (

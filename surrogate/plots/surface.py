@@ -135,7 +135,7 @@ class SurfacePicture:
                 axes,
                 (best.lr, best.batch),
                 (best.lr_interval, best.batch_interval),
-                f"optimum, {best.level:.0%} interval",
+                best.level,
             )
             self._choice(axes)
             at = best.context
