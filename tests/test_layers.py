@@ -46,6 +46,7 @@ ROOMS = (
     "fitting",
     "simulate",
     "report",
+    "plots",
     "cli",
 )
 LIGHT = ("errors", "units", "runs", "readers", "laws", "cli.main")

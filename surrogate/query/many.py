@@ -170,7 +170,7 @@ def _recipes(fit: Fit, recipe: str | Sequence[str] | None, size: int) -> np.ndar
 def evaluate(fit: Fit, runs: Runs, tol: float) -> Evaluation:
     """Errors of losses, regret of proposals cell by cell, membership of plateaus."""
     check_tol(tol)
-    _check_comparable(fit, runs)
+    check_comparable(fit, runs)
     usable = ~runs.diverged
     s_cells = fit.features.cell_points(runs)
     least, best_u = surface.minima_at(
@@ -201,11 +201,16 @@ def evaluate(fit: Fit, runs: Runs, tol: float) -> Evaluation:
         loss_kind=fit.loss_kind,
         device=jax.local_devices()[0].platform,
         backend="xla",
-        warnings=_evaluation_warnings(fit, runs),
+        warnings=comparison_warnings(fit, runs),
     )
 
 
-def _check_comparable(fit: Fit, runs: Runs) -> None:
+def check_comparable(fit: Fit, runs: Runs) -> None:
+    """Refuse runs of which the fit can say nothing.
+
+    Raises:
+        DataError: an unknown recipe, a missing scale, or none finished.
+    """
     unknown = sorted(set(runs.recipe.tolist()) - set(fit.recipes))
     if unknown:
         raise DataError(
@@ -223,7 +228,8 @@ def _check_comparable(fit: Fit, runs: Runs) -> None:
         raise DataError("Expected runs that finished, but all of them diverged.")
 
 
-def _evaluation_warnings(fit: Fit, runs: Runs) -> tuple[str, ...]:
+def comparison_warnings(fit: Fit, runs: Runs) -> tuple[str, ...]:
+    """Whether the runs' losses or parameters are of another kind than the fit's."""
     warnings = []
     if "unknown" not in (fit.loss_kind, runs.loss_kind) and (
         fit.loss_kind != runs.loss_kind

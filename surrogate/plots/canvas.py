@@ -1,0 +1,219 @@
+"""What all figures share: matplotlib when it is asked for, one style, saving, axes.
+
+matplotlib is in the extra `plot`, so that no module here imports it on its own.
+Figures are made without pyplot: no window, no state that outlives them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from surrogate.errors import DataError
+from surrogate.units import format_count, quote
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SUFFIXES = (".png", ".svg", ".pdf")
+STYLE = Path(__file__).with_name("surrogate.mplstyle")
+# Okabe and Ito's colours by what they stand for.
+INK, BEST, PLATEAU = "#000000", "#D55E00", "#0072B2"
+CHOICE, EDGE, QUIET = "#CC79A7", "#B03A00", "#777777"
+LABELS = {
+    "lr": "peak learning rate",
+    "batch": "batch size [tokens]",
+    "params": "parameters N",
+    "tokens": "training tokens D",
+    "loss": "loss [nats per token]",
+}
+# An axis shorter than this many decades also names 2 and 5 of each.
+_FEW_DECADES = 2.6
+
+
+def library(module: str) -> Any:
+    """A module of matplotlib, or matplotlib itself ("").
+
+    Raises:
+        DataError: it is not installed.
+    """
+    try:
+        return importlib.import_module(f"matplotlib.{module}".rstrip("."))
+    except ImportError as error:
+        raise DataError(
+            "Plots need matplotlib, which is not installed. Install the extra: "
+            'pip install "loss-surrogate[plot]".'
+        ) from error
+
+
+@contextlib.contextmanager
+def style() -> Iterator[None]:
+    """The house's style, for what is drawn inside."""
+    with library("style").context(STYLE):
+        yield
+
+
+def panels(
+    rows: int, columns: int, width: float | int, height: float | int, **shared: Any
+) -> np.ndarray:
+    """Axes of a new figure, rows x columns; width and height in inches."""
+    with style():
+        figure = library("figure").Figure(figsize=(width, height), layout="constrained")
+        return figure.subplots(rows, columns, squeeze=False, **shared)
+
+
+def axis(axes: Axes | None, width: float | int, height: float | int) -> Axes:
+    """These axes, or those of a new figure of so many inches."""
+    return panels(1, 1, width, height)[0, 0] if axes is None else axes
+
+
+def row(
+    axes: np.ndarray | None,
+    count: int,
+    width: float | int,
+    height: float | int,
+    **shared: Any,
+) -> np.ndarray:
+    """So many axes side by side: these, or those of a new figure."""
+    if axes is None:
+        axes = panels(1, count, width, height, **shared).ravel()
+    return np.atleast_1d(axes)
+
+
+def check_out(out: str | Path, *, overwrite: bool = False) -> Path:
+    """Where a figure will go, before anything is computed.
+
+    Raises:
+        DataError: its suffix is unknown, its folder is not there, or it exists.
+    """
+    path = Path(out)
+    if path.suffix.lower() not in SUFFIXES:
+        raise DataError(
+            f"--out: expected a file that ends in {', '.join(SUFFIXES)}, got "
+            f"{quote(path.name)}."
+        )
+    if not path.parent.is_dir():
+        raise DataError(
+            f"--out: there is no folder {quote(str(path.parent))}. Make it first."
+        )
+    if path.is_dir() or (path.exists() and not overwrite):
+        raise DataError(
+            f"--out: {quote(str(path))} exists. Name another file"
+            f"{'' if path.is_dir() else ', or add --overwrite'}."
+        )
+    return path
+
+
+def save(drawn: Axes | np.ndarray, out: str | Path, *, overwrite: bool = False) -> Path:
+    """Write the figure of these axes, all of it or nothing; no date inside.
+
+    Raises:
+        DataError: as `check_out`.
+        OSError: the file cannot be written.
+    """
+    path = check_out(out, overwrite=overwrite)
+    kind = path.suffix.lower()[1:]
+    figure = np.asarray(drawn, dtype=object).flat[0].get_figure()
+    undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+    page = io.BytesIO()
+    with style():
+        figure.savefig(page, format=kind, metadata=undated.get(kind))
+    path.write_bytes(page.getvalue())
+    return path
+
+
+def text(value: str, limit: int = 40) -> str:
+    """Text from data, safe to draw: one line, printable, no formula in it."""
+    return quote(value, limit)[1:-1].replace("$", r"\$")
+
+
+def log_axis(axis: Any, name: str, ends: tuple[float, float] | None = None) -> None:
+    """A logarithmic axis with its label and few, readable ticks.
+
+    Args:
+        axis: `xaxis` or `yaxis` of axes.
+        name: one of `LABELS`.
+        ends: what it shows, natural units; None leaves what is drawn.
+    """
+    ticker = library("ticker")
+    across = axis.axis_name
+    getattr(axis.axes, f"set_{across}scale")("log")
+    if ends is not None:
+        getattr(axis.axes, f"set_{across}lim")(*ends)
+    low, high = getattr(axis.axes, f"get_{across}lim")()
+    short = math.log10(high / low) < _FEW_DECADES
+    axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5) if short else (1,)))
+    axis.set_minor_locator(ticker.LogLocator(subs=range(2, 10), numticks=99))
+    axis.set_minor_formatter(ticker.NullFormatter())
+    write = _power if name == "lr" else format_count
+    axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: write(value)))
+    axis.set_label_text(LABELS[name])
+
+
+def _power(value: float) -> str:
+    """5e-4 and not 5e-04 or 0.0005."""
+    digits, exponent = f"{value:.0e}".split("e")
+    return f"{digits}e{int(exponent)}"
+
+
+def sequence(count: int, last: float = 0.9) -> list[tuple[float, ...]]:
+    """So many colours of viridis in order, without its palest end."""
+    viridis = library("").colormaps["viridis"]
+    return [tuple(row) for row in viridis(np.linspace(0, last, count))]
+
+
+def cross(
+    axes: Axes,
+    at: Sequence[float],
+    interval: Sequence[tuple[float, float]],
+    level: float,
+) -> None:
+    """The optimum, its interval along each axis; no bar where that is not known."""
+    errors = [
+        np.abs(np.array(ends) - value)[:, None] if np.isfinite(ends).all() else None
+        for value, ends in zip(at, interval, strict=True)
+    ]
+    axes.errorbar(
+        [at[0]],
+        [at[1]],
+        xerr=errors[0],
+        yerr=errors[1],
+        fmt="o",
+        color=BEST,
+        markeredgecolor="white",
+        markeredgewidth=0.7,
+        markersize=6,
+        capsize=3,
+        elinewidth=1.6,
+        zorder=6,
+        label="optimum" + ("" if errors == [None, None] else f", {level:.0%} interval"),
+    )
+
+
+def legend_below(axes: Axes, columns: int, gap: float = 0.2) -> None:
+    """A legend under one of several axes, where it hides nothing."""
+    axes.legend(
+        loc="upper left", bbox_to_anchor=(-0.02, -gap), ncols=columns, borderaxespad=0
+    )
+
+
+def legend(axes: Axes, columns: int, *, is_own: bool) -> None:
+    """The one legend of a figure: under all where the figure is ours.
+
+    Args:
+        axes: whose labels are listed.
+        columns: of the legend.
+        is_own: the figure was made here.
+    """
+    handles, labels = axes.get_legend_handles_labels()
+    if is_own:
+        axes.figure.legend(handles, labels, loc="outside lower left", ncols=columns)
+    else:
+        axes.legend(handles, labels)

@@ -1,0 +1,180 @@
+"""What figures ask of a fit beside its answers: grids of losses, the nearest cell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float64
+
+from surrogate import uncertainty
+from surrogate.errors import SolveError, Status
+from surrogate.features import CHOICES
+from surrogate.plots import canvas
+from surrogate.query import surface
+from surrogate.query.answers import Optimum, Plateau
+from surrogate.query.best import nearest_level
+from surrogate.query.fit import Fit
+from surrogate.query.many import check_comparable, surface_at
+from surrogate.query.question import Question
+from surrogate.runs import Runs
+from surrogate.units import format_count
+
+Column = Float64[np.ndarray, " m"]
+Given = Float64[np.ndarray, " g"]
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """The cell nearest to a question; measured losses where runs are at hand.
+
+    Attributes:
+        title: its sizes, for people.
+        is_same: the question's own sizes.
+        lr: of its runs, or of its grid where there are none.
+        batch: likewise [tokens].
+        excess: measured loss over the cell's best, minus 1; NaN where diverged;
+            None without runs.
+        residual: ln measured loss minus ln fitted loss; likewise.
+    """
+
+    title: str
+    is_same: bool
+    lr: Column
+    batch: Column
+    excess: Column | None
+    residual: Column | None
+
+
+def runs_of(fit: Fit, runs: Runs | None) -> Runs | None:
+    """The runs named, else the fit's own; None for a bundled fit.
+
+    Raises:
+        DataError: they are not of the fit's recipes or lack a scale.
+    """
+    found = fit.runs if runs is None else runs
+    if found is not None:
+        check_comparable(fit, found)
+    return found
+
+
+def log_losses(
+    fit: Fit, thetas: np.ndarray, s: Given, settings: Mapping[str, Column]
+) -> Float64[np.ndarray, "thetas m"]:
+    """Ln loss [nats per token] of several thetas at m settings and one s."""
+    u = fit.features.u_of(settings)
+    z = np.concatenate([u, np.broadcast_to(s, (len(u), len(s)))], axis=1)
+    return surface.log_losses(fit.family, thetas, z) + fit.features.level
+
+
+def banded(
+    fit: Fit, s: Given, settings: Mapping[str, Column]
+) -> tuple[Column, Column, Column]:
+    """Loss at m settings and the ends of the surface's interval [nats per token].
+
+    The interval is t times the jackknife's standard error; NaN without leaves.
+    """
+    thetas = np.concatenate([fit.theta[None], fit.leaves])
+    losses = log_losses(fit, thetas, s, settings)
+    ends = uncertainty.interval(losses[0], losses[1:])
+    return np.exp(losses[0]), np.exp(ends[..., 0]), np.exp(ends[..., 1])
+
+
+def without_draws(fit: Fit) -> Fit:
+    """The fit for intervals alone, which need only its leaves: much faster."""
+    return replace(fit, draws=fit.draws[:0])
+
+
+def missing(fit: Fit) -> str | None:
+    """The choice that the fit cannot make, if there is one."""
+    return next((name for name in CHOICES if name not in fit.features.choices), None)
+
+
+def held(fit: Fit, question: Question) -> dict[str, float]:
+    """What the fit cannot choose, at the nearest cell's value."""
+    name = missing(fit)
+    return {} if name is None else {name: nearest_level(fit, question, name)}
+
+
+def check_found(answer: Optimum | Plateau) -> None:
+    """Refuse to draw a surface that has no minimum.
+
+    Raises:
+        SolveError: it has none.
+    """
+    if answer.status is Status.no_optimum:
+        raise SolveError(f"{answer.status.sentence} There is nothing to draw.")
+
+
+def nearest(fit: Fit, question: Question, runs: Runs | None) -> Nearest | None:
+    """The cell of the question's recipe nearest in ln of its sizes, if any is."""
+    cells = fit.cells if runs is None else runs.cells
+    asked = {"params": question.params, "tokens": question.tokens, **question.scales}
+    of_recipe = [
+        i for i, c in enumerate(cells) if c.recipe == question.recipe and c.runs
+    ]
+    if not of_recipe:
+        return None
+    sizes = [{"params": c.params, "tokens": c.tokens, **dict(c.scales)} for c in cells]
+    off = [
+        max(abs(math.log(sizes[i][name] / value)) for name, value in asked.items())
+        for i in of_recipe
+    ]
+    index = of_recipe[int(np.argmin(off))]
+    found = sizes[index]
+    title = _sizes(found["params"], found["tokens"])
+    is_same = min(off) < 0.01
+    if runs is not None:
+        members = runs.subset(runs.cell == index)
+        excess, residual = measured(fit, members)
+        return Nearest(title, is_same, members.lr, members.batch, excess, residual)
+    record = fit.cells[index]
+    grid = np.meshgrid(np.array(record.lr), np.array(record.batch))
+    return Nearest(title, is_same, grid[0].ravel(), grid[1].ravel(), None, None)
+
+
+def measured(fit: Fit, runs: Runs) -> tuple[Column, Column]:
+    """Measured excess over the cell's best, and residual of ln loss; NaN if diverged.
+
+    Both are fractions, one entry a run.
+    """
+    fitted, _ = fitted_at(fit, runs)
+    best = np.array([cell.best for cell in runs.cells])[runs.cell]
+    loss = np.where(runs.diverged, np.nan, runs.loss)
+    return loss / best - 1, np.log(loss / fitted)
+
+
+def fitted_at(fit: Fit, runs: Runs) -> tuple[Column, Column]:
+    """Fitted loss of runs, and its excess in ln over their cell's fitted minimum."""
+    lr, batch, params, tokens = runs.lr_level, runs.batch, runs.params, runs.tokens
+    return surface_at(fit, lr, batch, params, tokens, runs.scales, runs.recipe)
+
+
+def span(values: Mapping[str, list], margin: float) -> dict[str, tuple[float, float]]:
+    """Smallest and largest finite value by name, and a margin of ln on each side."""
+    ends = {}
+    for name, parts in values.items():
+        every = np.concatenate([np.ravel(part) for part in parts])
+        every = np.log(every[np.isfinite(every)])
+        room = margin * max(float(np.ptp(every)), 0.5)
+        ends[name] = (math.exp(every.min() - room), math.exp(every.max() + room))
+    return ends
+
+
+def title_of(question: Question, inside: bool, distance: float) -> str:
+    """The question in a figure's title, and whether it extrapolates."""
+    parts = [_sizes(question.params, question.tokens)]
+    parts += [
+        f"{canvas.text(n)} = {format_count(v)}" for n, v in question.scales.items()
+    ]
+    if question.recipe:
+        parts.append(canvas.text(question.recipe))
+    if not inside:
+        parts.append(f"extrapolated, distance {distance:.3g}")
+    return ", ".join(parts)
+
+
+def _sizes(params: float, tokens: float) -> str:
+    return f"N = {format_count(params)}, D = {format_count(tokens)}"
