@@ -15,7 +15,7 @@ from typing import Annotated, cast
 
 import typer
 
-from surrogate.cli import answers, output, tables
+from surrogate.cli import answers, output, pictures, tables
 from surrogate.errors import DataError, SolveError, Status
 
 ASKED_WRONGLY = 2
@@ -42,6 +42,7 @@ for _command in (
     answers.optimum,
     answers.plateau,
     answers.regret,
+    pictures.report,
 ):
     app.command()(_command)
 

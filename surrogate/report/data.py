@@ -138,8 +138,9 @@ def _spec(family: Family) -> dict[str, Any]:
 def _vectors(
     family: Family, thetas: Float64[np.ndarray, "n p"]
 ) -> Float64[np.ndarray, "n q"]:
-    """Coefficients of affine functions, then recipes' offsets; of a mix, its weights
-    and each member's; of a linear family, theta as it is.
+    """Coefficients of affine functions, then recipes' offsets.
+
+    Of a mix its weights, then each member's; of a linear family theta as it is.
     """
     if isinstance(family, Mix):
         parts, begin = [thetas[:, : len(family.members)]], len(family.members)

@@ -47,7 +47,7 @@ function lossAxis(lo, hi) {
 // An empty chart: axes drawn, x and y from values to pixels and back, `plot` clipped.
 let charts = 0;
 function chartOf(width, height, xAxis, yAxis, label) {
-  const left = 58, right = 12, top = 10, bottom = 42, id = `clip${charts++}`;
+  const left = 64, right = 12, top = 10, bottom = 42, id = `clip${charts++}`;
   const scale = (axis, a, b) => {
     const f = axis.log ? Math.log : (v) => v, lo = f(axis.lo), span = f(axis.hi) - lo;
     const to = (v) => a + ((f(v) - lo) / span) * (b - a);

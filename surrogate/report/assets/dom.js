@@ -8,7 +8,7 @@ function fill(node, properties, children) {
     if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
     else node.setAttribute(key, value === true ? "" : value);
   }
-  node.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
   return node;
 }
 
@@ -19,11 +19,10 @@ const byId = (id) => document.getElementById(id);
 // A table whose first column heads its rows; numbers go right.
 function tableOf(caption, heads, rows) {
   const cell = (value, i) => el(i ? "td" : "th", { scope: i ? null : "row" }, plain(value ?? "unknown"));
-  return el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption },
+  return el("div", null, el("p", { class: "caption" }, caption), el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption },
     el("table", null,
-      el("caption", null, caption),
       el("thead", null, el("tr", null, heads.map((head) => el("th", { scope: "col" }, plain(head))))),
-      el("tbody", null, rows.map((row) => el("tr", null, row.map(cell))))));
+      el("tbody", null, rows.map((row) => el("tr", null, row.map(cell)))))));
 }
 
 // Copies text where the clipboard allows it, else through a selection.

@@ -192,10 +192,49 @@ function localAt(f, x, y) {
   return { v, gx, gy, hxx, hxy, hyy };
 }
 
+// The surface along a line as one over x alone: x is t at origin + t direction.
+function onLine(f, x0, y0, dx, dy) {
+  const groups = f.groups.map((g) => {
+    const n = g.c.length, c = new Float64Array(n), ex = new Float64Array(n);
+    for (let k = 0; k < n; k++) {
+      c[k] = g.c[k] + g.ex[k] * x0 + g.ey[k] * y0;
+      ex[k] = g.ex[k] * dx + g.ey[k] * dy;
+    }
+    return { kind: g.kind, w: g.w, c, ex, ey: new Float64Array(n) };
+  });
+  return {
+    c: f.c + f.bx * x0 + f.by * y0 + 0.5 * (f.axx * x0 * x0 + 2 * f.axy * x0 * y0 + f.ayy * y0 * y0),
+    bx: (f.bx + f.axx * x0 + f.axy * y0) * dx + (f.by + f.axy * x0 + f.ayy * y0) * dy,
+    axx: f.axx * dx * dx + 2 * f.axy * dx * dy + f.ayy * dy * dy,
+    by: 0, axy: 0, ayy: 0, groups,
+  };
+}
+
+// [value, slope, curvature] of a surface over x alone.
+function lineAt(f, x) {
+  let v = f.c + x * (f.bx + 0.5 * f.axx * x), slope = f.bx + f.axx * x, curvature = f.axx;
+  for (const g of f.groups) {
+    const { c, ex } = g, n = c.length, isLog = g.kind === "log";
+    let top = 0, m = 0, mx = 0, mxx = 0;
+    if (isLog) {
+      top = -Infinity;
+      for (let k = 0; k < n; k++) top = Math.max(top, c[k] + ex[k] * x);
+    }
+    for (let k = 0; k < n; k++) {
+      const e = Math.exp(c[k] + ex[k] * x - top);
+      m += e;
+      mx += ex[k] * e;
+      mxx += ex[k] * ex[k] * e;
+    }
+    v += g.w * (isLog ? top + Math.log(m) : m);
+    slope += g.w * (isLog ? mx / m : mx);
+    curvature += g.w * (isLog ? mxx / m - (mx / m) ** 2 : mxx);
+  }
+  return [v, slope, curvature];
+}
+
 // The surface along a line: t -> [value, slope, curvature] at origin + t direction.
 function alongLine(f, x0, y0, dx, dy) {
-  return (t) => {
-    const at = localAt(f, x0 + t * dx, y0 + t * dy);
-    return [at.v, at.gx * dx + at.gy * dy, at.hxx * dx * dx + 2 * at.hxy * dx * dy + at.hyy * dy * dy];
-  };
+  const flat = onLine(f, x0, y0, dx, dy);
+  return (t) => lineAt(flat, t);
 }

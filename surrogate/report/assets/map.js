@@ -26,14 +26,17 @@ function drawMap(model, answer, sure, width) {
   const chart = chartOf(width, height, xAxis, yAxis, label), { plot } = chart;
   const place = ([x, y]) => [chart.x(fromU(model, 0, x)), chart.y(fromU(model, 1, y))];
   const base = found.v;
+  let last = null;
   for (let k = LEVELS.length - 1; k >= 0; k--) {
     const level = base + Math.log1p(LEVELS[k]);
     if (level < found.free.v) continue;
     const ring = contourOf(surface, region.box, found.free, level, 72).map(place);
     plot.append(sv("path", { class: `band band${k}`, d: closed(ring) }));
     const inside = ring.filter(([x, y]) => x > chart.left + 18 && x < chart.right - 18 && y > chart.top + 8 && y < chart.bottom - 8);
-    if (inside.length) {
+    if (inside.length && LEVELS[k] > question.tol) {
       const tip = inside.reduce((a, b) => (b[1] < a[1] ? b : a));
+      if (last && Math.hypot(tip[0] - last[0], tip[1] - last[1]) < 24) continue;
+      last = tip;
       plot.append(sv("text", { class: "level", x: tip[0], y: tip[1] + 3, "text-anchor": "middle" }, formatPercent(LEVELS[k])));
     }
   }

@@ -134,7 +134,10 @@ function buildMap(model, answers, getState, setState) {
   };
 }
 
-const figureWidth = (body, most) => { const columns = Math.max(1, Math.min(most, Math.floor(body.clientWidth / 330))); return Math.floor((body.clientWidth - 16 * (columns - 1)) / columns); };
+function figureWidth(body, most) {
+  const columns = Math.max(1, Math.min(most, Math.floor(body.clientWidth / 285)));
+  return Math.floor((body.clientWidth - 16 * (columns - 1)) / columns);
+}
 
 function drawSlices(model, answer) {
   const body = byId("slices-body"), width = figureWidth(body, 2);

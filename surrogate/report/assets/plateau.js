@@ -88,7 +88,7 @@ function extents(f, found, region, level) {
 // Where the plateau's slice along the edge of the cut begins and ends.
 function lineEnds(f, region, level) {
   const line = cutLine(region.cut, region.box);
-  const low = argmin(onLine(f, line), { xlo: line.low, xhi: line.high, ylo: 0, yhi: 0 });
+  const low = argmin(onLine(f, line.x, line.y, line.dx, line.dy), { xlo: line.low, xhi: line.high, ylo: 0, yhi: 0 });
   return [-1, 1].map((sign) => {
     const phi = alongLine(f, line.x + low.x * line.dx, line.y + low.x * line.dy, sign * line.dx, sign * line.dy);
     const [t, isOpen] = reach(phi, level, sign > 0 ? line.high - low.x : low.x - line.low);
@@ -111,11 +111,11 @@ function sliceOf(f, region, axis, at, level) {
   }
   if (lo > hi) return null;
   const line = axis === 0 ? { x: 0, y: at, dx: 1, dy: 0 } : { x: at, y: 0, dx: 0, dy: 1 };
-  const flat = onLine(f, line);
+  const flat = onLine(f, line.x, line.y, line.dx, line.dy);
   const low = argmin(flat, { xlo: lo, xhi: hi, ylo: 0, yhi: 0 });
   if (!(low.v <= level)) return null;
   return [-1, 1].map((sign) => {
-    const phi = alongLine(flat, low.x, 0, sign, 0);
+    const phi = (t) => (([v, slope, bend]) => [v, sign * slope, bend])(lineAt(flat, low.x + sign * t));
     const [t, isOpen] = reach(phi, level, sign > 0 ? hi - low.x : low.x - lo);
     return isOpen ? (sign > 0 ? hi : lo) : low.x + sign * t;
   });

@@ -27,7 +27,7 @@ function drawResiduals(model, width) {
   const cells = model.runs.cells.slice(0, SHOWN_CELLS), rows = model.runs.rows.filter((run) => run.cell < cells.length && !run.diverged);
   const near = rows.filter((run) => run.loss <= 1.1 * cells[run.cell].best).map((run) => Math.abs(run.residual)).sort((a, b) => a - b);
   const limit = 1000 * Math.max(near[Math.floor(0.99 * (near.length - 1))] || 0.01, 1e-4) * 1.15, height = 60 + 20 * cells.length;
-  const wide = width > 560, left = wide ? 150 : 8, x = (v) => left + 8 + ((v + limit) / (2 * limit)) * (width - left - 20);
+  const left = width > 560 ? 150 : 96, x = (v) => left + 8 + ((v + limit) / (2 * limit)) * (width - left - 20);
   const ticks = linearTicks(-limit, limit, (v) => trimmed(v));
   const svg = sv("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": "Residuals of ln loss by cell, in permille; the table below has the numbers" },
     ticks.map((t) => [sv("line", { class: t.at === 0 ? "zero" : "grid", x1: x(t.at), x2: x(t.at), y1: 6, y2: height - 40 }),
@@ -35,7 +35,7 @@ function drawResiduals(model, width) {
     sv("text", { class: "label", x: x(0), y: height - 8, "text-anchor": "middle" }, "measured minus fitted ln loss [permille]"));
   cells.forEach((cell, i) => {
     const y = 18 + 20 * i;
-    if (wide) svg.append(sv("text", { class: "tick", x: left, y: y + 4, "text-anchor": "end" }, plain(cellName(model, cell), 26)));
+    svg.append(sv("text", { class: "tick", x: left, y: y + 4, "text-anchor": "end" }, plain(cellName(model, cell), width > 560 ? 26 : 15)));
     for (const run of rows) {
       if (run.cell !== i) continue;
       const tier = [0.0025, 0.01, 0.05].filter((e) => run.loss > (1 + e) * cell.best).length;

@@ -26,11 +26,12 @@ function lineInterval(draw, axis, at) {
   if (at < edges[other][0].at || at > edges[other][1].at) return null;
   const share = tip.at === from ? 0 : (at - from) / (tip.at - from);
   const start = inside[axis] + share * (tip.other - inside[axis]);
-  const ends = [-1, 1].map((sign, side) => {
-    const phi = axis === 0 ? alongLine(f, start, at, sign, 0) : alongLine(f, at, start, 0, sign);
-    const [t] = reach(phi, level, Math.max(sign * (edges[axis][side].at - start), 0));
-    return start + sign * t;
-  });
+  const right = axis === 0 ? onLine(f, start, at, 1, 0) : onLine(f, at, start, 0, 1);
+  const left = (t) => (([v, slope, bend]) => [v, -slope, bend])(lineAt(right, -t));
+  const ends = [
+    start - reach(left, level, Math.max(start - edges[axis][0].at, 0))[0],
+    start + reach((t) => lineAt(right, t), level, Math.max(edges[axis][1].at - start, 0))[0],
+  ];
   return Number.isFinite(ends[0] + ends[1]) ? ends : [start, start];
 }
 

@@ -87,27 +87,6 @@ function cutLine(cut, box) {
   return line;
 }
 
-// The surface along a line, as one over x alone, so that `argmin` takes it.
-function onLine(f, line) {
-  const flat = {
-    c: valueOfQuadratic(f, line.x, line.y),
-    bx: (f.bx + f.axx * line.x + f.axy * line.y) * line.dx + (f.by + f.axy * line.x + f.ayy * line.y) * line.dy,
-    by: 0, axy: 0, ayy: 0,
-    axx: f.axx * line.dx ** 2 + 2 * f.axy * line.dx * line.dy + f.ayy * line.dy ** 2,
-    groups: f.groups.map((g) => ({
-      kind: g.kind, w: g.w,
-      c: g.c.map((c, k) => c + g.ex[k] * line.x + g.ey[k] * line.y),
-      ex: g.ex.map((e, k) => e * line.dx + g.ey[k] * line.dy),
-      ey: g.ey.map(() => 0),
-    })),
-  };
-  return flat;
-}
-
-function valueOfQuadratic(f, x, y) {
-  return f.c + f.bx * x + f.by * y + 0.5 * (f.axx * x * x + 2 * f.axy * x * y + f.ayy * y * y);
-}
-
 // Over the box and the half-plane: where the box's own minimum lies beyond the cut, the
 // lowest point is on its edge. `free` is the minimum over the box alone.
 function minimum(f, region, start) {
@@ -115,7 +94,7 @@ function minimum(f, region, start) {
   const free = argmin(f, box, start && start.x, start && start.y);
   if (isWithin(cut, free.x, free.y)) return { ...free, free };
   const line = cutLine(cut, box);
-  const held = argmin(onLine(f, line), { xlo: line.low, xhi: line.high, ylo: 0, yhi: 0 });
+  const held = argmin(onLine(f, line.x, line.y, line.dx, line.dy), { xlo: line.low, xhi: line.high, ylo: 0, yhi: 0 });
   const x = clamp(line.x + held.x * line.dx, box.xlo, box.xhi);
   const y = clamp(line.y + held.x * line.dy, box.ylo, box.yhi);
   const gap = held.gap + free.gap;

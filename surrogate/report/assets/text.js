@@ -77,7 +77,7 @@ function choiceRows(model, answer, sure) {
   if (!choice) return [];
   const more = sure && sure.regret;
   const upper = more && more.upper !== null ? `, at most ${formatPermille(more.upper)} (${Math.round(100 * model.level_of_intervals)}%)` : "";
-  const chance = more ? `, in ${Math.round(100 * more.probability)}% of draws` : "";
+  const chance = more ? `; in ${Math.round(100 * more.probability)}% of draws it is inside` : "";
   return [
     ["your choice", `lr ${formatLr(choice.lr)}, batch ${batchText(choice.batch, question)}`],
     ["it loses", `${formatPermille(choice.regret)} of the loss${upper}`],
@@ -96,9 +96,19 @@ function answerText(model, answer, sure) {
   return [
     `For ${sizesText(model, answer.question)}`,
     ...rows.map(([what, value]) => `${what.padEnd(width)}  ${value}`),
+    ...edgeRows(model, answer),
     ...cautionsOf(model, answer).map((text) => `caution: ${text}`),
     `fit: ${plain(model.name)}, ${model.family.kind}, loss ${model.loss_kind}`,
   ].join("\n");
+}
+
+// Intervals of the plateau's edges.
+function edgeRows(model, answer) {
+  const percent = `${Math.round(100 * model.level_of_intervals)}%`;
+  return model.choices.flatMap((name) => ["low", "high"].map((word, side) => {
+    const ends = answer.edgeIntervals[name][side];
+    return ends ? `${NAMES[name]} ${word} edge, ${percent} interval: ${rangeText(name, ends, answer.question)}` : null;
+  })).filter(Boolean);
 }
 
 // What to know before using the answer.
