@@ -11,9 +11,9 @@ from coverage_truth import Truth, fitted
 
 import surrogate
 from surrogate import families
-from surrogate.families import Shape
 from surrogate.features import Features
 from surrogate.fitted import fit_all
+from surrogate.families import Shape
 from surrogate.query import Fit
 from surrogate.query.fit import DEFAULT_TOL
 from surrogate.query.many import surface_at

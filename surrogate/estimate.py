@@ -146,6 +146,7 @@ class _Wide(NamedTuple):
         return np.concatenate([weights, self.copies], axis=1)
 
 
+
 def _within_cells(
     rows: Rows,
     residual: Float64[np.ndarray, "problems n"],

@@ -251,10 +251,11 @@ def test_axe_finds_nothing_serious(browser: Any, dense: Path, scheme: str) -> No
 
 
 def test_hostile_names_are_only_ever_text(browser: Any, tmp_path: Path) -> None:
-    columns = fit_support.rich_table()
+    columns: dict[str, Any] = fit_support.rich_table()
     names = np.array([f"{HOSTILE}{i}" for i in range(len(columns["lr"]))])
     recipes = np.where(columns["recipe"] == "muon", HOSTILE, "adamw")
-    runs = Runs.from_arrays(**(columns | {"recipe": recipes}), name=names)
+    columns["recipe"] = recipes
+    runs = Runs.from_arrays(**columns, name=names)
     features = replace(fit_support.rich().features, recipes=("adamw", HOSTILE))
     cells = tuple(
         replace(c, recipe=HOSTILE if c.recipe == "muon" else c.recipe)
