@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import sys
 import tempfile
@@ -22,16 +21,20 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 import numpy as np  # noqa: E402
-import report_support  # noqa: E402
-from playwright.sync_api import Browser, Page, sync_playwright  # noqa: E402
-from test_report_browser import FLAGS  # noqa: E402
+
+# Of the extra `browser`, and of the folder of tests: neither is there for pyright.
+import report_support  # noqa: E402  # pyright: ignore[reportMissingImports]
+from playwright.sync_api import (  # noqa: E402  # pyright: ignore[reportMissingImports]
+    Browser,
+    Page,
+    sync_playwright,
+)
 
 from surrogate.query import Fit, load  # noqa: E402
 from surrogate.readers import read_runs  # noqa: E402
 from surrogate.report import page, write  # noqa: E402
 from surrogate.simulate import simulate  # noqa: E402
 
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 OPENED = 5
 SIZES = 1000
 ROBUST = 20
@@ -87,7 +90,9 @@ def main() -> None:
         begun = time.perf_counter()
         made = write(fit, file, runs=runs, name=asked.fit)
         seconds = time.perf_counter() - begun
-        browser = engine.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        browser = engine.chromium.launch(
+            executable_path=report_support.CHROMIUM, args=list(report_support.FLAGS)
+        )
         answer = {
             "fit": asked.fit,
             **made.counts,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -21,6 +23,16 @@ from surrogate.report import data, page
 
 NODE = shutil.which("node")
 TOL = 0.0025
+CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 
 
 def run_core(script: str, given: Any) -> Any:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+import subprocess
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,7 @@ from surrogate.runs import Runs
 
 ASSETS = Path(page.__file__).parent / "assets"
 HOSTILE = "</script><img src=x onerror=alert(1)>\u2028\x00\x1b[31m<!--'\"&\ud800"
+pytestmark = pytest.mark.once
 needs_node = pytest.mark.skipif(
     report_support.NODE is None, reason="node, which runs the page's core, is missing"
 )
@@ -364,6 +366,42 @@ def test_a_fit_without_draws_has_no_intervals() -> None:
 def test_numbers_are_read_as_the_command_reads_them(text: str, value: Any) -> None:
     script = "const v = parseNumber(given); return v > 0 ? v : null;"
     assert report_support.run_core(script, text) == value
+
+
+@needs_node
+def test_commands_are_what_a_shell_reads_back() -> None:
+    """Quoted for bash; control characters never as they are."""
+    names = [
+        HOSTILE.replace("\ud800", "").replace("\x00", ""),
+        "a'b c",
+        "-x;$(id)`",
+        "",
+    ]
+    script = "return given.map((text) => quoted(text));"
+    quoted = report_support.run_core(script, names)
+    assert not [c for c in "".join(quoted) if ord(c) < 32 or c == "\u2028"]
+    command = "printf '%s\\n' " + " ".join(quoted)
+    bash = ["bash", "-c", command]
+    done = subprocess.run(bash, capture_output=True, text=True, check=True)
+    assert done.stdout == "".join(f"{name}\n" for name in names)
+
+
+@needs_node
+def test_hash_brings_the_question_back() -> None:
+    document = report_support.document(fit_support.lr_alone())
+    document["recipes"] = ["adamw", HOSTILE]
+    state = report_support.questions(fit_support.lr_alone(), 1)[0]
+    state |= {"recipe": HOSTILE, "seq": 2048, "view": "box"}
+    found = report_support.run_core(
+        """
+        const model = prepare(given.document), first = firstState(model);
+        return [stateOf(model, hashOf(model, given.state), first), stateOf(model,
+          "#n=-1&d=1e999&tol=2&seq=1.5&view=x&r=unknown&%&b", first), first];
+        """,
+        {"document": document, "state": state},
+    )
+    assert found[0] == state
+    assert found[1] == found[2]
 
 
 # ------------------------------------------------------------------------- bad input

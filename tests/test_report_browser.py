@@ -5,7 +5,6 @@ Needs the extra `browser` (Playwright, axe) and a Chromium of the system.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,22 +14,13 @@ import fit_support
 import numpy as np
 import pytest
 import report_support
+from report_support import CHROMIUM, FLAGS
 
 from surrogate.report import page, write
 from surrogate.runs import Runs
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="Playwright is missing: install the extra `browser`"
-)
-CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
 )
 HOSTILE = "</script><img src=x onerror=document.title='owned'>\x00\x1b[31m\u202e"
 pytestmark = [

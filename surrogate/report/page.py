@@ -18,13 +18,20 @@ from surrogate.report import data
 from surrogate.runs import Runs
 from surrogate.store import as_json, shown
 
-# In the order in which they build on one another; the first six compute, without a
-# document to draw on, and run under node too.
-CORE = ("family.js", "solve.js", "plateau.js", "robust.js", "answer.js", "units.js")
-SCRIPTS = (
-    *CORE,
+# In the order in which they build on one another; the first compute, without a document
+# to draw on, and run under node too.
+CORE = (
+    "family.js",
+    "solve.js",
+    "plateau.js",
+    "robust.js",
+    "answer.js",
+    "units.js",
     "text.js",
     "state.js",
+)
+SCRIPTS = (
+    *CORE,
     "dom.js",
     "chart.js",
     "map.js",

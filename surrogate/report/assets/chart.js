@@ -16,9 +16,9 @@ function decadeTicks(lo, hi, text) {
 }
 
 // Ticks at powers of two of `unit` tokens.
-function octaveTicks(lo, hi, unit) {
+function octaveTicks(lo, hi, unit, most) {
   const low = Math.ceil(Math.log2(lo / unit)), high = Math.floor(Math.log2(hi / unit));
-  const every = Math.max(1, Math.ceil((high - low) / 6)), ticks = [];
+  const every = Math.max(1, Math.ceil((high - low) / most)), ticks = [];
   for (let k = low; k <= high; k += every) ticks.push({ at: unit * 2 ** k, text: formatBinary(2 ** k) });
   return ticks;
 }
@@ -31,10 +31,10 @@ function linearTicks(lo, hi, text) {
 }
 
 // Axis of a setting: lr by decades, batch by powers of two in the unit shown.
-function settingAxis(name, lo, hi, question) {
+function settingAxis(name, lo, hi, question, most = 6) {
   if (name === "lr") return { lo, hi, log: true, label: "learning rate", ticks: decadeTicks(lo, hi, (v) => v.toExponential(0)) };
   const label = question.seq ? `batch [sequences of ${formatTokens(question.seq)}]` : "batch [tokens]";
-  return { lo, hi, log: true, label, ticks: octaveTicks(lo, hi, question.seq || 1) };
+  return { lo, hi, log: true, label, ticks: octaveTicks(lo, hi, question.seq || 1, most) };
 }
 
 const countAxis = (label, lo, hi) => ({ lo, hi, log: true, label, ticks: decadeTicks(lo, hi, formatCount) });

@@ -15,7 +15,7 @@ function drawSlice(model, answer, i, width) {
   const losses = rows.flatMap((row) => [row.loss, ...(row.ends || [])]).concat(answer.lossLimit);
   const low = Math.min(...losses), high = Math.min(Math.max(...losses), answer.loss * (1 + Math.max(0.03, 12 * question.tol)));
   const label = `Loss along ${NAMES[name]}${model.choices.length > 1 ? `, ${NAMES[model.choices[1 - i]]} at its optimum` : ""}`;
-  const chart = chartOf(width, 240, settingAxis(name, rows[0].v, rows[60].v, question), lossAxis(low - 0.06 * (high - low), high), label);
+  const chart = chartOf(width, 240, settingAxis(name, rows[0].v, rows[60].v, question, Math.floor(width / 75)), lossAxis(low - 0.06 * (high - low), high), label);
   const slice = answer.slices[name] || (model.choices.length === 1 ? answer.plateau[name] : null);
   if (slice) {
     const [a, b] = slice.map(chart.x);

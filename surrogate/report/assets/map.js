@@ -25,12 +25,12 @@ function drawMap(model, answer, sure, width) {
   const label = `Loss over learning rate and batch for ${sizesText(model, question)}`;
   const chart = chartOf(width, height, xAxis, yAxis, label), { plot } = chart;
   const place = ([x, y]) => [chart.x(fromU(model, 0, x)), chart.y(fromU(model, 1, y))];
-  const base = found.v;
+  const base = found.v, wide = widened(region.box);
   let last = null;
   for (let k = LEVELS.length - 1; k >= 0; k--) {
     const level = base + Math.log1p(LEVELS[k]);
     if (level < found.free.v) continue;
-    const ring = contourOf(surface, region.box, found.free, level, 72).map(place);
+    const ring = contourOf(surface, wide, found.free, level, 108).map(place);
     plot.append(sv("path", { class: `band band${k}`, d: closed(ring) }));
     const inside = ring.filter(([x, y]) => x > chart.left + 18 && x < chart.right - 18 && y > chart.top + 8 && y < chart.bottom - 8);
     if (inside.length && LEVELS[k] > question.tol) {
@@ -43,7 +43,7 @@ function drawMap(model, answer, sure, width) {
   // Texts above the bands that were drawn after them.
   plot.append(...plot.querySelectorAll("text"));
   if (region.cut) drawEdge(chart, region, place);
-  const band = clipped(contourOf(surface, region.box, found.free, answer.level, 240), region.cut);
+  const band = outlineOf(surface, region, found.free, answer.level, 240);
   plot.append(sv("path", { class: "plateau", d: closed(band.map(place)) }));
   if (sure && sure.robust.outline.length) plot.append(sv("path", { class: "robust", d: outlinePath(sure.robust.outline, place) }));
   drawMarks(model, answer, chart, place);

@@ -51,7 +51,8 @@ function run(model) {
     document.documentElement.dataset.ready = String(Number(document.documentElement.dataset.ready || 0) + 1);
   }
   addEventListener("hashchange", () => setState(stateOf(model, location.hash, firstState(model))));
-  let width = 0;
+  let width = document.body.clientWidth;
+  fillResiduals(model, byId("residuals-body"), byId("residuals-body").clientWidth);
   const resized = () => {
     if (document.body.clientWidth === width) return;
     width = document.body.clientWidth;
@@ -105,17 +106,19 @@ function buildAnswer(model, answers, getState, setState) {
 // The map takes clicks, and arrow keys once it has the focus; both move the choice.
 function buildMap(model, answers, getState, setState) {
   const area = el("div", { class: "map", id: "map-area", tabindex: 0, role: "group", "aria-label": "Map of the loss. Arrow keys move your choice by an eighth of an octave." });
-  const legend = el("div"), near = el("p", { class: "note", id: "near" });
+  const legend = el("div"), near = el("p", { class: "note", id: "near" }), best = el("div");
   const views = [["near", "Near the plateau"], ["box", "Whole range"]].map(([view, text]) =>
     el("button", { type: "button", "data-view": view, onclick: () => setState({ ...getState(), view }) }, text));
-  byId("map-body").replaceChildren(el("div", { class: "buttons", role: "group", "aria-label": "What the map shows" }, views), area, legend, near);
+  byId("map-body").replaceChildren(el("div", { class: "buttons", role: "group", "aria-label": "What the map shows" }, views), area, legend, near, best);
   let chart = null;
   const choose = (lr, batch) => setState({ ...getState(), lr: rounded(lr), batch: Math.max(1, Math.round(batch)) });
-  area.addEventListener("pointerdown", (event) => {
+  const pointed = (event) => {
     const frame = chart.svg.getBoundingClientRect(), x = event.clientX - frame.left, y = event.clientY - frame.top;
     if (x < chart.left || x > chart.right || y < chart.top || y > chart.bottom) return;
     choose(chart.x.back(x), chart.y.back(y));
-  });
+  };
+  area.addEventListener("pointerdown", pointed);
+  area.addEventListener("pointermove", (event) => { if (event.buttons === 1 && event.pointerType === "mouse") pointed(event); });
   area.addEventListener("keydown", (event) => {
     const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
     if (!move) return;
@@ -128,7 +131,8 @@ function buildMap(model, answers, getState, setState) {
     area.replaceChildren(chart.svg);
     legend.replaceChildren(mapLegend(model, answer, sure));
     for (const button of views) button.setAttribute("aria-pressed", String(button.dataset.view === answer.question.view));
-    const { cell } = nearestRuns(model, answer.question);
+    const { cell, runs } = nearestRuns(model, answer.question);
+    if (sure && cell) best.replaceChildren(bestRuns(model, cell, runs));
     const edge = answer.region.cut ? "" : answer.region.isBeyond ? " All of the box is beyond the stability edge." : " Stability edge unknown: too few diverged runs.";
     near.textContent = `Shades: loss above the lowest, in percent. ${cell ? `Runs of the nearest cell: ${cellName(model, cell)} tokens.` : "No measured runs in this page: make it with --runs FILE to see them."}${edge}`;
   };

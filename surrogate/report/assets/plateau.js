@@ -128,8 +128,9 @@ function rayLength(f, box, x, y, dx, dy, level) {
   return reach(alongLine(f, x, y, dx, dy), level, top);
 }
 
-// The boundary of {f <= level} in the box, in order; corners of the box that are inside
-// are points of it. Directions are even once the surface's bowl is made round.
+// The boundary of {f <= level} in a box, in order, on rays from a point inside that are
+// even once the surface's bowl is made round. A box wider than what is shown, and then
+// `clipped`, leaves no ray to cut its corners.
 function contourOf(f, box, from, level, points) {
   const { hxx, hxy, hyy } = from.at;
   const a = Math.sqrt(Math.max(hxx, 1e-12)), b = hxy / a, c = Math.sqrt(Math.max(hyy - b * b, 1e-6 * a * a));
@@ -137,16 +138,9 @@ function contourOf(f, box, from, level, points) {
   for (let k = 0; k < points; k++) {
     const angle = (2 * Math.PI * k) / points, q = Math.sin(angle) / c, p = (Math.cos(angle) - b * q) / a;
     const [t] = rayLength(f, box, from.x, from.y, p, q, level);
-    if (Number.isFinite(t)) found.push([angle, from.x + t * p, from.y + t * q]);
+    if (Number.isFinite(t)) found.push([from.x + t * p, from.y + t * q]);
   }
-  for (const x of [box.xlo, box.xhi]) {
-    for (const y of [box.ylo, box.yhi]) {
-      if (valueAt(f, x, y) > level) continue;
-      const p = x - from.x, q = y - from.y, angle = Math.atan2(c * q, a * p + b * q);
-      found.push([angle < 0 ? angle + 2 * Math.PI : angle, x, y]);
-    }
-  }
-  return found.sort((m, n) => m[0] - n[0]).map(([, x, y]) => [x, y]);
+  return found;
 }
 
 // A polygon's part within the half-plane.
@@ -165,11 +159,18 @@ function clipped(polygon, cut) {
   return kept;
 }
 
-function areaOf(polygon) {
-  let twice = 0;
-  polygon.forEach(([x, y], i) => {
-    const [p, q] = polygon[(i + 1) % polygon.length];
-    twice += x * q - p * y;
-  });
-  return Math.abs(twice) / 2;
+// A box with as much again on each side, and the half-planes that cut it back.
+function widened({ xlo, xhi, ylo, yhi }) {
+  return { xlo: 2 * xlo - xhi, xhi: 2 * xhi - xlo, ylo: 2 * ylo - yhi, yhi: 2 * yhi - ylo };
+}
+
+const sidesOf = (box) => [
+  { nx: 1, ny: 0, bound: box.xhi }, { nx: -1, ny: 0, bound: -box.xlo },
+  { nx: 0, ny: 1, bound: box.yhi }, { nx: 0, ny: -1, bound: -box.ylo },
+];
+
+// The outline of the plateau within the box and the cut, exact but for its facets.
+function outlineOf(f, region, from, level, points) {
+  const ring = contourOf(f, widened(region.box), from, level, points);
+  return [...sidesOf(region.box), region.cut].reduce(clipped, ring);
 }

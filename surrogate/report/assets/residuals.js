@@ -45,6 +45,13 @@ function drawResiduals(model, width) {
   return svg;
 }
 
+// The best measured runs of a cell.
+function bestRuns(model, cell, runs) {
+  const first = runs.filter((run) => !run.diverged).sort((a, b) => a.loss - b.loss).slice(0, 3);
+  return tableOf(`Best measured runs at ${cellName(model, cell)} tokens`, ["run", "learning rate", "batch [tokens]", "loss", "over the best"],
+    first.map((run, i) => [run.name ? plain(run.name, 32) : `${i + 1}`, formatLr(run.lr), formatTokens(run.batch), formatLoss(run.loss), formatPercent(Math.max(run.loss / cell.best - 1, 0))]));
+}
+
 function residualTable(model) {
   const rows = model.runs.cells.map((cell, i) => {
     const near = model.runs.rows.filter((run) => run.cell === i && !run.diverged && run.loss <= 1.02 * cell.best).map((run) => run.residual);

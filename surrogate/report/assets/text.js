@@ -51,7 +51,7 @@ function answerRows(model, answer, sure) {
     const pair = answer.plateau[name];
     rows.push([`${NAMES[name]} within ${formatPercent(question.tol)}`, `${rangeText(name, pair, question)} (${octavesText(pair)})`]);
   }
-  if (sure) rows.push(...robustRows(model, sure.robust, question));
+  if (model.draws.length) rows.push(...robustRows(model, sure && sure.robust, question));
   rows.push(["divergence", riskText(model, answer.risk)]);
   rows.push(...choiceRows(model, answer, sure));
   rows.push(["fitted range", `${answer.distance <= 1 ? "inside" : "outside"} (distance ${answer.distance.toFixed(2)}, edge 1)`]);
@@ -60,7 +60,8 @@ function answerRows(model, answer, sure) {
 }
 
 function robustRows(model, robust, question) {
-  const share = `${Math.round(100 * robust.probability)}% of draws`;
+  const share = `${Math.round(100 * model.probability)}% of draws`;
+  if (!robust) return model.choices.map((name) => [`${NAMES[name]} in ${share}`, "computing…"]);
   if (!robust.natural) return [[`robust in ${share}`, `nowhere: at most ${Math.round(100 * robust.most)}% of draws agree`]];
   return model.choices.map((name, i) => [`${NAMES[name]} in ${share}`, `${rangeText(name, robust.natural[i], question)} (${octavesText(robust.natural[i])})`]);
 }
@@ -76,8 +77,9 @@ function choiceRows(model, answer, sure) {
   const { choice, question } = answer;
   if (!choice) return [];
   const more = sure && sure.regret;
-  const upper = more && more.upper !== null ? `, at most ${formatPermille(more.upper)} (${Math.round(100 * model.level_of_intervals)}%)` : "";
-  const chance = more ? `; in ${Math.round(100 * more.probability)}% of draws it is inside` : "";
+  const isPending = model.draws.length && !sure;
+  const upper = isPending ? ", computing…" : more && more.upper !== null ? `, at most ${formatPermille(more.upper)} (${Math.round(100 * model.level_of_intervals)}%)` : "";
+  const chance = isPending ? "; computing…" : more ? `; in ${Math.round(100 * more.probability)}% of draws it is inside` : "";
   return [
     ["your choice", `lr ${formatLr(choice.lr)}, batch ${batchText(choice.batch, question)}`],
     ["it loses", `${formatPermille(choice.regret)} of the loss${upper}`],
