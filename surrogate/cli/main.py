@@ -15,7 +15,7 @@ from typing import Annotated, cast
 
 import typer
 
-from surrogate.cli import answers, laws, output, plots, tables
+from surrogate.cli import answers, laws, output, pictures, plots, tables
 from surrogate.errors import DataError, SolveError, Status
 
 ASKED_WRONGLY = 2
@@ -44,6 +44,7 @@ for _command in (
     answers.regret,
     laws.law,
     laws.compare,
+    pictures.report,
     plots.plot,
 ):
     app.command()(_command)

@@ -43,6 +43,7 @@ def demo(
     """Simulate a sweep, fit it, and print its optimum and plateau."""
     from surrogate import store
     from surrogate.cli import text_tables
+    from surrogate.report import page
     from surrogate.simulate import simulate
 
     folder = (_DEMO_OUT if out is None else out) / "fit"
@@ -50,7 +51,9 @@ def demo(
     replace = overwrite or out is None
     if out is not None and not overwrite:
         store.check_out(out, overwrite=False)
+    picture = folder.with_name("report.html")
     store.check_out(folder, overwrite=replace)
+    page.check_out(picture, overwrite=replace)
     start = time.monotonic()
     fitted = _fit(
         simulate(seed=seed),
@@ -62,6 +65,7 @@ def demo(
         backend=options.choose("--backend", backend, options.BACKENDS),
     )
     fitted.save(folder, overwrite=replace)
+    page.write(fitted, picture, name=str(folder), overwrite=replace)
     best = fitted.optimum(params=_DEMO_PARAMS, tokens=_DEMO_TOKENS)
     flat = fitted.plateau(params=_DEMO_PARAMS, tokens=_DEMO_TOKENS)
     asked = {"optimum": best.to_json(), "plateau": flat.to_json()}
@@ -69,7 +73,7 @@ def demo(
         "schema": output.SCHEMA,
         "fit": _summary(fitted, folder, time.monotonic() - start),
         **asked,
-        "files": [str(folder)],
+        "files": [str(folder), str(picture)],
         "status": best.status if best.status.is_failed else flat.status,
         "warnings": documents.merged_warnings(asked.values()),
     }

@@ -235,6 +235,18 @@ def predict(document: Document) -> list[RenderableType]:
     return [text.title(f"Predicted {answered}"), text.grid(rows)]
 
 
+def report(document: Document) -> list[RenderableType]:
+    """Where the page is and what it holds."""
+    rows: list[Row] = [
+        ("size", f"{document['bytes'] / 1000:,.0f} kB, opens without a network"),
+        ("draws", f"{document['draws']:,} of {document['draws_of']:,}"),
+        ("runs", f"{document['runs']:,} of {document['runs_of']:,}"),
+    ]
+    if not document["runs_of"]:
+        rows[-1] = ("runs", "none: a bundled fit has none; pass --runs FILE")
+    return [text.title(f"Wrote {document['out']}"), text.grid(rows)]
+
+
 def demo(document: Document) -> list[RenderableType]:
     """The fit, its optimum and its plateau, and the next command to type."""
     files = document["files"]

@@ -1,0 +1,197 @@
+"""The explorer in Chromium: size, first contour, slider, and its answers' errors.
+
+    python bench/page.py [--json] [--fit steplaw-dense] [--runs FILE] [--shots FOLDER]
+
+Needs the extra `browser` and a Chromium of the system (CHROMIUM=/usr/bin/chromium).
+Prints a table; its last line is one JSON document. `--shots` also writes screenshots.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+
+import numpy as np  # noqa: E402
+
+# Of the extra `browser`, and of the folder of tests: neither is there for pyright.
+import report_support  # noqa: E402  # pyright: ignore[reportMissingImports]
+from playwright.sync_api import (  # noqa: E402  # pyright: ignore[reportMissingImports]
+    Browser,
+    Page,
+    sync_playwright,
+)
+
+from surrogate.query import Fit, load  # noqa: E402
+from surrogate.readers import read_runs  # noqa: E402
+from surrogate.report import page, write  # noqa: E402
+from surrogate.simulate import simulate  # noqa: E402
+
+OPENED = 5
+SIZES = 1000
+ROBUST = 20
+
+# Moves a slider every frame for `seconds`; frames a second, and the slowest of them.
+DRAG = """async (seconds) => {
+  const slider = document.querySelector("[data-slider=tokens]"), times = [];
+  const lo = Number(slider.min), hi = Number(slider.max);
+  let seen = new Set();
+  const begun = performance.now();
+  await new Promise((done) => {
+    const step = (now) => {
+      times.push(now);
+      seen.add(document.querySelector("#numbers dd").textContent);
+      const part = (now - begun) / (1000 * seconds);
+      if (part >= 1) return done();
+      slider.value = lo + (hi - lo) * part;
+      slider.dispatchEvent(new Event("input", { bubbles: true }));
+      requestAnimationFrame(step);
+    };
+    requestAnimationFrame(step);
+  });
+  const gaps = times.slice(1).map((t, i) => t - times[i]).sort((a, b) => a - b);
+  return { frames: gaps.length, seen: seen.size,
+    rate: 1000 * gaps.length / (times[times.length - 1] - times[0]),
+    slow: gaps[Math.floor(0.95 * gaps.length)] };
+}"""
+
+ROBUST_EDGES = """
+  const model = prepare(given.document);
+  return given.asked.map((question) => {
+    const answer = answerOf(model, question), begun = performance.now();
+    const { robust } = fromDraws(model, answer, 0.9);
+    return { edges: robust.natural, ms: performance.now() - begun };
+  });
+"""
+
+
+def main() -> None:
+    """Measure, print, and leave screenshots where asked."""
+    options = argparse.ArgumentParser()
+    options.add_argument("--fit", default="steplaw-dense")
+    options.add_argument("--runs", help="CSV; default: the embedded sweep")
+    options.add_argument("--shots", type=Path)
+    options.add_argument("--json", action="store_true")
+    asked = options.parse_args()
+    fit = load(asked.fit)
+    runs = fit.runs
+    if runs is None:
+        runs = read_runs(asked.runs) if asked.runs else simulate()
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as engine:
+        file = Path(folder) / "report.html"
+        begun = time.perf_counter()
+        made = write(fit, file, runs=runs, name=asked.fit)
+        seconds = time.perf_counter() - begun
+        browser = engine.chromium.launch(
+            executable_path=report_support.CHROMIUM, args=list(report_support.FLAGS)
+        )
+        answer = {
+            "fit": asked.fit,
+            **made.counts,
+            "bytes": file.stat().st_size,
+            "seconds_to_write": seconds,
+            "chromium": browser.version,
+            **measured(browser, file),
+            **against_python(browser, fit),
+        }
+        if asked.shots:
+            shoot(browser, file, asked.shots)
+        browser.close()
+    if not asked.json:
+        for key, value in answer.items():
+            print(f"{key:28} {value}")
+    print(json.dumps(answer))
+
+
+def opened(browser: Browser, file: Path, faults: list[str], **how: Any) -> Page:
+    """The page after its first answer from all draws."""
+    tab = browser.new_page(**({"viewport": {"width": 1280, "height": 900}} | how))
+    tab.on("console", lambda said: faults.append(said.text))
+    tab.on("pageerror", lambda error: faults.append(str(error)))
+    tab.on(
+        "request",
+        lambda r: None if r.url == f"file://{file}" else faults.append(r.url),
+    )
+    tab.goto(f"file://{file}")
+    tab.wait_for_selector("html[data-ready]", state="attached")
+    return tab
+
+
+def measured(browser: Browser, file: Path) -> dict[str, Any]:
+    """From navigation to the first contour, and frames a second while dragging."""
+    faults: list[str] = []
+    painted, contour = [], []
+    for _ in range(OPENED):
+        tab = opened(browser, file, faults)
+        mark = "performance.getEntriesByName('first-contour')[0]"
+        contour.append(tab.evaluate(f"{mark}.duration"))
+        painted.append(tab.evaluate(f"{mark}.startTime + {mark}.duration"))
+        tab.close()
+    tab = opened(browser, file, faults)
+    tab.wait_for_timeout(500)
+    drags = [tab.evaluate(DRAG, 3) for _ in range(3)]
+    tab.close()
+    return {
+        "first_contour_ms": statistics.median(contour),
+        "navigation_to_contour_ms": statistics.median(painted),
+        "frames_per_second": statistics.median(d["rate"] for d in drags),
+        "frame_95th_ms": statistics.median(d["slow"] for d in drags),
+        "answers_seen": drags[0]["seen"],
+        "faults": faults,
+    }
+
+
+def against_python(browser: Browser, fit: Fit) -> dict[str, Any]:
+    """Largest differences at random (N, D), of point answers and robust edges."""
+    asked = report_support.questions(fit, SIZES)
+    expected = report_support.python_answers(fit, asked)
+    given = {"document": report_support.document(fit), "asked": asked}
+    blank = browser.new_page()
+
+    def ran(script: str, given: Any) -> Any:
+        return blank.evaluate(
+            f"(given) => {{ {page.joined(page.CORE)} {script} }}", given
+        )
+
+    differ = report_support.differences(ran(report_support.ANSWERS, given), expected)
+    few = ran(ROBUST_EDGES, given | {"asked": asked[:ROBUST]})
+    octaves = [0.0]
+    for question, found in zip(asked, few, strict=False):
+        where = {k: question[k] for k in ("params", "tokens", "scales", "recipe")}
+        robust = fit.plateau(**where).to_json()["robust"]
+        theirs = [[robust[n]["low"], robust[n]["high"]] for n in fit.features.choices]
+        octaves.append(float(np.abs(np.log2(np.array(found["edges"]) / theirs)).max()))
+    blank.close()
+    return {
+        "sizes": SIZES,
+        **{f"{key}_relative": value for key, value in differ.items()},
+        "robust_edges": f"{ROBUST} plateaus",
+        "robust_octaves": max(octaves),
+        "robust_ms": statistics.median(one["ms"] for one in few),
+    }
+
+
+def shoot(browser: Browser, file: Path, folder: Path) -> None:
+    """Screenshots on a desk and on a phone."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, width, height, scheme in (
+        ("explorer-1280.png", 1280, 1290, "light"),
+        ("explorer-390.png", 390, 844, "dark"),
+    ):
+        how = {"viewport": {"width": width, "height": height}, "color_scheme": scheme}
+        tab = opened(browser, file, [], **how)
+        tab.wait_for_timeout(300)
+        tab.screenshot(path=folder / name, full_page=width < 500)
+        tab.close()
+
+
+if __name__ == "__main__":
+    main()

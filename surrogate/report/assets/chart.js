@@ -1,0 +1,98 @@
+// A small charting core: logarithmic and linear axes, paths, bands, in SVG.
+
+const path = (points) => points.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
+const closed = (points) => (points.length ? `${path(points)}Z` : "");
+
+// Ticks at 1, 2, 5 times powers of ten; fewer digits where the range is wide.
+function decadeTicks(lo, hi, text) {
+  const wide = Math.log10(hi / lo), ticks = [];
+  for (let power = Math.floor(Math.log10(lo)); power <= Math.log10(hi); power++) {
+    for (const digit of wide > 2.5 ? [1] : wide > 1.2 ? [1, 3] : [1, 2, 5]) {
+      const at = Number(`${digit}e${power}`);
+      if (at >= lo && at <= hi) ticks.push({ at, text: text(at) });
+    }
+  }
+  return ticks.length > 1 ? ticks : [lo, hi].map((at) => ({ at, text: text(at) }));
+}
+
+// Ticks at powers of two of `unit` tokens.
+function octaveTicks(lo, hi, unit, most) {
+  const low = Math.ceil(Math.log2(lo / unit)), high = Math.floor(Math.log2(hi / unit));
+  const every = Math.max(1, Math.ceil((high - low) / most)), ticks = [];
+  for (let k = low; k <= high; k += every) ticks.push({ at: unit * 2 ** k, text: formatBinary(2 ** k) });
+  return ticks;
+}
+
+function linearTicks(lo, hi, text) {
+  const raw = (hi - lo) / 4, power = 10 ** Math.floor(Math.log10(raw));
+  const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= raw) || raw, ticks = [];
+  for (let k = Math.ceil(lo / step); k * step <= hi; k++) ticks.push({ at: k * step, text: text(k * step, step) });
+  return ticks;
+}
+
+// Axis of a setting: lr by decades, batch by powers of two in the unit shown.
+function settingAxis(name, lo, hi, question, most = 6) {
+  if (name === "lr") return { lo, hi, log: true, label: "learning rate", ticks: decadeTicks(lo, hi, (v) => v.toExponential(0)) };
+  const label = question.seq ? `batch [sequences of ${formatTokens(question.seq)}]` : "batch [tokens]";
+  return { lo, hi, log: true, label, ticks: octaveTicks(lo, hi, question.seq || 1, most) };
+}
+
+const countAxis = (label, lo, hi) => ({ lo, hi, log: true, label, ticks: decadeTicks(lo, hi, formatCount) });
+
+function lossAxis(lo, hi) {
+  const ticks = linearTicks(lo, hi, (v, step) => v.toFixed(Math.max(0, Math.min(5, -Math.floor(Math.log10(step) + 1e-9)))));
+  return { lo, hi, log: false, label: "loss [nats per token]", ticks };
+}
+
+// An empty chart: axes drawn, x and y from values to pixels and back, `plot` clipped.
+let charts = 0;
+function chartOf(width, height, xAxis, yAxis, label) {
+  const left = 64, right = 12, top = 10, bottom = 42, id = `clip${charts++}`;
+  const scale = (axis, a, b) => {
+    const f = axis.log ? Math.log : (v) => v, lo = f(axis.lo), span = f(axis.hi) - lo;
+    const to = (v) => a + ((f(v) - lo) / span) * (b - a);
+    to.back = (pixel) => { const v = lo + ((pixel - a) / (b - a)) * span; return axis.log ? Math.exp(v) : v; };
+    return to;
+  };
+  const x = scale(xAxis, left, width - right), y = scale(yAxis, height - bottom, top);
+  const plot = sv("g", { "clip-path": `url(#${id})` });
+  const xTicks = xAxis.ticks.map((t) => [sv("line", { class: "grid", x1: x(t.at), x2: x(t.at), y1: top, y2: height - bottom }),
+    sv("text", { class: "tick", x: x(t.at), y: height - bottom + 15, "text-anchor": "middle" }, t.text)]);
+  const yTicks = yAxis.ticks.map((t) => [sv("line", { class: "grid", x1: left, x2: width - right, y1: y(t.at), y2: y(t.at) }),
+    sv("text", { class: "tick", x: left - 6, y: y(t.at) + 4, "text-anchor": "end" }, t.text)]);
+  const svg = sv("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label },
+    sv("defs", null, sv("clipPath", { id }, sv("rect", { x: left, y: top, width: width - left - right, height: height - top - bottom }))),
+    sv("g", { class: "axis" }, xTicks, yTicks), plot,
+    sv("rect", { class: "frame", x: left, y: top, width: width - left - right, height: height - top - bottom }),
+    sv("text", { class: "label", x: (left + width - right) / 2, y: height - 8, "text-anchor": "middle" }, xAxis.label),
+    sv("text", { class: "label", x: 0, y: 0, transform: `translate(13 ${(height - bottom + top) / 2}) rotate(-90)`, "text-anchor": "middle" }, yAxis.label));
+  return { svg, plot, x, y, left, right: width - right, top, bottom: height - bottom };
+}
+
+// A band between (x, low) and (x, high).
+const bandPath = (chart, rows) => closed([...rows.map(([v, low]) => [chart.x(v), chart.y(low)]),
+  ...[...rows].reverse().map(([v, , high]) => [chart.x(v), chart.y(high)])]);
+
+// Marks that differ in shape as well as in colour.
+const SHAPES = {
+  dot: (x, y) => sv("circle", { cx: x, cy: y, r: 3.2 }),
+  cross: (x, y) => sv("path", { d: `M${x - 4} ${y - 4}L${x + 4} ${y + 4}M${x - 4} ${y + 4}L${x + 4} ${y - 4}` }),
+  plus: (x, y) => sv("path", { d: `M${x - 8} ${y}H${x + 8}M${x} ${y - 8}V${y + 8}` }),
+  diamond: (x, y) => sv("path", { d: `M${x} ${y - 8}L${x + 8} ${y}L${x} ${y + 8}L${x - 8} ${y}Z` }),
+  triangle: (x, y) => sv("path", { d: `M${x} ${y - 7}L${x + 7} ${y + 6}L${x - 7} ${y + 6}Z` }),
+};
+
+function mark(shape, x, y, kind, title) {
+  const node = SHAPES[shape](Number(x.toFixed(1)), Number(y.toFixed(1)));
+  node.setAttribute("class", kind);
+  if (title) node.append(sv("title", null, title));
+  return node;
+}
+
+// Entries of [draw, text], draw a shape and its class, or "line" or "area".
+function legendOf(entries) {
+  return el("ul", { class: "legend" }, entries.map(([shape, kind, text]) => el("li", null,
+    sv("svg", { width: 22, height: 18, "aria-hidden": "true" },
+      shape === "line" ? sv("path", { class: kind, d: "M1 9H21" })
+        : shape === "area" ? sv("rect", { class: kind, x: 2, y: 3, width: 18, height: 12 }) : mark(shape, 11, 9, kind)), text)));
+}

@@ -1,0 +1,117 @@
+// The map: ln loss over (lr, batch) as exact contours, with all that is known on it.
+
+const LEVELS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5];
+
+// What the map shows: the whole box, or the neighbourhood of the plateau and the choice.
+function viewOf(model, answer) {
+  const { box } = answer.region;
+  if (answer.question.view === "box") return box;
+  const far = Math.log1p(Math.max(6 * answer.question.tol, 0.01));
+  const ring = contourOf(answer.surface, box, answer.found.free, answer.found.free.v + far, 32);
+  if (answer.choice) ring.push(answer.choice.u);
+  const ends = (values, lo, hi) => {
+    const low = Math.min(...values), high = Math.max(...values), pad = 0.08 * (high - low);
+    return [Math.max(low - pad, lo), Math.min(high + pad, hi)];
+  };
+  const [xlo, xhi] = ends(ring.map((p) => p[0]), box.xlo, box.xhi), [ylo, yhi] = ends(ring.map((p) => p[1]), box.ylo, box.yhi);
+  return { xlo, xhi, ylo, yhi };
+}
+
+function drawMap(model, answer, sure, width) {
+  const { question, surface, region, found } = answer, view = viewOf(model, answer);
+  const height = Math.round(Math.min(560, Math.max(320, 0.72 * width)));
+  const xAxis = settingAxis("lr", fromU(model, 0, view.xlo), fromU(model, 0, view.xhi), question);
+  const yAxis = settingAxis("batch", fromU(model, 1, view.ylo), fromU(model, 1, view.yhi), question);
+  const label = `Loss over learning rate and batch for ${sizesText(model, question)}`;
+  const chart = chartOf(width, height, xAxis, yAxis, label), { plot } = chart;
+  const place = ([x, y]) => [chart.x(fromU(model, 0, x)), chart.y(fromU(model, 1, y))];
+  const base = found.v, wide = widened(region.box);
+  let last = null;
+  for (let k = LEVELS.length - 1; k >= 0; k--) {
+    const level = base + Math.log1p(LEVELS[k]);
+    if (level < found.free.v) continue;
+    const ring = contourOf(surface, wide, found.free, level, 108).map(place);
+    plot.append(sv("path", { class: `band band${k}`, d: closed(ring) }));
+    const inside = ring.filter(([x, y]) => x > chart.left + 18 && x < chart.right - 18 && y > chart.top + 8 && y < chart.bottom - 8);
+    if (inside.length && LEVELS[k] > question.tol) {
+      const tip = inside.reduce((a, b) => (b[1] < a[1] ? b : a));
+      if (last && Math.hypot(tip[0] - last[0], tip[1] - last[1]) < 24) continue;
+      last = tip;
+      plot.append(sv("text", { class: "level", x: tip[0], y: tip[1] + 3, "text-anchor": "middle" }, formatPercent(LEVELS[k])));
+    }
+  }
+  // Texts above the bands that were drawn after them.
+  plot.append(...plot.querySelectorAll("text"));
+  if (region.cut) drawEdge(chart, region, place);
+  const band = outlineOf(surface, region, found.free, answer.level, 240);
+  plot.append(sv("path", { class: "plateau", d: closed(band.map(place)) }));
+  if (sure && sure.robust.outline.length) plot.append(sv("path", { class: "robust", d: outlinePath(sure.robust.outline, place) }));
+  drawMarks(model, answer, chart, place);
+  return chart;
+}
+
+// The union of robust segments: a closed way up their right ends and down their left,
+// segment by segment where a line has several.
+function outlinePath(nodes, place) {
+  const rows = [...nodes].sort((a, b) => a.index - b.index || a.span[0] - b.span[0]);
+  const isSimple = new Set(rows.map((n) => n.index)).size === rows.length;
+  const right = rows.map((n) => place([n.span[1], n.at])), left = rows.map((n) => place([n.span[0], n.at]));
+  if (isSimple) return closed([...right, ...left.reverse()]);
+  return right.map((p, i) => path([left[i], p])).join("");
+}
+
+// Where training is likely to diverge: hatched, beyond a line.
+function drawEdge(chart, region, place) {
+  const { box, cut } = region, line = cutLine(cut, box);
+  const corners = [[box.xlo, box.ylo], [box.xhi, box.ylo], [box.xhi, box.yhi], [box.xlo, box.yhi]];
+  const beyond = clipped(corners, { nx: -cut.nx, ny: -cut.ny, bound: -cut.bound });
+  chart.plot.append(
+    sv("defs", null, sv("pattern", { id: "hatch", width: 8, height: 8, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" },
+      sv("line", { class: "hatch", x1: 0, y1: 0, x2: 0, y2: 8 }))),
+    sv("path", { class: "beyond", fill: "url(#hatch)", d: closed(beyond.map(place)) }));
+  if (!(line.low < line.high)) return;
+  const ends = [line.low, line.high].map((t) => place([line.x + t * line.dx, line.y + t * line.dy]));
+  chart.plot.append(sv("path", { class: "edge", d: path(ends) }));
+}
+
+function drawMarks(model, answer, chart, place) {
+  const { question, choice, best } = answer, { plot } = chart;
+  const at = (lr, batch) => [chart.x(lr), chart.y(batch)];
+  const near = nearestRuns(model, question);
+  for (const run of near.runs) {
+    const about = `${run.name ? `${plain(run.name)}: ` : ""}lr ${formatLr(run.lr)}, batch ${formatTokens(run.batch)}, ${run.diverged ? "diverged" : `loss ${formatLoss(run.loss)}`}`;
+    plot.append(mark(run.diverged ? "cross" : "dot", ...at(run.lr, run.batch), run.diverged ? "diverged" : `run run${run.tier}`, about));
+  }
+  for (const law of lawPoints(model, question)) {
+    if (law.lr > 0 && law.batch > 0) plot.append(mark("triangle", ...at(law.lr, law.batch), "law", `${plain(law.name)}: lr ${formatLr(law.lr)}, batch ${formatTokens(law.batch)}`));
+  }
+  for (const [i, name] of ["lr", "batch"].entries()) {
+    const ends = answer.interval[name];
+    if (!ends) continue;
+    const [p, q] = ends.map((v) => (i ? at(best.lr, v) : at(v, best.batch)));
+    plot.append(sv("path", { class: "interval", d: path([p, q]) }));
+  }
+  plot.append(mark("plus", ...at(best.lr, best.batch), "best", "optimum"));
+  if (choice) plot.append(mark("diamond", ...at(choice.lr, choice.batch), "choice", "your choice"));
+}
+
+// Measured runs of the cell nearest to what is asked, in tiers by their excess over its
+// best; none where the page holds none.
+function nearestRuns(model, question) {
+  if (!model.runs) return { cell: null, runs: [] };
+  const cell = nearestCell(model.runs.cells, question), index = model.runs.cells.indexOf(cell);
+  if (!cell) return { cell: null, runs: [] };
+  const runs = model.runs.rows.filter((run) => run.cell === index);
+  return { cell, runs: runs.map((run) => ({ ...run, tier: [0.0025, 0.01, 0.05].filter((e) => run.loss > (1 + e) * cell.best).length })) };
+}
+
+function mapLegend(model, answer, sure) {
+  const tol = formatPercent(answer.question.tol), entries = [
+    ["plus", "best", "optimum and its interval"], ["area", "plateau", `plateau: within ${tol}`]];
+  if (sure) entries.push(["area", "robust", sure.robust.natural ? `robust: in ${Math.round(100 * sure.robust.probability)}% of draws` : "robust: nowhere"]);
+  if (answer.choice) entries.push(["diamond", "choice", "your choice"]);
+  if (answer.region.cut) entries.push(["line", "edge", `stability edge: ${formatPercent(model.p_max)} diverge beyond`]);
+  if (model.runs) entries.push(["dot", "run run0", "measured run, stronger the better"], ["cross", "diverged", "diverged run"]);
+  for (const law of model.laws) entries.push(["triangle", "law", plain(law.name)]);
+  return legendOf(entries);
+}

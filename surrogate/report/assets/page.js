@@ -1,0 +1,157 @@
+// The page: state -> answer -> pictures. What is quick is drawn in the next frame; what
+// needs every draw, and what reads aloud, follows when the question rests.
+
+const REST = 140; // milliseconds
+
+function start() {
+  try {
+    run(prepare(unpacked(JSON.parse(byId("data").textContent))));
+  } catch (error) {
+    const box = byId("failure");
+    box.hidden = false;
+    box.textContent = `The page could not be drawn: ${error.message}`;
+    throw error;
+  }
+}
+
+const unpacked = (data) => ({ ...data, draws_of: data.draws ? data.draws.of : 0 });
+
+function run(model) {
+  let state = stateOf(model, location.hash, firstState(model)), answer = null, sure = null, frame = 0, timer = 0, isOwn = false;
+  unpackRuns(model);
+  describe(model);
+  const show = buildControls(model, byId("fields"), () => state, setState);
+  const parts = buildAnswer(model, () => [answer, sure], () => state, setState);
+  fillScores(model, byId("scores-body"));
+  fillBasis(model, byId("basis-body"));
+
+  function setState(next) {
+    state = next;
+    sure = null;
+    if (!frame) frame = requestAnimationFrame(quick);
+    clearTimeout(timer);
+    timer = setTimeout(slow, REST);
+  }
+  function quick() {
+    frame = 0;
+    answer = answerOf(model, state);
+    show(state);
+    parts.show(answer, sure, state);
+    drawSlices(model, answer);
+  }
+  function slow() {
+    if (frame) { cancelAnimationFrame(frame); quick(); }
+    sure = fromDraws(model, answer, model.probability);
+    parts.show(answer, sure, state);
+    parts.say(answer, sure);
+    drawScalings(model, answer);
+    const hash = hashOf(model, state);
+    isOwn = location.hash !== hash;
+    if (isOwn) history.replaceState(null, "", hash);
+    document.documentElement.dataset.ready = String(Number(document.documentElement.dataset.ready || 0) + 1);
+  }
+  addEventListener("hashchange", () => setState(stateOf(model, location.hash, firstState(model))));
+  let width = document.body.clientWidth;
+  fillResiduals(model, byId("residuals-body"), byId("residuals-body").clientWidth);
+  const resized = () => {
+    if (document.body.clientWidth === width) return;
+    width = document.body.clientWidth;
+    fillResiduals(model, byId("residuals-body"), byId("residuals-body").clientWidth);
+    if (answer) setState(state);
+  };
+  new ResizeObserver(resized).observe(document.body);
+  const began = performance.now();
+  quick();
+  performance.measure("first-contour", { start: began });
+  timer = setTimeout(slow, 0);
+}
+
+function describe(model) {
+  const kinds = `${model.family.kind} surface of ${model.provenance.runs.toLocaleString("en-US")} runs in ${model.cells.length} cells`;
+  byId("about").textContent = `Fit ${plain(model.name)}: ${kinds}, loss ${model.loss_kind.replace("_", " ")}. Everything here is computed in this page; it loads and sends nothing.`;
+  byId("foot").textContent = `Made by surrogate ${plain(model.provenance.version || "")}. The address of this page holds what is asked: copy it to share the question.`;
+}
+
+function buildAnswer(model, answers, getState, setState) {
+  const told = el("span", { class: "told", role: "status" });
+  const copier = (label, text) => el("button", { type: "button", onclick: async () => {
+    const [answer, sure] = answers();
+    told.textContent = (await copy(text(answer, sure))) ? `${label}: copied.` : "The browser refused to copy.";
+  } }, label);
+  const verbs = model.choices.length > 1 ? ["plateau", "optimum", "regret"] : ["plateau", "regret"];
+  const command = el("code", { id: "command" });
+  byId("copying").replaceChildren(
+    el("div", { class: "buttons" },
+      copier("Copy as text", (answer, sure) => answerText(model, answer, sure)),
+      ...verbs.map((verb) => copier(`Copy ${verb} command`, (answer) => commandOf(model, answer.question, verb))),
+      copier("Copy link", () => location.href)), told, el("p", { class: "command" }, command));
+  const map = model.choices.length > 1 ? buildMap(model, answers, getState, setState) : null;
+  if (!map) byId("map-body").replaceChildren(el("p", null, "Only one of learning rate and batch can be told apart in the fitted runs, so there is no map: the slice below is the whole answer."));
+  return {
+    show(answer, sure, state) {
+      const rows = answerRows(model, answer, sure);
+      byId("numbers").replaceChildren(el("dl", null, rows.map(([what, value], i) => el("div", { class: what.startsWith("best") ? "main" : null }, el("dt", null, what), el("dd", null, value)))));
+      byId("cautions").replaceChildren(...cautionsOf(model, answer).map((text) => el("li", null, text)));
+      command.textContent = commandOf(model, answer.question, verbs[0]);
+      if (map) map(answer, sure);
+    },
+    say(answer, sure) {
+      const best = model.choices.map((name) => `best ${NAMES[name]} ${settingText(name, answer.best[name], answer.question)}`).join(", ");
+      const loses = answer.choice ? ` Your choice loses ${formatPermille(answer.choice.regret)}.` : "";
+      byId("said").textContent = `For ${sizesText(model, answer.question)}: ${best}, loss ${formatLoss(answer.loss)}.${loses}`;
+    },
+  };
+}
+
+// The map takes clicks, and arrow keys once it has the focus; both move the choice.
+function buildMap(model, answers, getState, setState) {
+  const area = el("div", { class: "map", id: "map-area", tabindex: 0, role: "group", "aria-label": "Map of the loss. Arrow keys move your choice by an eighth of an octave." });
+  const legend = el("div"), near = el("p", { class: "note", id: "near" }), best = el("div");
+  const views = [["near", "Near the plateau"], ["box", "Whole range"]].map(([view, text]) =>
+    el("button", { type: "button", "data-view": view, onclick: () => setState({ ...getState(), view }) }, text));
+  byId("map-body").replaceChildren(el("div", { class: "buttons", role: "group", "aria-label": "What the map shows" }, views), area, legend, near, best);
+  let chart = null;
+  const choose = (lr, batch) => setState({ ...getState(), lr: rounded(lr), batch: Math.max(1, Math.round(batch)) });
+  const pointed = (event) => {
+    const frame = chart.svg.getBoundingClientRect(), x = event.clientX - frame.left, y = event.clientY - frame.top;
+    if (x < chart.left || x > chart.right || y < chart.top || y > chart.bottom) return;
+    choose(chart.x.back(x), chart.y.back(y));
+  };
+  area.addEventListener("pointerdown", pointed);
+  area.addEventListener("pointermove", (event) => { if (event.buttons === 1 && event.pointerType === "mouse") pointed(event); });
+  area.addEventListener("keydown", (event) => {
+    const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
+    if (!move) return;
+    event.preventDefault();
+    const state = getState();
+    choose(state.lr * 2 ** (move[0] / 8), state.batch * 2 ** (move[1] / 8));
+  });
+  return (answer, sure) => {
+    chart = drawMap(model, answer, sure, Math.max(area.clientWidth, 240));
+    area.replaceChildren(chart.svg);
+    legend.replaceChildren(mapLegend(model, answer, sure));
+    for (const button of views) button.setAttribute("aria-pressed", String(button.dataset.view === answer.question.view));
+    const { cell, runs } = nearestRuns(model, answer.question);
+    if (sure && cell) best.replaceChildren(bestRuns(model, cell, runs));
+    const edge = answer.region.cut ? "" : answer.region.isBeyond ? " All of the box is beyond the stability edge." : " Stability edge unknown: too few diverged runs.";
+    near.textContent = `Shades: loss above the lowest, in percent. ${cell ? `Runs of the nearest cell: ${cellName(model, cell)} tokens.` : "No measured runs in this page: make it with --runs FILE to see them."}${edge}`;
+  };
+}
+
+function figureWidth(body, most) {
+  const columns = Math.max(1, Math.min(most, Math.floor(body.clientWidth / 285)));
+  return Math.floor((body.clientWidth - 16 * (columns - 1)) / columns);
+}
+
+function drawSlices(model, answer) {
+  const body = byId("slices-body"), width = figureWidth(body, 2);
+  body.replaceChildren(...model.choices.map((_, i) => drawSlice(model, answer, i, width)),
+    legendOf([["line", "curve", "fitted loss"], ["line", "limit", `lowest + ${formatPercent(answer.question.tol)}`], ["area", "within", "plateau"], ...(model.leaves.length ? [["area", "spread", "95% interval of the surface"]] : [])]));
+}
+
+function drawScalings(model, answer) {
+  const body = byId("scaling-body"), width = figureWidth(body, 4);
+  if (!model.givens.length) body.replaceChildren(el("p", null, "The fitted runs do not tell how the optimum moves with size."));
+  else body.replaceChildren(...scalingFigures(model, answer, width),
+    legendOf([["line", "curve", "optimum"], ["area", "within", "fitted range"], ...(model.leaves.length ? [["area", "spread", "95% interval"]] : []), ...model.laws.map((law) => ["line", "lawline", plain(law.name)])]));
+}

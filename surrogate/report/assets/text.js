@@ -1,0 +1,135 @@
+// Answers as text, and as the command that gives them.
+
+// For a POSIX shell: as it is where that is safe, else quoted; control characters only
+// ever as escapes.
+function quoted(text) {
+  if (/^[A-Za-z0-9_./:=@%+,-]+$/.test(text)) return text;
+  if (!/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(text)) return `'${text.replace(/'/g, "'\\''")}'`;
+  const escaped = Array.from(text, (c) => {
+    if (c === "\\" || c === "'") return `\\${c}`;
+    if (!/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(c)) return c;
+    return `\\U${c.codePointAt(0).toString(16).padStart(8, "0")}`;
+  });
+  return `$'${escaped.join("")}'`;
+}
+
+function commandOf(model, question, verb) {
+  const words = ["surrogate", verb, quoted(model.name), "--params", String(question.params), "--tokens", String(question.tokens)];
+  if (verb === "regret") words.push("--lr", String(question.lr), "--batch", String(question.batch));
+  if (verb !== "optimum") words.push("--tol", String(question.tol));
+  if (model.recipes.length > 1) words.push(`--recipe=${quoted(question.recipe)}`);
+  for (const name of model.scale_names) words.push("--scale", quoted(`${name}=${question.scales[name]}`));
+  return words.join(" ");
+}
+
+// A batch in the unit that is shown.
+function batchText(tokens, question) {
+  if (!question.seq) return `${formatTokens(tokens)} tokens`;
+  return `${trimmed(tokens / question.seq)} x ${formatTokens(question.seq)} tokens`;
+}
+
+const settingText = (name, value, question) => (name === "lr" ? formatLr(value) : batchText(value, question));
+
+function rangeText(name, pair, question) {
+  if (!pair) return "unknown";
+  return `${settingText(name, pair[0], question)} to ${settingText(name, pair[1], question)}`;
+}
+
+const octavesText = (pair) => `${trimmed(Math.log2(pair[1] / pair[0]))} octaves`;
+const NAMES = { lr: "learning rate", batch: "batch" };
+
+// The answer as rows of [what, value], the number to use first.
+function answerRows(model, answer, sure) {
+  const { question } = answer, percent = `${Math.round(100 * model.level_of_intervals)}%`, rows = [];
+  for (const name of model.choices) {
+    rows.push([name === "lr" ? "best learning rate" : "best batch", settingText(name, answer.best[name], question)]);
+    if (answer.interval[name]) rows.push([`${percent} interval`, rangeText(name, answer.interval[name], question)]);
+  }
+  for (const name of Object.keys(answer.held)) rows.push([`${NAMES[name]} held at`, settingText(name, answer.held[name], question)]);
+  rows.push(["loss there", formatLoss(answer.loss) + (answer.interval.loss ? ` (${percent} ${answer.interval.loss.map(formatLoss).join(" to ")})` : "")]);
+  for (const name of model.choices) {
+    const pair = answer.plateau[name];
+    rows.push([`${NAMES[name]} within ${formatPercent(question.tol)}`, `${rangeText(name, pair, question)} (${octavesText(pair)})`]);
+  }
+  if (model.draws.length) rows.push(...robustRows(model, sure && sure.robust, question));
+  rows.push(["divergence", riskText(model, answer.risk)]);
+  rows.push(...choiceRows(model, answer, sure));
+  rows.push(["fitted range", `${answer.distance <= 1 ? "inside" : "outside"} (distance ${answer.distance.toFixed(2)}, edge 1)`]);
+  rows.push(["status", answer.status]);
+  return rows;
+}
+
+function robustRows(model, robust, question) {
+  const share = `${Math.round(100 * model.probability)}% of draws`;
+  if (!robust) return model.choices.map((name) => [`${NAMES[name]} in ${share}`, "computing…"]);
+  if (!robust.natural) return [[`robust in ${share}`, `nowhere: at most ${Math.round(100 * robust.most)}% of draws agree`]];
+  return model.choices.map((name, i) => [`${NAMES[name]} in ${share}`, `${rangeText(name, robust.natural[i], question)} (${octavesText(robust.natural[i])})`]);
+}
+
+function riskText(model, risk) {
+  if (!risk) return "edge unknown: too few diverged runs";
+  if (risk.octaves === null) return `probability ${risk.probability.toFixed(3)}`;
+  const side = risk.octaves >= 0 ? `${trimmed(risk.octaves)} octaves of lr below` : `${trimmed(-risk.octaves)} octaves of lr beyond`;
+  return `probability ${risk.probability.toFixed(3)}, ${side} the ${formatPercent(model.p_max)} edge`;
+}
+
+function choiceRows(model, answer, sure) {
+  const { choice, question } = answer;
+  if (!choice) return [];
+  const more = sure && sure.regret;
+  const isPending = model.draws.length && !sure;
+  const upper = isPending ? ", computing…" : more && more.upper !== null ? `, at most ${formatPermille(more.upper)} (${Math.round(100 * model.level_of_intervals)}%)` : "";
+  const chance = isPending ? "; computing…" : more ? `; in ${Math.round(100 * more.probability)}% of draws it is inside` : "";
+  return [
+    ["your choice", `lr ${formatLr(choice.lr)}, batch ${batchText(choice.batch, question)}`],
+    ["it loses", `${formatPermille(choice.regret)} of the loss${upper}`],
+    ["it is", `${choice.isInside ? "inside" : "outside"} the plateau${chance}`],
+  ];
+}
+
+function sizesText(model, question) {
+  const scales = model.scale_names.map((name) => `, ${plain(name)} ${formatCount(question.scales[name])}`).join("");
+  const recipe = model.recipes.length > 1 ? `, recipe ${plain(question.recipe)}` : "";
+  return `${formatCount(question.params)} parameters, ${formatCount(question.tokens)} tokens${scales}${recipe}`;
+}
+
+function answerText(model, answer, sure) {
+  const rows = answerRows(model, answer, sure), width = Math.max(...rows.map(([what]) => what.length));
+  return [
+    `For ${sizesText(model, answer.question)}`,
+    ...rows.map(([what, value]) => `${what.padEnd(width)}  ${value}`),
+    ...edgeRows(model, answer),
+    ...cautionsOf(model, answer).map((text) => `caution: ${text}`),
+    `fit: ${plain(model.name)}, ${model.family.kind}, loss ${model.loss_kind}`,
+  ].join("\n");
+}
+
+// Intervals of the plateau's edges.
+function edgeRows(model, answer) {
+  const percent = `${Math.round(100 * model.level_of_intervals)}%`;
+  return model.choices.flatMap((name) => ["low", "high"].map((word, side) => {
+    const ends = answer.edgeIntervals[name][side];
+    return ends ? `${NAMES[name]} ${word} edge, ${percent} interval: ${rangeText(name, ends, answer.question)}` : null;
+  })).filter(Boolean);
+}
+
+// What to know before using the answer.
+function cautionsOf(model, answer) {
+  const { question, choice } = answer, found = [], ratio = question.tokens / question.params;
+  if (model.choices.length < 2) {
+    const missing = CHOICES.find((name) => !model.choices.includes(name));
+    found.push(`In the fitted runs ${NAMES[missing]} does not vary inside any cell, so no optimum over it can be told: the answer holds at ${settingText(missing, answer.held[missing], question)}.`);
+  }
+  if (!(ratio >= 0.1 && ratio <= 1e5)) found.push(`Tokens / parameters is ${trimmed(ratio)}: check the units of both.`);
+  if (answer.distance > 1) found.push(`Extrapolation: ${answer.distance.toFixed(2)} times as far from the centre of the data as the farthest fitted run.`);
+  if (answer.region.isBeyond) found.push(`Everywhere in the box training diverges with more than ${formatPercent(model.p_max)} probability by the fitted runs: the edge was left out.`);
+  if (answer.found.isCut) found.push("The lowest loss within the stability edge lies on it: beyond, the surface is lower still, but training is likely to diverge.");
+  if (answer.found.atBound.some(Boolean)) found.push("The lowest loss lies on the edge of the box that was searched: the optimum may lie beyond it.");
+  if (answer.openEdges.length) found.push(`The plateau runs into the edge of the box (${answer.openEdges.join(", ").replace(/_/g, " ")}): it may go on beyond what the runs show.`);
+  if (!model.is_converged) found.push("The fit had not converged: fit again with another seed.");
+  if (!model.leaves.length) found.push(`No intervals: ${model.fitted_cells} ${model.fitted_cells === 1 ? "cell" : "cells"}${model.fitted_cells < model.min_cells ? `, and under ${model.min_cells} they would mean nothing` : " and no refits in this page"}.`);
+  if (choice && choice.risk && choice.risk.probability > model.p_max) found.push(`At your choice training diverges with probability ${choice.risk.probability.toPrecision(2)}: its loss holds only for runs that finish.`);
+  if (choice && choice.distance > 1 && answer.distance <= 1) found.push("Your choice lies outside what was fitted.");
+  if (choice && choice.batch < model.fitted.batch[0] / 16) found.push("Your batch is under 1/16 of the smallest fitted one: were sequences meant?");
+  return found;
+}

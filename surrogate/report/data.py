@@ -1,0 +1,287 @@
+"""What the page is given: one JSON document, from which the browser computes all.
+
+The fit itself is in float64, and its draws and leaves in float32: they say how wide an
+interval is, to three digits. All of a family's parameters arrive as coefficients of
+affine functions of (1, u, s), so the page needs no family's own parametrisation.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float64
+from scipy.special import ndtri, stdtrit
+
+from surrogate import uncertainty
+from surrogate.errors import DataError
+from surrogate.families import Family, Mix
+from surrogate.families.affine import Affine
+from surrogate.features import WIDEN
+from surrogate.query import Fit
+from surrogate.query.fit import DEFAULT_PROBABILITY, DEFAULT_TOL
+from surrogate.reach import HELD_SPAN
+from surrogate.runs import Runs
+from surrogate.stability import P_MAX
+from surrogate.units import quote
+
+MAX_DRAWS = 200
+MAX_RUNS = 4_000
+MAX_ROWS = 200
+# Base64 takes four thirds of each.
+_DRAW_BYTES = 100_000
+_NAME_CHARACTERS = 60
+_NAMES_BYTES = 30_000
+
+# Published power laws, value = c N^params D^tokens; the batch in tokens, N without
+# embeddings. Source: Li et al. 2025 (Step Law), equation 1.
+LAWS = (
+    {
+        "name": "Step Law (2025)",
+        "lr": {"c": 1.79, "params": -0.713, "tokens": 0.307},
+        "batch": {"c": 0.58, "params": 0.0, "tokens": 0.571},
+    },
+)
+
+
+def document(fit: Fit, runs: Runs | None, name: str) -> dict[str, Any]:
+    """All that the page shows or computes from.
+
+    Args:
+        fit: what is shown.
+        runs: its measured runs; None where there are none to show.
+        name: what the page calls the fit, and what its commands name.
+
+    Raises:
+        DataError: the runs have a recipe that the fit lacks, or lack a scale.
+    """
+    features, used = fit.features, fit.fitted_cells
+    leaves = fit.leaves
+    has_interval = len(leaves) >= uncertainty.MIN_CELLS
+    return {
+        "name": name,
+        "family": _spec(fit.family),
+        "shape": fit.family.shape._asdict(),
+        "k": fit.family.terms,
+        "theta": _vectors(fit.family, fit.theta[None])[0].tolist(),
+        "draws": _packed(fit.family, fit.draws, MAX_DRAWS),
+        "leaves": _packed(fit.family, leaves, len(leaves)),
+        "t": float(stdtrit(len(leaves) - 3, 0.975)) if has_interval else None,
+        "min_cells": uncertainty.MIN_CELLS,
+        "level_of_intervals": uncertainty.LEVEL,
+        "upper_factor": _upper_factor(used),
+        **_standardisation(fit),
+        "widen": WIDEN,
+        "held_span": HELD_SPAN,
+        "p_max": P_MAX,
+        "probability": DEFAULT_PROBABILITY,
+        "tol": DEFAULT_TOL,
+        "stability": fit.stability.to_json() if fit.stability else None,
+        "cells": [_cell(cell) for cell in fit.cells[:MAX_ROWS]],
+        "fitted_cells": used,
+        "scores": fit.scores,
+        "selection": fit.provenance.selection,
+        "is_converged": fit.is_converged,
+        "loss_kind": fit.loss_kind,
+        "params_kind": fit.params_kind,
+        "warnings": list(fit.warnings),
+        "notes": features.notes(),
+        "provenance": _provenance(fit),
+        "runs": None if runs is None else _runs(fit, runs),
+        "laws": list(LAWS),
+    }
+
+
+def _standardisation(fit: Fit) -> dict[str, Any]:
+    features = fit.features
+    known = features.to_json()
+    keys = ("choices", "givens", "recipes", "mean", "scale", "level", "fitted")
+    more = ("lines", "cell_leverage", "run_leverage")
+    return {key: known[key] for key in (*keys, *more)}
+
+
+def _upper_factor(cells: int) -> float | None:
+    """What stretches a regret's upper end from draws, as `uncertainty.upper` does."""
+    if cells < uncertainty.MIN_CELLS:
+        return None
+    if cells < uncertainty.MIN_CELLS_PAIRS:
+        return 1.0
+    level = uncertainty.LEVEL
+    return float(stdtrit(cells - 3, level) / ndtri(level)) ** 2
+
+
+def _spec(family: Family) -> dict[str, Any]:
+    """How the page reads a vector of `_vectors`."""
+    if isinstance(family, Mix):
+        members = [_spec(member) for member in family.members]
+        size = len(members) + sum(member["size"] for member in members)
+        return {"kind": "mix", "members": members, "size": size}
+    if not isinstance(family, Affine):
+        return {"kind": family.name, "size": family.size}
+    pattern = family.pattern
+    return {
+        "kind": family.name,
+        "k": family.terms,
+        "size": len(pattern.term) + family.shape.offsets,
+        "pattern": {
+            "term": list(pattern.term),
+            "coordinate": list(pattern.coordinate),
+            "terms": pattern.terms,
+        },
+    }
+
+
+def _vectors(
+    family: Family, thetas: Float64[np.ndarray, "n p"]
+) -> Float64[np.ndarray, "n q"]:
+    """Coefficients of affine functions, then recipes' offsets.
+
+    Of a mix its weights, then each member's; of a linear family theta as it is.
+    """
+    if isinstance(family, Mix):
+        parts, begin = [thetas[:, : len(family.members)]], len(family.members)
+        for member in family.members:
+            own = thetas[:, begin : begin + member.size]
+            parts.append(_vectors(member, own))
+            begin += member.size
+        return np.concatenate(parts, axis=1)
+    if not isinstance(family, Affine):
+        return thetas
+    with jax.enable_x64(True):
+        found = np.asarray(jax.vmap(family.coefficients)(jnp.asarray(thetas)))
+    return np.concatenate(
+        [found, thetas[:, thetas.shape[1] - family.shape.offsets :]], axis=1
+    )
+
+
+def _packed(
+    family: Family, thetas: Float64[np.ndarray, "n p"], most: int
+) -> dict[str, Any] | None:
+    """The first thetas that there is room for, in float32."""
+    if not len(thetas):
+        return None
+    count = min(len(thetas), most, max(_DRAW_BYTES // (4 * _spec(family)["size"]), 1))
+    if most == len(thetas) and count < most:
+        # Of leaves, all or none: an interval from some of the cells means nothing.
+        return None
+    return {
+        "count": count,
+        "of": len(thetas),
+        "base64": _base64(_vectors(family, thetas[:count])),
+    }
+
+
+def _base64(values: np.ndarray, kind: str = "<f4") -> str:
+    return base64.b64encode(np.ascontiguousarray(values, kind).tobytes()).decode()
+
+
+def _cell(cell: Any) -> dict[str, Any]:
+    return {
+        "recipe": cell.recipe,
+        "params": cell.params,
+        "tokens": cell.tokens,
+        "scales": cell.scales,
+        "runs": cell.runs,
+        "diverged": cell.diverged,
+        "lr": list(cell.lr[:50]),
+        "batch": list(cell.batch[:50]),
+    }
+
+
+def _provenance(fit: Fit) -> dict[str, Any]:
+    known = fit.provenance
+    dropped = () if fit.runs is None else fit.runs.dropped
+    return {
+        "created": known.created,
+        "seed": known.seed,
+        "runs": known.runs,
+        "diverged": known.diverged,
+        "dropped": known.dropped,
+        "version": known.versions.get("loss-surrogate"),
+        "sources": [dict(source) for source in known.sources[:20]],
+        "rows": [
+            {
+                "file": row.file,
+                "line": row.line,
+                "column": row.column,
+                "value": row.value[:_NAME_CHARACTERS],
+                "reason": row.reason,
+            }
+            for row in dropped[:MAX_ROWS]
+        ],
+        "notes": [] if fit.runs is None else list(fit.runs.notes[:MAX_ROWS]),
+    }
+
+
+def _check_comparable(fit: Fit, runs: Runs) -> None:
+    unknown = sorted(set(runs.recipe.tolist()) - set(fit.recipes))
+    if unknown:
+        raise DataError(
+            "Expected runs of the fit's recipes "
+            f"({', '.join(map(quote, fit.recipes))}), got "
+            f"{', '.join(map(quote, unknown[:5]))}. Leave them out, or map the recipe "
+            "as it was when fitted."
+        )
+    missing = [name for name in fit.scale_names if name not in runs.scales]
+    if missing:
+        raise DataError(
+            f"Expected the scale variable {missing[0]}, which the fit depends on. Map "
+            f"its column with --scale {missing[0]}=COLUMN."
+        )
+
+
+def _runs(fit: Fit, runs: Runs) -> dict[str, Any]:
+    """Measured runs, thinned evenly cell by cell where they are many."""
+    _check_comparable(fit, runs)
+    order = np.argsort(runs.cell, kind="stable")
+    count = min(len(order), MAX_RUNS)
+    # Of a cell's runs, in order, every so many: no cell goes unseen before others thin.
+    kept = order[np.linspace(0, len(order) - 1, count).round().astype(np.int64)]
+    used, cell = np.unique(runs.cell[kept], return_inverse=True)
+    finite = np.isfinite(runs.loss[kept])
+    return {
+        "count": len(kept),
+        "of": len(runs),
+        "lr": _base64(runs.lr_level[kept]),
+        "batch": _base64(runs.batch[kept]),
+        "loss": _base64(np.where(finite, runs.loss[kept], 0.0)),
+        "cell": _base64(cell),
+        "diverged": _base64(runs.diverged[kept]),
+        "names": _names(runs.name[kept].tolist()),
+        "cells": [_run_cell(runs.cells[index]) for index in used],
+    }
+
+
+def _names(names: list[str]) -> list[str] | None:
+    """Of the runs, cut; None where they have none or there is no room for them."""
+    cut = [name[:_NAME_CHARACTERS] for name in names]
+    if not any(cut) or sum(len(name) + 3 for name in cut) > _NAMES_BYTES:
+        return None
+    return cut
+
+
+def _run_cell(cell: Any) -> dict[str, Any]:
+    return {
+        "recipe": cell.recipe,
+        "params": cell.params,
+        "tokens": cell.tokens,
+        "scales": dict(cell.scales),
+        "best": cell.best,
+        "runs": cell.runs,
+        "diverged": cell.diverged,
+    }
+
+
+def with_counts(data: Mapping[str, Any]) -> dict[str, Any]:
+    """How many draws and runs the page holds, of how many."""
+    draws, runs = data["draws"], data["runs"]
+    return {
+        "draws": 0 if draws is None else draws["count"],
+        "draws_of": 0 if draws is None else draws["of"],
+        "runs": 0 if runs is None else runs["count"],
+        "runs_of": 0 if runs is None else runs["of"],
+    }

@@ -1,0 +1,449 @@
+"""The page: what it embeds, that nothing in it is markup, and its answers."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import subprocess
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import fit_support
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import report_support
+from cli_support import surrogate
+
+from surrogate.errors import DataError
+from surrogate.families import Bowl, Family, Mix, Posynomial, Quadratic, Shape
+from surrogate.query import Fit, load, surface
+from surrogate.query.best import solve_box
+from surrogate.query.question import ask
+from surrogate.report import build, data, page, write
+from surrogate.runs import Runs
+
+ASSETS = Path(page.__file__).parent / "assets"
+HOSTILE = "</script><img src=x onerror=alert(1)>\u2028\x00\x1b[31m<!--'\"&\ud800"
+pytestmark = pytest.mark.once
+needs_node = pytest.mark.skipif(
+    report_support.NODE is None, reason="node, which runs the page's core, is missing"
+)
+
+
+def embedded_in(html: str) -> dict[str, Any]:
+    """The document that a browser would find in the page."""
+    (text,) = re.findall(
+        r'<script type="application/json" id="data">(.*?)</script>', html
+    )
+    return json.loads(text)
+
+
+def bare() -> Fit:
+    """A fit without draws."""
+    fitted = fit_support.quadratic()
+    return replace(fitted, draws=fitted.draws[:0], leaves=fitted.leaves[:0])
+
+
+def hostile_runs() -> Runs:
+    """The exact bowl's sweep with names and a recipe that attack the page."""
+    columns = fit_support.table()
+    names = np.array([f"{HOSTILE}{i}" for i in range(len(columns["lr"]))])
+    return Runs.from_arrays(**columns, name=names)
+
+
+# -------------------------------------------------------------------------- the file
+
+
+def test_page_with_the_dense_sweep_is_small_and_asks_for_nothing() -> None:
+    made = build(fit_support.bundled(), runs=fit_support.sweep(), name="steplaw-dense")
+    assert len(made.html.encode()) <= 300_000
+    assert made.counts == {"draws": 200, "draws_of": 200, "runs": 1960, "runs_of": 1960}
+    outside = re.findall(r"(?:src|href|url)\s*[=(]\s*[\"']?([^\"')\s>]+)", made.html)
+    assert set(outside) <= {"#answer", "#hatch", "#${id}", "`url(#${id}"}
+    assert "http" not in made.html.replace("http-equiv", "").replace(
+        "http://www.w3.org/2000/svg", ""
+    )
+
+
+def test_policy_allows_what_is_inlined_and_nothing_else() -> None:
+    html = build(bare()).html
+    (policy,) = re.findall(
+        r'http-equiv="Content-Security-Policy" content="([^"]*)"', html
+    )
+    assert policy.startswith("default-src 'none'; ")
+    assert "unsafe" not in policy
+    for tag in ("script", "style"):
+        (text,) = re.findall(rf"<{tag}>(.*?)</{tag}>", html, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in policy
+
+
+def test_scripts_build_no_markup_from_text() -> None:
+    banned = ("innerHTML", "outerHTML", "insertAdjacent", "document.write", "eval(")
+    for name in page.SCRIPTS:
+        text = (ASSETS / name).read_text()
+        assert not [word for word in banned if word in text], name
+        assert len(text.splitlines()) <= 300, name
+        assert "</script" not in text, name
+    shown = {file.name for file in ASSETS.iterdir()}
+    assert shown == {*page.SCRIPTS, "page.html", "style.css"}
+
+
+def test_hostile_names_stay_text() -> None:
+    runs = hostile_runs()
+    html = build(bare(), runs=runs, name=HOSTILE).html
+    assert html.count("</script>") == 2
+    assert "<img" not in html
+    assert "<!--" not in html
+    assert "\u2028" not in html
+    found = embedded_in(html)
+    assert found["name"] == HOSTILE
+    assert found["runs"]["names"][0].startswith("</script><img src=x")
+
+
+def test_a_recipe_that_attacks_stays_text() -> None:
+    alone = fit_support.lr_alone()
+    features = replace(alone.features, recipes=("adamw", HOSTILE))
+    fitted = replace(alone, features=features, runs=None)
+    html = build(fitted).html
+    assert html.count("</script>") == 2
+    assert embedded_in(html)["recipes"] == ["adamw", HOSTILE]
+
+
+def test_coefficients_read_back_exactly() -> None:
+    fitted = fit_support.quadratic()
+    found = embedded_in(build(fitted).html)
+    assert found["theta"] == fitted.theta.tolist()
+    assert found["mean"] == list(fitted.features.mean)
+    draws = np.frombuffer(base64.b64decode(found["draws"]["base64"]), "<f4")
+    expected = fitted.draws.astype(np.float32)
+    np.testing.assert_array_equal(draws.reshape(expected.shape), expected)
+
+
+def test_many_runs_are_thinned_cell_by_cell() -> None:
+    columns = fit_support.table()
+    many: dict[str, Any] = {name: np.tile(v, 209) for name, v in columns.items()}
+    made = build(bare(), runs=Runs.from_arrays(**many))
+    assert (made.counts["runs"], made.counts["runs_of"]) == (data.MAX_RUNS, 50_160)
+    assert len(made.html.encode()) <= 300_000
+    cells = np.frombuffer(
+        base64.b64decode(embedded_in(made.html)["runs"]["cell"]), "<f4"
+    )
+    assert np.ptp(np.bincount(cells.astype(int))) <= 1
+
+
+def test_draws_without_room_are_left_out_and_counted() -> None:
+    fitted = fit_support.quadratic()
+    fitted = replace(fitted, draws=np.tile(fitted.draws, (8, 1)))
+    made = build(fitted)
+    assert (made.counts["draws"], made.counts["draws_of"]) == (200, 400)
+
+
+# ------------------------------------------------------------- against Python, in node
+
+
+def surfaces() -> list[tuple[Mix, np.ndarray]]:
+    """A mix of every family at a plausible theta: with recipes, and in one choice."""
+    rng = np.random.default_rng(3)
+    found = []
+    for shape in (Shape(2, 3, 2), Shape(1, 1, 1)):
+        members: tuple[Family, ...] = (
+            Quadratic(shape),
+            Quadratic(shape, is_additive=True),
+            Posynomial(shape, 3),
+            Posynomial(shape, 5),
+            Bowl(shape),
+        )
+        mix = Mix(shape, members)
+        thetas = [m.prior.centre + 0.3 * rng.normal(size=m.size) for m in members]
+        weights = np.concatenate([np.eye(5), [[0.1, 0.2, 0.3, 0.15, 0.25]]])
+        repeated = [np.tile(theta, (6, 1)) for theta in thetas]
+        found.append((mix, mix.join(weights, repeated)))
+    return found
+
+
+@partial(
+    jax.jit, static_argnums=0, compiler_options={"xla_backend_optimization_level": 0}
+)
+def values_of(family: Family, thetas: Any, u: Any, s: Any) -> Any:
+    return jax.vmap(lambda theta: family.log_loss(theta, u, s))(thetas)
+
+
+@needs_node
+def test_surfaces_have_the_values_of_python_and_their_own_derivatives() -> None:
+    """Rounding of sums near 1; derivatives by central differences, eps^(2/3)."""
+    rng = np.random.default_rng(4)
+    for family, thetas in surfaces():
+        choices, scales, offsets = family.shape
+        u, s = rng.normal(size=choices), rng.normal(size=scales + offsets)
+        with jax.enable_x64(True):
+            arrays = map(jnp.asarray, (thetas, u, s))
+            expected = np.asarray(values_of(family, *arrays))
+        given = {
+            "family": data._spec(family),
+            "shape": family.shape._asdict(),
+            "thetas": data._vectors(family, thetas).tolist(),
+            "u": [*u.tolist(), 0.0][:2],
+            "s": s.tolist(),
+        }
+        found = report_support.run_core(
+            """
+            const { family, shape, thetas, u: [x, y], s } = given, h = 1e-5;
+            return thetas.map((theta) => {
+              const f = surfaceOf(family, shape, Float64Array.from(theta), s);
+              const at = localAt(f, x, y);
+              const right = localAt(f, x + h, y), left = localAt(f, x - h, y);
+              const up = localAt(f, x, y + h), down = localAt(f, x, y - h);
+              const mean = (a, b, key) => (a[key] - b[key]) / (2 * h);
+              const line = lineAt(onLine(f, x - 0.3, y + 0.6, 0.5, -1), 0.6);
+              return { values: [at.v, valueAt(f, x, y), line[0]],
+                slopes: [[at.gx, mean(right, left, "v")], [at.gy, mean(up, down, "v")],
+                  [at.hxx, mean(right, left, "gx")], [at.hxy, mean(up, down, "gx")],
+                  [at.hyy, mean(up, down, "gy")], [line[1], 0.5 * at.gx - at.gy],
+                  [line[2], 0.25 * at.hxx - at.hxy + at.hyy]] };
+            });
+            """,
+            given,
+        )
+        for one, value in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one["values"], value, rtol=1e-12, atol=1e-12)
+            ours, theirs = np.array(one["slopes"]).T
+            np.testing.assert_allclose(ours, theirs, rtol=1e-7, atol=1e-7)
+
+
+@needs_node
+@pytest.mark.parametrize("is_cut", [False, True], ids=["as bundled", "edge that cuts"])
+def test_answers_are_those_of_python_at_1000_sizes(is_cut: bool) -> None:
+    """Iterative: both stop at rounding; 1e-9 relative was asked."""
+    fitted = fit_support.bundled()
+    assert fitted.stability is not None
+    # Raised so that the edge runs through most plateaus and beyond some optima.
+    shift = 20.0 if is_cut else 0.0
+    stability = replace(fitted.stability, intercept=fitted.stability.intercept + shift)
+    fitted = replace(fitted, stability=stability)
+    asked = report_support.questions(fitted, 1000)
+    expected = report_support.python_answers(fitted, asked)
+    assert bool(expected["is_cut"].any()) == is_cut
+    given = {"document": report_support.document(fitted), "asked": asked}
+    answered = report_support.run_core(report_support.ANSWERS, given)
+    assert [a["isCut"] for a in answered] == expected["is_cut"].tolist()
+    assert max(report_support.differences(answered, expected).values()) < 1e-9
+
+
+@needs_node
+def test_robust_edges_are_where_enough_draws_agree() -> None:
+    """Independent code: shares on fine lines a thousandth of an octave either way."""
+    fitted = replace(fit_support.bundled(), draws=fit_support.bundled().draws[:60])
+    asked = report_support.questions(fitted, 2, seed=8)
+    given = {"document": report_support.document(fitted), "asked": asked}
+    answered = report_support.run_core(
+        """
+        const model = prepare(given.document);
+        return given.asked.map((q) => {
+          const answer = answerOf(model, q), { robust } = fromDraws(model, answer, 0.9);
+          return { edges: robust.edges, pieces: robust.pieces };
+        });
+        """,
+        given,
+    )
+    for question, found in zip(asked, answered, strict=True):
+        assert found["pieces"] == 1
+        share = share_of(fitted, question)
+        edges, scale = np.array(found["edges"]), fitted.features.u_scale
+        for axis in (0, 1):
+            across = np.linspace(edges[1 - axis, 0], edges[1 - axis, 1], 1500)
+            for side, sign in ((0, -1), (1, 1)):
+                step = sign * 1e-3 * np.log(2) / scale[axis]
+                for off, is_in in ((-step, True), (step, False)):
+                    line = np.full_like(across, edges[axis, side] + off)
+                    pair = (line, across) if axis == 0 else (across, line)
+                    assert (share(np.stack(pair, 1)) >= 0.9).any() == is_in
+
+
+def share_of(fitted: Any, question: dict[str, Any]) -> Any:
+    """Share of the page's draws whose plateau holds each u, in NumPy."""
+    kept = fitted.draws.astype(np.float32).astype(float)
+    single = replace(fitted, draws=kept, leaves=fitted.leaves[:0])
+    where = {k: question[k] for k in ("params", "tokens", "scales", "recipe")}
+    asked = ask(single, **where, lr_range=None, batch_range=None, p_max=0.05)
+    solved = solve_box(single, asked, asked.box)
+    limit = solved.minimum.value[1:] + np.log1p(question["tol"])
+
+    def share(u: np.ndarray) -> np.ndarray:
+        s = np.broadcast_to(asked.s, (len(u), len(asked.s)))
+        z = np.concatenate([u, s], axis=1)
+        losses = surface.log_losses(single.family, single.draws, z)
+        return np.mean(losses <= limit[:, None], axis=0)
+
+    return share
+
+
+@needs_node
+def test_intervals_and_regret_are_those_of_python() -> None:
+    """The page's leaves and draws are float32: seven digits of a difference."""
+    fitted = fit_support.quadratic()
+    question = report_support.questions(fitted, 1)[0]
+    given = {"document": report_support.document(fitted), "asked": question}
+    found = report_support.run_core(
+        """
+        const model = prepare(given.document), answer = answerOf(model, given.asked);
+        const sure = fromDraws(model, answer, 0.9);
+        return { interval: answer.interval, edges: answer.edgeIntervals,
+          distance: answer.distance, status: answer.status, sure: sure.regret,
+          regret: answer.choice.regret,
+          along: optimumAlong(model, given.asked, "tokens", [given.asked.tokens])[0] };
+        """,
+        given,
+    )
+    where = {k: question[k] for k in ("params", "tokens")}
+    best = fitted.optimum(**where)
+    flat = fitted.plateau(**where)
+    lost = fitted.regret(**where, lr=question["lr"], batch=question["batch"])
+    near = partial(pytest.approx, rel=1e-4)
+    assert found["interval"]["lr"] == near(best.lr_interval)
+    assert found["interval"]["batch"] == near(best.batch_interval)
+    assert found["interval"]["loss"] == near(best.loss_interval)
+    assert found["edges"]["lr"][1] == near(flat.edge_intervals["lr_high"])
+    assert found["distance"] == near(best.context.distance)
+    assert found["status"] == str(flat.status)
+    assert found["regret"] == pytest.approx(lost.regret, rel=1e-9, abs=1e-12)
+    assert found["sure"]["upper"] == near(lost.upper)
+    assert found["sure"]["probability"] == near(lost.probability_inside)
+    assert found["along"]["batch"]["at"] == near(best.batch)
+
+
+@needs_node
+def test_one_choice_alone_is_answered_and_said() -> None:
+    fitted = fit_support.lr_alone()
+    question = report_support.questions(fitted, 1)[0]
+    given = {"document": report_support.document(fitted), "asked": question}
+    found = report_support.run_core(
+        """
+        const model = prepare(given.document), answer = answerOf(model, given.asked);
+        const { robust } = fromDraws(model, answer, 0.9);
+        return { best: answer.best, status: answer.status, robust: robust.natural,
+          lr: answer.plateau.lr };
+        """,
+        given,
+    )
+    where = {k: question[k] for k in ("params", "tokens", "recipe")}
+    flat = fitted.plateau(**where)
+    assert found["status"] == str(flat.status) == "not_identifiable"
+    assert flat.offer is not None
+    assert found["best"] == pytest.approx(flat.offer, rel=1e-9)
+    assert found["lr"] == pytest.approx(flat.lr, rel=1e-9)
+    robust = flat.to_json()["robust"]["lr"]
+    ends = np.log2(found["robust"][0]) - np.log2([robust["low"], robust["high"]])
+    assert np.abs(ends).max() <= 1e-3
+
+
+@needs_node
+def test_a_fit_without_draws_has_no_intervals() -> None:
+    question = report_support.questions(bare(), 1)[0]
+    document = report_support.document(bare())
+    assert document["draws"] is document["leaves"] is document["t"] is None
+    found = report_support.run_core(
+        """
+        const model = prepare(given.document), answer = answerOf(model, given.asked);
+        return [answer.interval.lr, fromDraws(model, answer, 0.9), answer.status];
+        """,
+        {"document": document, "asked": question},
+    )
+    assert found == [None, None, "ok"]
+
+
+@needs_node
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1.07B", 1.07e9), ("512Ki", 2**19), ("7e9", 7e9), ("0", None), ("7b", None)],
+)
+def test_numbers_are_read_as_the_command_reads_them(text: str, value: Any) -> None:
+    script = "const v = parseNumber(given); return v > 0 ? v : null;"
+    assert report_support.run_core(script, text) == value
+
+
+@needs_node
+def test_commands_are_what_a_shell_reads_back() -> None:
+    """Quoted for bash; control characters never as they are."""
+    names = [
+        HOSTILE.replace("\ud800", "").replace("\x00", ""),
+        "a'b c",
+        "-x;$(id)`",
+        "",
+    ]
+    script = "return given.map((text) => quoted(text));"
+    quoted = report_support.run_core(script, names)
+    assert not [c for c in "".join(quoted) if ord(c) < 32 or c == "\u2028"]
+    command = "printf '%s\\n' " + " ".join(quoted)
+    bash = ["bash", "-c", command]
+    done = subprocess.run(bash, capture_output=True, text=True, check=True)
+    assert done.stdout == "".join(f"{name}\n" for name in names)
+
+
+@needs_node
+def test_hash_brings_the_question_back() -> None:
+    document = report_support.document(fit_support.lr_alone())
+    document["recipes"] = ["adamw", HOSTILE]
+    state = report_support.questions(fit_support.lr_alone(), 1)[0]
+    state |= {"recipe": HOSTILE, "seq": 2048, "view": "box"}
+    found = report_support.run_core(
+        """
+        const model = prepare(given.document), first = firstState(model);
+        return [stateOf(model, hashOf(model, given.state), first), stateOf(model,
+          "#n=-1&d=1e999&tol=2&seq=1.5&view=x&r=unknown&%&b", first), first];
+        """,
+        {"document": document, "state": state},
+    )
+    assert found[0] == state
+    assert found[1] == found[2]
+
+
+# ------------------------------------------------------------------------- bad input
+
+
+def test_output_that_exists_is_refused_unless_overwritten(tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    file.write_text("mine")
+    with pytest.raises(DataError, match="Expected --out to be new"):
+        write(bare(), file)
+    assert file.read_text() == "mine"
+    write(bare(), file, overwrite=True)
+    assert file.read_text().startswith("<!doctype html>")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_output_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="Expected --out to be a file"):
+        write(bare(), tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match=r"Cannot write to .*Name another --out"):
+        write(bare(), tmp_path / "file" / "report.html")
+
+
+def test_runs_that_do_not_belong_to_the_fit_are_refused() -> None:
+    columns = fit_support.table()
+    other = Runs.from_arrays(**columns, recipe="lion")
+    with pytest.raises(DataError, match="Expected runs of the fit's recipes"):
+        build(bare(), runs=other)
+    with pytest.raises(DataError, match="Expected the scale variable active"):
+        build(load("bundled:steplaw-moe"), runs=Runs.from_arrays(**columns))
+
+
+def test_command_writes_the_page_and_refuses_to_replace_it(tmp_path: Path) -> None:
+    (tmp_path / "there.html").write_text("mine")
+    ask = ("report", "steplaw-dense", "--json", "--out")
+    done = surrogate(*ask, "page.html", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert (answer["draws"], answer["runs"], answer["status"]) == (200, 0, "ok")
+    assert answer["bytes"] == (tmp_path / "page.html").stat().st_size
+    again = surrogate(*ask, "there.html", cwd=tmp_path)
+    assert again.returncode == 2
+    assert "exists" in json.loads(again.stdout)["error"]["message"]
+    assert "Traceback" not in again.stderr
