@@ -39,7 +39,7 @@ LEVEL = 0.95
 # A draw with fewer distinct cells than this holds no more than the prior of scale.
 MIN_DISTINCT = 3
 # By this much draws are moved on at most.
-_MOST = 4.0
+MOST_STRETCH = 4.0
 
 
 class Draws(NamedTuple):
@@ -242,7 +242,7 @@ def stretch(
     low, high = np.nanquantile(draws, (1 - tail, tail), axis=0)
     got = 0.5 * (high - low)
     ratio = np.divide(asked, got, out=np.ones_like(got), where=got > 0)
-    ratio = np.clip(np.nan_to_num(ratio, nan=1.0), 1.0, _MOST)
+    ratio = np.clip(np.nan_to_num(ratio, nan=1.0), 1.0, MOST_STRETCH)
     return (ratio - 1) * (draws - point)
 
 

@@ -268,17 +268,20 @@ def test_robust_edges_are_where_enough_draws_agree() -> None:
 
 def share_of(fitted: Any, question: dict[str, Any]) -> Any:
     """Share of the page's draws whose plateau holds each u, in NumPy."""
-    kept = fitted.draws.astype(np.float32).astype(float)
-    single = replace(fitted, draws=kept, leaves=fitted.leaves[:0])
+    kept, left = (
+        array.astype(np.float32).astype(float)
+        for array in (fitted.draws, fitted.leaves)
+    )
+    single = replace(fitted, draws=kept, leaves=left)
     where = {k: question[k] for k in ("params", "tokens", "scales", "recipe")}
     asked = ask(single, **where, lr_range=None, batch_range=None, p_max=0.05)
     solved = solve_box(single, asked, asked.box)
-    limit = solved.minimum.value[1:] + np.log1p(question["tol"])
+    limit = solved.draws(solved.minimum.value) + np.log1p(question["tol"])
 
     def share(u: np.ndarray) -> np.ndarray:
         s = np.broadcast_to(asked.s, (len(u), len(asked.s)))
         z = np.concatenate([u, s], axis=1)
-        losses = surface.log_losses(single.family, single.draws, z)
+        losses = surface.log_losses(single.family, single.draws, z, solved.moves)
         return np.mean(losses <= limit[:, None], axis=0)
 
     return share

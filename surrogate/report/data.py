@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float64
-from scipy.special import ndtri, stdtrit
+from scipy.special import stdtrit
 
 from surrogate import uncertainty
 from surrogate.errors import DataError
@@ -73,7 +73,8 @@ def document(fit: Fit, runs: Runs | None, name: str) -> dict[str, Any]:
         "t": float(stdtrit(len(leaves) - 3, 0.975)) if has_interval else None,
         "min_cells": uncertainty.MIN_CELLS,
         "level_of_intervals": uncertainty.LEVEL,
-        "upper_factor": _upper_factor(used),
+        "min_cells_pairs": uncertainty.MIN_CELLS_PAIRS,
+        "most_stretch": uncertainty.MOST_STRETCH,
         **_standardisation(fit),
         "widen": WIDEN,
         "held_span": HELD_SPAN,
@@ -102,16 +103,6 @@ def _standardisation(fit: Fit) -> dict[str, Any]:
     keys = ("choices", "givens", "recipes", "mean", "scale", "level", "fitted")
     more = ("lines", "cell_leverage", "run_leverage")
     return {key: known[key] for key in (*keys, *more)}
-
-
-def _upper_factor(cells: int) -> float | None:
-    """What stretches a regret's upper end from draws, as `uncertainty.upper` does."""
-    if cells < uncertainty.MIN_CELLS:
-        return None
-    if cells < uncertainty.MIN_CELLS_PAIRS:
-        return 1.0
-    level = uncertainty.LEVEL
-    return float(stdtrit(cells - 3, level) / ndtri(level)) ** 2
 
 
 def _spec(family: Family) -> dict[str, Any]:

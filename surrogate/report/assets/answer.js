@@ -1,7 +1,6 @@
 // Questions and answers: what surrogate/query does, for one question at a time.
 
 const CHOICES = ["lr", "batch"];
-const CELLS_PAIRS = 12; // from so many cells on draws are resampled cells
 
 // The embedded document, with its numbers unpacked.
 function prepare(data) {
@@ -93,12 +92,30 @@ function intervalOf(model, point, leaves) {
   return [point - half, point + half];
 }
 
+function quantile(values, share) {
+  const sorted = [...values].sort((a, b) => a - b), at = share * (sorted.length - 1), low = Math.floor(at);
+  return sorted[low] + (at - low) * (sorted[Math.min(low + 1, sorted.length - 1)] - sorted[low]);
+}
+
+// How far each draw's surface is moved, so that draws spread as the intervals say
+// (`stretch` in surrogate/uncertainty.py): null for none. `at` is the optimum, `draws` the
+// optima of draws, each [x, y].
+function movesOf(model, answer, draws) {
+  const { leaves, found } = answer;
+  if (model.t === null || leaves.length < model.min_cells_pairs) return draws.map(() => [0, 0]);
+  const tail = 0.5 * (1 + model.level_of_intervals), point = [found.x, found.y];
+  const ratio = model.choices.map((_, i) => {
+    const ends = intervalOf(model, point[i], leaves.map((l) => (i ? l.low.y : l.low.x)));
+    const own = draws.map((d) => d[i]), got = 0.5 * (quantile(own, tail) - quantile(own, 1 - tail));
+    const asked = ends ? 0.5 * (ends[1] - ends[0]) : got;
+    return got > 0 ? Math.min(Math.max(asked / got, 1), model.most_stretch) : 1;
+  });
+  return draws.map((d) => [0, 1].map((i) => ((ratio[i] ?? 1) - 1) * (d[i] - point[i])));
+}
+
 // Upper end of [0, upper] for a regret, from draws (surrogate/uncertainty.py).
 function upperOf(model, point, draws) {
-  if (!draws.length || model.upper_factor === null) return null;
-  const sorted = [...draws].sort((a, b) => a - b), at = model.level_of_intervals * (sorted.length - 1);
-  const low = Math.floor(at), top = sorted[low] + (at - low) * (sorted[Math.min(low + 1, sorted.length - 1)] - sorted[low]);
-  return Math.max(point, point + model.upper_factor * (top - point));
+  return draws.length ? Math.max(point, quantile(draws, model.level_of_intervals)) : null;
 }
 
 // How far a point is from the data: 1 is the farthest that was fitted.
@@ -202,12 +219,14 @@ function statusOf(model, answer) {
 function fromDraws(model, answer, probability) {
   if (!model.draws.length) return null;
   const { question, region, found, choice } = answer;
-  const draws = model.draws.map((theta) =>
+  const still = model.draws.map((theta) =>
     drawPlateau(surfaceOf(model.family, model.shape, theta, answer.s), region, question.tol, found));
+  const moves = movesOf(model, answer, still.map((d) => [d.found.x, d.found.y]));
+  const draws = still.map((draw, k) => movedPlateau(draw, ...moves[k]));
   const robust = robustPlateau(draws, region, [found.x, found.y], probability, model.unit);
   robust.natural = robust.edges && robust.edges.map((pair, i) => pair.map((u) => fromU(model, i, u)));
   if (!choice) return { robust, regret: null };
-  const regrets = draws.map((d) => Math.expm1(valueAt(d.f, ...choice.u) - minimum(d.f, choice.region, d.found).v));
+  const regrets = draws.map((d, k) => Math.expm1(valueAt(d.f, ...choice.u) - minimum(still[k].f, choice.region, d.found).v));
   return {
     robust,
     regret: { upper: upperOf(model, choice.regret, regrets), probability: regrets.filter((r) => r <= question.tol).length / regrets.length },

@@ -192,6 +192,17 @@ function localAt(f, x, y) {
   return { v, gx, gy, hxx, hxy, hyy };
 }
 
+// The surface moved by (mx, my).
+function moved(f, mx, my) {
+  const groups = f.groups.map((g) => ({ ...g, c: g.c.map((c, k) => c - g.ex[k] * mx - g.ey[k] * my) }));
+  return {
+    ...f, groups,
+    c: f.c - f.bx * mx - f.by * my + 0.5 * (f.axx * mx * mx + 2 * f.axy * mx * my + f.ayy * my * my),
+    bx: f.bx - f.axx * mx - f.axy * my,
+    by: f.by - f.axy * mx - f.ayy * my,
+  };
+}
+
 // The surface along a line as one over x alone: x is t at origin + t direction.
 function onLine(f, x0, y0, dx, dy) {
   const groups = f.groups.map((g) => {

@@ -16,6 +16,17 @@ function drawPlateau(f, region, tol, start) {
   return { f, found, level, edges, inside: [found.free.x, found.free.y] };
 }
 
+// A draw's plateau moved by (mx, my).
+function movedPlateau(draw, mx, my) {
+  const move = [mx, my];
+  const edges = draw.edges.map((pair, axis) => pair.map((edge) => ({
+    ...edge,
+    at: edge.at + move[axis],
+    other: edge.other === undefined ? edge.other : edge.other + move[1 - axis],
+  })));
+  return { ...draw, f: moved(draw.f, mx, my), edges, inside: [draw.inside[0] + mx, draw.inside[1] + my] };
+}
+
 // The interval of one draw's plateau along `axis`, the other coordinate at `at`.
 // A point inside: on the way from the draw's minimum to its farthest point that way.
 function lineInterval(draw, axis, at) {
