@@ -32,7 +32,7 @@ from machine import ROOT
 from surrogate.fitting import versions
 
 # Simulations of a family: a posynomial's fit takes 3 s and a choice among all 30 s.
-COUNTS = {"quadratic": 500, "posynomial": 100, "auto": 12}
+COUNTS = {"quadratic": 300, "posynomial": 60, "auto": 8}
 QUICK = {"quadratic": 40, "posynomial": 8, "auto": 0}
 TRUTH = {"auto": "bowl"}
 _WORD = "coverage"
