@@ -74,6 +74,7 @@ def document(fit: Fit, runs: Runs | None, name: str) -> dict[str, Any]:
         "min_cells": uncertainty.MIN_CELLS,
         "level_of_intervals": uncertainty.LEVEL,
         "min_cells_pairs": uncertainty.MIN_CELLS_PAIRS,
+        "factors": _factors(fit),
         "most_stretch": uncertainty.MOST_STRETCH,
         **_standardisation(fit),
         "widen": WIDEN,
@@ -103,6 +104,15 @@ def _standardisation(fit: Fit) -> dict[str, Any]:
     keys = ("choices", "givens", "recipes", "mean", "scale", "level", "fitted")
     more = ("lines", "cell_leverage", "run_leverage")
     return {key: known[key] for key in (*keys, *more)}
+
+
+def _factors(fit: Fit) -> list[list[float]] | None:
+    """What moves draws of few cells (`uncertainty.moves`), of the draws embedded."""
+    cells = len(fit.leaves)
+    if not uncertainty.MIN_CELLS <= cells < uncertainty.MIN_CELLS_PAIRS:
+        return None
+    found = uncertainty.factors(min(len(fit.draws), MAX_DRAWS), cells)
+    return np.round(found, 6).tolist()
 
 
 def _spec(family: Family) -> dict[str, Any]:
