@@ -85,7 +85,8 @@ function drawMarks(model, answer, chart, place) {
   for (const law of lawPoints(model, question)) {
     if (!(law.lr > 0 && law.batch > 0)) continue;
     const [x, y] = at(law.lr, law.batch);
-    plot.append(sv("text", { class: "level", x: x + 10, y: y + 4 }, plain(law.name, 24)));
+    // A phone has no room for names: they stay in the mark's title.
+    if (chart.right > 450) plot.append(sv("text", { class: "level", x: x + 10, y: y + 4 }, plain(law.name, 24)));
     plot.append(mark("triangle", ...at(law.lr, law.batch), "law", `${plain(law.name)}: lr ${formatLr(law.lr)}, batch ${formatTokens(law.batch)}`));
   }
   for (const [i, name] of ["lr", "batch"].entries()) {
