@@ -11,8 +11,8 @@ Nielsen and Webb 2023); t has cells - 3 degrees of freedom.
 Draws say what no standard error can: the probability that a setting is inside the
 plateau, and how large a regret may be, which is no smooth function at the optimum. From
 12 cells on a draw is a refit under resampled cells. With fewer, resampling leaves too
-few distinct ones: a draw then adds to the fit the moves that leaving out each cell
-makes, each times a normal number, all over a chi: Student's t in theta.
+few distinct ones: a draw is then the fit without one of the cells. Either way its
+surface is moved (`moves`), so that the optima of draws spread as the intervals say.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from scipy.special import stdtrit
 
 from surrogate import estimate
 from surrogate.engine import Interrupted, Progress
-from surrogate.families import Curved, Family, Linear
+from surrogate.families import Family
 from surrogate.features import Rows
 from surrogate_kernels.dispatch import Backend
 
@@ -131,7 +131,7 @@ def draw(
         rows: to these runs.
         weights: of the full fit, kept in every draw.
         theta: the full fit.
-        leaves: the fit without each cell.
+        leaves: it without each cell.
         replicas: how many draws.
         seed: of the resampling.
         backend: of the kernels.
@@ -139,9 +139,9 @@ def draw(
     """
     used = np.unique(rows.cell)
     if len(used) < MIN_CELLS_PAIRS:
-        drawn = spread(family, theta, leaves, replicas, seed)
         if progress is not None:
             progress.advance(replicas)
+        drawn = leaves[np.arange(replicas) % len(leaves)]
         return Draws(drawn, 0, 0, True, replicas, False)
     counts = resample(seed, replicas, len(used))
     of_all = np.zeros((replicas, len(rows.cell_s)))
@@ -162,37 +162,6 @@ def draw(
         block=found.block,
         is_halved=found.is_halved,
     )
-
-
-def spread(
-    family: Family,
-    theta: Float64[np.ndarray, " p"],
-    leaves: Float64[np.ndarray, "cells p"],
-    replicas: int,
-    seed: int,
-) -> Float64[np.ndarray, "draws p"]:
-    """Draws of Student's t about a fit, with the jackknife's covariance.
-
-    In the solver's coordinates where the family has its own; convex by projection
-    where it is by nature linear.
-    """
-    cells = len(leaves)
-    # One generator for each, so that draw 7 is the same however many are asked for.
-    normal, chi = np.random.default_rng(seed).spawn(2)
-    numbers = normal.normal(size=(replicas, cells))
-    freedom = cells - 3
-    heavy = np.sqrt(freedom / chi.chisquare(freedom, size=(replicas, 1)))
-    factors = np.sqrt((cells - 1) / cells) * heavy * numbers
-    with jax.enable_x64(True):
-        if isinstance(family, Curved):
-            to, back = jax.vmap(family.to_solver), jax.vmap(family.from_solver)
-            centre, moved = to(jnp.asarray(theta)[None]), to(jnp.asarray(leaves))
-            v = centre + jnp.asarray(factors) @ (moved - centre)
-            return np.asarray(back(v))
-        assert isinstance(family, Linear)
-        drawn = jnp.asarray(theta + factors @ (leaves - theta))
-        metric = jnp.eye(family.size)
-        return np.asarray(jax.vmap(family.project, (0, None))(drawn, metric))
 
 
 def standard_error(
@@ -222,21 +191,29 @@ def interval(
     return np.stack([point - half, point + half], axis=-1)
 
 
-def stretch(
+def moves(
     point: Float64[np.ndarray, " choices"],
     leaves: Float64[np.ndarray, "cells choices"],
     draws: Float64[np.ndarray, "draws choices"],
 ) -> Float64[np.ndarray, "draws choices"]:
-    """How far each draw's optimum is to be moved, so that all spread as intervals say.
+    """How far the surface of each draw is to be moved, so that optima spread rightly.
 
-    Resampled cells with the weights of the full fit spread too little, by what the
-    weights would have moved and by what a normal quantile lacks of Student's t. Each
-    draw's surface is moved on along its own step from the estimate. Draws of few cells
-    are as wide as they should be.
+    Refits under resampled cells keep the weights of the full fit and so spread too
+    little: each is moved on along its own step from the estimate until their half-width
+    is that of the interval. Draws of few cells are moved to Student's t about the
+    estimate: the steps of the leaves, each times a normal number, all over a chi.
+
+    Args:
+        point: the optimum of the fit.
+        leaves: without each cell.
+        draws: of each draw.
     """
     cells = len(leaves)
-    if len(draws) == 0 or not MIN_CELLS_PAIRS <= cells:
+    if len(draws) == 0 or cells < MIN_CELLS:
         return np.zeros_like(draws)
+    if cells < MIN_CELLS_PAIRS:
+        aim = point + factors(len(draws), cells) @ (leaves - point)
+        return aim - draws
     tail = 0.5 * (1 + LEVEL)
     asked = stdtrit(cells - 3, tail) * standard_error(point, leaves)
     low, high = np.nanquantile(draws, (1 - tail, tail), axis=0)
@@ -244,6 +221,19 @@ def stretch(
     ratio = np.divide(asked, got, out=np.ones_like(got), where=got > 0)
     ratio = np.clip(np.nan_to_num(ratio, nan=1.0), 1.0, MOST_STRETCH)
     return (ratio - 1) * (draws - point)
+
+
+def factors(draws: int, cells: int) -> Float64[np.ndarray, "draws cells"]:
+    """What multiplies the steps of the leaves in each draw of few cells.
+
+    One generator for normals and one for chis, so that draw 7 is the same however many
+    there are.
+    """
+    normal, chi = np.random.default_rng(cells).spawn(2)
+    numbers = normal.normal(size=(draws, cells))
+    freedom = cells - 3
+    heavy = np.sqrt(freedom / chi.chisquare(freedom, size=(draws, 1)))
+    return np.sqrt((cells - 1) / cells) * heavy * numbers
 
 
 def upper(

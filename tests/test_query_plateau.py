@@ -389,7 +389,7 @@ def moves_of(fit: Fit) -> np.ndarray:
     at = place(fit.optimum(**ASK))
     leaves = [place(one.optimum(**ASK)) for one in fit_support.singles(fit, "leaves")]
     draws = np.array([place(one.optimum(**ASK)) for one in draws_of(fit)])
-    moves = uncertainty.stretch(at, np.array(leaves), draws)
+    moves = uncertainty.moves(at, np.array(leaves), draws)
     assert np.abs(moves).max() > 0.01
     return moves
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fit_support
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -172,95 +171,50 @@ def test_a_leaf_from_the_whole_fit_is_that_from_cold_starts() -> None:
 # ------------------------------------------------------------- draws of few cells
 
 
-def cloud(cells: int) -> tuple[np.ndarray, np.ndarray]:
-    """A convex quadratic in two coordinates, and leaves about it."""
-    rng = np.random.default_rng(8)
-    theta = np.array([0.9, 0.3, -0.2, 1.5, -0.4, 1.1])
-    sizes = np.array([0.02, 0.01, 0.03, 0.004, 0.002, 0.003])
-    return theta, theta + sizes * rng.normal(size=(cells, 6))
-
-
-def test_draws_of_few_cells_have_the_jackknife_s_covariance() -> None:
+def test_optima_of_few_cells_have_the_jackknife_s_covariance() -> None:
     """Statistical: Student's t has f / (f - 2) of it; 4.5 standard errors.
 
     With f = 8 the excess kurtosis is 1.5, so of a variance they are 0.94 %.
     """
     cells, count = 11, 40_000
-    theta, leaves = cloud(cells)
-    family = families.Quadratic(families.Shape(2, 0, 0))
-    drawn = uncertainty.spread(family, theta, leaves, count, seed=1)
-    off = leaves - theta
+    rng = np.random.default_rng(8)
+    point = np.array([-6.2, 13.1])
+    leaves = point + rng.normal(size=(cells, 2)) * [0.02, 0.01]
+    draws = leaves[np.arange(count) % cells]
+    found = draws + uncertainty.moves(point, leaves, draws)
+    off = leaves - point
     expected = (cells - 1) / cells * off.T @ off * 8 / 6
     sizes = np.sqrt(np.diag(expected))
-    found = np.cov(drawn.T, bias=True) / np.outer(sizes, sizes)
     error = 4.5 * np.sqrt(3.5 / count)
-    np.testing.assert_allclose(found, expected / np.outer(sizes, sizes), atol=error)
     np.testing.assert_allclose(
-        drawn.mean(axis=0) / sizes, theta / sizes, atol=4.5 / np.sqrt(count)
+        np.cov(found.T, bias=True) / np.outer(sizes, sizes),
+        expected / np.outer(sizes, sizes),
+        atol=error,
+    )
+    np.testing.assert_allclose(
+        found.mean(axis=0) / sizes, point / sizes, atol=4.5 / np.sqrt(count)
     )
     # Tails are those of t, and 95 % lie where the interval says.
-    half = stats.t.ppf(0.975, 8) * np.sqrt(np.diag(expected) * 6 / 8)
-    inside = np.mean(np.abs(drawn - theta) <= half, axis=0)
+    low, high = uncertainty.interval(point, leaves).T
+    inside = np.mean((low <= found) & (found <= high), axis=0)
     np.testing.assert_allclose(inside, 0.95, atol=4.5 * np.sqrt(0.0475 / count))
 
 
-def test_a_posynomial_spreads_in_the_coordinates_of_its_solver() -> None:
-    """Statistical, as above; theta itself is bound to what has an optimum."""
-    cells, count = 9, 20_000
-    family = families.make("posynomial", families.Shape(2, 2, 0), 3)
-    assert isinstance(family, families.Curved)
-    rng = np.random.default_rng(4)
-    with jax.enable_x64(True):
-        start = family.starts(jax.random.key(0), 1)[0]
-        v = np.asarray(family.to_solver(start))
-        moved = v + 0.02 * rng.normal(size=(cells, len(v)))
-        leaves = np.asarray(jax.vmap(family.from_solver)(jnp.asarray(moved)))
-        drawn = uncertainty.spread(family, np.asarray(start), leaves, count, seed=2)
-        back = np.asarray(jax.vmap(family.to_solver)(jnp.asarray(drawn)))
-    off = moved - v
-    expected = np.sum(off**2, axis=0) * 8 / 9 * 6 / 4
-    np.testing.assert_allclose(
-        np.var(back, axis=0) / expected, 1, atol=4.5 * np.sqrt(5 / count)
-    )
-
-
-def test_a_draw_of_few_cells_does_not_depend_on_how_many_are_asked_for() -> None:
-    theta, leaves = cloud(7)
-    family = families.Quadratic(families.Shape(2, 0, 0))
-    many = uncertainty.spread(family, theta, leaves, 50, seed=3)
+def test_a_move_of_few_cells_does_not_depend_on_how_many_are_asked_for() -> None:
+    many = uncertainty.factors(50, 7)
     for count in (1, 20):
-        few = uncertainty.spread(family, theta, leaves, count, seed=3)
-        # Rounding: a product of matrices adds in another order.
-        np.testing.assert_allclose(few, many[:count], rtol=1e-13)
-    other = uncertainty.spread(family, theta, leaves, 50, seed=4)
-    assert not np.isclose(many, other).any()
+        np.testing.assert_array_equal(uncertainty.factors(count, 7), many[:count])
+    assert not np.isclose(many, uncertainty.factors(50, 8)[:, :7]).any()
 
 
-def test_draws_of_a_quadratic_stay_convex() -> None:
-    theta, leaves = cloud(6)
-    leaves[:, 3:] += 20 * (leaves - theta)[:, 3:]
-    leaves[2, 3] -= 3.0
-    family = families.Quadratic(families.Shape(2, 0, 0))
-    drawn = uncertainty.spread(family, theta, leaves, 500, seed=0)
-    a, b, c = drawn[:, 3:].T
-    lowest = a + c - np.hypot(a - c, b)
-    # The Hessian's least eigenvalue is 1e-5, but for rounding of its entries near 10.
-    assert lowest.min() > 0.999e-5
-    assert (lowest < 1.001e-5).sum() > 20
-
-
-def test_under_12_cells_draws_come_from_leaves() -> None:
+def test_under_12_cells_draws_are_leaves_in_turn() -> None:
     runs = Runs.from_arrays(**fit_support.table(sizes=fit_support.SIZES[:6]))
     rows = Features.of(runs).rows(runs)
     family = families.Quadratic(families.Shape(2, 2, 0))
-    rng = np.random.default_rng(0)
-    theta = rng.normal(size=family.size)
-    theta[[5, 6, 9]] = 1.0, 0.1, 1.0
-    leaves = theta + 0.01 * rng.normal(size=(6, family.size))
+    leaves = np.random.default_rng(0).normal(size=(6, family.size))
     ones = np.ones(len(rows.target))
-    found = uncertainty.draw(family, rows, ones, theta, leaves, replicas=30, seed=5)
-    expected = uncertainty.spread(family, theta, leaves, 30, 5)
-    np.testing.assert_array_equal(found.theta, expected)
+    found = uncertainty.draw(family, rows, ones, leaves[0], leaves, replicas=30, seed=5)
+    np.testing.assert_array_equal(found.theta, np.tile(leaves, (5, 1)))
     assert (found.unsettled, found.singular, found.is_whole) == (0, 0, True)
 
 
@@ -362,7 +316,7 @@ def optima(cells: int = 17) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def test_moved_draws_spread_as_the_interval_says() -> None:
     point, leaves, draws = optima()
-    moves = uncertainty.stretch(point, leaves, draws)
+    moves = uncertainty.moves(point, leaves, draws)
     low, high = uncertainty.interval(point, leaves).T
     found = half_width(draws + moves)
     assert found[0] == pytest.approx(0.5 * (high - low)[0], rel=1e-12)
@@ -376,27 +330,32 @@ def test_moved_draws_spread_as_the_interval_says() -> None:
 def test_draws_are_moved_on_by_a_factor_of_4_at_most() -> None:
     point, leaves, draws = optima()
     draws = point + (draws - point) * 1e-3
-    moves = uncertainty.stretch(point, leaves, draws)
+    moves = uncertainty.moves(point, leaves, draws)
     np.testing.assert_allclose(moves, 3 * (draws - point), rtol=1e-12)
     same = np.tile(point, (20, 1))
-    np.testing.assert_array_equal(uncertainty.stretch(point, leaves, same), 0.0)
+    np.testing.assert_array_equal(uncertainty.moves(point, leaves, same), 0.0)
 
 
 def test_a_draw_without_an_answer_moves_no_other() -> None:
     point, leaves, draws = optima()
-    moves = uncertainty.stretch(point, leaves, draws)
+    moves = uncertainty.moves(point, leaves, draws)
     holed = np.insert(draws, [0, 9], np.nan, axis=0)
-    found = uncertainty.stretch(point, leaves, holed)
+    found = uncertainty.moves(point, leaves, holed)
     kept = np.isfinite(holed[:, 0])
     np.testing.assert_allclose(found[kept], moves, rtol=1e-12)
 
 
-def test_draws_of_few_cells_are_not_moved() -> None:
+def test_from_12_cells_on_draws_keep_their_directions() -> None:
     point, leaves, draws = optima(11)
-    assert not uncertainty.stretch(point, leaves, draws).any()
+    off = np.corrcoef(
+        (draws + uncertainty.moves(point, leaves, draws) - point)[:, 0],
+        (draws - point)[:, 0],
+    )[0, 1]
+    assert abs(off) < 0.3
     point, leaves, draws = optima(12)
-    assert uncertainty.stretch(point, leaves, draws).any()
-    assert uncertainty.stretch(point, leaves, draws[:0]).shape == (0, 2)
+    aims = draws + uncertainty.moves(point, leaves, draws) - point
+    assert np.corrcoef(aims[:, 0], (draws - point)[:, 0])[0, 1] > 0.9999
+    assert uncertainty.moves(point, leaves, draws[:0]).shape == (0, 2)
 
 
 # ------------------------------------------------------------- regret

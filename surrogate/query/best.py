@@ -52,9 +52,9 @@ class Solved:
 
     @cached_property
     def moves(self) -> Float64[np.ndarray, "draws choices"]:
-        """How far the surface of each draw is moved: `uncertainty.stretch`."""
+        """How far the surface of each draw is moved: `uncertainty.moves`."""
         u = self.minimum.u
-        return uncertainty.stretch(u[0], self.leaves(u), self.draws(u))
+        return uncertainty.moves(u[0], self.leaves(u), self.draws(u))
 
 
 def solve_box(

@@ -65,6 +65,7 @@ def document(fit: Fit, runs: Runs | None, name: str) -> dict[str, Any]:
         "min_cells": uncertainty.MIN_CELLS,
         "level_of_intervals": uncertainty.LEVEL,
         "min_cells_pairs": uncertainty.MIN_CELLS_PAIRS,
+        "factors": _factors(fit),
         "most_stretch": uncertainty.MOST_STRETCH,
         **_standardisation(fit),
         "widen": WIDEN,
@@ -129,6 +130,15 @@ def _powers(law: Law, part: str) -> dict[str, float] | None:
         for name in names:
             exponents[name] += own
     return {"c": c, "params": exponents["N"], "tokens": exponents["D"]}
+
+
+def _factors(fit: Fit) -> list[list[float]] | None:
+    """What moves draws of few cells (`uncertainty.moves`), of the draws embedded."""
+    cells = len(fit.leaves)
+    if not uncertainty.MIN_CELLS <= cells < uncertainty.MIN_CELLS_PAIRS:
+        return None
+    found = uncertainty.factors(min(len(fit.draws), MAX_DRAWS), cells)
+    return np.round(found, 6).tolist()
 
 
 def _spec(family: Family) -> dict[str, Any]:

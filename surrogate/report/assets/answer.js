@@ -98,12 +98,16 @@ function quantile(values, share) {
 }
 
 // How far each draw's surface is moved, so that draws spread as the intervals say
-// (`stretch` in surrogate/uncertainty.py): null for none. `at` is the optimum, `draws` the
-// optima of draws, each [x, y].
+// (`moves` in surrogate/uncertainty.py). `draws` are the optima of draws, each [x, y].
 function movesOf(model, answer, draws) {
   const { leaves, found } = answer;
-  if (model.t === null || leaves.length < model.min_cells_pairs) return draws.map(() => [0, 0]);
+  if (model.t === null) return draws.map(() => [0, 0]);
   const tail = 0.5 * (1 + model.level_of_intervals), point = [found.x, found.y];
+  if (model.factors) {
+    const steps = leaves.map((l) => [l.low.x - point[0], l.low.y - point[1]]);
+    const aim = (k, i) => point[i] + steps.reduce((sum, step, c) => sum + model.factors[k][c] * step[i], 0);
+    return draws.map((d, k) => [0, 1].map((i) => (i < model.choices.length ? aim(k, i) - d[i] : 0)));
+  }
   const ratio = model.choices.map((_, i) => {
     const ends = intervalOf(model, point[i], leaves.map((l) => (i ? l.low.y : l.low.x)));
     const own = draws.map((d) => d[i]), got = 0.5 * (quantile(own, tail) - quantile(own, 1 - tail));
