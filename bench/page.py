@@ -184,12 +184,12 @@ def shoot(browser: Browser, file: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, width, height, scheme in (
         ("explorer-1280.png", 1280, 1290, "light"),
-        ("explorer-390.png", 390, 844, "dark"),
+        ("explorer-390.png", 390, 2100, "dark"),
     ):
         how = {"viewport": {"width": width, "height": height}, "color_scheme": scheme}
         tab = opened(browser, file, [], **how)
         tab.wait_for_timeout(300)
-        tab.screenshot(path=folder / name, full_page=width < 500)
+        tab.screenshot(path=folder / name, full_page=False)
         tab.close()
 
 

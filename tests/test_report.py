@@ -22,6 +22,7 @@ from cli_support import surrogate
 
 from surrogate.errors import DataError
 from surrogate.families import Bowl, Family, Mix, Posynomial, Quadratic, Shape
+from surrogate.laws import find
 from surrogate.query import Fit, load, surface
 from surrogate.query.best import solve_box
 from surrogate.query.question import ask
@@ -124,6 +125,19 @@ def test_coefficients_read_back_exactly() -> None:
     draws = np.frombuffer(base64.b64decode(found["draws"]["base64"]), "<f4")
     expected = fitted.draws.astype(np.float32)
     np.testing.assert_array_equal(draws.reshape(expected.shape), expected)
+
+
+def test_published_laws_are_those_that_sizes_decide() -> None:
+    """Closed form: each law's own value at one size, C = 6 N D."""
+    at = {"N": 5e8, "D": 3e10, "C": 6 * 5e8 * 3e10}
+    found = data._laws(fit_support.bundled())
+    assert {"step-law", "moonlight"} <= {law["name"] for law in found}
+    for law in found:
+        for part in ("lr", "batch"):
+            given = law[part]
+            value = given["c"] * at["N"] ** given["params"] * at["D"] ** given["tokens"]
+            formula = getattr(find(law["name"]), part)
+            assert value == pytest.approx(formula(at), rel=1e-12)
 
 
 def test_many_runs_are_thinned_cell_by_cell() -> None:

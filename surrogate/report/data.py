@@ -22,6 +22,7 @@ from surrogate.errors import DataError
 from surrogate.families import Family, Mix
 from surrogate.families.affine import Affine
 from surrogate.features import WIDEN
+from surrogate.laws import LAWS, Law, PowerLaw
 from surrogate.query import Fit
 from surrogate.query.fit import DEFAULT_PROBABILITY, DEFAULT_TOL
 from surrogate.reach import HELD_SPAN
@@ -36,16 +37,6 @@ MAX_ROWS = 200
 _DRAW_BYTES = 100_000
 _NAME_CHARACTERS = 60
 _NAMES_BYTES = 30_000
-
-# Published power laws, value = c N^params D^tokens; the batch in tokens, N without
-# embeddings. Source: Li et al. 2025 (Step Law), equation 1.
-LAWS = (
-    {
-        "name": "Step Law (2025)",
-        "lr": {"c": 1.79, "params": -0.713, "tokens": 0.307},
-        "batch": {"c": 0.58, "params": 0.0, "tokens": 0.571},
-    },
-)
 
 
 def document(fit: Fit, runs: Runs | None, name: str) -> dict[str, Any]:
@@ -94,7 +85,7 @@ def document(fit: Fit, runs: Runs | None, name: str) -> dict[str, Any]:
         "notes": features.notes(),
         "provenance": _provenance(fit),
         "runs": None if runs is None else _runs(fit, runs),
-        "laws": list(LAWS),
+        "laws": _laws(fit),
     }
 
 
@@ -104,6 +95,41 @@ def _standardisation(fit: Fit) -> dict[str, Any]:
     keys = ("choices", "givens", "recipes", "mean", "scale", "level", "fitted")
     more = ("lines", "cell_leverage", "run_leverage")
     return {key: known[key] for key in (*keys, *more)}
+
+
+def _laws(fit: Fit) -> list[dict[str, Any]]:
+    """Published laws of lr and batch that (N, D) decide, N counted as the fit counts.
+
+    Those of compute count as 6 N D. Others need what the page does not ask.
+    """
+    kinds = ("both", "moe") if fit.scale_names else ("both", "dense")
+    found = []
+    for law in LAWS:
+        is_ours = law.unusable is None and law.experts in kinds
+        lr, batch = _powers(law, "lr"), _powers(law, "batch")
+        if is_ours and law.params == fit.params_kind and lr and batch:
+            found.append({"name": law.name, "lr": lr, "batch": batch})
+    return found
+
+
+def _powers(law: Law, part: str) -> dict[str, float] | None:
+    """The law as c N^params D^tokens; None where the law has another form."""
+    formula = getattr(law, part)
+    if not isinstance(formula, PowerLaw) or formula.cap is not None:
+        return None
+    c, exponents = formula.constant, {"N": 0.0, "D": 0.0}
+    for power in formula.powers:
+        own = float(power.exponent)
+        c *= power.reference**-own
+        if power.variable == "C" and law.compute == "6N":
+            c, names = c * 6**own, ("N", "D")
+        elif power.variable in exponents:
+            names = (power.variable,)
+        else:
+            return None
+        for name in names:
+            exponents[name] += own
+    return {"c": c, "params": exponents["N"], "tokens": exponents["D"]}
 
 
 def _factors(fit: Fit) -> list[list[float]] | None:

@@ -32,10 +32,10 @@ function drawSlice(model, answer, i, width) {
 
 const SCALES = { params: "parameters", tokens: "training tokens" };
 
-// The optimum of one setting along one scale, with its interval and published laws.
+// The optimum of one setting along one scale, with its interval and the first published law.
 function drawScaling(model, answer, scale, rows, name, width) {
   const { question } = answer, here = question[scale] ?? question.scales[scale];
-  const laws = scale === "params" || scale === "tokens" ? model.laws.map((law) => rows.map((row) =>
+  const laws = scale === "params" || scale === "tokens" ? model.laws.slice(0, 1).map((law) => rows.map((row) =>
     [row.value, lawPoints({ laws: [law] }, { ...question, [scale]: row.value })[0][name]])) : [];
   const values = rows.flatMap((row) => [row[name].at, ...(row[name].ends || [])]);
   const wide = 4, middle = rows.map((row) => row[name].at);

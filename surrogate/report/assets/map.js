@@ -83,7 +83,11 @@ function drawMarks(model, answer, chart, place) {
     plot.append(mark(run.diverged ? "cross" : "dot", ...at(run.lr, run.batch), run.diverged ? "diverged" : `run run${run.tier}`, about));
   }
   for (const law of lawPoints(model, question)) {
-    if (law.lr > 0 && law.batch > 0) plot.append(mark("triangle", ...at(law.lr, law.batch), "law", `${plain(law.name)}: lr ${formatLr(law.lr)}, batch ${formatTokens(law.batch)}`));
+    if (!(law.lr > 0 && law.batch > 0)) continue;
+    const [x, y] = at(law.lr, law.batch);
+    // A phone has no room for names: they stay in the mark's title.
+    if (chart.right > 450) plot.append(sv("text", { class: "level", x: x + 10, y: y + 4 }, plain(law.name, 24)));
+    plot.append(mark("triangle", ...at(law.lr, law.batch), "law", `${plain(law.name)}: lr ${formatLr(law.lr)}, batch ${formatTokens(law.batch)}`));
   }
   for (const [i, name] of ["lr", "batch"].entries()) {
     const ends = answer.interval[name];
@@ -112,6 +116,6 @@ function mapLegend(model, answer, sure) {
   if (answer.choice) entries.push(["diamond", "choice", "your choice"]);
   if (answer.region.cut) entries.push(["line", "edge", `stability edge: ${formatPercent(model.p_max)} diverge beyond`]);
   if (model.runs) entries.push(["dot", "run run0", "measured run, stronger the better"], ["cross", "diverged", "diverged run"]);
-  for (const law of model.laws) entries.push(["triangle", "law", plain(law.name)]);
+  if (model.laws.length) entries.push(["triangle", "law", "published laws"]);
   return legendOf(entries);
 }

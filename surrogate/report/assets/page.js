@@ -153,5 +153,5 @@ function drawScalings(model, answer) {
   const body = byId("scaling-body"), width = figureWidth(body, 4);
   if (!model.givens.length) body.replaceChildren(el("p", null, "The fitted runs do not tell how the optimum moves with size."));
   else body.replaceChildren(...scalingFigures(model, answer, width),
-    legendOf([["line", "curve", "optimum"], ["area", "within", "fitted range"], ...(model.leaves.length ? [["area", "spread", "95% interval"]] : []), ...model.laws.map((law) => ["line", "lawline", plain(law.name)])]));
+    legendOf([["line", "curve", "optimum"], ["area", "within", "fitted range"], ...(model.leaves.length ? [["area", "spread", "95% interval"]] : []), ...model.laws.slice(0, 1).map((law) => ["line", "lawline", `published law: ${plain(law.name)}`])]));
 }
