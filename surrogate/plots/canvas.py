@@ -180,6 +180,7 @@ def cross(
         np.abs(np.array(ends) - value)[:, None] if np.isfinite(ends).all() else None
         for value, ends in zip(at, interval, strict=True)
     ]
+    is_known = any(error is not None for error in errors)
     axes.errorbar(
         [at[0]],
         [at[1]],
@@ -193,7 +194,7 @@ def cross(
         capsize=3,
         elinewidth=1.6,
         zorder=6,
-        label="optimum" + ("" if errors == [None, None] else f", {level:.0%} interval"),
+        label=f"optimum, {level:.0%} interval" if is_known else "optimum",
     )
 
 
