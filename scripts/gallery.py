@@ -133,7 +133,7 @@ def _smaller(path: Path) -> int:
 
     image = Image.open(path).convert("RGB")
     image = image.quantize(
-        256, method=Image.Quantize.MAXCOVERAGE, kmeans=2, dither=Image.Dither.NONE
+        256, method=Image.Quantize.MEDIANCUT, kmeans=4, dither=Image.Dither.NONE
     )
     image.save(path, optimize=True)
     return path.stat().st_size
