@@ -79,7 +79,7 @@ FAULTS = [
     Fault("unknown command", "ceck runs.csv", "No such command 'ceck'"),
     Fault("unknown option", "check runs.csv --sec-len 3", "No such option: --sec-len"),
     Fault("missing argument", "check", "Missing argument"),
-    Fault("missing option", "optimum x --params 1B", "Missing option '--tokens'"),
+    Fault("missing option", "plateau x --params 1B", "Missing option '--tokens'"),
     Fault("no such file", "check none.csv", "none.csv: expected a CSV file"),
     Fault("directory", "check .", "got a directory"),
     Fault("empty file", "check bad.csv", "got an empty file", ""),

@@ -55,7 +55,7 @@ def test_fixed_steps_are_as_a_search_over_lr_and_batch_finds() -> None:
 
 def test_where_more_tokens_always_pay_the_batch_ends_at_its_bound() -> None:
     fitted = fit_support.quadratic()
-    found = fitted.optimum(params=4e8, steps=20_000)
+    found = fitted.optimum(params=4e8, steps=20_000.0)
     assert found.status is Status.at_bound
     assert found.batch == pytest.approx(
         4 * fitted.features.fitted["batch"][1], rel=1e-5
@@ -84,7 +84,7 @@ def test_a_budget_is_as_a_search_over_sizes_too_finds(steplaw: Fit) -> None:
 
 def test_steps_with_a_batch_are_tokens() -> None:
     fitted = fit_support.quadratic()
-    one = fitted.optimum(params=4e8, steps=20_000, batch=1e6)
+    one = fitted.optimum(params=4e8, steps=20_000.0, batch=1e6)
     two = fitted.optimum(params=4e8, tokens=2e10, batch=1e6)
     assert one.lr == two.lr
     assert one.scan is None
