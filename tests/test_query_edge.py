@@ -14,7 +14,7 @@ from surrogate.errors import DataError, Status
 from surrogate.query import Fit, Plateau
 from surrogate.stability import Stability
 
-pytestmark = pytest.mark.numeric
+pytestmark = [pytest.mark.numeric, pytest.mark.once]
 ASK: dict[str, Any] = {"params": 3.3e8, "tokens": 1.7e10}
 BOWL = fit_support.BOWL
 CENTRE = BOWL.centre(**ASK)

@@ -18,7 +18,7 @@ from surrogate.query import Fit, Plateau, surface
 from surrogate.readers import read_runs
 from surrogate.runs import Runs
 
-pytestmark = pytest.mark.numeric
+pytestmark = [pytest.mark.numeric, pytest.mark.once]
 ASK: dict[str, Any] = {"params": 3.3e8, "tokens": 1.7e10}
 # Bowls a case of hypothesis, so that 20 of them are 1,280.
 BATCH = 64

@@ -19,7 +19,7 @@ from surrogate.errors import DataError
 from surrogate.query import Fit, Plateau
 from surrogate.stability import Stability
 
-pytestmark = pytest.mark.numeric
+pytestmark = [pytest.mark.numeric, pytest.mark.once]
 ASK: dict[str, Any] = {"params": 3.3e8, "tokens": 1.7e10}
 TOL = 0.0025
 # What the extents are promised to [ln].
