@@ -13,7 +13,7 @@ from accuracy_surrogates import SEED
 from accuracy_tables import new_table
 from baselines import Ols15, near_best
 from rich.console import Console
-from scipy.special import expit, stdtrit
+from scipy.special import expit
 
 from surrogate import estimate, families, uncertainty
 from surrogate.families import Family, Shape
@@ -113,9 +113,7 @@ def _band_se(
 
 def _ols(runs: Runs, features: Features, rows: Rows) -> np.ndarray:
     """Excess of each run over the optimum of the regression without its cell."""
-    columns = settings_of(runs)
-    x = np.log(np.stack([columns[n] for n in ("lr", "batch", "params", "tokens")], 1))
-    x = x[~runs.diverged]
+    x = _logs(runs)[~runs.diverged]
     loss = runs.loss[~runs.diverged]
     low, high = np.log(np.array([features.fitted[n] for n in ("lr", "batch")])).T
     excess = np.empty(len(x))
@@ -128,6 +126,14 @@ def _ols(runs: Runs, features: Features, rows: Rows) -> np.ndarray:
         least = model.log_loss(np.concatenate([place, s])[None])[0]
         excess[held] = model.log_loss(x[held]) - least
     return excess
+
+
+def _logs(runs: Runs) -> np.ndarray:
+    """Logarithms of the four settings, one row a run."""
+    columns = settings_of(runs)
+    return np.log(
+        np.stack([columns[n] for n in ("lr", "batch", "params", "tokens")], 1)
+    )
 
 
 def _oracle(rows: Rows) -> np.ndarray:
@@ -170,7 +176,7 @@ def _divergence(runs: Runs) -> list[dict[str, Any]]:
     """AUC and Brier score of the probability of divergence, cells left out."""
     columns = settings_of(runs)
     ours, plain = np.empty(len(runs)), np.empty(len(runs))
-    x = np.log(np.stack([columns[n] for n in ("lr", "batch", "params", "tokens")], 1))
+    x = _logs(runs)
     for cell in range(len(runs.cells)):
         held = runs.cell == cell
         model = Stability.of(runs.subset(~held))
@@ -218,7 +224,7 @@ def _intervals(
     cells = np.unique(rows.cell)
     near = near_best(runs.loss[~runs.diverged], rows.cell, WITHIN)
     covered, width, by_cell = [], [], {}
-    t = float(stdtrit(len(cells) - 4, 0.5 * (1 + uncertainty.LEVEL)))
+    t = uncertainty.student(len(cells) - 1)
     for fold, cell in enumerate(cells):
         counts = ours.counts[fold]
         others = cells[cells != cell]

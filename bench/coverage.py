@@ -35,7 +35,6 @@ from surrogate.fitting import versions
 COUNTS = {"quadratic": 300, "posynomial": 60, "auto": 8}
 QUICK = {"quadratic": 40, "posynomial": 8, "auto": 0}
 TRUTH = {"auto": "bowl"}
-_WORD = "coverage"
 _INTERVALS = ("lr", "batch", "loss", *EDGES)
 
 
@@ -153,7 +152,7 @@ def _line(row: dict[str, Any]) -> str:
 
 def _document(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {
-        "bench": _WORD,
+        "bench": "coverage",
         "level": 0.95,
         "replicas": REPLICAS,
         "noise": {

@@ -14,11 +14,12 @@ from surrogate import families
 from surrogate.families import Shape
 from surrogate.features import Features
 from surrogate.fitted import fit_all
-from surrogate.query import Fit, surface
+from surrogate.query import Fit
 from surrogate.query.best import solve_box
 from surrogate.query.fit import DEFAULT_PROBABILITY, DEFAULT_TOL
 from surrogate.query.many import surface_at
 from surrogate.query.question import ask
+from surrogate.query.robust import share_of
 from surrogate.runs import Runs
 from surrogate.stability import P_MAX
 
@@ -99,9 +100,6 @@ def fit_sweep(family: str, runs: Runs, seed: int) -> Fit:
         theta=found.theta,
         draws=found.draws,
         leaves=found.leaves,
-        cells=like.cells[: len(runs.cells)]
-        if len(runs.cells) <= len(like.cells)
-        else like.cells + like.cells[: len(runs.cells) - len(like.cells)],
         is_converged=True,
         stability=None,
         runs=None,
@@ -141,14 +139,9 @@ def _robust(fit: Fit, place: dict[str, float], truth: Known) -> dict[str, float]
     """The robust plateau on the grid, against the true band."""
     question = ask(fit, place["params"], place["tokens"], None, None, None, None, P_MAX)
     solved = solve_box(fit, question, question.box)
+    share = share_of(fit, question, solved, DEFAULT_TOL)
     u = fit.features.u_of(dict(zip(("lr", "batch"), truth.grid, strict=True)))
-    s = np.broadcast_to(question.s, (len(u), len(question.s)))
-    z = np.concatenate([u, s], axis=1)
-    losses = surface.log_losses(
-        fit.family, solved.draws(solved.thetas), z, solved.moves
-    )
-    limit = solved.draws(solved.minimum.value) + np.log1p(DEFAULT_TOL)
-    mine = np.mean(losses <= limit[:, None], axis=0) >= DEFAULT_PROBABILITY
+    mine = share(u) >= DEFAULT_PROBABILITY
     both = float((mine & truth.inside).sum())
     return {
         "robust/precision": both / mine.sum() if mine.any() else np.nan,

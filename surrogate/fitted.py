@@ -74,12 +74,12 @@ def fit_all(
     none = np.zeros((0, family.size))
     if not bootstrap or len(np.unique(rows.cell)) < uncertainty.MIN_CELLS:
         return Fitted(family, theta, none, none, quality, used, ())
-    _start(progress, "Leaving out each cell", len(np.unique(rows.cell)))
+    start(progress, "Leaving out each cell", len(np.unique(rows.cell)))
     weights = full.weights[0]
     leaves, unsettled = uncertainty.leave_each_out(
         family, rows, weights, theta, box, progress
     )
-    _start(progress, "Resampling cells", bootstrap)
+    start(progress, "Resampling cells", bootstrap)
     drawn = uncertainty.draw(
         family,
         rows,
@@ -147,6 +147,7 @@ def _shortfalls(drawn: Draws, asked: int) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _start(progress: Progress | None, task: str, total: int) -> None:
+def start(progress: Progress | None, task: str, total: int) -> None:
+    """Tell what runs now, where somebody listens."""
     if progress is not None:
         progress.start(task, total)

@@ -262,7 +262,7 @@ def _held_out(
         ]
     held = {}
     for name, member in members.items():
-        _start(progress, f"Leaving out cells, {name}", len(folds.held))
+        fitted.start(progress, f"Leaving out cells, {name}", len(folds.held))
         found = selection.leave_out(
             member, features, rows, runs, box, folds, seed=seed, progress=progress
         )
@@ -298,11 +298,6 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[package] = "not installed"
     return found
-
-
-def _start(progress: Progress | None, task: str, total: int) -> None:
-    if progress is not None:
-        progress.start(task, total)
 
 
 def _stop(progress: Progress | None) -> None:

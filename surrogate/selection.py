@@ -113,15 +113,8 @@ class HeldOut(NamedTuple):
 
     def total(self) -> float:
         """What `auto` compares: regret (smoothed where known) plus both errors."""
-        total = 0.0
-        for protocol in dict.fromkeys(self.folds.protocol):
-            parts = {k: v["mean"] for k, v in self.summary(protocol).items()}
-            regret = parts["regret_smoothed"]
-            regret = parts["regret"] if regret is None else regret
-            errors = parts["mae_ln"], parts["mae_wide"]
-            total += regret or 0.0
-            total += sum(np.inf if error is None else error for error in errors)
-        return float(total)
+        cells = 1 + max(c.cell for c in self.cells)
+        return float(self.totals_under(np.ones((1, cells)))[0])
 
     def totals_under(
         self, weights: Float64[np.ndarray, "replicas cells"]
@@ -130,23 +123,21 @@ class HeldOut(NamedTuple):
         totals = np.zeros(len(weights))
         for protocol in dict.fromkeys(self.folds.protocol):
             cells = self.of(protocol)
-            size = {f: sum(c.fold == f for c in cells) for f in {c.fold for c in cells}}
             count = weights[:, [c.cell for c in cells]]
-            count = count / np.array([size[c.fold] for c in cells])
+            fold = np.array([c.fold for c in cells])
             smoothed = [c.score["regret_smoothed"] for c in cells]
             has_none = all(value is None for value in smoothed)
-            regrets = [c.score["regret"] for c in cells] if has_none else smoothed
             for column in (
-                regrets,
+                [c.score["regret"] for c in cells] if has_none else smoothed,
                 [c.mae_ln for c in cells],
                 [c.mae_wide for c in cells],
             ):
                 values = np.array([np.nan if v is None else v for v in column], float)
-                known = np.isfinite(values)
-                if known.any():
-                    part = count[:, known]
-                    mass = np.maximum(part.sum(axis=1), 1e-300)
-                    totals += part @ values[known] / mass
+                known = np.flatnonzero(~np.isnan(values))
+                # A fold counts once, whatever the number of its cells.
+                share = count[:, known] / np.bincount(fold[known])[fold[known]]
+                mass = np.maximum(share.sum(axis=1), 1e-300)
+                totals += share @ values[known] / mass
         return totals
 
     def is_whole(self) -> bool:

@@ -164,6 +164,11 @@ def draw(
     )
 
 
+def student(cells: int, level: float = LEVEL) -> float:
+    """Standard errors on each side of an estimate: t with cells - 3 degrees."""
+    return float(stdtrit(cells - 3, 0.5 * (1 + level)))
+
+
 def standard_error(
     point: np.ndarray | np.float64, leaves: Float64[np.ndarray, "cells ..."]
 ) -> np.ndarray | np.float64:
@@ -187,7 +192,7 @@ def interval(
     cells = len(leaves)
     if cells < MIN_CELLS:
         return np.full((*np.shape(point), 2), np.nan)
-    half = stdtrit(cells - 3, 0.5 * (1 + level)) * standard_error(point, leaves)
+    half = student(cells, level) * standard_error(point, leaves)
     return np.stack([point - half, point + half], axis=-1)
 
 
@@ -215,7 +220,7 @@ def moves(
         aim = point + factors(len(draws), cells) @ (leaves - point)
         return aim - draws
     tail = 0.5 * (1 + LEVEL)
-    asked = stdtrit(cells - 3, tail) * standard_error(point, leaves)
+    asked = student(cells) * standard_error(point, leaves)
     low, high = np.nanquantile(draws, (1 - tail, tail), axis=0)
     got = 0.5 * (high - low)
     ratio = np.divide(asked, got, out=np.ones_like(got), where=got > 0)

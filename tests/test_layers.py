@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ROOMS = (
     "errors",
     "units",
+    "files",
     "store",
     "runs",
     "readers",

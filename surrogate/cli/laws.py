@@ -20,8 +20,6 @@ from surrogate.errors import DataError
 if TYPE_CHECKING:
     from surrogate.laws import Law, Shape
 
-FAMILIES = ("quadratic", "additive", "posynomial", "bowl")
-
 LayersOption = Annotated[
     str | None, typer.Option(metavar="L", help="Layers, for the FLOPs of attention.")
 ]
@@ -35,12 +33,8 @@ def law(
         str, typer.Argument(metavar="NAME", help="A law, or `list` for all of them.")
     ],
     *,
-    params: Annotated[
-        str | None, typer.Option(metavar="N", help="Parameters, such as 1.07B.")
-    ] = None,
-    tokens: Annotated[
-        str | None, typer.Option(metavar="D", help="Training tokens, as 100B.")
-    ] = None,
+    params: options.OptionalParams = None,
+    tokens: options.OptionalTokens = None,
     active_params: Annotated[
         str | None,
         typer.Option(metavar="NA", help="Active ones, of a mixture of experts."),
@@ -79,10 +73,10 @@ def law(
     point = Point(
         params=units.parse_count(params, what="--params"),
         tokens=units.parse_count(tokens, what="--tokens"),
-        active=_count("--active-params", active_params),
+        active=options.optional_count("--active-params", active_params),
         loss=None if loss is None else units.parse_positive(loss, what="--loss"),
         shape=_shape(layers, width, seq_len),
-        compute=_count("--compute", compute),
+        compute=options.optional_count("--compute", compute),
         seq_len=None if seq_len is None else options.whole("--seq-len", seq_len),
     )
     if point.active is not None and point.active > point.params:
@@ -132,10 +126,6 @@ def law_json(law: Law) -> dict[str, Any]:
     }
 
 
-def _count(option: str, text: str | None) -> float | None:
-    return None if text is None else units.parse_count(text, what=option)
-
-
 def _shape(layers: str | None, width: str | None, seq_len: str | None) -> Shape | None:
     """Layers, width and sequence length: with both of the first two, all three."""
     from surrogate.laws import Shape
@@ -177,7 +167,7 @@ def compare(
     family: Annotated[
         str | None,
         typer.Option(
-            metavar="|".join(FAMILIES),
+            metavar="|".join(options.SINGLE_FAMILIES),
             help="The surrogate of RUNS; default: scores stored with a fit of the "
             "same files, else bowl.",
         ),
@@ -200,7 +190,7 @@ def compare(
         # ten times as long where cores are shared.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if family is not None:
-        options.choose("--family", family, FAMILIES)
+        options.choose("--family", family, options.SINGLE_FAMILIES)
     limit = options.share("--max-dropped", max_dropped)
     if (params is None) != (tokens is None):
         raise DataError(

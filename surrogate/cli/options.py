@@ -16,7 +16,8 @@ import typer
 from surrogate import units
 from surrogate.errors import DataError
 
-FAMILIES = ("auto", "mix", "quadratic", "additive", "posynomial", "bowl")
+SINGLE_FAMILIES = ("quadratic", "additive", "posynomial", "bowl")
+FAMILIES = ("auto", "mix", *SINGLE_FAMILIES)
 DEVICES = ("auto", "cpu", "gpu")
 BACKENDS = ("auto", "xla", "mosaic")
 LOSS_KINDS = ("train", "train_smoothed", "validation", "unknown")

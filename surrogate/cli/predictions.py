@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import csv
-import os
-import tempfile
+import io
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 
 from surrogate.cli import documents, output
 from surrogate.errors import DataError, Status
+from surrogate.files import write_whole
 from surrogate.query import Fit, Prediction, load
 from surrogate.readers.points import Points, read_points
 from surrogate.units import quote
@@ -175,16 +175,8 @@ def _number(value: float) -> str:
 
 def _write(out: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Writes the file whole or not at all."""
-    descriptor, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
-    try:
-        with os.fdopen(descriptor, "w", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(header)
-            writer.writerows(rows)
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(name).chmod(0o666 & ~umask)
-        Path(name).replace(out)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    write_whole(out, stream.getvalue().encode())

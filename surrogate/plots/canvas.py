@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from surrogate.errors import DataError
+from surrogate.files import write_whole
 from surrogate.units import format_count, quote
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def save(drawn: Axes | np.ndarray, out: str | Path, *, overwrite: bool = False) 
     page = io.BytesIO()
     with style():
         figure.savefig(page, format=kind, metadata=undated.get(kind))
-    path.write_bytes(page.getvalue())
+    write_whole(path.resolve(), page.getvalue())
     return path
 
 

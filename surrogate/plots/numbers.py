@@ -64,8 +64,7 @@ def log_losses(
     fit: Fit, thetas: np.ndarray, s: Given, settings: Mapping[str, Column]
 ) -> Float64[np.ndarray, "thetas m"]:
     """Ln loss [nats per token] of several thetas at m settings and one s."""
-    u = fit.features.u_of(settings)
-    z = np.concatenate([u, np.broadcast_to(s, (len(u), len(s)))], axis=1)
+    z = surface.points(fit.features.u_of(settings), s)
     return surface.log_losses(fit.family, thetas, z) + fit.features.level
 
 

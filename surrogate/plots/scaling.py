@@ -11,9 +11,11 @@ from jaxtyping import Bool, Float64
 
 from surrogate.errors import DataError, Status
 from surrogate.plots import canvas, numbers
+from surrogate.query.best import interval_warnings
 from surrogate.query.fit import Fit
 from surrogate.query.question import ask, check_recipe, check_scales
 from surrogate.runs import Runs
+from surrogate.stability import P_MAX
 from surrogate.units import format_count
 
 if TYPE_CHECKING:
@@ -251,7 +253,7 @@ def _curve(
         other = held or _followed(fit, _other(along), {along: value, **(scales or {})})
         sizes = {along: value, _other(along): other}
         where: dict[str, Any] = {"scales": scales, "recipe": recipe, **sizes}
-        question = ask(fit, **where, lr_range=None, batch_range=None, p_max=0.05)
+        question = ask(fit, **where, lr_range=None, batch_range=None, p_max=P_MAX)
         known: dict[str, Any] = numbers.held(fit, question)
         best = fit.optimum(**where, **known)
         inside[k] = best.context.inside
@@ -282,11 +284,7 @@ def _warnings(fit: Fit, curves: Mapping[str, tuple[Curve, ...]]) -> list[str]:
             "Where the best setting lies on the edge of what is searched, or has no "
             "certificate, curves have a gap."
         )
-    if len(fit.leaves) == 0:
-        found.append(
-            f"No intervals: the fit has {fit.fitted_cells} cells and no draws."
-        )
-    return found
+    return [*found, *interval_warnings(fit)]
 
 
 def _best_runs(runs: Runs, recipe: str) -> tuple[dict[str, float], ...]:

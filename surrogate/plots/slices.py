@@ -17,6 +17,7 @@ from surrogate.query.answers import Optimum, Pair, Plateau
 from surrogate.query.fit import DEFAULT_TOL, Fit
 from surrogate.query.question import Question, ask
 from surrogate.runs import Runs
+from surrogate.stability import P_MAX
 from surrogate.units import format_count, format_lr, format_percent
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class SlicesPicture:
             "scales": scales,
             "recipe": recipe,
         }
-        question = ask(fit, **where, lr_range=None, batch_range=None, p_max=0.05)
+        question = ask(fit, **where, lr_range=None, batch_range=None, p_max=P_MAX)
         known: dict[str, Any] = numbers.held(fit, question)
         optimum = fit.optimum(**where, **known)
         numbers.check_found(optimum)

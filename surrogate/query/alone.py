@@ -23,9 +23,8 @@ def alone(
 ) -> dict[str, float] | None:
     """The best value of one setting, the regret then, and the nearest within tol.
 
-    None where the fit does not choose that setting, or with the one of least loss and
-    the other as it is nothing is gained. The nearest is NaN where even the best is not
-    within tol, or the choice itself is.
+    None where the fit does not choose that setting. The nearest is NaN where even the
+    best is not within tol, or the choice itself is.
     """
     names = fit.features.choices
     if name not in names:
@@ -71,8 +70,7 @@ def _crossing(
         line = np.linspace(inner, outer, _POINTS)
         u = np.repeat(place[None], _POINTS, axis=0)
         u[:, i] = line
-        s = np.broadcast_to(question.s, (_POINTS, len(question.s)))
-        z = np.concatenate([u, s], axis=1)
+        z = surface.points(u, question.s)
         losses = surface.log_losses(fit.family, fit.theta[None], z)[0]
         k = int(np.flatnonzero(losses <= level)[-1]) if losses[0] <= level else 0
         inner, outer = float(line[k]), float(line[min(k + 1, _POINTS - 1)])

@@ -281,8 +281,7 @@ class Regret:
         stability: probability of divergence at the choice, octaves of lr to the edge.
         optimum: (lr, batch) of the lowest loss.
         change: of lr alone and of batch alone: the best value, the regret then, and
-            the nearest value within `tol`; None where the fit does not choose it or it
-            need not change.
+            the nearest value within `tol`; None where the fit does not choose it.
     """
 
     context: Context

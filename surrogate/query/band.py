@@ -88,7 +88,7 @@ def plateau(
         status, extra = Status.not_identifiable, (refusal(missing[0], offered),)
     if is_open:
         extra += (_open_warning(is_open),)
-    extra += edge.warnings_of(fit, question, is_cut(solved), solved.bounds.is_beyond)
+    extra += edge.warnings_of(question, is_cut(solved), solved.bounds.is_beyond)
     two = len(fit.features.choices) == 2
     flat = _flat(fit, question, solved, found, tol) if two else None
     level = float(solved.minimum.value[0] + np.log1p(tol))
@@ -137,8 +137,8 @@ def regret(
     u = fit.features.u_of(choice)
     is_stable = bool(solved.bounds.hold(u[None])[0])
     z = np.concatenate([u, question.s])[None]
-    losses = surface.log_losses(fit.family, fit.theta[None], z)[:, 0]
-    regrets = np.expm1(losses - solved.minimum.value[:1])
+    log_loss = float(surface.log_losses(fit.family, fit.theta[None], z)[0, 0])
+    lost = math.expm1(log_loss - float(solved.minimum.value[0]))
     best = settings(fit, solved.minimum.u[0], lacking)
     drawn = surface.log_losses(
         fit.family, solved.draws(solved.thetas), z, solved.moves
@@ -148,12 +148,12 @@ def regret(
         context=context_of(fit, question, choice, state(fit, solved), choice, extra),
         lr=float(lr),
         batch=float(batch),
-        loss=loss_of(fit, losses[0]),
+        loss=loss_of(fit, log_loss),
         loss_min=loss_of(fit, solved.minimum.value[0]),
-        regret=float(max(regrets[0], 0.0)),
+        regret=max(lost, 0.0),
         level=uncertainty.LEVEL,
-        upper=uncertainty.upper(float(max(regrets[0], 0.0)), draws),
-        is_inside=is_stable and bool(regrets[0] <= tol),
+        upper=uncertainty.upper(max(lost, 0.0), draws),
+        is_inside=is_stable and lost <= tol,
         probability_inside=(
             float(np.mean(draws <= tol)) * is_stable if len(draws) else math.nan
         ),

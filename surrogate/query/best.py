@@ -137,7 +137,7 @@ def optimum(
     status = state(fit, solved)
     if status is Status.ok and is_bounded:
         status = Status.at_bound
-    extra = edge.warnings_of(fit, question, is_cut(solved), solved.bounds.is_beyond)
+    extra = edge.warnings_of(question, is_cut(solved), solved.bounds.is_beyond)
     context = context_of(fit, question, best, status, held, extra)
     return Optimum(
         context=context,
@@ -290,13 +290,7 @@ def context_of(
         )
     if status is Status.not_converged and not fit.is_converged:
         warnings.append("The fit had not converged: fit again with another --seed.")
-    if len(fit.leaves) == 0:
-        warnings.append(
-            f"No intervals: the fit has {fit.fitted_cells} cells and no draws."
-            if fit.fitted_cells >= uncertainty.MIN_CELLS
-            else f"No intervals: {fit.fitted_cells} cells, and under "
-            f"{uncertainty.MIN_CELLS} they would mean nothing."
-        )
+    warnings += interval_warnings(fit)
     warnings += batch_warnings(fit, (held or {}).get("batch"))
     return Context(
         params=float(question.params),
@@ -312,6 +306,19 @@ def context_of(
         status=status,
         warnings=tuple(warnings),
     )
+
+
+def interval_warnings(fit: Fit) -> list[str]:
+    """Why there are no intervals, where there are none."""
+    if len(fit.leaves):
+        return []
+    cells = fit.fitted_cells
+    if cells >= uncertainty.MIN_CELLS:
+        return [f"No intervals: the fit has {cells} cells and no draws."]
+    return [
+        f"No intervals: {cells} cells, and under {uncertainty.MIN_CELLS} they would "
+        "mean nothing."
+    ]
 
 
 def batch_warnings(fit: Fit, batch: float | None) -> list[str]:

@@ -114,9 +114,7 @@ def _percent(share: float) -> str:
     return f"{100 * share:.3g}%"
 
 
-def warnings_of(
-    fit: Fit, question: Question, is_cut: bool, is_beyond: bool
-) -> tuple[str, ...]:
+def warnings_of(question: Question, is_cut: bool, is_beyond: bool) -> tuple[str, ...]:
     """What the edge did to an answer."""
     if is_beyond:
         return (

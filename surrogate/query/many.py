@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import jax
 import numpy as np
 from jaxtyping import Float64
-from scipy.special import stdtrit
 
 from surrogate import selection, uncertainty
 from surrogate.errors import DataError
@@ -16,6 +15,7 @@ from surrogate.objective import Noise
 from surrogate.query import surface
 from surrogate.query.answers import Evaluation, Prediction
 from surrogate.query.band import check_tol
+from surrogate.query.best import interval_warnings
 from surrogate.query.fit import Fit, Values
 from surrogate.query.question import check_positive, check_recipe, check_scales
 from surrogate.runs import Runs
@@ -81,11 +81,7 @@ def _warnings(fit: Fit, distance: Column) -> tuple[str, ...]:
             f"{outside} of {len(distance)} points are farther from the data than the "
             "farthest fitted run."
         )
-    if len(fit.leaves) == 0:
-        warnings.append(
-            f"No intervals: the fit has {fit.fitted_cells} cells and no draws."
-        )
-    return tuple(warnings)
+    return (*warnings, *interval_warnings(fit))
 
 
 def _natural(fit: Fit, value: np.ndarray) -> np.ndarray:
@@ -124,8 +120,7 @@ def _interval(
     excess = np.maximum(losses[0] - least, 0.0)
     spread = uncertainty.standard_error(losses[0], losses[1:])
     run = np.sqrt(noise.cell**2 + noise.within(excess) ** 2)
-    t = float(stdtrit(cells - 3, 0.5 * (1 + uncertainty.LEVEL)))
-    half = t * np.sqrt(spread**2 + run**2)
+    half = uncertainty.student(cells) * np.sqrt(spread**2 + run**2)
     return losses[0] - half, losses[0] + half
 
 
@@ -211,6 +206,17 @@ def check_comparable(fit: Fit, runs: Runs) -> None:
     Raises:
         DataError: an unknown recipe, a missing scale, or none finished.
     """
+    check_known(fit, runs)
+    if not (~runs.diverged).any():
+        raise DataError("Expected runs that finished, but all of them diverged.")
+
+
+def check_known(fit: Fit, runs: Runs) -> None:
+    """Refuse runs of another kind than the fit's.
+
+    Raises:
+        DataError: an unknown recipe, or a missing scale.
+    """
     unknown = sorted(set(runs.recipe.tolist()) - set(fit.recipes))
     if unknown:
         raise DataError(
@@ -224,8 +230,6 @@ def check_comparable(fit: Fit, runs: Runs) -> None:
             f"Expected the scale variable {missing[0]}, which the fit depends on. Map "
             f"its column with --scale {missing[0]}=COLUMN."
         )
-    if not (~runs.diverged).any():
-        raise DataError("Expected runs that finished, but all of them diverged.")
 
 
 def comparison_warnings(fit: Fit, runs: Runs) -> tuple[str, ...]:

@@ -68,7 +68,7 @@ def robust(
         tol: of the plateau.
         probability: share of the draws.
     """
-    share = _share(fit, question, solved, tol)
+    share = share_of(fit, question, solved, tol)
     # A plateau that is moved may leave the box, which no answer does.
     span = solved.bounds.low[:, None], solved.bounds.high[:, None]
     edges = np.clip(edges + solved.moves[:, :, None], *span)
@@ -106,14 +106,13 @@ def robust(
     return Robust(probability, found, bound, pieces)
 
 
-def _share(fit: Fit, question: Question, solved: Solved, tol: float) -> Share:
+def share_of(fit: Fit, question: Question, solved: Solved, tol: float) -> Share:
     """Share of draws whose plateau holds each u; 0 out of the box or beyond its cut."""
     thetas = solved.draws(solved.thetas)
     limit = solved.draws(solved.minimum.value) + np.log1p(tol)
 
     def share(u: Float64[np.ndarray, "m choices"]) -> Float64[np.ndarray, " m"]:
-        s = np.broadcast_to(question.s, (len(u), len(question.s)))
-        z = np.concatenate([u, s], axis=1)
+        z = surface.points(u, question.s)
         losses = surface.log_losses(fit.family, thetas, z, solved.moves)
         inside = np.mean(losses <= limit[:, None], axis=0)
         return np.where(solved.bounds.hold(u), inside, 0.0)

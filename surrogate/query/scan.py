@@ -119,10 +119,13 @@ def _optimum(fit: Fit, path: _Path, held: dict[str, float]) -> Optimum:
     low, high = np.log(path.ends)
     t = np.tile(np.linspace(low, high, _POINTS), (len(thetas), 1))
     for _ in range(_ROUNDS):
-        values = _values(fit, path, thetas, t, held)
+        values, _ = _minima(fit, path, thetas, np.exp(t), held)
         k = np.nanargmin(np.where(np.isnan(values), np.inf, values), axis=1)
         rows = np.arange(len(t))
-        left, right = t[rows, np.maximum(k - 1, 0)], t[rows, np.minimum(k + 1, 64)]
+        left, right = (
+            t[rows, np.maximum(k - 1, 0)],
+            t[rows, np.minimum(k + 1, _POINTS - 1)],
+        )
         t = np.linspace(left, right, _POINTS, axis=1)
     chosen = np.exp(0.5 * (t[:, 0] + t[:, -1]))
     question = path.at(float(chosen[0]))
@@ -134,9 +137,7 @@ def _optimum(fit: Fit, path: _Path, held: dict[str, float]) -> Optimum:
     is_end = min(abs(math.log(chosen[0] / end)) for end in path.ends) < 1e-3
     if status is Status.ok and is_end:
         status = Status.at_bound
-    extra = edge.warnings_of(
-        fit, question, best.is_cut(solved), solved.bounds.is_beyond
-    )
+    extra = edge.warnings_of(question, best.is_cut(solved), solved.bounds.is_beyond)
     extra += (
         f"{path.over} was scanned at {_POINTS} values, with a certified optimum at each"
         + (
@@ -159,17 +160,6 @@ def _optimum(fit: Fit, path: _Path, held: dict[str, float]) -> Optimum:
         stability=edge.risk(fit, question, found),
         scan=Scan(path.over, path.fixed, spans["params"], spans["tokens"]),
     )
-
-
-def _values(
-    fit: Fit,
-    path: _Path,
-    thetas: Float64[np.ndarray, "thetas p"],
-    t: Float64[np.ndarray, "thetas points"],
-    held: dict[str, float],
-) -> Float64[np.ndarray, "thetas points"]:
-    """Lowest ln loss of every theta at each of its own values of what is scanned."""
-    return _minima(fit, path, thetas, np.exp(t), held)[0]
 
 
 def _minima(

@@ -212,6 +212,13 @@ def _slice_at(
     return found.edges
 
 
+def points(
+    u: Float64[np.ndarray, "m choices"], s: Vector
+) -> Float64[np.ndarray, "m k"]:
+    """The points (u, s) of many u at one s."""
+    return np.concatenate([u, np.broadcast_to(s, (len(u), len(s)))], axis=1)
+
+
 def log_losses(
     family: Family,
     thetas: np.ndarray,

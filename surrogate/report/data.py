@@ -15,20 +15,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float64
-from scipy.special import stdtrit
 
 from surrogate import uncertainty
-from surrogate.errors import DataError
 from surrogate.families import Family, Mix
 from surrogate.families.affine import Affine
 from surrogate.features import WIDEN
 from surrogate.laws import LAWS, Law, PowerLaw
 from surrogate.query import Fit
 from surrogate.query.fit import DEFAULT_PROBABILITY, DEFAULT_TOL
+from surrogate.query.many import check_known
 from surrogate.reach import HELD_SPAN
 from surrogate.runs import Runs
 from surrogate.stability import P_MAX
-from surrogate.units import quote
 
 MAX_DRAWS = 200
 MAX_RUNS = 4_000
@@ -61,7 +59,7 @@ def document(fit: Fit, runs: Runs | None, name: str) -> dict[str, Any]:
         "theta": _vectors(fit.family, fit.theta[None])[0].tolist(),
         "draws": _packed(fit.family, fit.draws, MAX_DRAWS),
         "leaves": _packed(fit.family, leaves, len(leaves)),
-        "t": float(stdtrit(len(leaves) - 3, 0.975)) if has_interval else None,
+        "t": uncertainty.student(len(leaves)) if has_interval else None,
         "min_cells": uncertainty.MIN_CELLS,
         "level_of_intervals": uncertainty.LEVEL,
         "min_cells_pairs": uncertainty.MIN_CELLS_PAIRS,
@@ -244,26 +242,9 @@ def _provenance(fit: Fit) -> dict[str, Any]:
     }
 
 
-def _check_comparable(fit: Fit, runs: Runs) -> None:
-    unknown = sorted(set(runs.recipe.tolist()) - set(fit.recipes))
-    if unknown:
-        raise DataError(
-            "Expected runs of the fit's recipes "
-            f"({', '.join(map(quote, fit.recipes))}), got "
-            f"{', '.join(map(quote, unknown[:5]))}. Leave them out, or map the recipe "
-            "as it was when fitted."
-        )
-    missing = [name for name in fit.scale_names if name not in runs.scales]
-    if missing:
-        raise DataError(
-            f"Expected the scale variable {missing[0]}, which the fit depends on. Map "
-            f"its column with --scale {missing[0]}=COLUMN."
-        )
-
-
 def _runs(fit: Fit, runs: Runs) -> dict[str, Any]:
     """Measured runs, thinned evenly cell by cell where they are many."""
-    _check_comparable(fit, runs)
+    check_known(fit, runs)
     order = np.argsort(runs.cell, kind="stable")
     count = min(len(order), MAX_RUNS)
     # Of a cell's runs, in order, every so many: no cell goes unseen before others thin.

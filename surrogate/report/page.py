@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import re
-import tempfile
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from surrogate.errors import DataError
+from surrogate.files import write_whole
 from surrogate.query import Fit
 from surrogate.report import data
 from surrogate.runs import Runs
@@ -110,10 +109,7 @@ def write(
     file = Path(path).resolve()
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", dir=file.parent, prefix=f".{file.name}.", delete=False
-        ) as partial:
-            _fill(Path(partial.name), page.html, file)
+        write_whole(file, page.html.encode())
     except OSError as error:
         raise DataError(
             f"Cannot write to {shown(path)}: {error.strerror}. Name another --out."
@@ -138,16 +134,6 @@ def check_out(path: str | Path, *, overwrite: bool) -> None:
             f"Expected --out to be new, but {shown(path)} exists. Name another file, "
             "or pass --overwrite to replace it."
         )
-
-
-def _fill(partial: Path, html: str, file: Path) -> None:
-    try:
-        partial.write_text(html, encoding="utf-8")
-        partial.chmod(0o644)
-        os.replace(partial, file)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
 
 
 def joined(names: tuple[str, ...]) -> str:
