@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import fit_support
@@ -137,6 +138,25 @@ def test_changing_one_setting_alone_is_measured_from_the_choice(steplaw: Fit) ->
     assert batch["regret"] > found.tol
     assert np.isnan(batch["within_tol"])
     assert found.to_json()["change"]["batch"]["within_tol"] is None
+
+
+def test_the_nearest_setting_within_tol_is_on_the_stable_side(steplaw: Fit) -> None:
+    """The edge runs between the best lr and the end of the plateau."""
+    assert steplaw.stability is not None
+    flat = steplaw.plateau(**ASK)
+    best, top = flat.optimum[0], flat.lr_at_optimal_batch[1]
+    lr, batch = np.sqrt(best * top), flat.optimum[1]
+    risk = steplaw.regret(**ASK, lr=lr, batch=batch).stability
+    assert risk is not None
+    slope = steplaw.stability.slope[steplaw.stability.names.index("lr")]
+    shift = float(risk["octaves_to_edge"] or 0.0) * slope * np.log(2)
+    stability = replace(
+        steplaw.stability, intercept=steplaw.stability.intercept + shift
+    )
+    cut = replace(steplaw, stability=stability)
+    found = cut.regret(**ASK, lr=2 * top, batch=batch).change["lr"]
+    assert found is not None
+    assert found["within_tol"] == pytest.approx(lr, rel=1e-6)
 
 
 def test_the_largest_batch_is_on_the_edge_of_the_plateau(steplaw: Fit) -> None:

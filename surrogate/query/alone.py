@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+from jaxtyping import Bool, Float64
 
 from surrogate.query import surface
 from surrogate.query.best import Solved, limits
@@ -11,6 +14,8 @@ from surrogate.query.question import Question
 
 # Points of a line, and how often the place where it crosses the level is closed in on.
 _POINTS, _ROUNDS = surface.BLOCK, 4
+
+Inside = Callable[[Float64[np.ndarray, "m choices"]], Bool[np.ndarray, " m"]]
 
 
 def alone(
@@ -24,7 +29,7 @@ def alone(
     """The best value of one setting, the regret then, and the nearest within tol.
 
     None where the fit does not choose that setting. The nearest is NaN where even the
-    best is not within tol, or the choice itself is.
+    best is not within tol, or the choice itself is; it is on the stable side.
     """
     names = fit.features.choices
     if name not in names:
@@ -45,15 +50,16 @@ def alone(
     def natural(u: float) -> float:
         return float(np.exp(u * scale + mean))
 
-    level = least + np.log1p(tol)
+    level = float(least + np.log1p(tol))
+
+    def is_inside(u: Float64[np.ndarray, "m choices"]) -> Bool[np.ndarray, " m"]:
+        z = surface.points(u, question.s)
+        losses = surface.log_losses(fit.family, fit.theta[None], z)[0]
+        return (losses <= level) & bounds.hold(u)
+
     nearest = np.nan
-    here = surface.log_losses(
-        fit.family, fit.theta[None], np.append(place, question.s)[None]
-    )[0, 0]
-    if found.value[0] <= level < here:
-        nearest = natural(
-            _crossing(fit, question, place, i, float(found.u[0, i]), float(level))
-        )
+    if found.value[0] <= level and not is_inside(place[None])[0]:
+        nearest = natural(_crossing(is_inside, place, i, float(found.u[0, i])))
     return {
         "best": natural(found.u[0, i]),
         "regret": float(max(np.expm1(found.value[0] - least), 0.0)),
@@ -61,17 +67,13 @@ def alone(
     }
 
 
-def _crossing(
-    fit: Fit, question: Question, place: np.ndarray, i: int, inner: float, level: float
-) -> float:
-    """Coordinate i, between a choice and the best, where the loss is at the level."""
+def _crossing(is_inside: Inside, place: np.ndarray, i: int, inner: float) -> float:
+    """Coordinate i, between a choice and the best, where the plateau begins."""
     outer = float(place[i])
     for _ in range(_ROUNDS):
         line = np.linspace(inner, outer, _POINTS)
         u = np.repeat(place[None], _POINTS, axis=0)
         u[:, i] = line
-        z = surface.points(u, question.s)
-        losses = surface.log_losses(fit.family, fit.theta[None], z)[0]
-        k = int(np.flatnonzero(losses <= level)[-1]) if losses[0] <= level else 0
+        k = int(np.flatnonzero(np.append(True, is_inside(u)[1:]))[-1])
         inner, outer = float(line[k]), float(line[min(k + 1, _POINTS - 1)])
     return inner
