@@ -88,6 +88,7 @@ def test_answers_under_a_cut_are_those_of_the_cut_ellipse(seed: int) -> None:
         ]
     np.testing.assert_allclose(least.u, case.minimum(), atol=1e-7)
     assert bool(least.converged)
+    assert 0 <= float(least.gap) <= solve.CERTIFIED_GAP
     is_cut = case.normal @ case.centre > case.bound
     assert bool(least.is_cut) == is_cut
     chord = case.chord(level)

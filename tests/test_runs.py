@@ -187,6 +187,10 @@ def test_runs_on_a_cross_do_not_tell_lr_and_batch_together() -> None:
     other = Runs.from_arrays(lr=moved, batch=batch, loss=cross.loss, **size)
     assert other.identifiable()["lr_batch"]
     assert not any("together" in text for text in other.warnings)
+    # Both along one line: the product is a parabola of either.
+    line = np.geomspace(1e-3, 6e-3, 6)
+    tied = Runs.from_arrays(lr=line, batch=1e8 * line, loss=cross.loss, **size)
+    assert not tied.identifiable()["lr_batch"]
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_a_run_with_neighbours_on_one_side_only_is_none() -> None:
 
 
 def test_each_cell_is_judged_alone() -> None:
-    """Two cells with the same grid, one lower by half: chords across would tear."""
+    """Two cells on one grid, one twice as high: its chords would hide a spike."""
     lr, batch, loss = bowl(-6, 12.5, 0.5)
     spiked = loss.copy()
     spiked[17] *= 1.06
@@ -56,7 +56,7 @@ def test_each_cell_is_judged_alone() -> None:
         batch=np.tile(batch, 2),
         params=np.repeat([1e8, 2e8], len(lr)),
         tokens=np.full(2 * len(lr), 4e9),
-        loss=np.append(spiked, 0.5 * loss),
+        loss=np.append(spiked, 2 * loss),
     )
     found = dict(both.spikes())
     assert list(found) == [17]
