@@ -456,15 +456,16 @@ def test_what_is_asked_wrongly(
 def test_file_that_cannot_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    def refuse(path: Path, data: bytes) -> int:
-        raise PermissionError(13, "Permission denied", str(path))
+    def refuse(path: Path, target: Path) -> Path:
+        raise PermissionError(13, "Permission denied", str(target))
 
     document = tmp_path / "c.json"
     document.write_text("a table\n" + json.dumps(coverage_document()) + "\n")
-    monkeypatch.setattr(Path, "write_bytes", refuse)
+    monkeypatch.setattr(Path, "replace", refuse)
     arguments = ["plot", "coverage", str(document), "--out", str(tmp_path / "c.png")]
     assert main(arguments) == 2
     assert "Permission denied" in capsys.readouterr().err
+    assert [file.name for file in tmp_path.iterdir()] == ["c.json"]
 
 
 def test_missing_matplotlib_names_the_extra(

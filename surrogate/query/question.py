@@ -91,7 +91,8 @@ def sizes(
         return Sizes(middle["params"], middle["tokens"], False)
     raise DataError(
         "Expected params and tokens, or params and steps, or flops alone, got "
-        f"{' and '.join(names) or 'none of them'}."
+        f"{' and '.join(names) or 'none of them'}. Add or leave out what differs, for "
+        "example --params 1B --tokens 20B."
     )
 
 
