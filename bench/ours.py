@@ -153,19 +153,14 @@ def posynomial(
     Raises:
         DataError: the backend cannot run here.
     """
-    used = engine.pick_backend(backend, blocks.local_devices()[0])
-    counts = cell_counts(replicas, sweep.cells, seed)
-    plan = plans.per_cell(full.weights, sweep.rows.cell, counts)
-    rows, steps = sweep.rows, estimate.DRAW_STEPS
-    found = engine.solve(
+    found = estimate.refit(
         family,
-        rows.z,
-        rows.target,
-        plan,
-        np.broadcast_to(full.theta, (replicas, family.size)),
-        bulk=steps,
-        iterations=steps,
-        backend=used,
+        sweep.rows,
+        full.weights,
+        cell_counts(replicas, sweep.cells, seed),
+        full.theta,
+        rivals=cell_counts(uncertainty.RIVALS, sweep.cells, seed),
+        backend=engine.pick_backend(backend, blocks.local_devices()[0]),
     )
     return Replicas(found.theta, found.cost, found.iterations)
 

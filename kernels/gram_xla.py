@@ -27,15 +27,20 @@ def pair_products(
     return both[:, left] * both[:, right] * base[:, None]
 
 
+def places(size: int) -> Int[np.ndarray, "p+1 p+1"]:
+    """Where the packed sums hold each pair of p = `size` features and the target."""
+    rows = np.arange(size + 1)
+    low, high = np.minimum.outer(rows, rows), np.maximum.outer(rows, rows)
+    return high * (high + 1) // 2 + low
+
+
 def unpack(sums: Float[Array, "R q"], size: int) -> ref.NormalEquations:
     """Cost, gradient and Gram matrix of p = `size` parameters from packed sums."""
-    rows = np.arange(size)
-    low, high = np.minimum.outer(rows, rows), np.maximum.outer(rows, rows)
-    last = size * (size + 1) // 2
+    at = places(size)
     return ref.NormalEquations(
-        sums[:, last + size],
-        -sums[:, last : last + size],
-        sums[:, high * (high + 1) // 2 + low],
+        sums[:, at[size, size]],
+        -sums[:, at[size, :size]],
+        sums[:, at[:size, :size]],
     )
 
 

@@ -17,8 +17,8 @@ from jaxtyping import Array, Float
 
 from surrogate_kernels.mosaic import pad_axis, padded_size
 
-# Problems at a time on a CPU: a block's factor (p = 20: 215 kB) stays in its cache.
-BLOCK = 128
+# Numbers at a time on a CPU: a block's systems and factor stay in its cache.
+_ELEMENTS = 2**16
 # A column is corrected by every earlier one; stages know statically which rows and
 # earlier columns still matter, and three of them save half the work of one.
 STAGES = 3
@@ -80,16 +80,24 @@ def _substitute(
     return lax.fori_loop(0, size, step, start)[1]
 
 
+def solve_systems(systems: Float[Array, "p p+1 R"]) -> Float[Array, "p R"]:
+    """Solve systems whose last column is the right-hand side, the problems last.
+
+    Quickest where the memory of all of them stays in a cache.
+    """
+    size = systems.shape[0]
+    scale = lax.rsqrt(jnp.stack([systems[i, i] for i in range(size)]))
+    columns = jnp.concatenate([scale, jnp.ones_like(scale[:1])])
+    factor, inverse = _factor(systems * scale[:, None] * columns[None])
+    return _substitute(factor, inverse) * scale
+
+
 def _solve(
     matrix: Float[Array, "R p p"], right: Float[Array, "R p"]
 ) -> Float[Array, "R p"]:
     """All problems of one block."""
-    systems = jnp.concatenate([matrix, right[:, :, None]], axis=2).transpose(1, 2, 0)
-    size = right.shape[1]
-    scale = lax.rsqrt(jnp.stack([systems[i, i] for i in range(size)]))
-    columns = jnp.concatenate([scale, jnp.ones_like(scale[:1])])
-    factor, inverse = _factor(systems * scale[:, None] * columns[None])
-    return (_substitute(factor, inverse) * scale).T
+    both = jnp.concatenate([matrix, right[:, :, None]], axis=2)
+    return solve_systems(both.transpose(1, 2, 0)).T
 
 
 def _solve_blocks(
@@ -97,12 +105,13 @@ def _solve_blocks(
 ) -> Float[Array, "R p"]:
     """Block by block, so that each stays in the cache."""
     count, size = right.shape
-    if count <= 2 * BLOCK:
+    block = max(128, _ELEMENTS // (size * (size + 1)) // 128 * 128)
+    if count <= 2 * block:
         return _solve(matrix, right)
-    width = padded_size(count, BLOCK)
-    matrix = pad_axis(matrix, 0, width).reshape(-1, BLOCK, size, size)
-    right = pad_axis(right, 0, width).reshape(-1, BLOCK, size)
-    found = lax.map(lambda block: _solve(*block), (matrix, right))
+    width = padded_size(count, block)
+    matrix = pad_axis(matrix, 0, width).reshape(-1, block, size, size)
+    right = pad_axis(right, 0, width).reshape(-1, block, size)
+    found = lax.map(lambda part: _solve(*part), (matrix, right))
     return found.reshape(width, size)[:count]
 
 

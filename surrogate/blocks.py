@@ -99,9 +99,13 @@ def run(
     each: Any,
     size: int,
     *,
+    turns: int = 1,
     progress: Progress | None = None,
 ) -> tuple[Any, int]:
     """Solve all problems, call by call.
+
+    A call may have fewer of them than `size`, so that all workers end together; where
+    it starts is a multiple of `size / turns`.
 
     Args:
         make: the compiled call for so many problems.
@@ -109,6 +113,7 @@ def run(
         each: NumPy arrays with a leading axis of problems.
         size: problems a call. Where the device has no memory for it, half as
             many, and half again.
+        turns: parts of a call that its program takes one after the other.
         progress: told of finished problems.
 
     Returns:
@@ -124,9 +129,11 @@ def run(
     done = 0
     try:
         while done < total:
-            one = partial(_one, make(size), placed, each, size)
+            workers = _workers(devices)
+            step = _share(total - done, size, max(1, size // turns), workers)
+            one = partial(_one, make(size), placed, each, size, step)
             try:
-                for part in _in_turn(one, range(done, total, size), devices):
+                for part in _in_turn(one, range(done, total, step), workers):
                     parts.append(part)
                     count = len(jax.tree.leaves(part)[0])
                     done += count
@@ -143,26 +150,40 @@ def run(
     return _joined(parts), size
 
 
-def _one(call: Call, placed: list[Any], each: Any, size: int, first: int) -> Any:
-    """Results of the problems from `first` on, as many as a call takes."""
-    block = jax.tree.map(lambda array: _padded(array[first : first + size], size), each)
-    count = min(size, len(jax.tree.leaves(each)[0]) - first)
-    shared = placed[first // size % len(placed)]
+def _workers(devices: list[Device]) -> int:
+    """How many calls run at the same time.
+
+    One device that is a CPU gets as many as it has cores, which keeps them busier than
+    one call that splits loops.
+    """
+    is_cpu = devices[0].platform == "cpu"
+    return max(len(devices), (os.cpu_count() or 1) if is_cpu else 1)
+
+
+def _share(total: int, size: int, part: int, workers: int) -> int:
+    """Problems a call: as many for each worker, whole parts, at most `size`."""
+    rounds = -(-total // (size * workers))
+    each = -(-total // (rounds * workers))
+    return min(size, -(-each // part) * part)
+
+
+def _one(
+    call: Call, placed: list[Any], each: Any, size: int, step: int, first: int
+) -> Any:
+    """Results of `step` problems from `first` on, fewer at the end."""
+    count = min(step, len(jax.tree.leaves(each)[0]) - first)
+    block = jax.tree.map(
+        lambda array: _padded(array[first : first + count], size), each
+    )
+    # Calls run on the device of their shared arrays.
+    shared = placed[first // step % len(placed)]
     found = call(shared, block, np.asarray(count, np.int32))
     return jax.tree.map(lambda array: np.asarray(array)[:count], found)
 
 
-def _in_turn(
-    one: Callable[[int], Any], firsts: range, devices: list[Device]
-) -> Iterator[Any]:
-    """Results in order, of calls that run at the same time where that helps.
-
-    A call runs on the device of its shared arrays. One device that is a CPU gets as
-    many calls as it has cores, which keeps them busier than one call that splits loops.
-    """
-    is_cpu = devices[0].platform == "cpu"
-    at_once = (os.cpu_count() or 1) if is_cpu else 1
-    workers = min(len(firsts), max(len(devices), at_once))
+def _in_turn(one: Callable[[int], Any], firsts: range, workers: int) -> Iterator[Any]:
+    """Results in order, of calls that run at the same time where that helps."""
+    workers = min(len(firsts), workers)
     if workers == 1:
         yield from map(one, firsts)
         return

@@ -22,7 +22,7 @@ from surrogate.blocks import Device, Interrupted, Progress
 from surrogate.errors import DataError
 from surrogate.families import Curved, Family, Linear
 from surrogate.weights import Plan, Weights
-from surrogate_kernels import dispatch
+from surrogate_kernels import digits, dispatch
 from surrogate_kernels.ref import NormalEquations
 
 __all__ = ["Interrupted", "Progress", "Solution", "minimise", "solve"]
@@ -32,9 +32,9 @@ __all__ = ["Interrupted", "Progress", "Solution", "minimise", "solve"]
 _SLOTS = {"cpu": 8, "gpu": 4096}
 _TURNS = 16
 # Blocks a call of a linear family: few enough that the last calls are not long alone.
-_LINEAR_TURNS = 8
+_LINEAR_TURNS = 16
 # Weights of a linear block: what a cache, or a share of a GPU's memory, holds.
-_ELEMENTS = {"cpu": 2**18, "gpu": 2**27}
+_ELEMENTS = {"cpu": 2**19, "gpu": 2**27}
 _LEAST_BLOCK, _LARGEST_BLOCK = 64, {"cpu": 4096, "gpu": 2**20}
 # Decrement^2 at which a fit has converged: the next step gains less of the cost. Small
 # enough that where a fit stops does not show in any answer; a step more at most.
@@ -234,17 +234,23 @@ def _solve_queue(
     def make(size: int) -> blocks.Call:
         return blocks.Call(function, (*static, max(1, size // _TURNS)))
 
-    return _collected(make, shared, each, slots * _TURNS, progress)
+    return _collected(make, shared, each, slots * _TURNS, _TURNS, progress)
 
 
 def _collected(
-    make: Any, shared: Any, each: Any, size: int, progress: Progress | None
+    make: Any,
+    shared: Any,
+    each: Any,
+    size: int,
+    turns: int,
+    progress: Progress | None,
 ) -> Solution:
     def solution(found: Any, used: int) -> Solution:
         return Solution(*found, block=used, is_halved=used < size)
 
     try:
-        return solution(*blocks.run(make, shared, each, size, progress=progress))
+        found = blocks.run(make, shared, each, size, turns=turns, progress=progress)
+        return solution(*found)
     except Interrupted as stopped:
         raise Interrupted(solution(*stopped.finished)) from stopped
 
@@ -342,7 +348,13 @@ def _solve_linear(
     size = int(np.clip(_power_of_two(size), _LEAST_BLOCK, _LARGEST_BLOCK[platform]))
     width = weights.each[0].size
     turns = int(np.clip(_power_of_two(4 * most // (size * width)), 1, _LINEAR_TURNS))
-    products = linear.products(family, z, target, weights)
+    products = linear.products(
+        family,
+        z,
+        target,
+        weights,
+        is_exact=platform == "cpu" and digits.is_fast(),
+    )
     return _collected(
         lambda size: blocks.Call(
             linear.solve_blocks, (family, weights.plan, max(1, size // turns))
@@ -350,6 +362,7 @@ def _solve_linear(
         (weights.shared, products),
         weights.each,
         size * turns,
+        turns,
         progress,
     )
 

@@ -226,10 +226,11 @@ def refit(
     counts: Float64[np.ndarray, "draws cells"],
     theta: Float64[np.ndarray, " p"],
     *,
+    rivals: Float64[np.ndarray, "rivals cells"] | None = None,
     backend: Backend = "xla",
     progress: Progress | None = None,
 ) -> Solution:
-    """Fits from one warm start under weights that stay as they are: bootstrap draws.
+    """Fits from a warm start under weights that stay as they are: bootstrap draws.
 
     Args:
         family: what is fitted.
@@ -237,12 +238,20 @@ def refit(
         weights: of the rows in the full fit.
         counts: how often each draw has each cell.
         theta: where all draws start.
+        rivals: counts of draws at whose ends all others start, too: the lowest is kept,
+            with the steps of all.
         backend: of the kernels.
-        progress: told of finished draws.
+        progress: told of finished fits: of each draw 1 + rivals.
 
     Raises:
         Interrupted: Ctrl-C; carries the solution of the first draws.
     """
+    starts = theta[None]
+    if rivals is not None:
+        ends = refit(family, rows, weights, rivals, theta, backend=backend).theta
+        starts = np.vstack([starts, ends])
+    every = np.tile(starts, (len(counts), 1))
+    counts = np.repeat(counts, len(starts), axis=0)
     wide = _Wide.of(family, rows, np.maximum(counts, 1.0))
     if wide.family is family:
         plan = plans.per_cell(weights, rows.cell, counts)
@@ -252,16 +261,36 @@ def refit(
         place = np.concatenate([rows.cell, cells + np.arange(cells)])
         both = np.concatenate([counts, wide.copies], axis=1)
         plan = plans.per_cell(np.append(weights, np.ones(cells)), place, both)
-    return engine.solve(
-        wide.family,
-        wide.rows.z,
-        wide.rows.target,
-        plan,
-        np.tile(theta, (len(counts), 1)),
-        bulk=DRAW_STEPS,
-        iterations=DRAW_STEPS,
-        backend=backend,
-        progress=progress,
+    try:
+        found = engine.solve(
+            wide.family,
+            wide.rows.z,
+            wide.rows.target,
+            plan,
+            every,
+            bulk=DRAW_STEPS,
+            iterations=DRAW_STEPS,
+            backend=backend,
+            progress=progress,
+        )
+    except engine.Interrupted as stopped:
+        raise engine.Interrupted(_best(stopped.finished, len(starts))) from stopped
+    return _best(found, len(starts))
+
+
+def _best(found: Solution, starts: int) -> Solution:
+    """The lowest of each so many in a row; the last ones, where some miss, go."""
+    whole = len(found.cost) // starts
+    cost = found.cost[: whole * starts].reshape(whole, starts)
+    lowest = np.where(np.isfinite(cost), cost, np.inf).argmin(axis=1)
+    at = lowest + starts * np.arange(whole)
+    steps = found.iterations[: whole * starts].reshape(whole, starts)
+    return found._replace(
+        theta=found.theta[at],
+        cost=found.cost[at],
+        decrement=found.decrement[at],
+        status=found.status[at],
+        iterations=steps.sum(axis=1),
     )
 
 

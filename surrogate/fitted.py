@@ -74,12 +74,14 @@ def fit_all(
     none = np.zeros((0, family.size))
     if not bootstrap or len(np.unique(rows.cell)) < uncertainty.MIN_CELLS:
         return Fitted(family, theta, none, none, quality, used, ())
-    start(progress, "Leaving out each cell", len(np.unique(rows.cell)))
+    cells = len(np.unique(rows.cell))
+    start(progress, "Leaving out each cell", cells)
     weights = full.weights[0]
     leaves, unsettled = uncertainty.leave_each_out(
         family, rows, weights, theta, box, progress
     )
-    start(progress, "Resampling cells", bootstrap)
+    fits = bootstrap * uncertainty.starts(family, cells)
+    start(progress, "Resampling cells", fits)
     drawn = uncertainty.draw(
         family,
         rows,

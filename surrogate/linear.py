@@ -19,14 +19,14 @@ from jaxtyping import Array, Float, Float64, Int
 from surrogate import weights as plans
 from surrogate.families import Linear
 from surrogate.newton import CONVERGED, NOT_FINITE, Minima
-from surrogate.weights import Plan, Weights
+from surrogate.weights import Condensed, Plan, Weights
 from surrogate_kernels import gram_xla
-from surrogate_kernels.solve_spd_xla import solve_spd
+from surrogate_kernels.solve_spd_xla import solve_systems
 
 # Products that agree to this share of their size are one column.
 _SAME = 1e-13
-# Columns come in multiples of so many, the rest zero: a matrix product is faster so.
-_LANES = 16
+# Those whose projections differ by more of the largest are not.
+_NEAR = 1e-10
 
 
 class Products(NamedTuple):
@@ -37,7 +37,7 @@ class Products(NamedTuple):
         where: the column of each pair, in the order of `gram_xla.pair_products`.
     """
 
-    columns: Float[Array, "m q"]
+    columns: Condensed
     where: Int[Array, " pairs"]
 
 
@@ -46,32 +46,37 @@ def products(
     z: Float64[np.ndarray, "n k"],
     target: Float64[np.ndarray, " n"],
     weights: Weights,
+    *,
+    is_exact: bool,
 ) -> Products:
     """Products of a family's columns; enter `jax.enable_x64(True)` before.
 
     Many pairs have the same product (x y times x is x x times y): of the quadratic's
-    136 in four coordinates 86 differ.
+    136 in four coordinates 86 differ. `is_exact`: as `weights.condense` has it.
     """
-    pairs = np.asarray(_pairs(family, jnp.asarray(z), jnp.asarray(target)))
-    first, where = _distinct(pairs)
-    distinct = np.pad(pairs[:, first], ((0, 0), (0, -len(first) % _LANES)))
-    columns = _condensed(weights.plan, weights.shared, jnp.asarray(distinct))
+    pairs = _pairs(family, jnp.asarray(z), jnp.asarray(target))
+    first, where = _distinct(np.asarray(pairs))
+    columns = _condensed(weights.plan, is_exact, weights.shared, pairs, first)
     return Products(columns, jnp.asarray(where, jnp.int32))
 
 
 def _distinct(columns: Float64[np.ndarray, "n q"]) -> tuple[np.ndarray, np.ndarray]:
     """Which columns differ, and for each column the one that stands for it."""
-    scale = _SAME * np.abs(columns).max(axis=0)
-    # Equal columns have equal projections, so that sorting these brings them together.
+    # Equal columns have equal projections: only neighbours by these are compared.
     along = np.random.default_rng(0).normal(size=len(columns)) @ columns
+    near = _NEAR * np.abs(along).max()
     first: list[int] = []
     where = np.zeros(columns.shape[1], np.int64)
     for i in np.argsort(along, kind="stable").tolist():
-        last = first[-1] if first else i
-        if not first or np.abs(columns[:, i] - columns[:, last]).max() > scale[last]:
+        is_new = not first or along[i] - along[first[-1]] > near
+        if is_new or not _are_same(columns[:, i], columns[:, first[-1]]):
             first.append(i)
         where[i] = len(first) - 1
     return np.array(first), where
+
+
+def _are_same(one: np.ndarray, other: np.ndarray) -> bool:
+    return bool(np.abs(one - other).max() <= _SAME * np.abs(one).max())
 
 
 @partial(jax.jit, static_argnums=0)
@@ -79,7 +84,11 @@ def _pairs(family: Linear, z: Array, target: Array) -> Array:
     return gram_xla.pair_products(family.features(z), target, jnp.ones_like(target))
 
 
-_condensed = jax.jit(plans.condense, static_argnums=0)
+@partial(jax.jit, static_argnums=(0, 1))
+def _condensed(
+    plan: Plan, is_exact: bool, shared: plans.Shared, pairs: Array, first: Array
+) -> Condensed:
+    return plans.condense(plan, is_exact, shared, pairs[:, first])
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
@@ -93,7 +102,7 @@ def solve_blocks(
     """
     common, found = shared
     problems = each.shape[0]
-    none = jnp.zeros(problems, found.columns.dtype)
+    none = jnp.zeros(problems, jnp.float64)
     whole = jnp.zeros(problems, jnp.int32)
     start = Minima(
         jnp.zeros((problems, family.size), none.dtype), none, none, whole, whole
@@ -114,25 +123,34 @@ def solve_blocks(
 
 
 def _solve(family: Linear, sums: Float[Array, "problems q"], found: Products) -> Minima:
-    """The solution of each problem; then convex, where it is not yet."""
-    cost, gradient, gram = gram_xla.unpack(sums[:, found.where], family.size)
+    """The solution of each problem; then convex, where it is not yet.
+
+    Problems are the last axis until then.
+    """
     centre, precision = (jnp.asarray(part, sums.dtype) for part in family.prior)
-    gram = gram + jnp.diag(precision)[None]
-    gradient = gradient - (precision * centre)[None]
-    best = -solve_spd(gram, gradient)
-    is_sound = jnp.isfinite(best).all(axis=1)
-    theta = lax.cond(
-        jnp.all(jax.vmap(family.is_convex)(best) | ~is_sound),
-        lambda: best,
-        lambda: jax.vmap(family.project)(best, gram),
+    at = found.where[gram_xla.places(family.size)]
+    pairs = sums.T[at]
+    gram = pairs[:-1, :-1] + jnp.diag(precision)[:, :, None]
+    right = pairs[:-1, -1] + (precision * centre)[:, None]
+    best = solve_systems(jnp.concatenate([gram, right[:, None]], axis=1))
+    least = (
+        pairs[-1, -1] + jnp.sum(precision * centre**2) - jnp.sum(right * best, axis=0)
     )
-    off = theta - best
-    bend = jnp.einsum("ri,rij,rj->r", off, gram, off, precision="highest")
-    base = jnp.sum(precision * centre**2)
+    is_sound = jnp.isfinite(best).all(axis=0)
+    theta = best.T
+
+    def projected() -> tuple[Array, Array]:
+        metric = gram.transpose(2, 0, 1)
+        convex = jax.vmap(family.project)(theta, metric)
+        off = convex - theta
+        return convex, jnp.einsum("ri,rij,rj->r", off, metric, off, precision="highest")
+
+    is_convex = jnp.all(jax.vmap(family.is_convex)(theta) | ~is_sound)
+    theta, bend = lax.cond(is_convex, lambda: (theta, jnp.zeros_like(least)), projected)
     return Minima(
         theta,
-        cost + base + jnp.sum(gradient * best, axis=1) + bend,
-        jnp.zeros_like(cost),
+        least + bend,
+        jnp.zeros_like(least),
         jnp.where(is_sound, CONVERGED, NOT_FINITE).astype(jnp.int32),
-        jnp.ones(cost.shape, jnp.int32),
+        jnp.ones(least.shape, jnp.int32),
     )

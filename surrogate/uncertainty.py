@@ -40,6 +40,8 @@ LEVEL = 0.95
 MIN_DISTINCT = 3
 # By this much draws are moved on at most.
 MOST_STRETCH = 4.0
+# A sum of terms has several minima: each draw also starts where so many others end.
+RIVALS = 4
 
 
 class Draws(NamedTuple):
@@ -135,20 +137,29 @@ def draw(
         replicas: how many draws.
         seed: of the resampling.
         backend: of the kernels.
-        progress: told of finished draws.
+        progress: told of finished fits, `starts` a draw.
     """
     used = np.unique(rows.cell)
     if len(used) < MIN_CELLS_PAIRS:
         if progress is not None:
-            progress.advance(replicas)
+            progress.advance(replicas * starts(family, len(used)))
         drawn = leaves[np.arange(replicas) % len(leaves)]
         return Draws(drawn, 0, 0, True, replicas, False)
-    counts = resample(seed, replicas, len(used))
-    of_all = np.zeros((replicas, len(rows.cell_s)))
-    of_all[:, used] = counts
+    counts = np.zeros((replicas, len(rows.cell_s)))
+    counts[:, used] = resample(seed, replicas, len(used))
+    several = starts(family, len(used)) - 1
+    rivals = np.zeros((several, len(rows.cell_s)))
+    rivals[:, used] = resample(seed, several, len(used))
     try:
         found = estimate.refit(
-            family, rows, weights, of_all, theta, backend=backend, progress=progress
+            family,
+            rows,
+            weights,
+            counts,
+            theta,
+            rivals=rivals if several else None,
+            backend=backend,
+            progress=progress,
         )
     except Interrupted as stopped:
         found = stopped.finished
@@ -162,6 +173,11 @@ def draw(
         block=found.block,
         is_halved=found.is_halved,
     )
+
+
+def starts(family: Family, cells: int) -> int:
+    """How many fits a draw takes."""
+    return 1 if cells < MIN_CELLS_PAIRS or family.terms is None else 1 + RIVALS
 
 
 def student(cells: int, level: float = LEVEL) -> float:

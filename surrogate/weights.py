@@ -16,6 +16,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Float64, Int, Shaped
 
+from surrogate_kernels import digits
 from surrogate_kernels.poisson import (
     fours,
     poisson_counts,
@@ -159,36 +160,68 @@ def chunk_of(plan: Plan) -> int:
     return 4 * -(-plan.places // (4 * chunks))
 
 
+class Condensed(NamedTuple):
+    """What `sums_of` multiplies counts with.
+
+    Attributes:
+        columns: of the places, in the order of its counts; floats, or digits.
+        worth: of the lowest digits; None where columns are floats.
+    """
+
+    columns: Shaped[Array, "chunks m q"]
+    worth: Float[Array, " q"] | None
+
+
 def condense(
-    plan: Plan, shared: Shared, columns: Float[Array, "n q"]
-) -> Float[Array, "chunks m q"]:
-    """Columns that `sums_of` takes: of the places, in the order of its counts."""
+    plan: Plan, is_exact: bool, shared: Shared, columns: Float[Array, "n q"]
+) -> Condensed:
+    """Columns that `sums_of` takes: of the places, in the order of its counts.
+
+    Args:
+        plan: of the weights.
+        is_exact: by digits, for drawn counts: where the machine multiplies bytes fast.
+        shared: of the weights.
+        columns: of the rows, in float64 for digits.
+    """
     weighted = shared.base[:, None] * columns
     if not plan.is_row:
         weighted = jax.ops.segment_sum(weighted, shared.place, plan.places)
     if not plan.is_drawn:
-        return weighted[None]
+        return Condensed(weighted[None], None)
     chunk = chunk_of(plan)
     chunks = -(-plan.places // chunk)
     padded = jnp.pad(weighted, ((0, chunks * chunk - plan.places), (0, 0)))
-    return padded.reshape(chunks, chunk, -1)[:, fours(chunk)]
+    ready = padded.reshape(chunks, chunk, -1)[:, fours(chunk)]
+    if is_exact:
+        return Condensed(*digits.split(ready))
+    rest = -ready.shape[2] % digits.LANES
+    return Condensed(jnp.pad(ready, ((0, 0), (0, 0), (0, rest))), None)
 
 
 def sums_of(
-    plan: Plan, shared: Shared, each: Array, condensed: Float[Array, "chunks m q"]
+    plan: Plan, shared: Shared, each: Array, condensed: Condensed
 ) -> Float[Array, "problems q"]:
-    """Weighted sums of the columns over the rows: one matrix product a chunk."""
-    chunks, rows, width = condensed.shape
+    """Weighted sums of the columns over the rows: one matrix product a chunk.
+
+    Columns of zeros may follow.
+    """
+    columns, worth = condensed
+    chunks, rows, width = columns.shape
 
     def part(i: Any) -> Array:
-        counts = each
-        if plan.is_drawn:
-            counts = poisson_counts_in_fours(
-                shared.seed, each, rows, condensed.dtype, first=i * rows
-            )
-        return jnp.matmul(counts, condensed[i], precision="highest")
+        if not plan.is_drawn:
+            return jnp.matmul(each, columns[i], precision="highest")
+        counts = poisson_counts_in_fours(
+            shared.seed, each, rows, columns.dtype, first=i * rows
+        )
+        if worth is None:
+            return jnp.matmul(counts, columns[i], precision="highest")
+        return digits.sums(counts, columns[i], worth)
 
     if chunks == 1:
         return part(0)
-    none = jnp.zeros((each.shape[0], width), condensed.dtype)
+    width, dtype = (
+        (width, columns.dtype) if worth is None else (len(worth), worth.dtype)
+    )
+    none = jnp.zeros((each.shape[0], width), dtype)
     return lax.fori_loop(0, chunks, lambda i, sums: sums + part(i), none)

@@ -67,6 +67,26 @@ def test_results_keep_their_order_and_lose_their_padding() -> None:
     assert (size, ear.heard) == (4, [4, 4, 2])
 
 
+@pytest.mark.parametrize(
+    ("total", "size", "part", "workers", "wanted"),
+    [
+        (10, 4, 4, 1, 4),
+        (10, 4, 4, 2, 4),
+        (10_000, 4096, 256, 2, 2560),
+        (10_000, 4096, 256, 1, 3584),
+        (131, 128, 8, 2, 72),
+        (131, 128, 128, 2, 128),
+        (1, 128, 8, 2, 8),
+        (128, 128, 8, 4, 32),
+    ],
+)
+def test_calls_are_shared_out_evenly(
+    total: int, size: int, part: int, workers: int, wanted: int
+) -> None:
+    # By hand: the fewest rounds of all workers, then as many for each, whole parts.
+    assert blocks._share(total, size, part, workers) == wanted
+
+
 def test_memory_that_runs_out_halves_the_block() -> None:
     (first, _, sizes), size = solve(3, 8)
     np.testing.assert_array_equal(first, 2 * EACH[0])

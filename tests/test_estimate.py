@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from itertools import product
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from families_support import formula
 
-from surrogate import blocks, engine, estimate, newton
+from surrogate import blocks, engine, estimate, newton, uncertainty
 from surrogate.engine import Solution
 from surrogate.estimate import Estimate
 from surrogate.families import Family, Posynomial, Quadratic, Shape
@@ -248,6 +248,39 @@ def test_refits_start_from_the_fit_and_keep_its_weights() -> None:
     np.testing.assert_allclose(fitted, found.surface.fitted[0], atol=1e-5)
     assert again.cost[1] > again.cost[0]
     assert estimate.is_settled(again, len(rows.target)).all()
+
+
+def test_of_several_starts_the_lowest_end_is_kept() -> None:
+    # By hand: two draws of three starts and one that Ctrl-C cut off; NaN never wins.
+    cost = np.array([3.0, np.nan, 2.0, 5.0, 6.0, 7.0, 1.0])
+    number = np.arange(7)
+    theta = number[:, None].astype(float)
+    every = Solution(theta, cost, 0.1 * number, number, number, 8, False)
+    found = estimate._best(every, 3)
+    np.testing.assert_array_equal(found.theta[:, 0], [2, 3])
+    np.testing.assert_array_equal(found.cost, [2, 5])
+    np.testing.assert_array_equal(found.status, [2, 3])
+    np.testing.assert_array_equal(found.iterations, [0 + 1 + 2, 3 + 4 + 5])
+    np.testing.assert_allclose(found.decrement, [0.2, 0.3])
+
+
+def test_rivals_lower_costs_and_depend_on_no_other_draw() -> None:
+    # Property: another start can but help; to the bit whatever is asked for beside.
+    _, rows = sweep(1)
+    found = fit(POSYNOMIAL, 1)
+    counts = uncertainty.resample(3, 12, len(rows.cell_s))
+    run = partial(
+        estimate.refit,
+        POSYNOMIAL,
+        rows,
+        found.weights[0],
+        theta=found.solution.theta[0],
+    )
+    plain, several = run(counts), run(counts, rivals=counts[:4])
+    assert (several.cost <= plain.cost * (1 + 1e-9)).all()
+    assert (several.iterations > plain.iterations).all()
+    few = run(counts[5:7], rivals=counts[:4])
+    np.testing.assert_array_equal(few.theta, several.theta[5:7])
 
 
 def test_settled_is_converged_or_below_the_noise() -> None:

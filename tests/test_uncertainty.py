@@ -111,6 +111,17 @@ def test_replicas_of_few_cells_are_counted_and_kept(
     assert found.unsettled == 0
 
 
+def test_draws_of_a_sum_of_terms_start_where_others_end_too() -> None:
+    bowl, sums = (
+        families.make(name, families.Shape(2, 2, 0), 3)
+        for name in ("bowl", "posynomial")
+    )
+    assert uncertainty.starts(bowl, 40) == 1
+    assert uncertainty.starts(sums, 40) == 1 + uncertainty.RIVALS
+    # Of few cells a draw is a leaf.
+    assert uncertainty.starts(sums, 11) == 1
+
+
 # ------------------------------------------------------------- cells left out
 
 

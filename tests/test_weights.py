@@ -25,6 +25,7 @@ PLANS = {
     "drawn cells": weights.poisson(BASE, PROBLEMS, seed=3, cell=CELL),
 }
 each = pytest.mark.parametrize("plan", PLANS.values(), ids=list(PLANS))
+either = pytest.mark.parametrize("is_exact", [False, True], ids=["floats", "digits"])
 
 
 def rows(plan: Weights) -> np.ndarray:
@@ -34,11 +35,14 @@ def rows(plan: Weights) -> np.ndarray:
         )
 
 
-def sums(plan: Weights, columns: Any) -> np.ndarray:
+def sums(plan: Weights, columns: Any, is_exact: bool) -> np.ndarray:
     with jax.enable_x64(True):
-        ready = weights.condense(plan.plan, plan.shared, jnp.asarray(columns))
+        ready = weights.condense(plan.plan, is_exact, plan.shared, jnp.asarray(columns))
         each = jnp.asarray(plan.each)
-        return np.asarray(weights.sums_of(plan.plan, plan.shared, each, ready))
+        found = np.asarray(weights.sums_of(plan.plan, plan.shared, each, ready))
+        width = np.shape(columns)[1]
+        assert (found[:, width:] == 0).all()
+        return found[:, :width]
 
 
 def test_given_and_cells_are_what_their_names_say() -> None:
@@ -48,12 +52,14 @@ def test_given_and_cells_are_what_their_names_say() -> None:
     np.testing.assert_array_equal(rows(PLANS["cells"]), wanted)
 
 
+@either
 @each
-def test_sums_are_those_of_the_rows(plan: Weights) -> None:
+def test_sums_are_those_of_the_rows(plan: Weights, is_exact: bool) -> None:
     # Independent code: a loop over problems; tolerance: rounding of eleven terms.
     columns = RNG.normal(size=(ROWS, 4))
     wanted = np.stack([w @ columns for w in rows(plan)])
-    np.testing.assert_allclose(sums(plan, columns), wanted, rtol=ROUNDING, atol=1e-12)
+    found = sums(plan, columns, is_exact)
+    np.testing.assert_allclose(found, wanted, rtol=ROUNDING, atol=1e-12)
     assert len(plan) == PROBLEMS
 
 
@@ -70,8 +76,9 @@ def test_drawn_weights_are_base_times_the_kernels_draws(name: str) -> None:
     assert len(np.unique(wanted / BASE)) > 2
 
 
+@either
 @pytest.mark.parametrize("places", [1, 3, 4, 5, 8])
-def test_sums_hold_for_any_number_of_places(places: int) -> None:
+def test_sums_hold_for_any_number_of_places(places: int, is_exact: bool) -> None:
     # Independent code: a loop; tolerance: rounding. Draws come in fours, the last of
     # which is padded; a label that no row has is a place without weight.
     rng = np.random.default_rng(places)
@@ -81,12 +88,14 @@ def test_sums_hold_for_any_number_of_places(places: int) -> None:
     by_row = weights.poisson(base[:places], 40, seed=2**63 + 5)
     for plan, some in ((by_cell, columns), (by_row, columns[:places])):
         wanted = np.stack([w @ some for w in rows(plan)])
-        np.testing.assert_allclose(sums(plan, some), wanted, rtol=ROUNDING, atol=1e-12)
+        found = sums(plan, some, is_exact)
+        np.testing.assert_allclose(found, wanted, rtol=ROUNDING, atol=1e-12)
         assert plan.plan.places == places
 
 
+@either
 @pytest.mark.parametrize("places", [2048, 2049, 2051, 4097, 9000])
-def test_sums_of_many_rows_come_in_chunks(places: int) -> None:
+def test_sums_of_many_rows_come_in_chunks(places: int, is_exact: bool) -> None:
     # Independent code: the kernels' draws of a problem as one array; tolerance:
     # rounding of so many terms. No row is left out or counted twice at a chunk's end.
     rng = np.random.default_rng(places)
@@ -94,7 +103,8 @@ def test_sums_of_many_rows_come_in_chunks(places: int) -> None:
     plan = weights.poisson(base, 5, seed=7)
     counts = np.stack([np.asarray(ref.poisson_counts(7, b, places)) for b in range(5)])
     wanted = (counts * base) @ columns
-    np.testing.assert_allclose(sums(plan, columns), wanted, rtol=1e-11, atol=1e-10)
+    found = sums(plan, columns, is_exact)
+    np.testing.assert_allclose(found, wanted, rtol=1e-11, atol=1e-10)
     assert weights.chunk_of(plan.plan) <= 2048
 
 
