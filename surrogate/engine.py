@@ -347,7 +347,7 @@ def _solve_linear(
     size = most // max(plans.chunk_of(weights.plan), family.size**2)
     size = int(np.clip(_power_of_two(size), _LEAST_BLOCK, _LARGEST_BLOCK[platform]))
     width = weights.each[0].size
-    turns = int(np.clip(_power_of_two(4 * most // (size * width)), 1, _LINEAR_TURNS))
+    turns = int(np.clip(_power_of_two(most // (size * width)), 1, _LINEAR_TURNS))
     products = linear.products(
         family,
         z,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,10 +11,12 @@ from jaxtyping import Float64
 from surrogate import engine, estimate, uncertainty
 from surrogate.blocks import Device
 from surrogate.engine import Progress
-from surrogate.families import Family
+from surrogate.families import Family, Mix
 from surrogate.features import Rows
-from surrogate.mixing import Mixture
 from surrogate.uncertainty import Draws
+
+# Of `Fitted.quality`, what is of the fit itself.
+_OF_THE_FIT = ("is_settled", "relative_gradient", "steps", "second_best_start")
 
 
 class Fitted(NamedTuple):
@@ -104,30 +107,37 @@ def fit_all(
     return Fitted(family, theta, drawn.theta, leaves, quality, used, warnings)
 
 
-def join(mixture: Mixture, parts: list[Fitted]) -> Fitted:
+class Shares(NamedTuple):
+    """Weights of the members of a mix: in the fit, in each draw, in each leaf."""
+
+    fit: Float64[np.ndarray, " members"]
+    draws: Float64[np.ndarray, "draws members"]
+    leaves: Float64[np.ndarray, "cells members"]
+
+
+def join(family: Mix, shares: Shares, members: Mapping[str, Fitted]) -> Fitted:
     """A mix of its fitted members: draw k is the mean of their draws k.
 
     All members see the same resampled cells. Of what says how well a fit was reached
-    the worst counts.
+    the worst counts: of the members in the fit, and of draws and leaves of all.
     """
-    family, weights = mixture.family, mixture.weights
-    share = np.array([list(weights.values())])
+    parts = list(members.values())
     count = min(len(part.draws) for part in parts)
-    members = dict(zip(weights, (part.quality for part in parts), strict=True))
-    quality: dict[str, Any] = {
-        key: (min if key in ("is_settled", "draws_block") else max)(
-            part.quality[key] for part in parts
-        )
-        for key in parts[0].quality
-        if all(key in part.quality for part in parts)
-    }
+    present = [p for p, share in zip(parts, shares.fit, strict=True) if share > 0]
+    quality: dict[str, Any] = {}
+    for key in parts[0].quality:
+        some = present if key in _OF_THE_FIT else parts
+        found = [part.quality[key] for part in some if key in part.quality]
+        worst = min if key in ("is_settled", "draws_block") else max
+        if len(found) == len(some):
+            quality[key] = worst(found)
     backends = dict.fromkeys(part.backend for part in parts)
     return Fitted(
         family,
-        family.join(share, [part.theta[None] for part in parts])[0],
-        family.join(share, [part.draws[:count] for part in parts]),
-        family.join(share, [part.leaves for part in parts]),
-        quality | {"members": members},
+        family.join(shares.fit[None], [part.theta[None] for part in parts])[0],
+        family.join(shares.draws[:count], [part.draws[:count] for part in parts]),
+        family.join(shares.leaves, [part.leaves for part in parts]),
+        quality | {"members": {name: p.quality for name, p in members.items()}},
         "+".join(backends),
         tuple(dict.fromkeys(text for part in parts for text in part.warnings)),
     )

@@ -12,13 +12,21 @@ import jax
 import numpy as np
 from jaxtyping import Float64
 
-from surrogate import engine, estimate, families, fitted, mixing, selection
+from surrogate import (
+    engine,
+    estimate,
+    families,
+    fitted,
+    mixing,
+    selection,
+    uncertainty,
+)
 from surrogate.blocks import Device
 from surrogate.engine import Progress
 from surrogate.errors import DataError
-from surrogate.families import Family, Shape
+from surrogate.families import MIX, Family, Mix, Shape
 from surrogate.features import Features, Rows
-from surrogate.mixing import Mixture
+from surrogate.fitted import Fitted
 from surrogate.objective import measure_noise
 from surrogate.query import CellRecord, Fit, Provenance
 from surrogate.runs import Runs
@@ -30,8 +38,10 @@ DEFAULT_TERMS = 3
 MIX_TERMS = (3, 4, 5)
 # Of resamples of the cells, in which a family must be the best to be called so.
 _SURE = 0.8
+# A candidate that fewer resamples would choose is no rival: draws do not take it.
+_RIVAL = 0.05
 # What is made of several families.
-MIXED = ("auto", "mix")
+MIXED = ("auto", MIX)
 # What a report of a wrong answer needs to say.
 _PACKAGES = ("loss-surrogate", "jax", "jaxlib", "numpy", "orbax-checkpoint")
 
@@ -102,8 +112,10 @@ def _fit(
     members = _members(family, shape, terms)
     held, warnings = _held_out(members, features, rows, runs, box, seed, progress)
     choice = _choose(family, members, held, rows, runs, features)
-    parts = [
-        fitted.fit_all(
+    if not bootstrap:
+        choice = choice.alone()
+    parts = {
+        name: fitted.fit_all(
             member,
             rows,
             box,
@@ -112,9 +124,9 @@ def _fit(
             place=place,
             progress=progress,
         )
-        for member in choice.parts
-    ]
-    found = fitted.join(choice.mixture, parts) if choice.mixture else parts[0]
+        for name, member in choice.parts.items()
+    }
+    found = _joined(choice, parts, rows, seed)
     surface = estimate.evaluate(found.family, rows, found.theta[None], box)
     _stop(progress)
     residual = rows.target - surface.fitted[0]
@@ -161,13 +173,63 @@ def _fit(
 
 
 class _Choice(NamedTuple):
-    """What is fitted to all runs, and why."""
+    """What is fitted to all runs, and why.
 
-    parts: tuple[Family, ...]
-    mixture: Mixture | None
+    Attributes:
+        parts: families, by name.
+        weights: of the parts, a line for each candidate that draws may take; first that
+            of the fit.
+        held: their scores on cells left out.
+        chosen: name of the first.
+        scores: its scores, for people.
+        record: what is said of the choice.
+        warnings: what a user should hear of it.
+    """
+
+    parts: dict[str, Family]
+    weights: Float64[np.ndarray, "candidates parts"]
+    held: tuple[HeldOut, ...]
+    chosen: str
     scores: dict[str, Any]
     record: dict[str, Any] | None
     warnings: list[str]
+
+    def alone(self) -> _Choice:
+        """Without rivals, which only draws take."""
+        own = self.weights[0] > 0
+        kept = [name for name, is_own in zip(self.parts, own, strict=True) if is_own]
+        return self._replace(
+            parts={name: self.parts[name] for name in kept},
+            weights=self.weights[:1, own],
+            held=self.held[:1],
+        )
+
+
+def _joined(choice: _Choice, parts: dict[str, Fitted], rows: Rows, seed: int) -> Fitted:
+    """One fit: a family alone, a mix, or a choice that each draw makes anew.
+
+    Of resampled cells a candidate's scores are those of the cells drawn, as often as
+    they were; all copies of a cell are left out together.
+    """
+    first = next(iter(parts.values()))
+    if len(parts) == 1 and choice.chosen != MIX:
+        return first
+    used = np.unique(rows.cell)
+
+    def weights(counts: np.ndarray) -> np.ndarray:
+        of_all = np.zeros((len(counts), len(rows.cell_s)))
+        of_all[:, used] = counts
+        return choice.weights[selection.winners(choice.held, of_all)]
+
+    drawn = uncertainty.counts_of_draws(seed, len(first.draws), len(used))
+    shares = fitted.Shares(
+        choice.weights[0],
+        weights(drawn),
+        weights((1 - np.eye(len(used)))[: len(first.leaves)]),
+    )
+    members = tuple(part.family for part in parts.values())
+    chosen = choice.chosen if choice.chosen in parts else None
+    return fitted.join(Mix(first.family.shape, members, chosen), shares, parts)
 
 
 def _choose(
@@ -183,9 +245,9 @@ def _choose(
     mixed = {name: h for name, h in held.items() if not h.unsettled}
     if family in MIXED and mixed:
         mixture = mixing.mix(mixed, features, rows, runs)
-        if family == "mix" or len(mixture.weights) > 1:
-            candidates["mix"] = mixture.held
-    if family == "mix":
+        if family == MIX or len(mixture.weights) > 1:
+            candidates[MIX] = mixture.held
+    if family == MIX:
         if mixture is None:
             raise DataError(
                 "A mix weighs its members by their errors on cells left out, but there "
@@ -202,31 +264,42 @@ def _choose(
         warnings = [f"No weight in the mix: {', '.join(idle)}."] if idle else []
     if not candidates:
         # With nothing held out to choose by, the first family is the simplest.
-        return _Choice((next(iter(members.values())),), None, {}, None, [])
+        name, first = next(iter(members.items()))
+        return _Choice({name: first}, np.ones((1, 1)), (), name, {}, None, [])
     chosen, record = selection.choose(
         candidates,
-        "mix" if family == "mix" else None,
+        MIX if family == MIX else None,
         mixture.weights if mixture else None,
     )
+    shares = record["shares"]
+    play = [chosen]
+    if family == "auto":
+        play += [n for n, s in shares.items() if n != chosen and s >= _RIVAL]
+        if shares[chosen] < _SURE:
+            warnings.append(_unsure(chosen, shares))
+    own = {name: {name: 1.0} for name in members}
+    if mixture:
+        own[MIX] = mixture.weights
+    parts = {n: members[n] for n in members if any(n in own[c] for c in play)}
+    weights = np.array([[own[c].get(n, 0.0) for n in parts] for c in play])
     scores = dict(candidates[chosen].summary())
-    share = record["shares"][chosen]
-    if family == "auto" and share < _SURE:
-        rivals = {n: s for n, s in record["shares"].items() if n != chosen and s > 0}
-        named = ", ".join(f"{name} {s:.0%}" for name, s in rivals.items())
-        warnings.append(
-            f"The choice of {chosen} is not settled: had other cells of this kind been "
-            f"run, it would have been taken {share:.0%} of the time ({named}). "
-            "Intervals hold for the family chosen."
-        )
-    if chosen == "mix":
-        assert mixture is not None
-        return _Choice(mixture.family.members, mixture, scores, record, warnings)
-    return _Choice((members[chosen],), None, scores, record, warnings)
+    held_out = tuple(candidates[name] for name in play)
+    return _Choice(parts, weights, held_out, chosen, scores, record, warnings)
+
+
+def _unsure(chosen: str, shares: dict[str, float]) -> str:
+    rivals = {n: s for n, s in shares.items() if n != chosen and s > 0}
+    named = ", ".join(f"{name} {share:.0%}" for name, share in rivals.items())
+    return (
+        f"The choice of {chosen} is not settled: had other cells of this kind been "
+        f"run, it would have been taken {shares[chosen]:.0%} of the time ({named}). "
+        "Each draw and interval makes the choice anew."
+    )
 
 
 def _members(family: str, shape: Shape, terms: int) -> dict[str, Family]:
     """What is fitted, by name."""
-    if family == "mix":
+    if family == MIX:
         found = {name: families.make(name, shape, terms) for name in families.NAMES}
         del found["posynomial"]
         more = {

@@ -9,11 +9,11 @@ diverge. Their sum over both protocols, of equal weight, is what `auto` compares
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int
 
 from surrogate import estimate
 from surrogate.engine import Progress
@@ -350,6 +350,14 @@ def choose(
     }
 
 
+def winners(
+    candidates: Sequence[HeldOut], counts: Float64[np.ndarray, "replicas cells"]
+) -> Int[np.ndarray, " replicas"]:
+    """Which candidate has the lowest total where cells count as often as they do."""
+    totals = np.stack([held.totals_under(counts) for held in candidates])
+    return np.argmin(totals, axis=0)
+
+
 def _shares(candidates: Mapping[str, HeldOut]) -> dict[str, float]:
     """How often each candidate has the lowest total among resampled cells."""
     first = next(iter(candidates.values()))
@@ -358,6 +366,5 @@ def _shares(candidates: Mapping[str, HeldOut]) -> dict[str, float]:
     weights = np.zeros((RESAMPLES, int(cells.max()) + 1))
     for weight, at in zip(weights, cells[drawn], strict=True):
         np.add.at(weight, at, 1.0)
-    totals = np.stack([held.totals_under(weights) for held in candidates.values()])
-    best = np.argmin(totals, axis=0)
+    best = winners(list(candidates.values()), weights)
     return {name: float(np.mean(best == k)) for k, name in enumerate(candidates)}

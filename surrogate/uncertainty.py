@@ -41,7 +41,7 @@ MIN_DISTINCT = 3
 # By this much draws are moved on at most.
 MOST_STRETCH = 4.0
 # A sum of terms has several minima: each draw also starts where so many others end.
-RIVALS = 4
+RIVALS = 2
 
 
 class Draws(NamedTuple):
@@ -75,6 +75,15 @@ def resample(
     with jax.enable_x64(True):
         counts = _resample(jax.random.key(seed), jnp.arange(replicas), cells)
         return np.asarray(counts)
+
+
+def counts_of_draws(
+    seed: int, replicas: int, cells: int
+) -> Float64[np.ndarray, "draws cells"]:
+    """How often each cell is in what `draw` fits: of few cells in a leaf."""
+    if cells >= MIN_CELLS_PAIRS:
+        return resample(seed, replicas, cells)
+    return (1 - np.eye(cells))[np.arange(replicas) % cells]
 
 
 @partial(jax.jit, static_argnames="cells")

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import fit_support
 import numpy as np
 import pytest
 
-from surrogate import families, fitting, objective
+from surrogate import families, fitting, objective, selection
 from surrogate.errors import DataError
 from surrogate.features import Features
 from surrogate.fitting import fit, versions
+from surrogate.query import load
 from surrogate.runs import Runs, Source
 from surrogate.stability import Stability
 
@@ -170,6 +172,63 @@ def test_a_mix_is_the_mean_of_its_members(monkeypatch: pytest.MonkeyPatch) -> No
     )
     idle = sorted({"quadratic", "additive", "posynomial-3", "bowl"} - weights.keys())
     assert not idle or any("No weight in the mix" in text for text in found.warnings)
+
+
+@pytest.mark.once
+def test_an_unsettled_choice_is_made_anew_in_each_draw(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Independent code: each candidate fitted alone, picked by its totals by hand."""
+    names = ("quadratic", "additive")
+    monkeypatch.setattr(families, "NAMES", names)
+    monkeypatch.setattr(fitting, "_RIVAL", -1.0)
+    monkeypatch.setattr(fitting, "_SURE", 1.1)
+    kept: dict[str, Any] = {}
+    choose = selection.choose
+
+    def watched(candidates: Any, *rest: Any) -> Any:
+        kept.update(candidates)
+        return choose(candidates, *rest)
+
+    monkeypatch.setattr(selection, "choose", watched)
+    # So noisy that now one and now another is the best.
+    runs = Runs.from_arrays(**fit_support.table(noise=1e-2))
+    found = fit(runs, bootstrap=20)
+    alone = {name: fit(runs, family=name, bootstrap=20) for name in names}
+    assert isinstance(found.family, families.Mix)
+    chosen = found.provenance.selection
+    assert chosen is not None
+    assert found.family.name == chosen["chosen"] in names
+    assert any("makes the choice anew" in text for text in found.warnings)
+    at = {"lr": [1e-3, 2e-3], "batch": 3e5, "params": 4e8, "tokens": [1e10, 9e10]}
+    mine, own = (f.predict(**at).loss for f in (found, alone[found.family.name]))
+    np.testing.assert_allclose(mine, own, rtol=1e-12)
+
+    # Without each cell in turn the lowest total wins, and lends its theta.
+    weights = {n: np.eye(2)[k] for k, n in enumerate(names)}
+    weights["mix"] = np.array([(chosen["weights"] or {}).get(n, 0.0) for n in names])
+    taken = []
+    for out in range(8):
+        counts = np.ones((1, 8))
+        counts[0, out] = 0.0
+        totals = {n: float(held.totals_under(counts)[0]) for n, held in kept.items()}
+        best = min(totals, key=lambda n: totals[n])
+        taken.append(best)
+        parts = [alone[name].leaves[out] for name in names]
+        expected = np.concatenate([weights[best], *parts])
+        np.testing.assert_allclose(found.leaves[out], expected, rtol=1e-12, atol=1e-14)
+    assert len(set(taken)) > 1
+    # The draws of 8 cells are leaves in turn.
+    np.testing.assert_array_equal(found.draws, found.leaves[np.arange(20) % 8])
+
+    found.save(tmp_path / "fit")
+    again = load(tmp_path / "fit")
+    assert again.family == found.family
+    assert again.optimum(**ASK) == found.optimum(**ASK)
+    bare = fit(runs, bootstrap=0)
+    assert bare.family.name == found.family.name
+    if found.family.name != "mix":
+        assert bare.family == alone[found.family.name].family
 
 
 def test_a_mix_of_too_few_cells_is_refused() -> None:

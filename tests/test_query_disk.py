@@ -145,6 +145,12 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
     ("change", "message"),
     [
         (lambda d: d.update(family="spline"), "ValueError: unknown family 'spline'"),
+        (
+            lambda d: d.update(
+                family="bowl", members=[{"family": "quadratic", "k": None}]
+            ),
+            "ValueError: no member is called 'bowl'",
+        ),
         (lambda d: d.pop("noise"), "does not describe a fit .KeyError: 'noise'"),
         (lambda d: d.update(noise={"cell": 1}), "does not describe a fit .TypeError"),
         (lambda d: d.update(standardisation=[]), "does not describe a fit .Type"),

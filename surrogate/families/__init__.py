@@ -12,11 +12,12 @@ from surrogate.families.base import (
     cell_offsets,
 )
 from surrogate.families.bowl import Bowl
-from surrogate.families.mix import Mix
+from surrogate.families.mix import MIX, Mix
 from surrogate.families.posynomial import Posynomial
 from surrogate.families.quadratic import Quadratic
 
 __all__ = [
+    "MIX",
     "NAMES",
     "Bowl",
     "Curved",

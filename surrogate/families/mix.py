@@ -17,6 +17,8 @@ from jaxtyping import Array, Float, Float64
 
 from surrogate.families.base import Family, Prior, Shape
 
+MIX = "mix"
+
 
 @dataclass(frozen=True)
 class Mix:
@@ -25,13 +27,24 @@ class Mix:
     Attributes:
         shape: sizes of the coordinates, the same for every member.
         members: what is mixed, at least one.
+        chosen: name of the member that has all the weight in the fit, where only draws
+            may have others (`auto`, of an unsettled choice). None where all are mixed.
     """
 
     shape: Shape
     members: tuple[Family, ...]
+    chosen: str | None = None
 
-    name = "mix"
-    terms = None
+    @property
+    def name(self) -> str:
+        """Of what the fit itself is."""
+        return self.chosen or MIX
+
+    @property
+    def terms(self) -> int | None:
+        """K of the chosen member."""
+        own = {member.name: member.terms for member in self.members}
+        return own.get(self.chosen or "")
 
     @property
     def misfit(self) -> float:

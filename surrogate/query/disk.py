@@ -12,7 +12,7 @@ import numpy as np
 
 from surrogate import families, store
 from surrogate.errors import DataError
-from surrogate.families import Family, Mix, Shape
+from surrogate.families import MIX, Family, Mix, Shape
 from surrogate.features import Features
 from surrogate.objective import Noise
 from surrogate.query.fit import CellRecord, Fit, Provenance
@@ -91,7 +91,7 @@ def _manifest(fit: Fit) -> dict[str, Any]:
 
 
 def _members_json(family: Family) -> list[dict[str, Any]] | None:
-    """Of a mix, what it is made of."""
+    """What a mix is made of, or an unsettled choice chose from."""
     if not isinstance(family, Mix):
         return None
     return [{"family": m.name, "k": m.terms} for m in family.members]
@@ -99,8 +99,11 @@ def _members_json(family: Family) -> list[dict[str, Any]] | None:
 
 def _family(manifest: Mapping[str, Any], shape: Shape) -> Family:
     name = manifest["family"]
-    if name == Mix.name:
-        return Mix(shape, tuple(_family(m, shape) for m in manifest["members"]))
+    if manifest.get("members"):
+        members = tuple(_family(member, shape) for member in manifest["members"])
+        if name != MIX and name not in {member.name for member in members}:
+            raise ValueError(f"no member is called {quote(str(name))}")
+        return Mix(shape, members, None if name == MIX else name)
     if name not in families.NAMES:
         raise ValueError(f"unknown family {quote(str(name))}")
     return families.make(name, shape, manifest["k"])
