@@ -1,12 +1,13 @@
 """Whether 95 % intervals cover: sweeps drawn from known truths, fitted, and asked.
 
     python bench/coverage.py [--quick] [--json] [--setting TEXT]... [--family NAME]...
-        [--simulations N] [--store FILE]
+        [--simulations N] [--workers N] [--store FILE]
 
 Twelve settings (`coverage_settings.py`) on the grids of Step Law's dense dump
 (SURROGATE_DATA). Each simulation draws a sweep, fits it with 199 draws, and asks for
 optimum, plateau and regret; the truth is a surface of the family that is fitted (the
-bowl where `auto` chooses). Finished settings are kept in the store and not run again.
+bowl where `auto` chooses). Settings run side by side, a process each; finished ones are
+kept in the store and not run again.
 
 Prints a table, and as its last line one JSON document.
 """
@@ -15,24 +16,27 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-from coverage_settings import SETTINGS, Setting
+from coverage_settings import SETTINGS
 from coverage_trial import EDGES, REGRETS, REPLICAS, fit_sweep, known, trial
 from coverage_truth import CELL_LEVEL, CELL_SHIFT, GROWTH, Truth
 from machine import ROOT
 
 from surrogate.fitting import versions
 
-# Simulations of a family: a posynomial's fit takes 3 s and a choice among all 30 s.
-COUNTS = {"quadratic": 300, "posynomial": 60, "auto": 8}
+# Simulations of a family: one of a quadratic takes 0.3 s, of a posynomial 2 s and of a
+# choice among all 8 s.
+COUNTS = {"quadratic": 500, "posynomial": 200, "auto": 60}
 QUICK = {"quadratic": 40, "posynomial": 8, "auto": 0}
 TRUTH = {"auto": "bowl"}
 _INTERVALS = ("lr", "batch", "loss", *EDGES)
@@ -48,33 +52,52 @@ def main() -> None:
     parser.add_argument("--setting", action="append", help="settings that contain this")
     parser.add_argument("--family", action="append", help="only these families")
     parser.add_argument("--simulations", type=int, help="of each family, fewer or more")
+    parser.add_argument(
+        "--workers", type=int, default=os.cpu_count(), help="settings side by side"
+    )
     parser.add_argument("--store", type=Path, help="finished settings")
     options = parser.parse_args()
     counts = QUICK if options.quick else COUNTS
     name = "coverage_quick.json" if options.quick else "coverage_full.json"
     store = options.store or ROOT / "bench" / "out" / name
     done: dict[str, Any] = json.loads(store.read_text()) if store.exists() else {}
-    rows = []
-    for number, setting in enumerate(SETTINGS):
-        if options.setting and not any(t in setting.name for t in options.setting):
-            continue
-        for family in setting.families:
-            count = options.simulations or counts[family]
-            if not count or (options.family and family not in options.family):
-                continue
-            key = f"{family}; {setting.name}"
-            if done.get(key, {"simulations": 0})["simulations"] < count:
-                done[key] = run(setting, family, count, number)
-                store.parent.mkdir(parents=True, exist_ok=True)
-                store.write_text(json.dumps(done, indent=1))
-            rows.append(done[key])
-            if not options.json:
-                print(_line(done[key]), flush=True)
+    asked = [
+        (number, family, options.simulations or counts[family])
+        for number, setting in enumerate(SETTINGS)
+        for family in setting.families
+        if not options.setting or any(t in setting.name for t in options.setting)
+        if not options.family or family in options.family
+    ]
+    asked = [task for task in asked if task[2]]
+    missing = [
+        task
+        for task in asked
+        if done.get(_key(*task), {"simulations": 0})["simulations"] < task[2]
+    ]
+    # The longest first, so that none is left alone at the end.
+    missing.sort(key=lambda task: (task[1], -SETTINGS[task[0]].cells))
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(options.workers, mp_context=context) as pool:
+        running = {pool.submit(run, *task): task for task in missing}
+        for future in as_completed(running):
+            done[_key(*running[future])] = row = future.result()
+            store.parent.mkdir(parents=True, exist_ok=True)
+            store.write_text(json.dumps(done, indent=1))
+            print(f"{row['family']}, {row['setting']}: done", file=sys.stderr)
+    rows = [done[_key(*task)] for task in asked]
+    if not options.json:
+        for row in rows:
+            print(_line(row))
     print(json.dumps(_document(rows)))
 
 
-def run(setting: Setting, family: str, count: int, number: int) -> dict[str, Any]:
+def _key(number: int, family: str, count: int) -> str:
+    return f"{family}; {SETTINGS[number].name}"
+
+
+def run(number: int, family: str, count: int) -> dict[str, Any]:
     """All simulations of one setting and family."""
+    setting = SETTINGS[number]
     start = time.perf_counter()
     # Each size of table compiles its own programs, of which a process holds so many.
     jax.clear_caches()
@@ -85,8 +108,8 @@ def run(setting: Setting, family: str, count: int, number: int) -> dict[str, Any
     for i in range(count):
         runs = truth.draw(setting.noise, setting.has_offsets, 10_000 * number + i)
         trials.append(trial(fit_sweep(family, runs, i), place, answers))
-        print(f"\r{family}, {setting.name}: {i + 1}/{count}", end="", file=sys.stderr)
-    print(file=sys.stderr)
+        if (i + 1) % 50 == 0:
+            print(f"{family}, {setting.name}: {i + 1}/{count}", file=sys.stderr)
     return {
         "family": family,
         "setting": setting.name,
