@@ -77,15 +77,6 @@ def resample(
         return np.asarray(counts)
 
 
-def counts_of_draws(
-    seed: int, replicas: int, cells: int
-) -> Float64[np.ndarray, "draws cells"]:
-    """How often each cell is in what `draw` fits: of few cells in a leaf."""
-    if cells >= MIN_CELLS_PAIRS:
-        return resample(seed, replicas, cells)
-    return (1 - np.eye(cells))[np.arange(replicas) % cells]
-
-
 @partial(jax.jit, static_argnames="cells")
 def _resample(key: Array, replicas: Array, cells: int) -> Array:
     def one(replica: Array) -> Array:

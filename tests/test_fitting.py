@@ -11,7 +11,7 @@ import fit_support
 import numpy as np
 import pytest
 
-from surrogate import families, fitting, objective, selection
+from surrogate import families, fitting, objective, selection, uncertainty
 from surrogate.errors import DataError
 from surrogate.features import Features
 from surrogate.fitting import fit, versions
@@ -204,22 +204,31 @@ def test_an_unsettled_choice_is_made_anew_in_each_draw(
     mine, own = (f.predict(**at).loss for f in (found, alone[found.family.name]))
     np.testing.assert_allclose(mine, own, rtol=1e-12)
 
-    # Without each cell in turn the lowest total wins, and lends its theta.
+    # Under the cells of each resample the lowest total wins, and lends its theta.
     weights = {n: np.eye(2)[k] for k, n in enumerate(names)}
     weights["mix"] = np.array([(chosen["weights"] or {}).get(n, 0.0) for n in names])
+    counts = uncertainty.resample(0, 20, 8)
     taken = []
-    for out in range(8):
-        counts = np.ones((1, 8))
-        counts[0, out] = 0.0
-        totals = {n: float(held.totals_under(counts)[0]) for n, held in kept.items()}
-        best = min(totals, key=lambda n: totals[n])
-        taken.append(best)
-        parts = [alone[name].leaves[out] for name in names]
-        expected = np.concatenate([weights[best], *parts])
-        np.testing.assert_allclose(found.leaves[out], expected, rtol=1e-12, atol=1e-14)
-    assert len(set(taken)) > 1
-    # The draws of 8 cells are leaves in turn.
-    np.testing.assert_array_equal(found.draws, found.leaves[np.arange(20) % 8])
+    for k, line in enumerate(counts):
+        totals = {n: float(h.totals_under(line[None])[0]) for n, h in kept.items()}
+        taken.append(min(totals, key=lambda n: totals[n]))
+        parts = [alone[name].draws[k] for name in names]
+        expected = np.concatenate([weights[taken[-1]], *parts])
+        np.testing.assert_allclose(found.draws[k], expected, rtol=1e-12, atol=1e-14)
+    rivals = {n: taken.count(n) / 20 for n in kept if n != found.family.name}
+    assert max(rivals.values()) > 0
+
+    # Leaves say as much more of a variance as the rivals' shares times their offs.
+    own, *others = (
+        (1.0, found.family.name),
+        *((share, name) for name, share in rivals.items() if share),
+    )
+    lean = {name: np.sqrt(share / 7) for share, name in others}
+    expected = sum(
+        (share * weights[n] for n, share in lean.items()),
+        start=(1 - sum(lean.values())) * weights[own[1]],
+    )
+    np.testing.assert_allclose(found.leaves[:, :2], [expected] * 8, rtol=1e-12)
 
     found.save(tmp_path / "fit")
     again = load(tmp_path / "fit")
@@ -413,3 +422,26 @@ def test_cells_are_remembered_without_losses() -> None:
         assert record.diverged == runs.diverged[members].sum()
         assert record.lr == tuple(np.unique(runs.lr_level[members]))
         assert record.batch == tuple(np.unique(runs.batch[members]))
+
+
+def test_leaves_that_lean_widen_by_what_the_choice_adds() -> None:
+    """Closed form: answers linear in the weights, leaves that spread by chance.
+
+    The jackknife of leaning leaves against that of the chosen family's own, plus the
+    rival's share times its squared offset; cross terms vanish where leaves centre.
+    """
+    cells, share, off = 17, 0.17, 0.4
+    own = np.random.default_rng(0).normal(scale=0.05, size=cells)
+    own -= own.mean()
+    weights = np.eye(2)
+    leaning = fitting._leaning(weights, np.array([1 - share, share]), cells)
+    assert leaning.sum() == pytest.approx(1.0)
+    assert leaning[1] == pytest.approx(np.sqrt(share / 16))
+    answers = leaning[0] * own + leaning[1] * (own + off)
+    found = uncertainty.standard_error(np.float64(0), answers) ** 2
+    alone = uncertainty.standard_error(np.float64(0), own) ** 2
+    assert found == pytest.approx(alone + share * off**2, rel=1e-12)
+    # Sure of the choice, leaves are the family's own.
+    np.testing.assert_array_equal(
+        fitting._leaning(weights, np.array([1.0, 0.0]), cells), [1.0, 0.0]
+    )

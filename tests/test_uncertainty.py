@@ -122,14 +122,6 @@ def test_draws_of_a_sum_of_terms_start_where_others_end_too() -> None:
     assert uncertainty.starts(sums, 11) == 1
 
 
-def test_counts_of_draws_are_those_that_draws_are_fitted_to() -> None:
-    many = uncertainty.counts_of_draws(4, 9, 12)
-    np.testing.assert_array_equal(many, uncertainty.resample(4, 9, 12))
-    few = uncertainty.counts_of_draws(4, 9, 5)
-    np.testing.assert_array_equal(few.argmin(axis=1), [0, 1, 2, 3, 4, 0, 1, 2, 3])
-    np.testing.assert_array_equal(few.sum(axis=1), 4)
-
-
 # ------------------------------------------------------------- cells left out
 
 
