@@ -53,7 +53,7 @@ def document(fit: Fit, runs: Runs | None, name: str) -> dict[str, Any]:
     has_interval = len(leaves) >= uncertainty.MIN_CELLS
     return {
         "name": name,
-        "family": _spec(fit.family),
+        "family": _spec(fit.family) | {"name": fit.family.name},
         "shape": fit.family.shape._asdict(),
         "k": fit.family.terms,
         "theta": _vectors(fit.family, fit.theta[None])[0].tolist(),

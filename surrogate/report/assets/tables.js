@@ -25,7 +25,7 @@ function fillScores(model, body) {
 
 function fillBasis(model, body) {
   const { provenance } = model, list = (items) => el("ul", null, items.map((text) => el("li", null, plain(text, 600))));
-  const family = model.k ? `${model.family.kind} of ${model.k} terms` : model.family.kind;
+  const family = model.k ? `${model.family.name} of ${model.k} terms` : model.family.name;
   const facts = [
     `${provenance.runs.toLocaleString("en-US")} runs in ${model.cells.length.toLocaleString("en-US")} cells, ${provenance.diverged.toLocaleString("en-US")} diverged, ${provenance.dropped.toLocaleString("en-US")} rows dropped.`,
     `Family ${family}; loss: ${model.loss_kind}; parameters counted: ${model.params_kind.replace("_", "-")}.`,
