@@ -186,14 +186,15 @@ def condense(
     weighted = shared.base[:, None] * columns
     if not plan.is_row:
         weighted = jax.ops.segment_sum(weighted, shared.place, plan.places)
-    if not plan.is_drawn:
-        return Condensed(weighted[None], None)
-    chunk = chunk_of(plan)
-    chunks = -(-plan.places // chunk)
-    padded = jnp.pad(weighted, ((0, chunks * chunk - plan.places), (0, 0)))
-    ready = padded.reshape(chunks, chunk, -1)[:, fours(chunk)]
-    if is_exact:
-        return Condensed(*digits.split(ready))
+    if plan.is_drawn:
+        chunk = chunk_of(plan)
+        chunks = -(-plan.places // chunk)
+        padded = jnp.pad(weighted, ((0, chunks * chunk - plan.places), (0, 0)))
+        ready = padded.reshape(chunks, chunk, -1)[:, fours(chunk)]
+        if is_exact:
+            return Condensed(*digits.split(ready))
+    else:
+        ready = weighted[None]
     rest = -ready.shape[2] % digits.LANES
     return Condensed(jnp.pad(ready, ((0, 0), (0, 0), (0, rest))), None)
 
@@ -206,7 +207,7 @@ def sums_of(
     Columns of zeros may follow.
     """
     columns, worth = condensed
-    chunks, rows, width = columns.shape
+    chunks, rows, _ = columns.shape
 
     def part(i: Any) -> Array:
         if not plan.is_drawn:
@@ -220,8 +221,6 @@ def sums_of(
 
     if chunks == 1:
         return part(0)
-    width, dtype = (
-        (width, columns.dtype) if worth is None else (len(worth), worth.dtype)
-    )
-    none = jnp.zeros((each.shape[0], width), dtype)
+    whole = jax.eval_shape(part, 0)
+    none = jnp.zeros(whole.shape, whole.dtype)
     return lax.fori_loop(0, chunks, lambda i, sums: sums + part(i), none)
