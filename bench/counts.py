@@ -33,6 +33,12 @@ def linear(n: int, p: int, dtype: str = "float32") -> Counts:
     )
 
 
+def linear_row(n: int, p: int, dtype: str) -> Counts:
+    """`linear` of one row and problem."""
+    whole = linear(n, p, dtype)
+    return Counts(whole.flops / n, whole.moved / n, dtype, f"({whole.formula}), over n")
+
+
 def regressions(n: int, dtype: str = "float32") -> Counts:
     """Two regressions on (1, N, D) and (1, D) with one draw of weights."""
     # 6 sums of the shared columns, 3 with the one target and 2 with the other.

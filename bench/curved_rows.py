@@ -13,9 +13,10 @@ import judge
 import numpy as np
 import ours
 import peers
+from counts import Counts
 from linear_rows import HERE, at_sizes, broken, child, growth_row
 from peers import gaussian_peak, posynomial_lm
-from problems import AT, TERMS, Peaks, peaks
+from problems import AT, TERMS, Peaks, Posynomial, peaks
 from rows import Peer, Setting, row
 from timing import Contender, Timed, blas_threads, in_best_threads, race
 
@@ -77,7 +78,7 @@ def posynomial(setting: Setting) -> dict[str, Any]:
         setting,
         "posynomial",
         f"posynomial K = {TERMS}, {rows:,} rows, {p} parameters, {replicas:,} "
-        f"warm-started replicas, {steps:.0f} steps each",
+        f"replicas from {ours.WARM_STARTS} warm starts, {steps:.0f} steps each",
         mine=mine,
         peers=[
             Peer(
@@ -93,7 +94,7 @@ def posynomial(setting: Setting) -> dict[str, Any]:
                 "a few replicas run to SciPy's limit; half take less than this",
             ),
         ],
-        counts=counts.posynomial(rows, p, family.pattern.terms, steps, "float32"),
+        counts=_counted(setting, family, steps),
         sizes=at_sizes(run, setting, replicas),
         holds=verdict["share_good"] >= GOOD_SHARE,
         quality=verdict,
@@ -123,13 +124,23 @@ def growth_posynomial(setting: Setting) -> dict[str, Any]:
     """Time a replica of the posynomial, by number of replicas."""
     family = setting.sweep.posynomial()
     sizes = [setting.size(1000, 16), setting.size(10_000, 64)]
+    steps = {}
 
     def run(count: int) -> None:
-        ours.posynomial(setting.sweep, family, setting.full, count)
+        found = ours.posynomial(setting.sweep, family, setting.full, count)
+        steps["mean"] = float(found.steps.mean())
+
+    def counted() -> Counts:
+        return _counted(setting, family, steps["mean"])
 
     entrants = [Contender(str(size), partial(run, size), size) for size in sizes]
     what = f"posynomial K = {TERMS}, time a replica by replicas"
-    return growth_row(setting, "growth-posynomial", what, entrants, sizes)
+    return growth_row(setting, "growth-posynomial", what, entrants, sizes, counted)
+
+
+def _counted(setting: Setting, family: Posynomial, steps: float) -> Counts:
+    rows, terms = len(setting.sweep.rows.target), family.pattern.terms
+    return counts.posynomial(rows, family.size, terms, steps, "float32")
 
 
 def cold(setting: Setting) -> dict[str, Any]:
@@ -152,6 +163,9 @@ def cold(setting: Setting) -> dict[str, Any]:
     if lacking is None:
         entrants += [Contender(name, fit, 1) for name, fit in fits.items()]
     timed = {t.name: t for t in race(entrants, setting.rounds)}
+    # At most: what has converged takes fewer.
+    last = ours.COLD_LAST + ours.COLD_POLISH
+    steps = ours.COLD_STARTS * ours.COLD_FIRST + ours.COLD_KEPT * last
     return row(
         setting,
         "cold-posynomial",
@@ -169,6 +183,7 @@ def cold(setting: Setting) -> dict[str, Any]:
             )
             for name in names
         ],
+        counts=_counted(setting, setting.sweep.posynomial(ours.COLD_TERMS), steps),
         rms=rms,
         source=setting.sweep.source,
     )

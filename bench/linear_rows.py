@@ -15,6 +15,7 @@ import counts
 import numpy as np
 import ours
 import peers
+from counts import Counts
 from peers import lstsq_loop, naive_jax
 from problems import Linear, growth
 from rows import Peer, Setting, row
@@ -220,6 +221,7 @@ def memory(setting: Setting) -> dict[str, Any]:
         f"quadratic, 15 features, 2,000 rows, {replicas:,} replicas: peak "
         f"{found['peak_bytes'] / GIB:.2f} GiB, asked at most 3",
         mine=mine,
+        counts=counts.linear(2000, 15, DTYPE),
         holds=found["peak_bytes"] <= MEMORY_LIMIT,
         peak_gib=found["peak_bytes"] / GIB,
         before_gib=found["before_bytes"] / GIB,
@@ -232,6 +234,7 @@ def growth_row(
     what: str,
     entrants: list[Contender],
     sizes: list[int],
+    counted: Callable[[], Counts],
     unit: str = "problem",
 ) -> dict[str, Any]:
     """Per-unit time at several sizes; flat where the largest is near the smallest."""
@@ -247,6 +250,7 @@ def growth_row(
         f"{what}; {units}; largest over smallest {spread:.2f}, asked at most {FLAT}",
         mine=timed[-1],
         unit=unit,
+        counts=counted(),
         # Small sizes are all overhead: nothing to judge.
         holds=None if setting.quick else spread <= FLAT,
         growth={"sizes": sizes, "seconds_each": each, "spread": spread},
@@ -260,7 +264,8 @@ def growth_replicas(setting: Setting) -> dict[str, Any]:
     sizes = [10_000 // shrink, 100_000 // shrink, 1_000_000 // shrink]
     entrants = [_entrant(problem, size, size) for size in sizes]
     what = "quadratic, 15 features, 2,000 rows, time a replica by replicas"
-    return growth_row(setting, "growth-replicas", what, entrants, sizes)
+    counted = partial(counts.linear, 2000, 15, DTYPE)
+    return growth_row(setting, "growth-replicas", what, entrants, sizes, counted)
 
 
 def growth_rows(setting: Setting) -> dict[str, Any]:
@@ -272,7 +277,8 @@ def growth_rows(setting: Setting) -> dict[str, Any]:
     ]
     what = f"quadratic, 15 features, {replicas:,} replicas, time a row and replica"
     name, unit = "growth-rows", "row and problem"
-    return growth_row(setting, name, f"{what} by rows", entrants, sizes, unit)
+    counted = partial(counts.linear_row, sizes[-1], 15, DTYPE)
+    return growth_row(setting, name, f"{what} by rows", entrants, sizes, counted, unit)
 
 
 def _entrant(problem: Linear, replicas: int, units: int) -> Contender:

@@ -21,6 +21,8 @@ from surrogate.families import Family, Posynomial
 
 # Points of the plateau row solved in one call.
 POINTS_BLOCK = 2000
+# Of each replica: the full fit, and where other replicas end.
+WARM_STARTS = 1 + uncertainty.RIVALS
 # Further terms of the cold fit; steps in float32 of all starts, how many go on, their
 # steps in float32 and float64: the cheapest seen whose error is not above that of
 # gpfit's softmax-affine of six terms on the same columns, whatever the starts' seed.
