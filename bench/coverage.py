@@ -35,8 +35,8 @@ from machine import ROOT
 from surrogate.fitting import versions
 
 # Simulations of a family: one of a quadratic takes 0.3 s, of a posynomial 2 s and of a
-# choice among all 8 s.
-COUNTS = {"quadratic": 500, "posynomial": 200, "auto": 60}
+# choice among all 10 s and more, since each mix that is weighed is compiled.
+COUNTS = {"quadratic": 500, "posynomial": 100, "auto": 20}
 QUICK = {"quadratic": 40, "posynomial": 8, "auto": 0}
 TRUTH = {"auto": "bowl"}
 _INTERVALS = ("lr", "batch", "loss", *EDGES)
