@@ -33,8 +33,10 @@ _SLOTS = {"cpu": 8, "gpu": 4096}
 _TURNS = 16
 # Blocks a call of a linear family: few enough that the last calls are not long alone.
 _LINEAR_TURNS = 16
-# Weights of a linear block: what a cache, or a share of a GPU's memory, holds.
+# Weights of a linear block, and numbers of its systems while they are solved: what a
+# cache, or a share of a GPU's memory, holds.
 _ELEMENTS = {"cpu": 2**19, "gpu": 2**27}
+_OF_A_SYSTEM = 8
 _LEAST_BLOCK, _LARGEST_BLOCK = 64, {"cpu": 4096, "gpu": 2**20}
 # Decrement^2 at which a fit has converged: the next step gains less of the cost. Small
 # enough that where a fit stops does not show in any answer; a step more at most.
@@ -344,7 +346,7 @@ def _solve_linear(
     """Blocks whose arrays stay in the cache, several a call."""
     platform = _platform()
     most = _ELEMENTS[platform]
-    size = most // max(plans.chunk_of(weights.plan), family.size**2)
+    size = most // max(plans.chunk_of(weights.plan), _OF_A_SYSTEM * family.size**2)
     size = int(np.clip(_power_of_two(size), _LEAST_BLOCK, _LARGEST_BLOCK[platform]))
     width = weights.each[0].size
     turns = int(np.clip(_power_of_two(most // (size * width)), 1, _LINEAR_TURNS))
