@@ -27,8 +27,8 @@ def pair_products(
     return both[:, left] * both[:, right] * base[:, None]
 
 
-def places(size: int) -> Int[np.ndarray, "p+1 p+1"]:
-    """Where the packed sums hold each pair of p = `size` features and the target."""
+def places(size: int) -> Int[np.ndarray, "side side"]:
+    """Where the packed sums hold each pair of `size` features and the target."""
     rows = np.arange(size + 1)
     low, high = np.minimum.outer(rows, rows), np.maximum.outer(rows, rows)
     return high * (high + 1) // 2 + low

@@ -16,7 +16,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, Int, UInt32
+from jaxtyping import Array, Float, Int, Real, UInt32
 
 # Threefry-2x32's rotations, for even and odd groups of four rounds, and the constant
 # that closes its key (Salmon et al., table 2 and section 4.2).
@@ -117,7 +117,7 @@ def poisson_counts_in_fours(
     rows: int,
     dtype: Any = jnp.float32,
     first: Any = 0,
-) -> Float[Array, "R columns"]:
+) -> Real[Array, "R columns"]:
     """`poisson_counts` of many replicas, columns in the order of `fours`.
 
     Where sums over the rows follow, their order is free: the first rows of all

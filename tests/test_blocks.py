@@ -195,7 +195,7 @@ def child(file: str) -> None:
     """Write solutions, how many devices gave them, and a thread's default device."""
     rng = np.random.default_rng(5)
     shape, devices = Shape(1, 1, 0), jax.local_devices()
-    # Small blocks, so that a few thousand linear fits are more calls than devices.
+    # Small blocks, so that two thousand linear fits are more calls than devices.
     engine._ELEMENTS["cpu"] = 2**12
     blocks.Call = Spied  # pyright: ignore[reportAttributeAccessIssue]
     z = rng.normal(size=(20, 2))
@@ -203,7 +203,7 @@ def child(file: str) -> None:
     saved: dict[str, Any] = {"devices": np.array(len(devices))}
     for family in (Quadratic(shape), Posynomial(shape, 2)):
         size = engine._SLOTS["cpu"] * engine._TURNS
-        block = 512 if isinstance(family, Quadratic) else size
+        block = 128 if isinstance(family, Quadratic) else size
         problems = 2 * 8 * block + 5
         plan = weights.given(1e4 * rng.poisson(1.0, (problems, 20)).astype(float))
         starts = None
