@@ -126,10 +126,9 @@ def run(
     placed = [jax.device_put(shared, SingleDeviceSharding(d)) for d in devices]
     total = len(jax.tree.leaves(each)[0])
     parts: list[Any] = []
-    done = 0
+    done, workers = 0, _workers(devices)
     try:
         while done < total:
-            workers = _workers(devices)
             step = _share(total - done, size, max(1, size // turns), workers)
             one = partial(_one, make(size), placed, each, size, step)
             try:

@@ -75,7 +75,7 @@ def fit_all(
     }
     used = engine.pick_backend(backend, device, family)
     none = np.zeros((0, family.size))
-    if not bootstrap or len(np.unique(rows.cell)) < uncertainty.MIN_CELLS:
+    if not uncertainty.has_draws(rows, bootstrap):
         return Fitted(family, theta, none, none, quality, used, ())
     cells = len(np.unique(rows.cell))
     start(progress, "Leaving out each cell", cells)

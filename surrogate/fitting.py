@@ -111,9 +111,8 @@ def _fit(
     shape = Shape(len(features.choices), len(features.givens), features.offsets)
     members = _members(family, shape, terms)
     held, warnings = _held_out(members, features, rows, runs, box, seed, progress)
-    choice = _choose(family, members, held, rows, runs, features)
-    if not bootstrap:
-        choice = choice.alone()
+    has_draws = uncertainty.has_draws(rows, bootstrap)
+    choice = _choose(family, members, held, rows, runs, features, has_draws)
     parts = {
         name: fitted.fit_all(
             member,
@@ -194,16 +193,6 @@ class _Choice(NamedTuple):
     record: dict[str, Any] | None
     warnings: list[str]
 
-    def alone(self) -> _Choice:
-        """Without rivals, which only draws take."""
-        own = self.weights[0] > 0
-        kept = [name for name, is_own in zip(self.parts, own, strict=True) if is_own]
-        return self._replace(
-            parts={name: self.parts[name] for name in kept},
-            weights=self.weights[:1, own],
-            held=self.held[:1],
-        )
-
 
 def _joined(choice: _Choice, parts: dict[str, Fitted], rows: Rows, seed: int) -> Fitted:
     """One fit: a family alone, a mix, or a choice that each draw makes anew.
@@ -215,9 +204,7 @@ def _joined(choice: _Choice, parts: dict[str, Fitted], rows: Rows, seed: int) ->
     first = next(iter(parts.values()))
     if len(parts) == 1 and choice.chosen != MIX:
         return first
-    used = np.unique(rows.cell)
-    counts = np.zeros((len(first.draws), len(rows.cell_s)))
-    counts[:, used] = uncertainty.resample(seed, len(counts), len(used))
+    counts = uncertainty.cell_counts(rows, len(first.draws), seed)
     taken = selection.winners(choice.held, counts)
     share = np.bincount(taken, minlength=len(choice.held)) / max(len(taken), 1)
     leaning = _leaning(choice.weights, share, len(first.leaves))
@@ -257,8 +244,9 @@ def _choose(
     rows: Rows,
     runs: Runs,
     features: Features,
+    has_draws: bool,
 ) -> _Choice:
-    """The family asked for, or the best on cells left out."""
+    """The family asked for, or the best on cells left out, with rivals for draws."""
     candidates, mixture, warnings = dict(held), None, []
     mixed = {name: h for name, h in held.items() if not h.unsettled}
     if family in MIXED and mixed:
@@ -292,9 +280,10 @@ def _choose(
     shares = record["shares"]
     play = [chosen]
     if family == "auto":
-        play += [n for n, s in shares.items() if n != chosen and s >= _RIVAL]
+        if has_draws:
+            play += [n for n, s in shares.items() if n != chosen and s >= _RIVAL]
         if shares[chosen] < _SURE:
-            warnings.append(_unsure(chosen, shares))
+            warnings.append(_unsure(chosen, shares, has_draws))
     own = {name: {name: 1.0} for name in members}
     if mixture:
         own[MIX] = mixture.weights
@@ -305,14 +294,13 @@ def _choose(
     return _Choice(parts, weights, held_out, chosen, scores, record, warnings)
 
 
-def _unsure(chosen: str, shares: dict[str, float]) -> str:
+def _unsure(chosen: str, shares: dict[str, float], has_draws: bool) -> str:
     rivals = {n: s for n, s in shares.items() if n != chosen and s > 0}
     named = ", ".join(f"{name} {share:.0%}" for name, share in rivals.items())
     return (
         f"The choice of {chosen} is not settled: had other cells of this kind been "
-        f"run, it would have been taken {shares[chosen]:.0%} of the time ({named}). "
-        "Each draw and interval makes the choice anew."
-    )
+        f"run, it would have been taken {shares[chosen]:.0%} of the time ({named})."
+    ) + (" Each draw and interval makes the choice anew." if has_draws else "")
 
 
 def _members(family: str, shape: Shape, terms: int) -> dict[str, Family]:

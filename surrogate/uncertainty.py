@@ -77,6 +77,21 @@ def resample(
         return np.asarray(counts)
 
 
+def cell_counts(
+    rows: Rows, replicas: int, seed: int
+) -> Float64[np.ndarray, "draws cells"]:
+    """`resample` of the cells that have rows; the others are in no replica."""
+    used = np.unique(rows.cell)
+    counts = np.zeros((replicas, len(rows.cell_s)))
+    counts[:, used] = resample(seed, replicas, len(used))
+    return counts
+
+
+def has_draws(rows: Rows, bootstrap: int) -> bool:
+    """Whether there are draws and leaves: asked for, and from enough cells."""
+    return bootstrap > 0 and len(np.unique(rows.cell)) >= MIN_CELLS
+
+
 @partial(jax.jit, static_argnames="cells")
 def _resample(key: Array, replicas: Array, cells: int) -> Array:
     def one(replica: Array) -> Array:
@@ -145,11 +160,8 @@ def draw(
             progress.advance(replicas * starts(family, len(used)))
         drawn = leaves[np.arange(replicas) % len(leaves)]
         return Draws(drawn, 0, 0, True, replicas, False)
-    counts = np.zeros((replicas, len(rows.cell_s)))
-    counts[:, used] = resample(seed, replicas, len(used))
-    several = starts(family, len(used)) - 1
-    rivals = np.zeros((several, len(rows.cell_s)))
-    rivals[:, used] = resample(seed, several, len(used))
+    counts = cell_counts(rows, replicas, seed)
+    has_rivals = starts(family, len(used)) > 1
     try:
         found = estimate.refit(
             family,
@@ -157,7 +169,7 @@ def draw(
             weights,
             counts,
             theta,
-            rivals=rivals if several else None,
+            rivals=cell_counts(rows, RIVALS, seed) if has_rivals else None,
             backend=backend,
             progress=progress,
         )

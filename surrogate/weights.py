@@ -210,11 +210,11 @@ def sums_of(
     chunks, rows, _ = columns.shape
 
     def part(i: Any) -> Array:
-        if not plan.is_drawn:
-            return jnp.matmul(each, columns[i], precision="highest")
-        counts = poisson_counts_in_fours(
-            shared.seed, each, rows, columns.dtype, first=i * rows
-        )
+        counts = each
+        if plan.is_drawn:
+            counts = poisson_counts_in_fours(
+                shared.seed, each, rows, columns.dtype, first=i * rows
+            )
         if worth is None:
             return jnp.matmul(counts, columns[i], precision="highest")
         return digits.sums(counts, columns[i], worth)

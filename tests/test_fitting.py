@@ -236,6 +236,7 @@ def test_an_unsettled_choice_is_made_anew_in_each_draw(
     assert again.optimum(**ASK) == found.optimum(**ASK)
     bare = fit(runs, bootstrap=0)
     assert bare.family.name == found.family.name
+    assert not any("makes the choice anew" in text for text in bare.warnings)
     if found.family.name != "mix":
         assert bare.family == alone[found.family.name].family
 
