@@ -6,8 +6,8 @@
 Twelve settings (`coverage_settings.py`) on the grids of Step Law's dense dump
 (SURROGATE_DATA). Each simulation draws a sweep, fits it with 199 draws, and asks for
 optimum, plateau and regret; the truth is a surface of the family that is fitted (the
-bowl where `auto` chooses). Settings run side by side, a process each; finished ones are
-kept in the store and not run again.
+bowl where `auto` chooses). Settings run side by side, a process on a core each;
+finished ones are kept in the store and not run again.
 
 Prints a table, and as its last line one JSON document.
 """
@@ -19,6 +19,7 @@ import json
 import multiprocessing
 import os
 import sys
+import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from datetime import UTC, datetime
@@ -32,12 +33,12 @@ from coverage_trial import EDGES, REGRETS, REPLICAS, fit_sweep, known, trial
 from coverage_truth import CELL_LEVEL, CELL_SHIFT, GROWTH, Truth
 from machine import ROOT
 
+from surrogate import blocks
 from surrogate.fitting import versions
 
-# Simulations of a family: one of a quadratic takes 0.3 s, of a posynomial 2 s and of a
-# choice among all 10 s and more, since each mix that is weighed is compiled.
-COUNTS = {"quadratic": 500, "posynomial": 100, "auto": 20}
-QUICK = {"quadratic": 40, "posynomial": 8, "auto": 0}
+# Simulations of a family. A quick run leaves `auto` out, whose programs take minutes.
+COUNTS = {"quadratic": 500, "posynomial": 500, "auto": 500}
+QUICK = {"quadratic": 40, "posynomial": 20, "auto": 0}
 TRUTH = {"auto": "bowl"}
 _INTERVALS = ("lr", "batch", "loss", *EDGES)
 
@@ -72,27 +73,46 @@ def main() -> None:
     missing = [
         task
         for task in asked
-        if done.get(_key(*task), {"simulations": 0})["simulations"] < task[2]
+        if done.get(_key(*task[:2]), {"simulations": 0})["simulations"] < task[2]
     ]
     # The longest first, so that none is left alone at the end.
     missing.sort(key=lambda task: (task[1], -SETTINGS[task[0]].cells))
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(options.workers, mp_context=context) as pool:
+    cores = context.Queue()
+    for worker in range(options.workers):
+        cores.put(worker % (os.cpu_count() or 1))
+    # A core each: threads that wait for each other's cores would waste both.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    with ProcessPoolExecutor(options.workers, context, _settle, (cores,)) as pool:
         running = {pool.submit(run, *task): task for task in missing}
         for future in as_completed(running):
-            done[_key(*running[future])] = row = future.result()
+            done[_key(*running[future][:2])] = row = future.result()
             store.parent.mkdir(parents=True, exist_ok=True)
             store.write_text(json.dumps(done, indent=1))
             print(f"{row['family']}, {row['setting']}: done", file=sys.stderr)
-    rows = [done[_key(*task)] for task in asked]
+    rows = [done[_key(*task[:2])] for task in asked]
     if not options.json:
         for row in rows:
             print(_line(row))
     print(json.dumps(_document(rows)))
 
 
-def _key(number: int, family: str, count: int) -> str:
+def _key(number: int, family: str) -> str:
     return f"{family}; {SETTINGS[number].name}"
+
+
+def _settle(cores: Any) -> None:
+    """Keep a worker to one core, and end it with the process that started it."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {cores.get()})
+    parent = multiprocessing.parent_process()
+
+    def follow() -> None:
+        if parent is not None:
+            parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
 
 
 def run(number: int, family: str, count: int) -> dict[str, Any]:
@@ -106,6 +126,8 @@ def run(number: int, family: str, count: int) -> dict[str, Any]:
     answers = known(truth, place)
     trials = []
     for i in range(count):
+        if blocks.is_full():
+            jax.clear_caches()
         runs = truth.draw(setting.noise, setting.has_offsets, 10_000 * number + i)
         trials.append(trial(fit_sweep(family, runs, i), place, answers))
         if (i + 1) % 50 == 0:

@@ -38,14 +38,14 @@ _ONE, _TWO, _ALL = (
 SETTINGS = (
     Setting(5, 0.001, True, False, _ONE),
     Setting(9, 0.0004, False, False, _ONE),
-    Setting(9, 0.001, True, False, _TWO),
+    Setting(9, 0.001, True, False, _ALL),
     Setting(9, 0.003, True, False, _ONE),
     Setting(17, 0.0004, True, False, _ONE),
     Setting(17, 0.001, False, False, _ONE),
-    Setting(17, 0.001, True, False, _ALL),
+    Setting(17, 0.001, True, False, _TWO),
     Setting(17, 0.003, True, False, _ONE),
     Setting(40, 0.001, True, False, _TWO),
     Setting(40, 0.003, True, False, _ONE),
-    Setting(17, 0.001, True, True, _ALL),
-    Setting(40, 0.001, True, True, _ONE),
+    Setting(9, 0.001, True, True, _ALL),
+    Setting(17, 0.001, True, True, _ONE),
 )

@@ -152,11 +152,17 @@ def run(
 def _workers(devices: list[Device]) -> int:
     """How many calls run at the same time.
 
-    One device that is a CPU gets as many as it has cores, which keeps them busier than
-    one call that splits loops.
+    One device that is a CPU gets as many as the process may use cores, which keeps them
+    busier than one call that splits loops.
     """
     is_cpu = devices[0].platform == "cpu"
-    return max(len(devices), (os.cpu_count() or 1) if is_cpu else 1)
+    return max(len(devices), _cores() if is_cpu else 1)
+
+
+def _cores() -> int:
+    """Those that a batch system or `taskset` leave to the process, where known."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 def _share(total: int, size: int, part: int, workers: int) -> int:

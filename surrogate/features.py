@@ -82,7 +82,7 @@ class Features:
         if not usable.any():
             raise DataError(
                 f"Expected runs that finished, but all {len(runs)} diverged. Add runs "
-                "at lower learning rates."
+                f"at lower learning rates.{_unused(runs)}"
             )
         identifiable = runs.identifiable()
         choices = tuple(name for name in CHOICES if identifiable[name])
@@ -91,7 +91,7 @@ class Features:
                 "Neither lr nor batch can be fitted: expected at least one cell (one "
                 "params and tokens) with 3 or more values of lr, or of batch, among "
                 "runs that did not diverge, and none has. Add runs, or check that "
-                "params and tokens are mapped to the right columns."
+                f"params and tokens are mapped to the right columns.{_unused(runs)}"
             )
         columns = settings_of(runs)
         givens, lines = _independent(runs, usable, identifiable)
@@ -296,6 +296,14 @@ class Features:
             cell_leverage=None if of_cells is None else leverage(of_cells),
             run_leverage=leverage(data["run_leverage"]),
         )
+
+
+def _unused(runs: Runs) -> str:
+    """What a refusal for want of runs adds where rows were dropped."""
+    if not runs.dropped:
+        return ""
+    count = len(runs.dropped)
+    return f" Rows that could not be used: {count}; the first is {runs.dropped[0]}."
 
 
 def settings_of(runs: Runs) -> dict[str, np.ndarray]:

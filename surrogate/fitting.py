@@ -126,7 +126,9 @@ def _fit(
         for name, member in choice.parts.items()
     }
     found = _joined(choice, parts, rows, seed)
-    surface = estimate.evaluate(found.family, rows, found.theta[None], box)
+    # A choice among families is the one chosen, whose program is compiled already.
+    alone = parts.get(choice.chosen, found)
+    surface = estimate.evaluate(alone.family, rows, alone.theta[None], box)
     _stop(progress)
     residual = rows.target - surface.fitted[0]
     return Fit(

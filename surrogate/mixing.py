@@ -23,12 +23,10 @@ class Mixture(NamedTuple):
     """What `mix` found.
 
     Attributes:
-        family: of the candidates that have a weight.
-        weights: theirs, by name.
+        weights: of the candidates that have one, by name.
         held: scores of the mix.
     """
 
-    family: Mix
     weights: dict[str, float]
     held: HeldOut
 
@@ -56,17 +54,17 @@ def mix(
     whole = _weigh(held, rows, _asked(folds))
     chosen = {n: w for n, w in zip(held, whole.tolist(), strict=True) if w > 0}
     kept = {name: held[name] for name in chosen}
-    family = Mix(first.family.shape, tuple(h.family for h in kept.values()))
-    weights = np.array(
-        [
-            _weigh(kept, rows, [f for f in _asked(folds) if f != fold])
-            for fold in range(len(folds.held))
-        ]
-    )
-    theta = family.join(weights, [h.theta for h in kept.values()])
-    surface = estimate.evaluate(family, rows, theta, features.box())
-    scored = read(family, features, rows, runs, folds, theta, surface)
-    return Mixture(family, chosen, scored)
+    weights = np.zeros((len(folds.held), len(held)))
+    weights[:, whole > 0] = [
+        _weigh(kept, rows, [f for f in _asked(folds) if f != fold])
+        for fold in range(len(folds.held))
+    ]
+    # Of all candidates, though some have no weight: one program for all such choices.
+    every = Mix(first.family.shape, tuple(h.family for h in held.values()))
+    theta = every.join(weights, [h.theta for h in held.values()])
+    surface = estimate.evaluate(every, rows, theta, features.box())
+    scored = read(every, features, rows, runs, folds, theta, surface)
+    return Mixture(chosen, scored)
 
 
 def _asked(folds: Folds) -> list[int]:

@@ -82,14 +82,25 @@ def on_triangle(points: np.ndarray, loss: np.ndarray, at: np.ndarray) -> float |
     from scipy.spatial import Delaunay
 
     centre = points.mean(axis=0)
-    mesh = Delaunay(points - centre)
-    triangle = int(mesh.find_simplex(at - centre, tol=SAME))
-    if triangle < 0:
-        return None
-    affine = mesh.transform[triangle]
-    weights = affine[:2] @ (at - centre - affine[2])
-    weights = np.append(weights, 1.0 - weights.sum())
-    return float(weights @ loss[mesh.simplices[triangle]])
+    triangles = Delaunay(points - centre).simplices
+    weights = _barycentric(points[triangles] - at)
+    inside = weights.min(axis=1)
+    best = int(inside.argmax())
+    return float(weights[best] @ loss[triangles[best]]) if inside[best] >= -SAME else None
+
+
+def _barycentric(corners: np.ndarray) -> np.ndarray:
+    """Weights [triangles, 3] with which corners [triangles, 3, 2] sum to the origin.
+
+    In closed form: `Delaunay.find_simplex` inverts a matrix a triangle with LAPACK,
+    whose threads take 5,000 times as long where other processes use the cores. Of a
+    triangle without an area they are minus infinity.
+    """
+    a, b = np.roll(corners, -1, axis=1), np.roll(corners, -2, axis=1)
+    opposite = a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+    area = opposite.sum(axis=1, keepdims=True)
+    is_flat = np.abs(area) <= SAME
+    return np.where(is_flat, -np.inf, opposite / np.where(is_flat, 1.0, area))
 
 
 def _on_line(place: np.ndarray, loss: np.ndarray, at: np.ndarray) -> float | None:

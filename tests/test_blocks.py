@@ -248,10 +248,6 @@ def test_eight_devices_all_work_and_give_what_one_gives(tmp_path: Path) -> None:
         assert len(np.unique(one[name], axis=0)) == len(one[name])
 
 
-if __name__ == "__main__":
-    child(sys.argv[1])
-
-
 def test_a_process_is_full_at_half_of_its_maps(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -268,3 +264,19 @@ def test_a_process_is_full_at_half_of_its_maps(
     assert blocks.is_full()
     (tmp_path / "maps").unlink()
     assert not blocks.is_full()
+
+
+@pytest.mark.parametrize(("allowed", "workers"), [({0}, 1), ({0, 2, 5}, 3), (None, 7)])
+def test_a_cpu_has_a_worker_for_each_core_that_the_process_may_use(
+    monkeypatch: pytest.MonkeyPatch, allowed: set[int] | None, workers: int
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 7)
+    if allowed is None:
+        monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    else:
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: allowed, raising=False)
+    assert blocks._workers(jax.devices("cpu")[:1]) == workers
+
+
+if __name__ == "__main__":
+    child(sys.argv[1])

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from surrogate.errors import DataError
 from surrogate.features import Features
 from surrogate.reach import HELD_SPAN
-from surrogate.runs import Runs
+from surrogate.runs import Dropped, Runs
 
 ROUNDING = 1e-12
 CELLS = [(1e8, 4e9), (1e8, 2e10), (3e8, 6e9), (3e8, 3e10), (9e8, 2e10)]
@@ -268,6 +268,17 @@ def test_batch_that_varies_only_across_cells_is_not_chosen() -> None:
 def test_nothing_to_choose_is_refused() -> None:
     with pytest.raises(DataError, match="Neither lr nor batch can be fitted"):
         features_of(table(lr=[1e-3, 2e-3], batch=[1e5]))
+
+
+def test_a_refusal_names_rows_that_could_not_be_used() -> None:
+    row = Dropped("runs.csv", 4, "loss", "oops", "must be a number")
+    runs = replace(Runs.from_arrays(**table(lr=[1e-3], batch=[1e5])), dropped=(row,))
+    says = "could not be used: 1; the first is runs.csv line 4, column 'loss'"
+    with pytest.raises(DataError, match=says):
+        Features.of(runs)
+    everything = replace(runs, diverged=np.full(len(runs), True))
+    with pytest.raises(DataError, match=says):
+        Features.of(everything)
 
 
 def test_no_run_that_finished_is_refused() -> None:

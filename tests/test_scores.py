@@ -14,16 +14,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.interpolate import LinearNDInterpolator
 from scipy.optimize import minimize
 from scipy.stats import rankdata
 
 from surrogate.errors import DataError
 from surrogate.readoff import (
+    _barycentric,
     _cubic_slopes,
     cubic,
     hull_of,
     is_inside,
     lowest_in_hull,
+    on_triangle,
 )
 from surrogate.scores import (
     band,
@@ -132,6 +135,24 @@ def test_scattered_runs_are_read_on_triangles() -> None:
     at = math.exp(-6.4), math.exp(12.6)
     read = read_off(lr, batch, _plane(lr, batch), *at)
     assert read == (pytest.approx(_plane(*at), rel=1e-10), False)
+
+
+@given(lr=SHARE, batch=SHARE, seed=st.integers(0, 50))
+def test_triangles_are_read_as_scipy_does(lr: float, batch: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    places, loss = rng.normal(size=(15, 2)), rng.normal(size=15)
+    at = 1.5 * np.array([2 * lr - 1, 2 * batch - 1])
+    known = float(LinearNDInterpolator(places, loss)(at)[0])
+    found = on_triangle(places, loss, at)
+    assert found == (None if np.isnan(known) else pytest.approx(known, abs=1e-9))
+
+
+def test_flat_triangles_are_not_read() -> None:
+    """Closed form; points on a line are no triangle."""
+    flat = np.array([[[-1.0, 0.0], [1.0, 0.0], [3.0, 0.0]]])
+    assert np.isneginf(_barycentric(flat)).all()
+    sound = np.array([[[-1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]])
+    assert _barycentric(sound).tolist() == [[0.5, 0.5, 0.0]]
 
 
 @pytest.mark.parametrize(

@@ -320,6 +320,30 @@ def test_weights_are_least_squares_on_rows_left_out(noisy: Problem) -> None:
     assert mixing._weigh(two, noisy.rows, [0]).tolist() == [1.0, 0.0]
 
 
+def test_a_candidate_without_weight_is_as_if_it_were_not_there(sweep: Problem) -> None:
+    """Property: the scores of a mix of one are those of that one."""
+    features, rows, runs = sweep.features, sweep.rows, sweep.runs
+    folds = selection.both(runs, rows, features)
+    held = {
+        name: selection.leave_out(
+            families.make(name, Shape(2, 2, 0), 3),
+            features,
+            rows,
+            runs,
+            features.box(),
+            folds,
+        )
+        for name in ("quadratic", "additive")
+    }
+    far = held["additive"]._replace(error=held["quadratic"].error + 1.0)
+    found = mixing.mix(held | {"additive": far}, features, rows, runs)
+    assert found.weights == {"quadratic": 1.0}
+    np.testing.assert_allclose(found.held.error, held["quadratic"].error, atol=1e-12)
+    own = [list(cell.score.values()) for cell in held["quadratic"].cells]
+    mixed = [list(cell.score.values()) for cell in found.held.cells]
+    assert mixed == [pytest.approx(values, rel=1e-9) for values in own]
+
+
 def test_a_fold_of_a_mix_has_the_other_folds_weights(sweep: Problem) -> None:
     """Property: what a member says in a fold is no part of its weight there."""
     features, rows, runs = sweep.features, sweep.rows, sweep.runs

@@ -8,7 +8,7 @@ Source: Wolpert 1992 and Breiman 1996 (stacked regression, nonnegative weights).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import jax.numpy as jnp
@@ -33,7 +33,8 @@ class Mix:
 
     shape: Shape
     members: tuple[Family, ...]
-    chosen: str | None = None
+    # Only a name: mixes of the same members are one to a compiled program.
+    chosen: str | None = field(default=None, compare=False)
 
     @property
     def name(self) -> str:
