@@ -86,7 +86,9 @@ def on_triangle(points: np.ndarray, loss: np.ndarray, at: np.ndarray) -> float |
     weights = _barycentric(points[triangles] - at)
     inside = weights.min(axis=1)
     best = int(inside.argmax())
-    return float(weights[best] @ loss[triangles[best]]) if inside[best] >= -SAME else None
+    if inside[best] < -SAME:
+        return None
+    return float(weights[best] @ loss[triangles[best]])
 
 
 def _barycentric(corners: np.ndarray) -> np.ndarray:
