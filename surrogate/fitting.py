@@ -27,6 +27,7 @@ from surrogate.errors import DataError
 from surrogate.families import MIX, Family, Mix, Shape
 from surrogate.features import Features, Rows
 from surrogate.fitted import Fitted
+from surrogate.mixing import Mixture
 from surrogate.objective import measure_noise
 from surrogate.query import CellRecord, Fit, Provenance
 from surrogate.runs import Runs
@@ -180,7 +181,8 @@ class _Choice(NamedTuple):
         parts: families, by name.
         weights: of the parts, a line for each candidate that draws may take; first that
             of the fit.
-        held: their scores on cells left out.
+        held: the candidates' scores on cells left out.
+        mixture: where a mix is one of them.
         chosen: name of the first.
         scores: its scores, for people.
         record: what is said of the choice.
@@ -189,31 +191,44 @@ class _Choice(NamedTuple):
 
     parts: dict[str, Family]
     weights: Float64[np.ndarray, "candidates parts"]
-    held: tuple[HeldOut, ...]
+    held: dict[str, HeldOut]
+    mixture: Mixture | None
     chosen: str
     scores: dict[str, Any]
     record: dict[str, Any] | None
     warnings: list[str]
+
+    def weights_under(
+        self, counts: Float64[np.ndarray, "replicas cells"]
+    ) -> Float64[np.ndarray, "replicas candidates parts"]:
+        """`weights`, were the cells there so often: a mix has others then."""
+        found = np.tile(self.weights, (len(counts), 1, 1))
+        if self.mixture:
+            columns = [list(self.parts).index(name) for name in self.mixture.weights]
+            row = list(self.held).index(MIX)
+            found[:, row, columns] = self.mixture.weights_under(counts)
+        return found
 
 
 def _joined(choice: _Choice, parts: dict[str, Fitted], rows: Rows, seed: int) -> Fitted:
     """One fit: a family alone, a mix, or a choice that each draw makes anew.
 
     Of resampled cells a candidate's scores are those of the cells drawn, as often as
-    they were; all copies of a cell are left out together. Leaves lean to the rivals
-    (`_leaning`).
+    they were, and so are the weights of a mix; all copies of a cell are left out
+    together. Leaves weigh without their cell, and lean to the rivals (`_leaning`).
     """
     first = next(iter(parts.values()))
     if len(parts) == 1 and choice.chosen != MIX:
         return first
     counts = uncertainty.cell_counts(rows, len(first.draws), seed)
-    taken = selection.winners(choice.held, counts)
+    taken = selection.winners(list(choice.held.values()), counts)
     share = np.bincount(taken, minlength=len(choice.held)) / max(len(taken), 1)
-    leaning = _leaning(choice.weights, share, len(first.leaves))
+    without = 1.0 - np.eye(len(rows.cell_s))[np.unique(rows.cell)]
+    leaves = without[: len(first.leaves)]
     shares = fitted.Shares(
         choice.weights[0],
-        choice.weights[taken],
-        np.tile(leaning, (len(first.leaves), 1)),
+        choice.weights_under(counts)[np.arange(len(taken)), taken],
+        _leaning(share, len(leaves)) @ choice.weights_under(leaves),
     )
     members = tuple(part.family for part in parts.values())
     chosen = choice.chosen if choice.chosen in parts else None
@@ -221,11 +236,9 @@ def _joined(choice: _Choice, parts: dict[str, Fitted], rows: Rows, seed: int) ->
 
 
 def _leaning(
-    weights: Float64[np.ndarray, "candidates parts"],
-    share: Float64[np.ndarray, " candidates"],
-    cells: int,
-) -> Float64[np.ndarray, " parts"]:
-    """Weights with which leaves say what the choice adds to a standard error.
+    share: Float64[np.ndarray, " candidates"], cells: int
+) -> Float64[np.ndarray, " candidates"]:
+    """How far leaves take each candidate, to say what the choice adds to an error.
 
     A choice is no smooth function of the runs, so that leaving one cell out tells
     nothing of it. Where a rival is chosen in a share s of resamples and its answer is
@@ -236,7 +249,7 @@ def _leaning(
     lean[0] = 0.0
     lean /= max(1.0, lean.sum())
     lean[0] = 1 - lean.sum()
-    return lean @ weights
+    return lean
 
 
 def _choose(
@@ -273,7 +286,7 @@ def _choose(
     if not candidates:
         # With nothing held out to choose by, the first family is the simplest.
         name, first = next(iter(members.items()))
-        return _Choice({name: first}, np.ones((1, 1)), (), name, {}, None, [])
+        return _Choice({name: first}, np.ones((1, 1)), {}, None, name, {}, None, [])
     chosen, record = selection.choose(
         candidates,
         MIX if family == MIX else None,
@@ -292,8 +305,9 @@ def _choose(
     parts = {n: members[n] for n in members if any(n in own[c] for c in play)}
     weights = np.array([[own[c].get(n, 0.0) for n in parts] for c in play])
     scores = dict(candidates[chosen].summary())
-    held_out = tuple(candidates[name] for name in play)
-    return _Choice(parts, weights, held_out, chosen, scores, record, warnings)
+    played = {name: candidates[name] for name in play}
+    mixed_in = mixture if MIX in played else None
+    return _Choice(parts, weights, played, mixed_in, chosen, scores, record, warnings)
 
 
 def _unsure(chosen: str, shares: dict[str, float], has_draws: bool) -> str:

@@ -25,10 +25,26 @@ class Mixture(NamedTuple):
     Attributes:
         weights: of the candidates that have one, by name.
         held: scores of the mix.
+        products: what each cell adds to the sums that weights come from, of these
+            candidates.
     """
 
     weights: dict[str, float]
     held: HeldOut
+    products: Float64[np.ndarray, "cells m m"]
+
+    def weights_under(
+        self, counts: Float64[np.ndarray, "replicas cells"]
+    ) -> Float64[np.ndarray, "replicas m"]:
+        """The weights, were the cells there so often; a candidate may lose its own.
+
+        They stay as they are where none of the cells is there that they come from.
+        """
+        sums = np.tensordot(counts, self.products, axes=1)
+        whole = np.array(list(self.weights.values()))
+        return np.array([_least(s) if s.any() else whole for s in sums]).reshape(
+            -1, len(whole)
+        )
 
 
 def mix(
@@ -50,21 +66,20 @@ def mix(
         runs: all of them.
     """
     first = next(iter(held.values()))
-    folds = first.folds
-    whole = _weigh(held, rows, _asked(folds))
+    folds, asked = first.folds, _asked(first.folds)
+    whole = _least(_products(held, rows, asked).sum(axis=0))
     chosen = {n: w for n, w in zip(held, whole.tolist(), strict=True) if w > 0}
     kept = {name: held[name] for name in chosen}
     weights = np.zeros((len(folds.held), len(held)))
-    weights[:, whole > 0] = [
-        _weigh(kept, rows, [f for f in _asked(folds) if f != fold])
-        for fold in range(len(folds.held))
-    ]
+    for fold in range(len(folds.held)):
+        others = _products(kept, rows, [f for f in asked if f != fold])
+        weights[fold, whole > 0] = _least(others.sum(axis=0))
     # Of all candidates, though some have no weight: one program for all such choices.
     every = Mix(first.family.shape, tuple(h.family for h in held.values()))
     theta = every.join(weights, [h.theta for h in held.values()])
     surface = estimate.evaluate(every, rows, theta, features.box())
     scored = read(every, features, rows, runs, folds, theta, surface)
-    return Mixture(chosen, scored)
+    return Mixture(chosen, scored, _products(kept, rows, asked))
 
 
 def _asked(folds: Folds) -> list[int]:
@@ -73,24 +88,33 @@ def _asked(folds: Folds) -> list[int]:
     return largest if len(largest) > 1 else list(range(len(folds.protocol)))
 
 
-def _weigh(
+def _products(
     held: Mapping[str, HeldOut], rows: Rows, asked: list[int]
-) -> Float64[np.ndarray, " candidates"]:
-    """Nonnegative weights of sum 1; a share too small to be worth a fit is 0."""
+) -> Float64[np.ndarray, "cells m m"]:
+    """Weighted sums, over held-out runs of a cell, of products of candidates' errors.
+
+    With weights w of the candidates, the squared error of the mix is w' P w.
+    """
     folds = next(iter(held.values())).folds
-    parts = []
+    found = np.zeros((len(rows.cell_s), len(held), len(held)))
     for fold in asked:
         for cell in np.flatnonzero(folds.held[fold]).tolist():
             members = rows.cell == cell
             near = members & is_near(rows, cell)
             count = 2.0 * folds.held[fold].sum()
             weight = near / near.sum() / count + members / members.sum() / count
-            errors = np.array([h.error[fold] for h in held.values()])
-            parts.append((np.sqrt(weight) * errors)[:, members])
-    errors = np.concatenate(parts, axis=1).T
+            errors = np.array([h.error[fold, members] for h in held.values()])
+            found[cell] += (weight[members] * errors) @ errors.T
+    return found
+
+
+def _least(products: Float64[np.ndarray, "m m"]) -> Float64[np.ndarray, " m"]:
+    """Nonnegative weights of sum 1 and least error; shares too small for a fit: 0."""
+    values, vectors = np.linalg.eigh(products)
+    root = np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.T
     # A row that outweighs all others holds the sum at 1.
-    most = 1e3 * max(float(np.abs(errors).max()), 1e-12)
-    matrix = np.concatenate([errors, np.full((1, len(held)), most)])
-    found, _ = nnls(matrix, np.append(np.zeros(len(errors)), most))
+    most = 1e3 * max(float(np.abs(root).max()), 1e-12)
+    matrix = np.concatenate([root, np.full((1, len(root)), most)])
+    found, _ = nnls(matrix, np.append(np.zeros(len(root)), most))
     found = np.where(found < _LEAST_SHARE * found.sum(), 0.0, found)
     return found / found.sum()

@@ -119,13 +119,14 @@ def _on_line(place: np.ndarray, loss: np.ndarray, at: np.ndarray) -> float | Non
 
 def cubic_terms(z: np.ndarray) -> np.ndarray:
     """The ten terms [..., 10] of a full cubic at z [..., 2], powers as in `POWERS`."""
-    x, y = _powers(z[..., 0]), _powers(z[..., 1])
+    powers = _powers(z)
+    x, y = powers[..., 0], powers[..., 1]
     return np.stack([x[i] * y[j] for i, j in POWERS], axis=-1)
 
 
-def _powers(x: np.ndarray) -> list[np.ndarray]:
-    """0 to 3, by products: NumPy's own power of 3 takes ten times as long."""
-    return [np.ones_like(x), x, x * x, x * x * x]
+def _powers(z: np.ndarray) -> np.ndarray:
+    """0 to 3 [4, ...], by products: NumPy's power of 3 takes ten times as long."""
+    return np.stack([np.ones_like(z), z, z * z, z * z * z])
 
 
 def cubic(coefficients: np.ndarray, z: np.ndarray) -> np.ndarray:
@@ -136,7 +137,8 @@ def cubic(coefficients: np.ndarray, z: np.ndarray) -> np.ndarray:
 def _cubic_slopes(coefficients: np.ndarray, z: np.ndarray) -> np.ndarray:
     """Gradient and Hessian at z [2, ...], as (g0, g1, h00, h01, h11) [5, ...]."""
     # Of powers below 0 nothing is taken: their factor is 0.
-    x, y = _powers(z[0]), _powers(z[1])
+    powers = _powers(z)
+    x, y = powers[:, 0], powers[:, 1]
     rows = [
         (
             i * x[i - 1] * y[j],

@@ -17,6 +17,7 @@ from surrogate.features import Features
 from surrogate.fitting import fit, versions
 from surrogate.query import load
 from surrogate.runs import Runs, Source
+from surrogate.selection import HeldOut
 from surrogate.stability import Stability
 
 pytestmark = pytest.mark.numeric
@@ -167,11 +168,38 @@ def test_a_mix_is_the_mean_of_its_members(monkeypatch: pytest.MonkeyPatch) -> No
     )
     np.testing.assert_allclose(np.log(found.predict(**at).loss), mean, rtol=1e-9)
     assert len(found.draws) == 10
-    np.testing.assert_array_equal(
-        found.draws[:, : len(weights)], [[*weights.values()]] * 10
-    )
+    # Resampled cells have weights of their own.
+    drawn = found.draws[:, : len(weights)]
+    np.testing.assert_allclose(drawn.sum(axis=1), 1.0, rtol=1e-12)
+    assert (drawn >= 0).all()
+    assert len(np.unique(drawn, axis=0)) > 1
     idle = sorted({"quadratic", "additive", "posynomial-3", "bowl"} - weights.keys())
     assert not idle or any("No weight in the mix" in text for text in found.warnings)
+
+
+def two_weights(
+    first: HeldOut, second: HeldOut, runs: Runs, counts: np.ndarray
+) -> np.ndarray:
+    """Closed form: w a + (1 - w) b is least at w = <b, b - a> / |a - b|^2."""
+    rows = Features.of(runs).rows(runs)
+    top, bottom = 0.0, 0.0
+    for fold, held in enumerate(first.folds.held):
+        if first.folds.protocol[fold] != selection.LARGEST:
+            continue
+        for cell in np.flatnonzero(held):
+            at = np.flatnonzero(rows.cell == cell)
+            target = rows.target[at]
+            near = target <= target.min() + np.log(1.02)
+            weight = (near / near.sum() + 1 / len(at)) / held.sum() * counts[cell]
+            a, b = first.error[fold, at], second.error[fold, at]
+            top += weight @ (b * (b - a))
+            bottom += weight @ (a - b) ** 2
+    if not bottom:
+        # None of the cells that weights come from: they stay as they are.
+        return two_weights(first, second, runs, np.ones_like(counts))
+    share = np.clip(top / bottom, 0.0, 1.0)
+    share = np.round(share) if min(share, 1 - share) < 0.01 else share
+    return np.array([share, 1 - share])
 
 
 @pytest.mark.once
@@ -205,16 +233,24 @@ def test_an_unsettled_choice_is_made_anew_in_each_draw(
     np.testing.assert_allclose(mine, own, rtol=1e-12)
 
     # Under the cells of each resample the lowest total wins, and lends its theta.
-    weights = {n: np.eye(2)[k] for k, n in enumerate(names)}
-    weights["mix"] = np.array([(chosen["weights"] or {}).get(n, 0.0) for n in names])
+    alone_weights = {n: np.eye(2)[k] for k, n in enumerate(names)}
+
+    def weights(name: str, counts: np.ndarray) -> np.ndarray:
+        if name != "mix":
+            return alone_weights[name]
+        return two_weights(kept["quadratic"], kept["additive"], runs, counts)
+
+    assert "mix" in kept
+    whole = [(chosen["weights"] or {})[n] for n in names]
+    np.testing.assert_allclose(weights("mix", np.ones(8)), whole, atol=1e-5)
     counts = uncertainty.resample(0, 20, 8)
     taken = []
     for k, line in enumerate(counts):
         totals = {n: float(h.totals_under(line[None])[0]) for n, h in kept.items()}
         taken.append(min(totals, key=lambda n: totals[n]))
         parts = [alone[name].draws[k] for name in names]
-        expected = np.concatenate([weights[taken[-1]], *parts])
-        np.testing.assert_allclose(found.draws[k], expected, rtol=1e-12, atol=1e-14)
+        expected = np.concatenate([weights(taken[-1], line), *parts])
+        np.testing.assert_allclose(found.draws[k], expected, rtol=1e-12, atol=1e-5)
     rivals = {n: taken.count(n) / 20 for n in kept if n != found.family.name}
     assert max(rivals.values()) > 0
 
@@ -224,11 +260,10 @@ def test_an_unsettled_choice_is_made_anew_in_each_draw(
         *((share, name) for name, share in rivals.items() if share),
     )
     lean = {name: np.sqrt(share / 7) for share, name in others}
-    expected = sum(
-        (share * weights[n] for n, share in lean.items()),
-        start=(1 - sum(lean.values())) * weights[own[1]],
-    )
-    np.testing.assert_allclose(found.leaves[:, :2], [expected] * 8, rtol=1e-12)
+    lean[own[1]] = 1 - sum(lean.values())
+    for leaf, line in zip(found.leaves, 1 - np.eye(8), strict=True):
+        expected = sum(share * weights(name, line) for name, share in lean.items())
+        np.testing.assert_allclose(leaf[:2], expected, atol=1e-5)
 
     found.save(tmp_path / "fit")
     again = load(tmp_path / "fit")
@@ -434,8 +469,7 @@ def test_leaves_that_lean_widen_by_what_the_choice_adds() -> None:
     cells, share, off = 17, 0.17, 0.4
     own = np.random.default_rng(0).normal(scale=0.05, size=cells)
     own -= own.mean()
-    weights = np.eye(2)
-    leaning = fitting._leaning(weights, np.array([1 - share, share]), cells)
+    leaning = fitting._leaning(np.array([1 - share, share]), cells)
     assert leaning.sum() == pytest.approx(1.0)
     assert leaning[1] == pytest.approx(np.sqrt(share / 16))
     answers = leaning[0] * own + leaning[1] * (own + off)
@@ -444,5 +478,5 @@ def test_leaves_that_lean_widen_by_what_the_choice_adds() -> None:
     assert found == pytest.approx(alone + share * off**2, rel=1e-12)
     # Sure of the choice, leaves are the family's own.
     np.testing.assert_array_equal(
-        fitting._leaning(weights, np.array([1.0, 0.0]), cells), [1.0, 0.0]
+        fitting._leaning(np.array([1.0, 0.0]), cells), [1.0, 0.0]
     )

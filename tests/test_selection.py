@@ -314,10 +314,31 @@ def test_weights_are_least_squares_on_rows_left_out(noisy: Problem) -> None:
         "low": erring(noisy, -3 * off, folds),
         "far": erring(noisy, 9 * off, folds),
     }
-    found = mixing._weigh(three, noisy.rows, [0, 1])
+    products = mixing._products(three, noisy.rows, [0, 1])
+    found = mixing._least(products.sum(axis=0))
     np.testing.assert_allclose(found, [0.75, 0.25, 0.0], atol=1e-6)
     two = {name: three[name] for name in ("high", "far")}
-    assert mixing._weigh(two, noisy.rows, [0]).tolist() == [1.0, 0.0]
+    products = mixing._products(two, noisy.rows, [0])
+    assert mixing._least(products.sum(axis=0)).tolist() == [1.0, 0.0]
+
+
+def test_weights_of_a_mix_are_those_of_the_cells_that_are_there(noisy: Problem) -> None:
+    """Closed form: errors a and -b cancel at b / (a + b); here b differs by cell."""
+    folds = selection.largest(noisy.runs, noisy.rows, noisy.features)
+    held = np.flatnonzero(folds.held[0])
+    first, second = held[0], held[1]
+    off = np.full((len(folds.protocol), len(noisy.rows.target)), 0.01)
+    other = np.where(noisy.rows.cell == first, -1.0, -3.0) * off
+    both = {"high": erring(noisy, off, folds), "low": erring(noisy, other, folds)}
+    products = mixing._products(both, noisy.rows, [0])
+    of_none = held_out(folds, [])
+    found = mixing.Mixture({"high": 0.4, "low": 0.6}, of_none, products)
+    counts = np.zeros((4, len(noisy.rows.cell_s)))
+    counts[0, first], counts[1, second], counts[2, [first, second]] = 1, 2, 1
+    # The lowest sum of both squares: (w - (1 - w))^2 + (w - 3 (1 - w))^2.
+    expected = [[0.5, 0.5], [0.75, 0.25], [0.7, 0.3], [0.4, 0.6]]
+    np.testing.assert_allclose(found.weights_under(counts), expected, atol=1e-6)
+    assert found.weights_under(counts[:0]).shape == (0, 2)
 
 
 def test_a_candidate_without_weight_is_as_if_it_were_not_there(sweep: Problem) -> None:
