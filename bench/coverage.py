@@ -73,7 +73,7 @@ def main() -> None:
     missing = [
         task
         for task in asked
-        if done.get(_key(*task[:2]), {"simulations": 0})["simulations"] < task[2]
+        if done.get(_key(task), {"simulations": 0})["simulations"] < task[2]
     ]
     # The longest first, so that none is left alone at the end.
     missing.sort(key=lambda task: (task[1], -SETTINGS[task[0]].cells))
@@ -86,18 +86,19 @@ def main() -> None:
     with ProcessPoolExecutor(options.workers, context, _settle, (cores,)) as pool:
         running = {pool.submit(run, *task): task for task in missing}
         for future in as_completed(running):
-            done[_key(*running[future][:2])] = row = future.result()
+            done[_key(running[future])] = row = future.result()
             store.parent.mkdir(parents=True, exist_ok=True)
             store.write_text(json.dumps(done, indent=1))
             print(f"{row['family']}, {row['setting']}: done", file=sys.stderr)
-    rows = [done[_key(*task[:2])] for task in asked]
+    rows = [done[_key(task)] for task in asked]
     if not options.json:
         for row in rows:
             print(_line(row))
     print(json.dumps(_document(rows)))
 
 
-def _key(number: int, family: str) -> str:
+def _key(task: tuple[int, str, int]) -> str:
+    number, family, _ = task
     return f"{family}; {SETTINGS[number].name}"
 
 
@@ -119,13 +120,12 @@ def run(number: int, family: str, count: int) -> dict[str, Any]:
     """All simulations of one setting and family."""
     setting = SETTINGS[number]
     start = time.perf_counter()
-    # Each size of table compiles its own programs, of which a process holds so many.
-    jax.clear_caches()
     truth = Truth.of(TRUTH.get(family, family), setting.cells)
     place = truth.place(setting.is_beyond)
     answers = known(truth, place)
     trials = []
     for i in range(count):
+        # Each size of table compiles programs, of which a process holds so many.
         if blocks.is_full():
             jax.clear_caches()
         runs = truth.draw(setting.noise, setting.has_offsets, 10_000 * number + i)

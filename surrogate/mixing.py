@@ -67,19 +67,21 @@ def mix(
     """
     first = next(iter(held.values()))
     folds, asked = first.folds, _asked(first.folds)
-    whole = _least(_products(held, rows, asked).sum(axis=0))
+    products = _products(held, rows, asked)
+    whole = _least(products.sum(axis=(0, 1)))
     chosen = {n: w for n, w in zip(held, whole.tolist(), strict=True) if w > 0}
-    kept = {name: held[name] for name in chosen}
+    kept = np.flatnonzero(whole)
+    products = products[:, :, kept[:, None], kept]
     weights = np.zeros((len(folds.held), len(held)))
     for fold in range(len(folds.held)):
-        others = _products(kept, rows, [f for f in asked if f != fold])
-        weights[fold, whole > 0] = _least(others.sum(axis=0))
+        others = products[np.array(asked) != fold]
+        weights[fold, kept] = _least(others.sum(axis=(0, 1)))
     # Of all candidates, though some have no weight: one program for all such choices.
     every = Mix(first.family.shape, tuple(h.family for h in held.values()))
     theta = every.join(weights, [h.theta for h in held.values()])
     surface = estimate.evaluate(every, rows, theta, features.box())
     scored = read(every, features, rows, runs, folds, theta, surface)
-    return Mixture(chosen, scored, _products(kept, rows, asked))
+    return Mixture(chosen, scored, products.sum(axis=0))
 
 
 def _asked(folds: Folds) -> list[int]:
@@ -90,21 +92,21 @@ def _asked(folds: Folds) -> list[int]:
 
 def _products(
     held: Mapping[str, HeldOut], rows: Rows, asked: list[int]
-) -> Float64[np.ndarray, "cells m m"]:
+) -> Float64[np.ndarray, "asked cells m m"]:
     """Weighted sums, over held-out runs of a cell, of products of candidates' errors.
 
     With weights w of the candidates, the squared error of the mix is w' P w.
     """
     folds = next(iter(held.values())).folds
-    found = np.zeros((len(rows.cell_s), len(held), len(held)))
-    for fold in asked:
+    found = np.zeros((len(asked), len(rows.cell_s), len(held), len(held)))
+    for place, fold in enumerate(asked):
         for cell in np.flatnonzero(folds.held[fold]).tolist():
             members = rows.cell == cell
             near = members & is_near(rows, cell)
             count = 2.0 * folds.held[fold].sum()
             weight = near / near.sum() / count + members / members.sum() / count
             errors = np.array([h.error[fold, members] for h in held.values()])
-            found[cell] += (weight[members] * errors) @ errors.T
+            found[place, cell] = (weight[members] * errors) @ errors.T
     return found
 
 

@@ -315,11 +315,11 @@ def test_weights_are_least_squares_on_rows_left_out(noisy: Problem) -> None:
         "far": erring(noisy, 9 * off, folds),
     }
     products = mixing._products(three, noisy.rows, [0, 1])
-    found = mixing._least(products.sum(axis=0))
+    found = mixing._least(products.sum(axis=(0, 1)))
     np.testing.assert_allclose(found, [0.75, 0.25, 0.0], atol=1e-6)
     two = {name: three[name] for name in ("high", "far")}
     products = mixing._products(two, noisy.rows, [0])
-    assert mixing._least(products.sum(axis=0)).tolist() == [1.0, 0.0]
+    assert mixing._least(products.sum(axis=(0, 1))).tolist() == [1.0, 0.0]
 
 
 def test_weights_of_a_mix_are_those_of_the_cells_that_are_there(noisy: Problem) -> None:
@@ -330,7 +330,7 @@ def test_weights_of_a_mix_are_those_of_the_cells_that_are_there(noisy: Problem) 
     off = np.full((len(folds.protocol), len(noisy.rows.target)), 0.01)
     other = np.where(noisy.rows.cell == first, -1.0, -3.0) * off
     both = {"high": erring(noisy, off, folds), "low": erring(noisy, other, folds)}
-    products = mixing._products(both, noisy.rows, [0])
+    products = mixing._products(both, noisy.rows, [0])[0]
     of_none = held_out(folds, [])
     found = mixing.Mixture({"high": 0.4, "low": 0.6}, of_none, products)
     counts = np.zeros((4, len(noisy.rows.cell_s)))
@@ -341,11 +341,12 @@ def test_weights_of_a_mix_are_those_of_the_cells_that_are_there(noisy: Problem) 
     assert found.weights_under(counts[:0]).shape == (0, 2)
 
 
-def test_a_candidate_without_weight_is_as_if_it_were_not_there(sweep: Problem) -> None:
-    """Property: the scores of a mix of one are those of that one."""
+@pytest.fixture(scope="module")
+def two_held(sweep: Problem) -> dict[str, HeldOut]:
+    """Two families with cells left out, by both protocols."""
     features, rows, runs = sweep.features, sweep.rows, sweep.runs
     folds = selection.both(runs, rows, features)
-    held = {
+    return {
         name: selection.leave_out(
             families.make(name, Shape(2, 2, 0), 3),
             features,
@@ -356,6 +357,13 @@ def test_a_candidate_without_weight_is_as_if_it_were_not_there(sweep: Problem) -
         )
         for name in ("quadratic", "additive")
     }
+
+
+def test_a_candidate_without_weight_is_as_if_it_were_not_there(
+    sweep: Problem, two_held: dict[str, HeldOut]
+) -> None:
+    """Property: the scores of a mix of one are those of that one."""
+    features, rows, runs, held = sweep.features, sweep.rows, sweep.runs, two_held
     far = held["additive"]._replace(error=held["quadratic"].error + 1.0)
     found = mixing.mix(held | {"additive": far}, features, rows, runs)
     assert found.weights == {"quadratic": 1.0}
@@ -365,21 +373,12 @@ def test_a_candidate_without_weight_is_as_if_it_were_not_there(sweep: Problem) -
     assert mixed == [pytest.approx(values, rel=1e-9) for values in own]
 
 
-def test_a_fold_of_a_mix_has_the_other_folds_weights(sweep: Problem) -> None:
+def test_a_fold_of_a_mix_has_the_other_folds_weights(
+    sweep: Problem, two_held: dict[str, HeldOut]
+) -> None:
     """Property: what a member says in a fold is no part of its weight there."""
-    features, rows, runs = sweep.features, sweep.rows, sweep.runs
-    folds = selection.both(runs, rows, features)
-    held = {
-        name: selection.leave_out(
-            families.make(name, Shape(2, 2, 0), 3),
-            features,
-            rows,
-            runs,
-            features.box(),
-            folds,
-        )
-        for name in ("quadratic", "additive")
-    }
+    features, rows, runs, held = sweep.features, sweep.rows, sweep.runs, two_held
+    folds = two_held["quadratic"].folds
     # Weights come from the errors, scores from the fits: errors that cancel here.
     rng = np.random.default_rng(0)
     real = {name: h.error for name, h in held.items()}
