@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -20,8 +20,12 @@ import numpy as np
 from jax.sharding import SingleDeviceSharding
 from jax.typing import ArrayLike
 
+from surrogate import interrupts
+
 # jax.Device, which pyright takes for a variable.
 Device = Any
+# How often who waits for a call asks whether to stop [s].
+_BEAT = 0.25
 
 
 class Call(NamedTuple):
@@ -132,10 +136,12 @@ def run(
             step = _share(total - done, size, max(1, size // turns), workers)
             one = partial(_one, make(size), placed, each, size, step)
             try:
-                for part in _in_turn(one, range(done, total, step), workers):
+                firsts = range(done, total, step)
+                for part in _in_turn(one, firsts, workers):
                     parts.append(part)
                     count = len(jax.tree.leaves(part)[0])
                     done += count
+                    interrupts.finished()
                     if progress is not None:
                         progress.advance(count)
             except jax.errors.JaxRuntimeError as error:
@@ -187,11 +193,12 @@ def _one(
 
 
 def _in_turn(one: Callable[[int], Any], firsts: range, workers: int) -> Iterator[Any]:
-    """Results in order, of calls that run at the same time where that helps."""
-    workers = min(len(firsts), workers)
-    if workers == 1:
-        yield from map(one, firsts)
-        return
+    """Results in order, of calls that run at the same time where that helps.
+
+    Calls have threads of their own, so that whoever waits for one hears a signal. What
+    they run must not wait on XLA's own threads: of two such calls each could take the
+    threads that the other waits for (docs/log.md, 2026-11-29).
+    """
     # Settings of JAX are a thread's own.
     settings: Any = jax.config
     wide, place = settings.jax_enable_x64, settings.jax_default_device
@@ -200,12 +207,24 @@ def _in_turn(one: Callable[[int], Any], firsts: range, workers: int) -> Iterator
         with jax.enable_x64(wide), jax.default_device(place):
             return one(first)
 
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            yield from pool.map(in_thread, firsts)
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+    pool = ThreadPoolExecutor(min(len(firsts), workers))
+    try:
+        for future in [pool.submit(in_thread, first) for first in firsts]:
+            yield _result(future)
+    except BaseException as error:
+        # After a signal nobody waits for what is under way, which nobody will read.
+        is_left = isinstance(error, KeyboardInterrupt | GeneratorExit)
+        pool.shutdown(wait=not is_left, cancel_futures=True)
+        raise
+    pool.shutdown()
+
+
+def _result(future: Future[Any]) -> Any:
+    """Wait for a call, and stop waiting where the process was asked to stop."""
+    while not future.done():
+        interrupts.check()
+        wait([future], timeout=_BEAT)
+    return future.result()
 
 
 def _padded(array: np.ndarray, size: int) -> np.ndarray:

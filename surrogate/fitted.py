@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
-from surrogate import engine, estimate, uncertainty
+from surrogate import engine, estimate, interrupts, uncertainty
 from surrogate.blocks import Device
 from surrogate.engine import Progress
 from surrogate.families import Family, Mix
@@ -49,6 +49,7 @@ def fit_all(
     bootstrap: int,
     seed: int,
     place: tuple[Device, str],
+    completes: bool = True,
     progress: Progress | None = None,
 ) -> Fitted:
     """Fit a family that is no mix, then resample its cells.
@@ -60,6 +61,7 @@ def fit_all(
         bootstrap: draws asked for; under 5 cells there are none.
         seed: of starts and resampling.
         place: device, and backend as asked for.
+        completes: with its draws there is a fit to keep, should a signal come.
         progress: told of finished draws.
     """
     device, backend = place
@@ -83,6 +85,7 @@ def fit_all(
     leaves, unsettled = uncertainty.leave_each_out(
         family, rows, weights, theta, box, progress
     )
+    interrupts.keep(completes)
     fits = bootstrap * uncertainty.starts(family, cells)
     start(progress, "Resampling cells", fits)
     drawn = uncertainty.draw(
@@ -161,5 +164,6 @@ def _shortfalls(drawn: Draws, asked: int) -> tuple[str, ...]:
 
 def start(progress: Progress | None, task: str, total: int) -> None:
     """Tell what runs now, where somebody listens."""
+    interrupts.begin(task)
     if progress is not None:
         progress.start(task, total)

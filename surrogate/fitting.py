@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import date
 from importlib import metadata
@@ -17,6 +18,7 @@ from surrogate import (
     estimate,
     families,
     fitted,
+    interrupts,
     mixing,
     selection,
     uncertainty,
@@ -114,18 +116,20 @@ def _fit(
     held, warnings = _held_out(members, features, rows, runs, box, seed, progress)
     has_draws = uncertainty.has_draws(rows, bootstrap)
     choice = _choose(family, members, held, rows, runs, features, has_draws)
-    parts = {
-        name: fitted.fit_all(
+
+    def fit_all(member: Family, completes: bool) -> Fitted:
+        return fitted.fit_all(
             member,
             rows,
             box,
             bootstrap=bootstrap,
             seed=seed,
             place=place,
+            completes=completes,
             progress=progress,
         )
-        for name, member in choice.parts.items()
-    }
+
+    choice, parts = _fitted_parts(choice, fit_all)
     found = _joined(choice, parts, rows, seed)
     # A choice among families is the one chosen, whose program is compiled already.
     alone = parts.get(choice.chosen, found)
@@ -198,6 +202,21 @@ class _Choice(NamedTuple):
     record: dict[str, Any] | None
     warnings: list[str]
 
+    def alone(self, own: list[str]) -> _Choice:
+        """Without rivals: of these parts, which the fit is made of."""
+        columns = [list(self.parts).index(name) for name in own]
+        return self._replace(
+            parts={name: self.parts[name] for name in own},
+            weights=self.weights[:1, columns],
+            held={self.chosen: self.held[self.chosen]},
+            mixture=self.mixture if self.chosen == MIX else None,
+            warnings=[
+                *self.warnings,
+                "Interrupted before rival families were fitted: draws and intervals do "
+                "not count the choice among families.",
+            ],
+        )
+
     def weights_under(
         self, counts: Float64[np.ndarray, "replicas cells"]
     ) -> Float64[np.ndarray, "replicas candidates parts"]:
@@ -208,6 +227,42 @@ class _Choice(NamedTuple):
             row = list(self.held).index(MIX)
             found[:, row, columns] = self.mixture.weights_under(counts)
         return found
+
+
+def _fitted_parts(
+    choice: _Choice, fit_all: Callable[[Family, bool], Fitted]
+) -> tuple[_Choice, dict[str, Fitted]]:
+    """Fit all parts; after an interrupt those that the fit itself is made of suffice.
+
+    They come first. From when the last of them has a draw, a stop keeps the fit, and
+    its rivals are left out.
+
+    Raises:
+        KeyboardInterrupt: there is no whole fit yet.
+    """
+    own = [name for name, w in zip(choice.parts, choice.weights[0], strict=True) if w]
+    done: dict[str, Fitted] = {}
+    is_cut = False
+    for name in sorted(choice.parts, key=lambda name: name not in own):
+        interrupts.keep(set(own) <= done.keys())
+        try:
+            done[name] = fit_all(choice.parts[name], set(own) <= {*done, name})
+        except KeyboardInterrupt:
+            is_cut = True
+        else:
+            is_cut = bool(done[name].quality.get("draws_interrupted"))
+        if is_cut:
+            break
+    if not set(own) <= done.keys():
+        raise KeyboardInterrupt
+    if is_cut and not choice.parts.keys() <= done.keys():
+        choice = choice.alone(own)
+    parts = {name: done[name] for name in choice.parts}
+    if is_cut:
+        first = next(iter(parts))
+        cut = parts[first].quality | {"draws_interrupted": True}
+        parts[first] = parts[first]._replace(quality=cut)
+    return choice, parts
 
 
 def _joined(choice: _Choice, parts: dict[str, Fitted], rows: Rows, seed: int) -> Fitted:

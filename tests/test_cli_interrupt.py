@@ -1,14 +1,24 @@
-"""Ctrl-C while draws are computed: what is finished is kept, and said."""
+"""Signals: what is finished is kept, and said; the rest ends at once.
+
+`python test_cli_interrupt.py STAGE SIGNAL fit ...` is the command in a process of its
+own, which sends itself the signal at the stage.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli_support import runs_csv
 
-from surrogate import uncertainty
+from surrogate import load, uncertainty
 from surrogate.cli.main import main
 from surrogate.cli.progress import Bar
 
@@ -68,3 +78,90 @@ def test_before_there_is_a_fit_nothing_is_left(
     assert main(["fit", str(file), "--out", str(out), "--json"]) == 130
     assert json.loads(capsys.readouterr().out)["status"] == "interrupted"
     assert not out.exists()
+
+
+def stopped(
+    tmp_path: Path, after: str, kind: signal.Signals, *options: str
+) -> tuple[int, str, str]:
+    """A real fit that gets a signal when its stage begins: code, stdout, stderr."""
+    file = tmp_path / "runs.csv"
+    file.write_text(runs_csv())
+    command = [sys.executable, str(Path(__file__)), after, str(kind.value)]
+    asked = ["fit", str(file), "--out", str(tmp_path / "fit"), "--json", *options]
+    done = subprocess.run(
+        [*command, *asked], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_with_nothing_to_keep(tmp_path: Path, kind: signal.Signals) -> None:
+    code, printed, said = stopped(tmp_path, "Leaving out cells", kind)
+    assert code == 128 + kind
+    assert json.loads(printed)["status"] == "interrupted"
+    assert "a second signal ends at once" in said
+    assert "Traceback" not in said
+    assert [entry.name for entry in tmp_path.iterdir()] == ["runs.csv"]
+
+
+def test_a_signal_while_a_fit_is_saved_lets_it_be_whole(tmp_path: Path) -> None:
+    code, printed, said = stopped(
+        tmp_path, "saving", signal.SIGTERM, "--family", "quadratic", "--bootstrap", "0"
+    )
+    assert code == 1
+    assert json.loads(printed)["status"] == "ok"
+    assert "SIGTERM" in said
+    assert main(["check", str(tmp_path / "runs.csv")]) == 0
+    load(tmp_path / "fit")
+
+
+def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
+    code, printed, _ = stopped(tmp_path, "twice", signal.SIGINT)
+    assert code == 130
+    assert printed == ""
+
+
+def test_what_is_waited_for_is_said(tmp_path: Path) -> None:
+    code, _, said = stopped(tmp_path, "silence", signal.SIGINT)
+    assert code == 130
+    assert "Waiting for fit: nothing has finished for" in said
+
+
+def _signal_at(stage: str, kind: int) -> None:
+    """Run the command of the further arguments; send itself the signal at a stage."""
+    from surrogate import fitted, fitting, store
+    from surrogate.cli import supervise
+
+    def send() -> None:
+        os.kill(os.getpid(), kind)
+        # Long calls do not answer; the process must end all the same.
+        time.sleep(60)
+
+    if stage == "saving":
+        write = store.write
+
+        def slow(*args: Any, **keywords: Any) -> None:
+            os.kill(os.getpid(), kind)
+            time.sleep(supervise.GRACE + 1)
+            write(*args, **keywords)
+
+        store.write = slow
+    elif stage == "twice":
+        fitting.fit = lambda *args, **keywords: (os.kill(os.getpid(), kind), send())
+    elif stage == "silence":
+        supervise.QUIET = 0.5
+        fitting.fit = lambda *args, **keywords: (time.sleep(2), send())
+    else:
+        start = fitted.start
+
+        def begin(progress: Any, task: str, total: int) -> None:
+            start(progress, task, total)
+            if task.startswith(stage):
+                send()
+
+        fitted.start = begin
+    sys.exit(main(sys.argv[3:]))
+
+
+if __name__ == "__main__":
+    _signal_at(sys.argv[1], int(sys.argv[2]))

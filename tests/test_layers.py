@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # and from its own.
 ROOMS = (
     "errors",
+    "interrupts",
     "units",
     "files",
     "store",

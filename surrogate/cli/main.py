@@ -1,7 +1,8 @@
 """The edge: builds the command, turns every failure into a message and an exit code.
 
 Exit codes: 0 answered; 1 answered, but the status is a failed one or too many rows were
-dropped; 2 asked wrongly; 70 a bug of ours; 130 interrupted.
+dropped, or a signal came and the fit was saved; 2 asked wrongly; 70 a bug of ours; 130
+or 143 ended by Ctrl-C or SIGTERM with nothing kept.
 """
 
 from __future__ import annotations
@@ -15,7 +16,17 @@ from typing import Annotated, cast
 
 import typer
 
-from surrogate.cli import answers, laws, output, pictures, plots, tables
+from surrogate import interrupts
+from surrogate.cli import (
+    answers,
+    laws,
+    output,
+    pictures,
+    plots,
+    progress,
+    supervise,
+    tables,
+)
 from surrogate.errors import DataError, SolveError, Status
 
 ASKED_WRONGLY = 2
@@ -82,25 +93,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in given
+    command = next((word for word in given if not word.startswith("-")), "surrogate")
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
-        try:
-            return _run(given, as_json)
-        except (KeyboardInterrupt, typer.Abort):
-            return _interrupted(as_json)
-        except BrokenPipeError:
-            return _hang_up()
-        except OSError as error:
-            output.fail(_os_message(error), as_json)
-            return ASKED_WRONGLY
-        except Exception:  # the last resort: a bug must not look like an answer
-            traceback.print_exc()
-            output.fail(
-                "this is a bug in surrogate, not in your data. Please report it with "
-                "the lines above and the command that you typed.",
-                as_json,
-            )
-            return BUG
+        return supervise.run(
+            lambda: _answer(given, as_json),
+            command,
+            say=progress.say,
+            give_up=lambda: _interrupted(as_json),
+        )
+
+
+def _answer(given: list[str], as_json: bool) -> int:
+    """Runs the command; every failure becomes a message and an exit code."""
+    try:
+        return _run(given, as_json)
+    except (KeyboardInterrupt, typer.Abort):
+        return _interrupted(as_json)
+    except BrokenPipeError:
+        return _hang_up()
+    except OSError as error:
+        output.fail(_os_message(error), as_json)
+        return ASKED_WRONGLY
+    except Exception:  # the last resort: a bug must not look like an answer
+        traceback.print_exc()
+        output.fail(
+            "this is a bug in surrogate, not in your data. Please report it with "
+            "the lines above and the command that you typed.",
+            as_json,
+        )
+        return BUG
 
 
 def _run(given: list[str], as_json: bool) -> int:
@@ -144,8 +166,9 @@ def _os_message(error: OSError) -> str:
 
 
 def _interrupted(as_json: bool) -> int:
+    progress.clear()
     output.fail("interrupted before the answer was complete.", as_json, "interrupted")
-    return INTERRUPTED
+    return supervise.code_of(interrupts.now().signal)
 
 
 def _hang_up() -> int:

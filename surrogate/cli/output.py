@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from surrogate import interrupts
 from surrogate.errors import Status
 
 if TYPE_CHECKING:
@@ -94,10 +95,11 @@ def emit(
         The exit code: 1 if the status is one of the failed ones, else 0.
     """
     document = json_value(document)
-    if as_json:
-        write_json(document)
-    else:
-        write_text(render(document))
+    with interrupts.writing():
+        if as_json:
+            write_json(document)
+        else:
+            write_text(render(document))
     for warning in document.get("warnings") or ():
         note("warning", warning)
     status = document.get("status")

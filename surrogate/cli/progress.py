@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
+
+from surrogate.cli import output
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -13,6 +15,9 @@ class Bar:
 
     A second `start` replaces the first bar, so that a job may have several stages.
     """
+
+    # The one that is drawn now: lines for people go above it.
+    shown: ClassVar[Bar | None] = None
 
     def __init__(self) -> None:
         """Makes a bar that draws nothing yet."""
@@ -30,6 +35,8 @@ class Bar:
                 console=console, transient=True, disable=not console.is_terminal
             )
             self._progress.start()
+            if console.is_terminal:
+                Bar.shown = self
         if self._task is not None:
             self._progress.remove_task(self._task)
         self._task = self._progress.add_task(task, total=total)
@@ -39,9 +46,30 @@ class Bar:
         if self._progress is not None and self._task is not None:
             self._progress.advance(self._task, n)
 
+    def write(self, line: str) -> None:
+        """Writes a line above the bar."""
+        if self._progress is not None:
+            self._progress.console.print(line, markup=False, highlight=False)
+
     def stop(self) -> None:
         """Clears the bar; it may be started again."""
         if self._progress is not None:
             self._progress.stop()
         self._progress = None
         self._task = None
+        Bar.shown = None
+
+
+def say(text: str) -> None:
+    """Writes one line to stderr, above the bar if one is drawn."""
+    bar = Bar.shown
+    if bar is not None:
+        bar.write(f"surrogate: note: {output.plain(text)}")
+    else:
+        output.note("note", text)
+
+
+def clear() -> None:
+    """Clears the bar, if one is drawn, and gives the terminal its cursor back."""
+    if Bar.shown is not None:
+        Bar.shown.stop()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from surrogate import units
+from surrogate import interrupts, units
 from surrogate.cli import documents, options, output
 from surrogate.cli.progress import Bar
 
@@ -64,8 +64,10 @@ def demo(
         device=options.choose("--device", device, options.DEVICES),
         backend=options.choose("--backend", backend, options.BACKENDS),
     )
-    fitted.save(folder, overwrite=replace)
-    page.write(fitted, picture, name=str(folder), overwrite=replace)
+    with interrupts.writing():
+        fitted.save(folder, overwrite=replace)
+        page.write(fitted, picture, name=str(folder), overwrite=replace)
+        interrupts.keep(True)
     best = fitted.optimum(params=_DEMO_PARAMS, tokens=_DEMO_TOKENS)
     flat = fitted.plateau(params=_DEMO_PARAMS, tokens=_DEMO_TOKENS)
     asked = {"optimum": best.to_json(), "plateau": flat.to_json()}
@@ -151,7 +153,9 @@ def fit(
 
     store.check_out(out, overwrite=overwrite)
     fitted = _fit(table, **settings)
-    fitted.save(out, overwrite=overwrite)
+    with interrupts.writing():
+        fitted.save(out, overwrite=overwrite)
+        interrupts.keep(True)
     document = _summary(fitted, out, time.monotonic() - start)
     return max(
         output.emit(document, json, text_tables.fit),

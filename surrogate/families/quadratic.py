@@ -16,7 +16,6 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from surrogate.families.base import Prior, Shape
-from surrogate_kernels import ref
 
 # Least curvature in a standardised u: one standard deviation away costs 0.005 permille.
 EPS = 1e-5
@@ -130,15 +129,40 @@ class Quadratic:
         # gram^-1_qq is the inverse of the Schur complement, and gram^-1_rq its answer
         # in the others: one solve gives both, singular or not thanks to the prior.
         unit = jnp.eye(self.size, dtype=theta.dtype)[:, bound]
-        columns = jax.vmap(ref.solve_spd, in_axes=(None, 1), out_axes=1)(gram, unit)
-        inner = columns[bound]
+        columns = _solve_spd(gram, unit)
         target = theta[bound]
+        metric = _solve_spd(columns[bound], jnp.eye(len(bound), dtype=theta.dtype))
         if choices == 1:
             moved = jnp.maximum(target, 0.5 * EPS)
         else:
-            moved = _project_block(target, jnp.linalg.inv(inner))
-        pull = jnp.linalg.solve(inner, moved - target)
-        return theta.at[rest].add(columns[rest] @ pull).at[bound].set(moved)
+            moved = _project_block(target, metric)
+        pull = jnp.matmul(metric, moved - target, precision="highest")
+        others = jnp.matmul(columns[rest], pull, precision="highest")
+        return theta.at[rest].add(others).at[bound].set(moved)
+
+
+def _solve_spd(
+    matrix: Float[Array, "p p"], right: Float[Array, "p m"]
+) -> Float[Array, "p m"]:
+    """Solve for several right-hand sides by elimination on a unit diagonal.
+
+    Not by LAPACK: jaxlib 0.10 shares a batch of such calls out over XLA's own threads
+    and waits for them there, so that two programs at a time can wait for ever
+    (docs/log.md, 2026-11-29). A definite matrix needs no pivots.
+    """
+    size = len(matrix)
+    scale = 1 / jnp.sqrt(jnp.diagonal(matrix))
+    both = jnp.concatenate([matrix * scale[None, :], right], axis=1) * scale[:, None]
+
+    def eliminate(j: Array, both: Array) -> Array:
+        row = jax.lax.dynamic_index_in_dim(both, j, 0, keepdims=False)
+        row = row / jax.lax.dynamic_index_in_dim(row, j, 0)
+        column = jax.lax.dynamic_index_in_dim(both, j, 1)
+        both = both - column * row[None, :]
+        return jax.lax.dynamic_update_index_in_dim(both, row, j, 0)
+
+    done = jax.lax.fori_loop(0, size, eliminate, both)
+    return done[:, size:] * scale[:, None]
 
 
 def _is_convex(q: Float[Array, " three"]) -> Bool[Array, ""]:
