@@ -7,6 +7,8 @@ orbax builds: what was checked is then what is read, whatever happens to the fil
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +16,8 @@ import numpy as np
 
 Arrays = dict[str, np.ndarray]
 _METADATA = "_METADATA"
+# Seconds that a failed or interrupted save waits for threads which still write.
+_SETTLED_AFTER = 0.5
 
 
 def save(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -26,8 +30,16 @@ def save(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
     # Orbax saves no empty array: what is missing when read back was empty.
     kept = {name: np.asarray(array) for name, array in arrays.items() if array.size}
-    with ocp.PyTreeCheckpointer() as checkpointer:
-        checkpointer.save(folder.absolute(), kept)
+    others = set(threading.enumerate())
+    try:
+        with ocp.PyTreeCheckpointer() as checkpointer:
+            checkpointer.save(folder.absolute(), kept)
+    except BaseException:
+        # An interrupt stops the wait for orbax's threads, not them.
+        last = time.monotonic() + _SETTLED_AFTER
+        while set(threading.enumerate()) - others and time.monotonic() < last:
+            time.sleep(0.01)
+        raise
 
 
 def restore(files: Mapping[str, bytes]) -> Arrays:

@@ -12,10 +12,10 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from surrogate.sealed import ARRAYS, MANIFEST, seal
 from surrogate.units import quote
 
 SCHEMA = 1
+T = TypeVar("T")
 _PREFIX = "bundled:"
 # How often a folder is read that others keep replacing, and seconds between.
 _READS, _PAUSE = 50, 0.005
@@ -124,19 +125,7 @@ def read(folder: Path) -> tuple[dict[str, Any], Arrays]:
     Raises:
         DataError: it is no fit, of another schema, or changed since it was written.
     """
-    for _ in range(_READS):
-        place, before = _standing(folder)
-        try:
-            return _read_once(place, folder)
-        except DataError:
-            # Of a folder that was replaced meanwhile, what failed says nothing.
-            if _standing(folder) == (place, before):
-                raise
-        time.sleep(_PAUSE)
-    raise DataError(
-        f"The fit in {shown(folder)} was replaced each of the {_READS} times that it "
-        "was read. Read it again when no save is running."
-    )
+    return _steadily(folder, lambda place: _read_once(place, folder))
 
 
 def as_json(value: Any) -> Any:
@@ -177,7 +166,7 @@ def _goal(path: str | Path, overwrite: bool) -> Path:
     with _worded(path):
         swap.restore(folder)
         if os.path.lexists(path) or folder.exists():
-            _check_free(folder, path, overwrite)
+            _steadily(folder, lambda place: _check_free(place, path, overwrite))
     return folder
 
 
@@ -225,6 +214,27 @@ def _unsaved(path: str | Path, error: Exception) -> DataError:
     kind = "" if isinstance(error, OSError) else f"{type(error).__name__}: "
     return DataError(
         f"Cannot write to {shown(path)}: {kind}{said[:200]}. Name another --out."
+    )
+
+
+def _steadily(folder: Path, ask: Callable[[Path], T]) -> T:
+    """Ask something of a fit that others may replace meanwhile.
+
+    Raises:
+        DataError: as `ask`, of a folder that stayed; or none ever did.
+    """
+    for _ in range(_READS):
+        place, before = _standing(folder)
+        try:
+            return ask(place)
+        except (DataError, OSError):
+            # Of a folder that was replaced meanwhile, what failed says nothing.
+            if _standing(folder) == (place, before):
+                raise
+        time.sleep(_PAUSE)
+    raise DataError(
+        f"The fit in {shown(folder)} was replaced each of the {_READS} times that it "
+        "was read. Try again when no save is running."
     )
 
 

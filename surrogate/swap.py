@@ -1,9 +1,10 @@
 """A folder put in the place of another, so that one of the two always stands.
 
-A save works in a hidden folder beside its goal, `.GOAL.<16 hex digits>.saving`, which
-holds
+A save works in a hidden folder beside its goal, `.GOAL.<16 hex digits>.saving`. Of the
+digits 8 are random and 8 follow from them and the goal, so that no other folder has
+such a name by chance. It holds
 
-- `owner`: says what the folder is, and is locked as long as the save's process lives;
+- `owner`: is locked as long as the save's process lives, and says what the folder is;
 - `new`: what will stand in the goal's place;
 - `old`: what stood there, for a moment, where a system cannot exchange two folders in
   one step. While `new` and `old` both are there the goal is free, and `old` stands for
@@ -18,8 +19,8 @@ import contextlib
 import ctypes
 import errno
 import functools
+import hashlib
 import os
-import re
 import secrets
 import shutil
 import time
@@ -27,7 +28,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from surrogate.files import read_regular, sync
+from surrogate.files import sync
 
 try:
     import fcntl
@@ -35,6 +36,7 @@ except ImportError:  # Windows
     fcntl = None
 
 _OWNER, _NEW, _OLD = "owner", "new", "old"
+_PARTS = {_OWNER, _NEW, _OLD}
 _NOTE = (
     b"A save by surrogate works in this folder. When no save is running, the next one "
     b"to the same place removes it.\n"
@@ -74,7 +76,7 @@ def workshop(folder: Path) -> Iterator[Path]:
         OSError: it cannot be made.
     """
     made: list[Path] = []
-    holder = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}.saving")
+    holder = folder.with_name(_name(folder, secrets.token_hex(4)))
     is_done = False
     try:
         _make_parents(folder.parent, made)
@@ -181,37 +183,39 @@ def _is_free(folder: Path) -> bool:
     return folder.is_dir() and not folder.is_symlink() and not os.listdir(folder)
 
 
+def _name(folder: Path, digits: str) -> str:
+    """Name the folder of a save: the goal, some digits, and those that follow."""
+    text = f"surrogate {folder.name} {digits}"
+    more = hashlib.sha256(os.fsencode(text)).hexdigest()[:8]
+    return f".{folder.name}.{digits}{more}.saving"
+
+
 def _holders(folder: Path) -> list[Path]:
-    """Folders beside the goal with the name of a save to it."""
-    name = re.compile(re.escape(f".{folder.name}.") + r"[0-9a-f]{16}\.saving")
+    """Folders of saves to a goal: named by one, and holding nothing else."""
+    start = len(f".{folder.name}.")
     try:
-        beside = os.listdir(folder.parent)
+        beside = [n for n in os.listdir(folder.parent) if n.endswith(".saving")]
     except OSError:
         return []
-    return [folder.with_name(n) for n in sorted(beside) if name.fullmatch(n)]
+    made = [n for n in sorted(beside) if n == _name(folder, n[start : start + 8])]
+    return [h for h in map(folder.with_name, made) if _is_ours(h)]
 
 
 def _is_halfway(holder: Path) -> bool:
-    return _is_ours(holder) and (holder / _NEW).is_dir() and (holder / _OLD).is_dir()
+    return (holder / _NEW).is_dir() and (holder / _OLD).is_dir()
 
 
 def _is_ours(holder: Path) -> bool:
-    """Whether a save made it: it says so itself, and holds nothing else."""
     try:
-        names = set() if holder.is_symlink() else set(os.listdir(holder))
-        if holder.is_symlink() or names - {_OWNER, _NEW, _OLD}:
-            return False
-        # A save may die before it has written the note; it is the first thing there.
-        note = read_regular(holder / _OWNER, len(_NOTE)) if names else b""
+        return not holder.is_symlink() and set(os.listdir(holder)) <= _PARTS
     except OSError:
         return False
-    return note == _NOTE or (names <= {_OWNER} and _NOTE.startswith(note))
 
 
 def _clear(folder: Path) -> None:
     """Remove what dead saves left; nobody else makes or removes such a folder now."""
     for holder in _holders(folder):
-        if _is_ours(holder) and not _is_alive(holder):
+        if not _is_alive(holder):
             _remove(holder)
 
 
@@ -232,7 +236,7 @@ def _is_alive(holder: Path) -> bool:
 
 
 def _remove(holder: Path, *, is_settled: bool = True) -> None:
-    """Remove a folder of a save, its owner last: without it nobody could later.
+    """Remove a folder of a save, its owner last, as what is there without is dead.
 
     Args:
         holder: the folder.
@@ -261,7 +265,6 @@ def _owned(holder: Path) -> Iterator[None]:
             with contextlib.suppress(OSError):
                 _lock(owner)
         os.write(owner, _NOTE)
-        os.fsync(owner)
         yield
     finally:
         os.close(owner)

@@ -9,11 +9,14 @@ import os
 import re
 import shutil
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 from cli_support import runs_csv
 
@@ -167,6 +170,27 @@ def test_a_call_that_fails(
     assert os.listdir(folder.parent) == ["fit"]
 
 
+def test_threads_are_waited_for_until_they_end(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An interrupt ends orbax's wait for its threads; they write on for a while."""
+    ended = []
+
+    def save(*_: Any) -> None:
+        def write_on() -> None:
+            time.sleep(0.1)
+            ended.append(True)
+
+        threading.Thread(target=write_on).start()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ocp.PyTreeCheckpointer, "save", save)
+    with pytest.raises(KeyboardInterrupt):
+        store.write(folder, ABOUT, ARRAYS, overwrite=True)
+    assert ended
+    assert os.listdir(folder.parent) == ["fit"]
+
+
 def test_what_orbax_says_is_one_sentence(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,8 +225,6 @@ def test_threads_that_write_on_leave_nothing(
 
 def test_arrays_by_orbax_are_those_by_tensorstore(folder: Path) -> None:
     """Independent code: orbax's own restore, to the bit; names with slashes too."""
-    import orbax.checkpoint as ocp
-
     odd = ARRAYS | {"run_scale_a/b ü.c": np.arange(3), "flag": np.array([True])}
     store.write(folder, ABOUT, odd, overwrite=True)
     found = store.read(folder)[1]
