@@ -67,7 +67,7 @@ function run(model) {
 }
 
 function describe(model) {
-  const kinds = `${model.family.name} surface of ${model.provenance.runs.toLocaleString("en-US")} runs in ${model.cells.length} cells`;
+  const kinds = `${model.family.name} surface of ${model.provenance.runs.toLocaleString("en-US")} runs in ${model.cell_count} cells`;
   byId("about").textContent = `Fit ${plain(model.name)}: ${kinds}, loss ${model.loss_kind.replace("_", " ")}. Everything here is computed in this page; it loads and sends nothing.`;
   byId("foot").textContent = `Made by surrogate ${plain(model.provenance.version || "")}. The address of this page holds what is asked: copy it to share the question.`;
 }

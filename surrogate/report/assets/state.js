@@ -1,8 +1,7 @@
 // What is asked, and its place in the URL's hash.
 
 function firstState(model) {
-  const cells = model.cells.map((cell) => cell.params * cell.tokens);
-  const largest = model.cells[cells.indexOf(Math.max(...cells))];
+  const largest = model.largest_cell;
   const middle = (name) => Number(Math.sqrt(model.fitted[name][0] * model.fitted[name][1]).toPrecision(3));
   return {
     params: Math.round(largest.params), tokens: Math.round(largest.tokens), tol: model.tol,
