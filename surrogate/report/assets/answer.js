@@ -196,6 +196,12 @@ function answerOf(model, question) {
   return answer;
 }
 
+// Whether there is something finite to show.
+function isAnswered(model, answer) {
+  const values = model.choices.flatMap((name) => [answer.best[name], ...answer.plateau[name]]);
+  return [answer.loss, answer.lossLimit, ...values].every((v) => v > 0 && v < Infinity);
+}
+
 // What the user's own choice loses, over a box stretched to hold it.
 function choiceOf(model, question, answer) {
   const choice = { lr: question.lr, batch: question.batch };
