@@ -109,6 +109,37 @@ def page_cells(cells: list[CellRecord], asked: list[Question]) -> list[int]:
     return report_support.run_core(script, given)
 
 
+def test_page_holds_what_answers_hold_of_many_cells_and_levels() -> None:
+    """The page once knew the first 200 cells and 50 levels of each."""
+    rng = np.random.default_rng(12)
+    levels = tuple(np.geomspace(1e4, 1e6, 81).tolist())
+    cells = [
+        replace(cell_at("", *sizes, 1.0), scales={}, batch=levels[k % 9 :: 1 + k % 2])
+        for k, sizes in enumerate(np.exp(rng.uniform(18, 27, (300, 2))).tolist())
+    ]
+    alone = fit_support.lr_alone()
+    features = replace(alone.features, recipes=("",))
+    fit = replace(alone, cells=tuple(cells), runs=None, features=features)
+    document = report_support.document(fit)
+    sizes = np.exp(rng.uniform(18, 27, (60, 2))).tolist()
+    asked = [ask(fit, n, d, None, None, None, None, 0.05) for n, d in sizes]
+    given = {
+        "document": document,
+        "asked": [
+            {"params": q.params, "tokens": q.tokens, "scales": {}, "recipe": ""}
+            for q in asked
+        ],
+    }
+    script = """
+      const model = prepare(given.document);
+      return given.asked.map((question) => heldOf(model, question).batch);
+    """
+    if report_support.NODE is None:
+        pytest.skip("node is missing")
+    held = report_support.run_core(script, given)
+    assert held == [nearest_level(fit, question, "batch") for question in asked]
+
+
 def test_a_further_scale_counts_as_a_size_does() -> None:
     """Closed form: the other active is 3 octaves away, the other size 2 octaves."""
     cells = [cell_at("adamw", 1e8, 1e9, 4096), cell_at("adamw", 4e8, 1e9, 512)]
