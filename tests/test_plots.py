@@ -275,8 +275,8 @@ def test_an_interval_beyond_the_border_ends_in_an_arrow() -> None:
     assert along[:, 0].tolist() == [1, 7]
     assert up[:, 1].tolist() == [2, 10]
     arrows = [line for line in axes.lines if line.get_marker() in ("<", ">", "^", "v")]
-    placed = {a.get_marker(): np.ravel(a.get_data()).tolist() for a in arrows}
-    assert placed == {"<": [1, 5], "^": [5, 10]}
+    placed = {a.get_marker(): np.asarray(a.get_xydata()).tolist() for a in arrows}
+    assert placed == {"<": [[1, 5]], "^": [[5, 10]]}
     (label,) = axes.get_legend_handles_labels()[1]
     assert label.endswith("beyond the border at an arrow")
 

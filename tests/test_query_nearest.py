@@ -114,8 +114,8 @@ def test_page_holds_what_answers_hold_of_many_cells_and_levels() -> None:
     rng = np.random.default_rng(12)
     levels = tuple(np.geomspace(1e4, 1e6, 81).tolist())
     cells = [
-        replace(cell_at("", *sizes, 1.0), scales={}, batch=levels[k % 9 :: 1 + k % 2])
-        for k, sizes in enumerate(np.exp(rng.uniform(18, 27, (300, 2))).tolist())
+        replace(cell_at("", n, d, 1.0), scales={}, batch=levels[k % 9 :: 1 + k % 2])
+        for k, (n, d) in enumerate(np.exp(rng.uniform(18, 27, (300, 2))).tolist())
     ]
     alone = fit_support.lr_alone()
     features = replace(alone.features, recipes=("",))

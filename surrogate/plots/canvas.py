@@ -183,7 +183,7 @@ def cross(
     """
     views = [sorted(axes.get_xlim()), sorted(axes.get_ylim())]
     errors = [
-        np.abs(np.clip(ends, *view) - value)[:, None]
+        np.abs(np.clip(ends, view[0], view[1]) - value)[:, None]
         if np.isfinite(ends).all()
         else None
         for value, ends, view in zip(at, interval, views, strict=True)
@@ -192,7 +192,7 @@ def cross(
         (i, side)
         for i, (ends, view) in enumerate(zip(interval, views, strict=True))
         for side in (0, 1)
-        if errors[i] is not None and np.clip(ends[side], *view) != ends[side]
+        if errors[i] is not None and not view[0] <= ends[side] <= view[1]
     ]
     is_known = any(error is not None for error in errors)
     label = f"optimum, {level:.0%} interval" if is_known else "optimum"
