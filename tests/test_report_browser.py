@@ -275,7 +275,7 @@ def test_skip_link_leaves_the_question_as_it_is(tab: Tab) -> None:
 
 
 def axes_and_choice(tab: Tab) -> list[str]:
-    ticks = tab.page.locator("#map-area .tick").all_inner_texts()
+    ticks = tab.page.locator("#map-area .tick").all_text_contents()
     fields = [tab.page.get_by_label(f"Your {n}", exact=True) for n in NAMED]
     return [*ticks, *(field.input_value() for field in fields)]
 
