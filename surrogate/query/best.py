@@ -17,7 +17,8 @@ from surrogate.features import CHOICES
 from surrogate.query import edge, surface
 from surrogate.query.answers import UNKNOWN, Certificate, Context, Optimum, Pair
 from surrogate.query.edge import Bounds
-from surrogate.query.fit import Fit, Range
+from surrogate.query.fit import CellRecord, Fit, Range
+from surrogate.query.nearest import nearest_cell
 from surrogate.query.question import Question, check_positive
 from surrogate.units import format_count
 
@@ -344,11 +345,15 @@ def batch_warnings(fit: Fit, batch: float | None) -> list[str]:
 
 def nearest_level(fit: Fit, question: Question, missing: str) -> float:
     """The middle value of a setting in the cell nearest to what is asked."""
-    cells = [cell for cell in fit.cells if cell.recipe == question.recipe]
-    values = np.array([[c.params, c.tokens] for c in cells])
-    off = np.log(values / [question.params, question.tokens])
-    nearest = cells[int(np.argmin((off**2).sum(axis=1)))]
-    levels = nearest.lr if missing == "lr" else nearest.batch
+    index = nearest_cell(fit.cells, question)
+    # A question's recipe is one of the fit's, and each of those has cells.
+    assert index is not None
+    return middle_level(fit.cells[index], missing)
+
+
+def middle_level(cell: CellRecord, name: str) -> float:
+    """The middle value of a setting in a cell, the upper one of two."""
+    levels = cell.lr if name == "lr" else cell.batch
     return levels[len(levels) // 2]
 
 
