@@ -9,6 +9,7 @@ import stat
 import tempfile
 from pathlib import Path
 
+from surrogate import interrupts
 from surrogate.units import quote
 
 # What a system or file system says where a folder cannot be synced: no loss of ours.
@@ -63,6 +64,11 @@ def write_whole(path: Path, content: bytes) -> None:
     Raises:
         OSError: it cannot be written; what was there is as it was.
     """
+    with interrupts.writing():
+        _write_whole(path, content)
+
+
+def _write_whole(path: Path, content: bytes) -> None:
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as stream:
