@@ -7,7 +7,7 @@ runs or raises all its reasons; nothing falls back silently.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import jax.numpy as jnp
@@ -65,7 +65,13 @@ BATCHED_MOSAIC = Operations(
 BATCHED: dict[Backend, Operations] = {"xla": BATCHED_XLA, "mosaic": BATCHED_MOSAIC}
 
 
-def choose(backend: str, device: Any, dtype: Any = jnp.float32) -> Backend:
+def choose(
+    backend: str,
+    device: Any,
+    dtype: Any = jnp.float32,
+    *,
+    lacking: Sequence[str] = (),
+) -> Backend:
     """The backend that will run.
 
     Args:
@@ -73,6 +79,7 @@ def choose(backend: str, device: Any, dtype: Any = jnp.float32) -> Backend:
         device: a `jax.Device`; or the name of a platform (`cpu`, `gpu`), of which no
             more is known, so that `auto` takes XLA there.
         dtype: what the problems are computed in.
+        lacking: the caller's own reasons why no Mosaic kernel can serve it.
 
     Raises:
         NotImplementedError: the named backend cannot run here; all the reasons.
@@ -82,7 +89,11 @@ def choose(backend: str, device: Any, dtype: Any = jnp.float32) -> Backend:
         raise ValueError(f"expected backend auto, xla or mosaic, got {backend!r}")
     if backend == "xla":
         return "xla"
-    reasons = [*mosaic.missing_device(device), *mosaic.missing_dtype(dtype)]
+    reasons = [
+        *lacking,
+        *mosaic.missing_device(device),
+        *mosaic.missing_dtype(dtype),
+    ]
     if backend == "mosaic" or not reasons:
         # Last, because it imports Pallas.
         reasons += mosaic.missing_api()

@@ -33,6 +33,7 @@ from surrogate.query import CellRecord, Fit, Provenance
 from surrogate.runs import Runs
 from surrogate.selection import HeldOut
 from surrogate.stability import Stability
+from surrogate_kernels.dispatch import Backend
 
 DEFAULT_TERMS = 3
 # K of the posynomials of a mix.
@@ -80,8 +81,6 @@ def fit(
     _check(family, terms, bootstrap, seed)
     estimate.make_room()
     place = engine.pick_device(device)
-    # Refused before the work; for the family's own shapes when that is known.
-    engine.pick_backend(backend, place)
     with jax.default_device(place):
         return _fit(runs, family, terms, bootstrap, seed, (place, backend), progress)
 
@@ -111,6 +110,12 @@ def _fit(
     box = features.box()
     shape = Shape(len(features.choices), len(features.givens), features.offsets)
     members = _members(family, shape, terms)
+    # Of all candidates, so that a named one that cannot run is refused before the work.
+    device, backend = place
+    backends: dict[str, Backend] = {
+        name: engine.pick_backend(backend, device, member)
+        for name, member in members.items()
+    }
     held, warnings = _held_out(members, features, rows, runs, box, seed, progress)
     has_draws = uncertainty.has_draws(rows, bootstrap)
     choice = _choose(family, members, held, rows, runs, features, has_draws)
@@ -121,7 +126,7 @@ def _fit(
             box,
             bootstrap=bootstrap,
             seed=seed,
-            place=place,
+            backend=backends[name],
             progress=progress,
         )
         for name, member in choice.parts.items()
@@ -151,7 +156,7 @@ def _fit(
             created=date.today().isoformat(),
             seed=seed,
             bootstrap=bootstrap,
-            device=place[0].platform,
+            device=device.platform,
             backend=found.backend,
             runs=len(runs),
             diverged=int(runs.diverged.sum()),
@@ -167,6 +172,7 @@ def _fit(
                     *warnings,
                     *choice.warnings,
                     *found.warnings,
+                    *_idle(backend, found.backend),
                 ]
             )
         ),
@@ -308,6 +314,16 @@ def _choose(
     played = {name: candidates[name] for name in play}
     mixed_in = mixture if MIX in played else None
     return _Choice(parts, weights, played, mixed_in, chosen, scores, record, warnings)
+
+
+def _idle(backend: str, ran: str) -> list[str]:
+    """That the kernels asked for had nothing to do: they refit resampled cells."""
+    if backend in ("auto", ran):
+        return []
+    return [
+        f"Nothing ran on the backend {backend}: no draw was refitted, for which it "
+        f"takes {uncertainty.MIN_CELLS_PAIRS} cells and a bootstrap above 0."
+    ]
 
 
 def _unsure(chosen: str, shares: dict[str, float], has_draws: bool) -> str:

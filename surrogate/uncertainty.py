@@ -54,6 +54,7 @@ class Draws(NamedTuple):
         is_whole: False where Ctrl-C came before the last replica.
         block: replicas a call of the solver.
         is_halved: less than at first, since the device had no memory for more.
+        backend: whose kernels refitted; None where leaves serve and nothing was.
     """
 
     theta: Float64[np.ndarray, "draws p"]
@@ -62,6 +63,7 @@ class Draws(NamedTuple):
     is_whole: bool
     block: int
     is_halved: bool
+    backend: Backend | None
 
 
 def resample(
@@ -159,7 +161,7 @@ def draw(
         if progress is not None:
             progress.advance(replicas * starts(family, len(used)))
         drawn = leaves[np.arange(replicas) % len(leaves)]
-        return Draws(drawn, 0, 0, True, replicas, False)
+        return Draws(drawn, 0, 0, True, replicas, False, None)
     counts = cell_counts(rows, replicas, seed)
     has_rivals = starts(family, len(used)) > 1
     try:
@@ -184,6 +186,7 @@ def draw(
         is_whole=len(counts) == replicas,
         block=found.block,
         is_halved=found.is_halved,
+        backend=found.backend,
     )
 
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import jax
 import numpy as np
 from jaxtyping import Bool, Float64
 
@@ -299,8 +298,7 @@ def context_of(
         recipe=question.recipe or None,
         family=fit.family.name,
         loss_kind=fit.loss_kind,
-        device=jax.local_devices()[0].platform,
-        backend="xla",
+        **surface.ran(),
         inside=distance <= 1,
         distance=distance,
         status=status,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import jax
 import numpy as np
 from jaxtyping import Float64
 
@@ -67,8 +66,7 @@ def predict(
         level=uncertainty.LEVEL,
         family=fit.family.name,
         loss_kind=fit.loss_kind,
-        device=jax.local_devices()[0].platform,
-        backend="xla",
+        **surface.ran(),
         warnings=_warnings(fit, distance),
     )
 
@@ -194,8 +192,7 @@ def evaluate(fit: Fit, runs: Runs, tol: float) -> Evaluation:
         band=band(predicted - least[cell] <= np.log1p(tol), loss, best, tol),
         family=fit.family.name,
         loss_kind=fit.loss_kind,
-        device=jax.local_devices()[0].platform,
-        backend="xla",
+        **surface.ran(),
         warnings=comparison_warnings(fit, runs),
     )
 
