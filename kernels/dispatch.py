@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from surrogate_kernels import gram_xla, log_sum_exp_xla, mosaic, ref, solve_spd_xla
+from surrogate_kernels import log_sum_exp_xla, mosaic, ref, solve_spd_xla
 
 # What runs; `auto` is a choice between them.
 Backend = Literal["xla", "mosaic"]
@@ -23,12 +23,10 @@ class Operations(NamedTuple):
     """Every operation on one backend, with the arguments of `ref`.
 
     Of a batch, each argument that differs between problems has a leading axis: the
-    coefficients and offsets, weights, matrix and right-hand side, replica.
+    coefficients and offsets, weights, matrix and right-hand side.
     """
 
     log_sum_exp_normal_equations: Callable[..., ref.NormalEquations]
-    weighted_gram: Callable[..., ref.NormalEquations]
-    poisson_gram: Callable[..., ref.NormalEquations]
     solve_spd: Callable[..., Array]
 
 
@@ -38,7 +36,6 @@ def _kernel(operation: str) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         home = {
             "log_sum_exp_normal_equations": "log_sum_exp_mosaic",
-            "poisson_gram": "poisson_gram_mosaic",
             "solve_spd": "solve_spd_mosaic",
         }[operation]
         module = importlib.import_module(f"surrogate_kernels.{home}")
@@ -49,16 +46,11 @@ def _kernel(operation: str) -> Callable[..., Any]:
 
 BATCHED_XLA = Operations(
     log_sum_exp_normal_equations=log_sum_exp_xla.log_sum_exp_normal_equations,
-    weighted_gram=gram_xla.weighted_gram,
-    poisson_gram=gram_xla.poisson_gram,
     solve_spd=solve_spd_xla.solve_spd,
 )
 
-# Where XLA's own code is one matrix product, or a small part of the work, it stays.
 BATCHED_MOSAIC = Operations(
     log_sum_exp_normal_equations=_kernel("log_sum_exp_normal_equations"),
-    weighted_gram=gram_xla.weighted_gram,
-    poisson_gram=_kernel("poisson_gram"),
     solve_spd=_kernel("solve_spd"),
 )
 

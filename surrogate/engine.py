@@ -22,7 +22,7 @@ from surrogate.blocks import Device, Interrupted, Progress
 from surrogate.errors import DataError
 from surrogate.families import Curved, Family, Linear
 from surrogate.weights import Plan, Weights
-from surrogate_kernels import digits, dispatch
+from surrogate_kernels import dispatch
 from surrogate_kernels.ref import NormalEquations
 
 __all__ = ["Interrupted", "Progress", "Solution", "minimise", "solve"]
@@ -133,13 +133,10 @@ def _try_kernels(family: Curved) -> None:
         return family.normal_equations(v, z, target, weights, mosaic)
 
     problems, rows = 128, 64
-    jax.eval_shape(
-        trace,
-        floats(problems, family.size),
-        floats(rows, sum(family.shape)),
-        floats(rows),
-        floats(problems, rows),
-    )
+    shapes = ((problems, family.size), (rows, sum(family.shape)), (rows,))
+    # With the flag that `solve` sets: what is traced here is what runs there.
+    with jax.enable_x64(True):
+        jax.eval_shape(trace, *(floats(*s) for s in (*shapes, (problems, rows))))
 
 
 def solve(
@@ -362,22 +359,13 @@ def _solve_linear(
     """Blocks whose arrays stay in the cache, several a call."""
     platform = _platform()
     most = _ELEMENTS[platform]
-    size = most // max(plans.chunk_of(weights.plan), _OF_A_SYSTEM * family.size**2)
+    size = most // max(weights.plan.places, _OF_A_SYSTEM * family.size**2)
     size = int(np.clip(_power_of_two(size), _LEAST_BLOCK, _LARGEST_BLOCK[platform]))
-    width = weights.each[0].size
+    width = weights.plan.places
     turns = int(np.clip(_power_of_two(most // (size * width)), 1, _LINEAR_TURNS))
-    products = linear.products(
-        family,
-        z,
-        target,
-        weights,
-        is_exact=platform == "cpu" and digits.is_fast(),
-    )
     return _collected(
-        lambda size: blocks.Call(
-            linear.solve_blocks, (family, weights.plan, max(1, size // turns))
-        ),
-        (weights.shared, products),
+        lambda size: blocks.Call(linear.solve_blocks, (family, max(1, size // turns))),
+        linear.products(family, z, target, weights),
         weights.each,
         size * turns,
         turns,
