@@ -1,8 +1,8 @@
 """What can go wrong, in three kinds: asked wrongly, did not work out, our bug.
 
 Asked wrongly is a `DataError`, raised where it is noticed. A numerical outcome is a
-`Status`, which travels in the result; `throw=` turns a failed one into a `SolveError`.
-Our own bugs are plain assertions.
+`Status`, which travels in the result; what a failed one cannot be used for, such as a
+picture of it, raises a `SolveError`. Our own bugs are plain assertions.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ class DataError(ValueError):
 
 
 class SolveError(RuntimeError):
-    """A result whose status is failed was asked to raise instead of being returned."""
+    """What was asked for cannot be made of a result whose status is failed."""
 
 
 class Status(enum.StrEnum):

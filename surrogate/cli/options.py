@@ -129,7 +129,7 @@ Tol = Annotated[
 
 
 class Reading(TypedDict):
-    """What `read_runs` takes besides the files."""
+    """What `readers.read_runs` takes besides the files."""
 
     map: dict[str, str] | None
     seq_len: int | None

@@ -1,6 +1,6 @@
 """Families of surrogates: each gives ln loss at ONE point, convex in u by construction.
 
-`make` builds a family for the coordinates of a fit; `load` from its stored form.
+`make` builds a family for the coordinates of a fit.
 """
 
 from surrogate.families.base import (

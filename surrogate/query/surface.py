@@ -74,7 +74,7 @@ class Band(NamedTuple):
     Attributes:
         slices: interval of each coordinate with the other at the optimum's value.
         contour: its boundary; empty where u has one coordinate.
-        area: in u units squared times octaves^2 a unit: see `Fit` for the factor.
+        area: octaves^2 of u as it is; of lr and batch times `Features.u_scale` of both.
     """
 
     slices: Float64[np.ndarray, "choices 2"]
