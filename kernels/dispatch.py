@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array
 
 from surrogate_kernels import log_sum_exp_xla, mosaic, ref, solve_spd_xla
+from surrogate_kernels.backends import NAMES, Backend
 
-# What runs; `auto` is a choice between them.
-Backend = Literal["xla", "mosaic"]
+__all__ = ["BATCHED", "Backend", "Operations", "choose"]
 
 
 class Operations(NamedTuple):
@@ -77,8 +77,9 @@ def choose(
         NotImplementedError: the named backend cannot run here; all the reasons.
         ValueError: there is no backend of that name.
     """
-    if backend not in ("auto", "xla", "mosaic"):
-        raise ValueError(f"expected backend auto, xla or mosaic, got {backend!r}")
+    if backend not in NAMES:
+        known = f"{', '.join(NAMES[:-1])} or {NAMES[-1]}"
+        raise ValueError(f"expected backend {known}, got {backend!r}")
     if backend == "xla":
         return "xla"
     reasons = [

@@ -22,6 +22,7 @@ from surrogate import (
     uncertainty,
 )
 from surrogate.blocks import Device
+from surrogate.defaults import AUTO, BOOTSTRAP, FAMILIES, SEED, TERMS
 from surrogate.engine import Progress
 from surrogate.errors import DataError
 from surrogate.families import MIX, Family, Mix, Shape
@@ -35,7 +36,6 @@ from surrogate.selection import HeldOut
 from surrogate.stability import Stability
 from surrogate_kernels.dispatch import Backend
 
-DEFAULT_TERMS = 3
 # K of the posynomials of a mix.
 MIX_TERMS = (3, 4, 5)
 # Of resamples of the cells, in which a family must be the best to be called so.
@@ -43,7 +43,7 @@ _SURE = 0.8
 # A candidate that fewer resamples would choose is no rival: draws do not take it.
 _RIVAL = 0.05
 # What is made of several families.
-MIXED = ("auto", MIX)
+MIXED = (AUTO, MIX)
 # What a report of a wrong answer needs to say.
 _PACKAGES = ("loss-surrogate", "jax", "jaxlib", "numpy", "orbax-checkpoint")
 
@@ -51,10 +51,10 @@ _PACKAGES = ("loss-surrogate", "jax", "jaxlib", "numpy", "orbax-checkpoint")
 def fit(
     runs: Runs,
     *,
-    family: str = "auto",
-    terms: int = DEFAULT_TERMS,
-    bootstrap: int = 1000,
-    seed: int = 0,
+    family: str = AUTO,
+    terms: int = TERMS,
+    bootstrap: int = BOOTSTRAP,
+    seed: int = SEED,
     device: str = "auto",
     backend: str = "auto",
     progress: Progress | None = None,
@@ -86,9 +86,9 @@ def fit(
 
 
 def _check(family: str, terms: int, bootstrap: int, seed: int) -> None:
-    names = (*MIXED, *families.NAMES)
-    if family not in names:
-        raise DataError(f"Expected a family among {', '.join(names)}, got {family!r}.")
+    if family not in FAMILIES:
+        known = ", ".join(FAMILIES)
+        raise DataError(f"Expected a family among {known}, got {family!r}.")
     for name, value in (("bootstrap", bootstrap), ("seed", seed)):
         if value < 0:
             raise DataError(f"Expected {name} to be at least 0, got {value}.")
@@ -300,7 +300,7 @@ def _choose(
     )
     shares = record["shares"]
     play = [chosen]
-    if family == "auto":
+    if family == AUTO:
         if has_draws:
             play += [n for n, s in shares.items() if n != chosen and s >= _RIVAL]
         if shares[chosen] < _SURE:
@@ -344,7 +344,7 @@ def _members(family: str, shape: Shape, terms: int) -> dict[str, Family]:
             f"posynomial-{k}": families.make("posynomial", shape, k) for k in MIX_TERMS
         }
         return found | more
-    names = families.NAMES if family == "auto" else (family,)
+    names = families.NAMES if family == AUTO else (family,)
     return {name: families.make(name, shape, terms) for name in names}
 
 

@@ -27,12 +27,13 @@ from jaxtyping import Array, Float64
 from scipy.special import stdtrit
 
 from surrogate import estimate
+from surrogate.defaults import MIN_CELLS_FOR_INTERVALS
 from surrogate.engine import Interrupted, Progress
 from surrogate.families import Family
 from surrogate.features import Rows
 from surrogate_kernels.dispatch import Backend
 
-MIN_CELLS = 5
+MIN_CELLS = MIN_CELLS_FOR_INTERVALS
 # From so many on draws are refits under resampled cells.
 MIN_CELLS_PAIRS = 12
 LEVEL = 0.95

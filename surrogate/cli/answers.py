@@ -28,7 +28,7 @@ def optimum(
     scale: options.ScaleValues = [],  # noqa: B006
     lr_range: options.LrRange = None,
     batch_range: options.BatchRange = None,
-    p_max: options.PMax = "5%",
+    p_max: options.PMax = options.P_MAX,
     json: options.Json = False,
 ) -> int:
     """The learning rate and batch size of the lowest loss."""
@@ -62,15 +62,15 @@ def plateau(
     *,
     params: options.Params,
     tokens: options.Tokens,
-    tol: options.Tol = "0.25%",
-    probability: options.Probability = "90%",
+    tol: options.Tol = options.TOL,
+    probability: options.Probability = options.PROBABILITY,
     batch: options.Batch = None,
     lr: options.Lr = None,
     recipe: options.RecipeName = None,
     scale: options.ScaleValues = [],  # noqa: B006
     lr_range: options.LrRange = None,
     batch_range: options.BatchRange = None,
-    p_max: options.PMax = "5%",
+    p_max: options.PMax = options.P_MAX,
     json: options.Json = False,
 ) -> int:
     """The settings whose loss is within a tolerance."""
@@ -97,12 +97,12 @@ def regret(
     batch: Annotated[
         str, typer.Option(metavar="B", help="Your batch, in tokens, or 256x2048.")
     ],
-    tol: options.Tol = "0.25%",
+    tol: options.Tol = options.TOL,
     recipe: options.RecipeName = None,
     scale: options.ScaleValues = [],  # noqa: B006
     lr_range: options.LrRange = None,
     batch_range: options.BatchRange = None,
-    p_max: options.PMax = "5%",
+    p_max: options.PMax = options.P_MAX,
     json: options.Json = False,
 ) -> int:
     """What your learning rate and batch size lose."""

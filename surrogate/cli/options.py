@@ -13,15 +13,16 @@ from typing import Annotated, TypedDict
 
 import typer
 
-from surrogate import units
+from surrogate import defaults, units
+from surrogate.defaults import DEVICES, LOSS_KINDS, PARAMS_KINDS
 from surrogate.errors import DataError
+from surrogate_kernels.backends import NAMES as BACKENDS
 
-SINGLE_FAMILIES = ("quadratic", "additive", "posynomial", "bowl")
-FAMILIES = ("auto", "mix", *SINGLE_FAMILIES)
-DEVICES = ("auto", "cpu", "gpu")
-BACKENDS = ("auto", "xla", "mosaic")
-LOSS_KINDS = ("train", "train_smoothed", "validation", "unknown")
-PARAMS_KINDS = ("non_embedding", "total", "unknown")
+# Defaults as text, since options are parsed from it.
+TOL, PROBABILITY, P_MAX, MAX_DROPPED = map(
+    units.format_percent,
+    (defaults.TOL, defaults.PROBABILITY, defaults.P_MAX, defaults.MAX_DROPPED),
+)
 
 FitArgument = Annotated[
     str,

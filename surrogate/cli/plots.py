@@ -33,7 +33,7 @@ def plot(
     out: Annotated[Path, typer.Option(metavar="FILE", help="PNG, SVG or PDF.")],
     params: options.OptionalParams = None,
     tokens: options.OptionalTokens = None,
-    tol: options.Tol = "0.25%",
+    tol: options.Tol = options.TOL,
     lr: Annotated[
         str | None, typer.Option(metavar="LR", help="Your learning rate, shown.")
     ] = None,

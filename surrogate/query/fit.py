@@ -11,6 +11,8 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
+from surrogate.defaults import PROBABILITY as DEFAULT_PROBABILITY
+from surrogate.defaults import TOL as DEFAULT_TOL
 from surrogate.errors import DataError
 from surrogate.families import Family
 from surrogate.features import CHOICES, Features
@@ -27,9 +29,6 @@ if TYPE_CHECKING:
         Regret,
     )
 
-DEFAULT_TOL = 0.0025
-# Share of the draws in which a robust setting is inside the plateau.
-DEFAULT_PROBABILITY = 0.9
 SCORES = ("regret", "regret_smoothed", "mae_ln")
 Range = tuple[float, float]
 # ArrayLike has complex numbers, of which a type checker at run time takes no float.
