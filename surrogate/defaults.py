@@ -36,3 +36,9 @@ TERMS = 3
 SEED = 0
 # Share of the rows that may be dropped.
 MAX_DROPPED = 0.1
+# A tolerance or a noise above this is read with its sign only: 0.5 may mean 0.5%.
+MOST_BARE = 0.05
+
+# What a question is refused for unless it is allowed: sizes far below the fitted ones.
+SMALL = "small"
+ALLOWED = (SMALL,)

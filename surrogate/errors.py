@@ -14,6 +14,29 @@ class DataError(ValueError):
     """The question or the data are wrong: says what was expected, came, and to do."""
 
 
+class UnlikelyError(DataError):
+    """A question that was probably typed wrong, which `allow` lets pass all the same.
+
+    Attributes:
+        said: what is unlikely, and what was probably meant; begins with the argument.
+        allow: what to allow.
+        name: of the argument; None where it is the answer that is unlikely.
+        meant: the value that was probably meant, None where there is no telling.
+    """
+
+    def __init__(
+        self,
+        said: str,
+        allow: str,
+        *,
+        name: str | None = None,
+        meant: str | None = None,
+    ) -> None:
+        """Say it as Python has it; the command line puts its dashes on."""
+        super().__init__(f"{said} Correct it, or pass allow={allow!r}.")
+        self.said, self.allow, self.name, self.meant = said, allow, name, meant
+
+
 class SolveError(RuntimeError):
     """What was asked for cannot be made of a result whose status is failed."""
 

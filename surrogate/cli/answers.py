@@ -29,6 +29,7 @@ def optimum(
     lr_range: options.LrRange = None,
     batch_range: options.BatchRange = None,
     p_max: options.PMax = options.P_MAX,
+    allow: options.Allow = [],  # noqa: B006
     json: options.Json = False,
 ) -> int:
     """The learning rate and batch size of the lowest loss."""
@@ -44,16 +45,17 @@ def optimum(
         )
     sizes = {"params": params, "tokens": tokens, "steps": steps, "flops": flops}
     counts = {n: options.optional_count(f"--{n}", text) for n, text in sizes.items()}
-    where = options.where(recipe, scale, lr_range, batch_range, p_max)
+    where = options.where(recipe, scale, lr_range, batch_range, p_max, allow)
     fixed_batch, fixed_lr = options.optional_batch(batch), options.optional_lr(lr)
     multiple = options.optional_batch(batch_multiple, "--batch-multiple")
 
     from surrogate.cli import text_answers
     from surrogate.query import load
 
-    answer = load(fit).optimum(
-        **counts, **where, batch=fixed_batch, lr=fixed_lr, batch_multiple=multiple
-    )
+    with options.dashed():
+        answer = load(fit).optimum(
+            **counts, **where, batch=fixed_batch, lr=fixed_lr, batch_multiple=multiple
+        )
     return output.emit(answer.to_json(), json, text_answers.optimum)
 
 
@@ -71,20 +73,24 @@ def plateau(
     lr_range: options.LrRange = None,
     batch_range: options.BatchRange = None,
     p_max: options.PMax = options.P_MAX,
+    allow: options.Allow = [],  # noqa: B006
     json: options.Json = False,
 ) -> int:
     """The settings whose loss is within a tolerance."""
-    where = options.point(params, tokens, recipe, scale, lr_range, batch_range, p_max)
-    tolerance = units.parse_fraction(tol, what="--tol")
+    where = options.point(
+        params, tokens, recipe, scale, lr_range, batch_range, p_max, allow
+    )
+    tolerance = options.tolerance("--tol", tol)
     share = options.inner_share("--probability", probability)
     at_batch, at_lr = options.optional_batch(batch), options.optional_lr(lr)
 
     from surrogate.cli import text_answers
     from surrogate.query import load
 
-    answer = load(fit).plateau(
-        **where, tol=tolerance, probability=share, batch=at_batch, lr=at_lr
-    )
+    with options.dashed():
+        answer = load(fit).plateau(
+            **where, tol=tolerance, probability=share, batch=at_batch, lr=at_lr
+        )
     return output.emit(answer.to_json(), json, text_answers.plateau)
 
 
@@ -103,16 +109,20 @@ def regret(
     lr_range: options.LrRange = None,
     batch_range: options.BatchRange = None,
     p_max: options.PMax = options.P_MAX,
+    allow: options.Allow = [],  # noqa: B006
     json: options.Json = False,
 ) -> int:
     """What your learning rate and batch size lose."""
-    where = options.point(params, tokens, recipe, scale, lr_range, batch_range, p_max)
-    tolerance = units.parse_fraction(tol, what="--tol")
+    where = options.point(
+        params, tokens, recipe, scale, lr_range, batch_range, p_max, allow
+    )
+    tolerance = options.tolerance("--tol", tol)
     my_lr = units.parse_positive(lr, what="--lr")
     my_batch = units.parse_batch(batch, what="--batch")
 
     from surrogate.cli import text_answers
     from surrogate.query import load
 
-    answer = load(fit).regret(**where, lr=my_lr, batch=my_batch, tol=tolerance)
+    with options.dashed():
+        answer = load(fit).regret(**where, lr=my_lr, batch=my_batch, tol=tolerance)
     return output.emit(answer.to_json(), json, text_answers.regret)

@@ -182,6 +182,7 @@ def compare(
     params_kind: options.ParamsKind = None,
     seed: options.Seed = defaults.SEED,
     max_dropped: options.MaxDropped = options.MAX_DROPPED,
+    allow: options.Allow = [],  # noqa: B006
     json: options.Json = False,
 ) -> int:
     """Published laws beside the surrogate, on the same runs or at one point."""
@@ -210,6 +211,7 @@ def compare(
             "recipe": recipe[0] if fit_name and recipe else None,
             "shape": _shape(layers, width, seq_len),
             "seq_len": how["seq_len"],
+            "allow": options.allowed(allow),
         }
     elif at or layers or width:
         raise DataError(
@@ -226,7 +228,8 @@ def compare(
     try:
         if point is not None:
             fit = comparison.fit_of(fit_name, table, family, seed, bar)
-            document = comparison.at_point(fit, **point)
+            with options.dashed():
+                document = comparison.at_point(fit, **point)
         else:
             document = comparison.on_cells(
                 fit_name, table, family, seed, how["seq_len"], bar

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from surrogate import defaults, units
+from surrogate import defaults
 from surrogate.cli import documents, options, output
 from surrogate.cli.progress import Bar
 
@@ -182,6 +182,7 @@ def predict(
             metavar="SHARE", help="Spread of the loss between seeds, if known."
         ),
     ] = None,
+    allow: options.Allow = [],  # noqa: B006
     overwrite: options.Overwrite = False,
     max_dropped: options.MaxDropped = options.MAX_DROPPED,
     json: options.Json = False,
@@ -199,7 +200,8 @@ def predict(
         overwrite=overwrite,
         seed_noise=None
         if seed_noise is None
-        else units.parse_fraction(seed_noise, what="--seed-noise"),
+        else options.tolerance("--seed-noise", seed_noise),
+        allow=options.allowed(allow),
     )
     code = output.emit(document, json, text_tables.predict)
     refused = document["points"] - document["answered"]

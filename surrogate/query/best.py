@@ -222,7 +222,9 @@ def _loss_interval(fit: Fit, solved: Solved) -> Pair:
 
 def loss_of(fit: Fit, value: float | np.ndarray) -> float:
     """Nats per token from ln loss relative to the level."""
-    return float(np.exp(value + fit.features.level))
+    # Far below the fitted sizes a loss may be more than a float holds.
+    with np.errstate(over="ignore"):
+        return float(np.exp(value + fit.features.level))
 
 
 def certificate(fit: Fit, solved: Solved) -> Certificate:
