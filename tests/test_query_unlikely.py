@@ -85,7 +85,7 @@ def levelled(nats: float) -> Fit:
 def test_a_loss_over_12_nats_is_no_answer() -> None:
     fit = levelled(11.0)
     # Just over 1/1,000 of the smallest fitted, which may be asked about.
-    far = {"params": 2.2e5, "tokens": 4.1e6}
+    far: dict[str, Any] = {"params": 2.2e5, "tokens": 4.1e6}
     told = fit.optimum(**far, allow=("small",)).loss
     assert told > 12
     message = f"predicted loss is {told:.3g} nats a token, over 12"
@@ -110,7 +110,7 @@ def test_scans_of_steps_and_budgets_are_as_before() -> None:
 
 def test_points_are_told_one_by_one() -> None:
     fit = levelled(8.0)
-    columns = {
+    columns: dict[str, Any] = {
         "lr": np.full(4, 1e-3),
         "batch": np.full(4, 5e5),
         "params": np.array([1e9, 7.0, 1e9, 2.2e5]),
@@ -131,7 +131,7 @@ def test_points_are_told_one_by_one() -> None:
 
 def test_laws_are_put_beside_what_was_allowed() -> None:
     fit = fit_support.bare(fit_support.bundled())
-    small = GOOD | {"tokens": 2e5}
+    small: dict[str, Any] = GOOD | {"tokens": 2e5}
     with pytest.raises(UnlikelyError, match="tokens 200000 is 1/20,000"):
         beside(fit, **small)
     _, sides = beside(fit, **small, allow=("small",))
