@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import jax
 import numpy as np
 from jaxtyping import Bool, Float64
 
@@ -224,7 +223,9 @@ def _loss_interval(fit: Fit, solved: Solved) -> Pair:
 
 def loss_of(fit: Fit, value: float | np.ndarray) -> float:
     """Nats per token from ln loss relative to the level."""
-    return float(np.exp(value + fit.features.level))
+    # Far below the fitted sizes a loss may be more than a float holds.
+    with np.errstate(over="ignore"):
+        return float(np.exp(value + fit.features.level))
 
 
 def certificate(fit: Fit, solved: Solved) -> Certificate:
@@ -300,8 +301,7 @@ def context_of(
         recipe=question.recipe or None,
         family=fit.family.name,
         loss_kind=fit.loss_kind,
-        device=jax.local_devices()[0].platform,
-        backend="xla",
+        **surface.ran(),
         inside=distance <= 1,
         distance=distance,
         status=status,
