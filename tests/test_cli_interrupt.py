@@ -132,6 +132,9 @@ def _signal_at(stage: str, kind: int) -> None:
     from surrogate import fitted, fitting, store
     from surrogate.cli import supervise
 
+    # A shell's background jobs, as a CI's may be, ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
     def send() -> None:
         os.kill(os.getpid(), kind)
         # Long calls do not answer; the process must end all the same.
