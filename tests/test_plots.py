@@ -484,12 +484,12 @@ def test_what_is_asked_wrongly(
 def test_file_that_cannot_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    def refuse(path: Path, target: Path) -> Path:
+    def refuse(path: str, target: Path) -> None:
         raise PermissionError(13, "Permission denied", str(target))
 
     document = tmp_path / "c.json"
     document.write_text("a table\n" + json.dumps(coverage_document()) + "\n")
-    monkeypatch.setattr(Path, "replace", refuse)
+    monkeypatch.setattr(os, "replace", refuse)
     arguments = ["plot", "coverage", str(document), "--out", str(tmp_path / "c.png")]
     assert main(arguments) == 2
     assert "Permission denied" in capsys.readouterr().err

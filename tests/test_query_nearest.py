@@ -15,7 +15,7 @@ from surrogate.plots import numbers
 from surrogate.query.best import nearest_level
 from surrogate.query.fit import CellRecord, Fit
 from surrogate.query.nearest import nearest_cell
-from surrogate.query.question import Question, ask
+from surrogate.query.question import SMALL, Question, ask
 
 pytestmark = pytest.mark.once
 
@@ -43,7 +43,7 @@ def about(
     fit: Fit, params: float, tokens: float, active: float, recipe: str
 ) -> Question:
     scales = {"active": float(active)}
-    return ask(fit, params, tokens, scales, recipe, None, None, 0.05)
+    return ask(fit, params, tokens, scales, recipe, None, None, 0.05, (SMALL,))
 
 
 def random_cells(rng: np.random.Generator) -> list[CellRecord]:

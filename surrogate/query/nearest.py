@@ -31,7 +31,7 @@ def distances(cells: Cells, question: Question) -> Float64[np.ndarray, " cells"]
 def nearest_cell(cells: Cells, question: Question) -> int | None:
     """Return the index of the cell of the question's recipe that is nearest to it.
 
-    The first of equally near ones; None where no cell is of that recipe. `nearestCell`
+    The first of equally near ones; None where no cell is of that recipe. nearestCell
     in report/assets/answer.js is the same rule.
     """
     off = distances(cells, question)
