@@ -153,7 +153,7 @@ class Sweep:
     def regressions(self) -> Regressions:
         """Of the runs within 0.25 % of their cell's best, which its authors take."""
         runs = self.runs
-        best = near_best(runs.loss, runs.cell, RECIPE_WITHIN) & ~runs.diverged
+        best = near_best(runs.loss, runs.cell, RECIPE_WITHIN) & runs.usable
         log_n, log_d = np.log(runs.params[best]), np.log(runs.tokens[best])
         ones = np.ones_like(log_n)
         return Regressions(
