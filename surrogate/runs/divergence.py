@@ -75,8 +75,8 @@ def judge(
         batch: tokens a step.
         loss: nats; anything where marked.
         marked: known to have diverged: by status, nan or inf.
-        above: instead of looking for jumps: a run has diverged if it is so far above the
-            lowest, a fraction.
+        above: instead of looking for jumps: a run has diverged if it is this share
+            above the lowest.
     """
     verdict = np.where(marked, Verdict.DIVERGED, Verdict.STABLE).astype(np.int64)
     finite = np.flatnonzero(~marked)
