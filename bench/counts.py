@@ -1,7 +1,7 @@
 """Floating-point operations and bytes of one problem, by formula.
 
 The least that an algorithm of this kind must do, not what ours does: an exponential or
-a logarithm counts as one, drawing weights as none, what fits the cache moves no bytes.
+a logarithm counts as one, resampling as none, what fits the cache moves no bytes.
 """
 
 from __future__ import annotations
@@ -30,24 +30,6 @@ def linear(n: int, p: int, dtype: str = "float32") -> Counts:
         8 * p,
         dtype,
         f"2 n q + p^3/3 + 2 p^2; n={n} p={p} q=(p+1)(p+2)/2={q}; 8 p bytes of theta",
-    )
-
-
-def linear_row(n: int, p: int, dtype: str) -> Counts:
-    """`linear` of one row and problem."""
-    whole = linear(n, p, dtype)
-    return Counts(whole.flops / n, whole.moved / n, dtype, f"({whole.formula}), over n")
-
-
-def regressions(n: int, dtype: str = "float32") -> Counts:
-    """Two regressions on (1, N, D) and (1, D) with one draw of weights."""
-    # 6 sums of the shared columns, 3 with the one target and 2 with the other.
-    q = 6 + 3 + 2
-    return Counts(
-        2 * n * q + _solve(3) + _solve(2),
-        8 * 5,
-        dtype,
-        f"2 n q + p^3/3 + 2 p^2 for p=3 and p=2; n={n} q={q}; 40 bytes of theta",
     )
 
 

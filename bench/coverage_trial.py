@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from coverage_truth import Truth, fitted
 
@@ -90,7 +89,7 @@ def fit_sweep(family: str, runs: Runs, seed: int) -> Fit:
         features.box(),
         bootstrap=REPLICAS,
         seed=seed,
-        place=(jax.local_devices()[0], "xla"),
+        backend="xla",
     )
     like = fitted(family)
     return replace(

@@ -57,7 +57,7 @@ def posynomial(setting: Setting) -> dict[str, Any]:
     last: list[ours.Replicas] = []
 
     def run(count: int) -> None:
-        last[:] = [ours.posynomial(setting.sweep, family, setting.full, count)]
+        last[:] = [ours.draws(setting.sweep, family, setting.full, count)]
 
     few = setting.size(SCIPY_REPLICAS, 3)
     loop = _ScipyLoop(setting, few)
@@ -102,6 +102,28 @@ def posynomial(setting: Setting) -> dict[str, Any]:
     )
 
 
+def bowl(setting: Setting) -> dict[str, Any]:
+    """Bootstrap draws of the bowl, as `fit` makes them."""
+    sweep, family = setting.sweep, setting.sweep.bowl
+    replicas, full = setting.size(2000, 64), ours.full_fit(sweep, family)
+    steps = {}
+
+    def run(count: int) -> None:
+        found = ours.draws(sweep, family, full, count)
+        steps["mean"] = float(found.steps.mean())
+
+    [mine] = race([Contender("ours", partial(run, replicas), replicas)], setting.rounds)
+    return row(
+        setting,
+        "bowl",
+        f"bowl, {len(sweep.rows.target):,} rows, {family.size} parameters, "
+        f"{replicas:,} draws, {steps['mean']:.0f} steps each",
+        mine=mine,
+        sizes=at_sizes(run, setting, replicas),
+        source=sweep.source,
+    )
+
+
 def _judge(setting: Setting, found: ours.Replicas, count: int) -> dict[str, Any]:
     """The first replicas beside SciPy's answers."""
     sweep = setting.sweep
@@ -127,7 +149,7 @@ def growth_posynomial(setting: Setting) -> dict[str, Any]:
     steps = {}
 
     def run(count: int) -> None:
-        found = ours.posynomial(setting.sweep, family, setting.full, count)
+        found = ours.draws(setting.sweep, family, setting.full, count)
         steps["mean"] = float(found.steps.mean())
 
     def counted() -> Counts:

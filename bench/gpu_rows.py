@@ -22,9 +22,7 @@ def posynomial(setting: Setting) -> dict[str, Any]:
     last: list[ours.Replicas] = []
 
     def run(backend: str, count: int) -> None:
-        found = ours.posynomial(
-            setting.sweep, family, setting.full, count, backend=backend
-        )
+        found = ours.draws(setting.sweep, family, setting.full, count, backend=backend)
         last[:] = [found]
 
     what = f"posynomial K = {TERMS}, {replicas:,} warm-started replicas, fused kernel"
@@ -58,19 +56,18 @@ def posynomial(setting: Setting) -> dict[str, Any]:
 
 
 def quadratic(setting: Setting) -> dict[str, Any]:
-    """The quadratic of 6 features on 2,000 rows."""
-    problem, replicas = growth(2000), setting.size(2**24, 2**20)
+    """The quadratic of 6 features on 20 cells."""
+    problem, replicas = growth(2000), setting.size(2**22, 2**20)
 
     def run(count: int) -> None:
-        ours.quadratic_rows(problem, count)
+        ours.linear(problem, count)
 
     [mine] = race([Contender("ours", partial(run, replicas), replicas)], 5)
     return row(
         setting,
         "gpu-quadratic",
-        f"quadratic, 6 features, 2,000 rows, {replicas:,} replicas, weights drawn",
+        f"quadratic, 6 features, 20 cells, {replicas:,} draws",
         mine=mine,
-        asked_rate=5e7,
-        counts=counts.linear(2000, 6, ours.LINEAR_DTYPE),
+        counts=counts.linear(20, 6, ours.LINEAR_DTYPE),
         sizes=at_sizes(run, setting, replicas),
     )

@@ -14,7 +14,6 @@ from typing import Any
 import counts
 import numpy as np
 import ours
-import peers
 from counts import Counts
 from peers import lstsq_loop, naive_jax
 from problems import Linear, growth
@@ -30,8 +29,6 @@ GROWTH_ROUNDS = 5
 DTYPE = ours.LINEAR_DTYPE
 # Replicas a block with which vmap(X' W X) is at its fastest here.
 CACHED = 64
-# What the authors' tool runs by default.
-TOOL_REPLICAS = 1000
 
 
 def child(arguments: list[str]) -> dict[str, Any]:
@@ -61,150 +58,58 @@ def at_sizes(run: Any, setting: Setting, most: int) -> list[Timed]:
     ]
 
 
-# ---- Step Law's regressions -----------------------------------------------------
-
-
-def regressions(setting: Setting) -> dict[str, Any]:
-    """Step Law's two regressions, bootstrapped."""
-    problem = setting.sweep.regressions
-    replicas = setting.size(100_000, 50_000)
-
-    def run(count: int) -> None:
-        ours.regressions(problem, count)
-
-    def run_loop() -> None:
-        lstsq_loop.regressions(*problem, loops)
-
-    loops = setting.size(5000, 200)
-    entrants = [
-        Contender("ours", partial(run, replicas), replicas),
-        Contender("numpy", in_best_threads(run_loop), loops),
-    ]
-    lacking = {
-        "sklearn": _lacking(setting, None),
-        "tool": _lacking(setting, setting.tool)
-        if setting.tool
-        else "name it with --steplaw-tool PATH",
-    }
-    if lacking["sklearn"] is None:
-        entrants.append(_tool(setting, TOOL_REPLICAS, None))
-    if lacking["tool"] is None:
-        entrants.append(_tool(setting, TOOL_REPLICAS, setting.tool))
-    mine, loop, *others = race(entrants, setting.rounds)
-    by_name = {t.name: t for t in others}
-    written, tool = by_name.get("sklearn"), by_name.get("tool")
-    return row(
-        setting,
-        "steplaw-regressions",
-        f"Step Law's two regressions, {len(problem.log_lr)} rows, {replicas:,} "
-        "replicas, weights drawn",
-        mine=mine,
-        peers=[
-            Peer("the authors' tool", tool, 1800.0 if tool else None, lacking["tool"]),
-            # It stands in for the tool where that did not run.
-            Peer(
-                "scikit-learn, as the tool does it",
-                written,
-                None if tool else 1800.0,
-                lacking["sklearn"],
-            ),
-            Peer("numpy lstsq loop", loop, 18.0),
-        ],
-        counts=counts.regressions(len(problem.log_lr), DTYPE),
-        sizes=at_sizes(run, setting, replicas),
-        source=setting.sweep.source,
-    )
-
-
-def _lacking(setting: Setting, tool: str | None) -> str | None:
-    """Why this way to bootstrap cannot run here."""
-    needs = peers.missing("steplaw-tool" if tool else "sklearn")
-    return needs or broken(_tool(setting, 2, tool).run)
-
-
-def _discard(_: object) -> None:
-    return None
-
-
-def _tool(setting: Setting, replicas: int, tool: str | None) -> Contender:
-    """The authors' bootstrap in a process; its own seconds count, not its start."""
-    problem = setting.sweep.regressions
-    path = setting.folder / "regressions.csv"
-    table = np.column_stack(
-        [problem.design_lr[:, 1:], problem.log_lr, problem.log_batch]
-    )
-    np.savetxt(path, table, delimiter=",", header="logN,logD,loglr,logbs", comments="")
-    command = [str(HERE / "peers/authors_tool.py"), str(path), str(replicas)]
-    command += ["--tool", tool] if tool else []
-
-    def run() -> float:
-        return child(command)["seconds"]
-
-    return Contender("tool" if tool else "sklearn", run, replicas)
-
-
 # ---- the quadratic --------------------------------------------------------------
 
 
 def quadratic(setting: Setting) -> dict[str, Any]:
-    """The quadratic on the dense dump, a weight for every row."""
-    problem = setting.sweep.quadratic
+    """Bootstrap draws of the quadratic, as `fit` makes them."""
+    sweep, family = setting.sweep, setting.sweep.quadratic
     replicas = setting.size(100_000, 16_384)
     few, loops = setting.size(8192, 1024), setting.size(200, 20)
+    full = ours.full_fit(sweep, family)
+    problem = sweep.linear(full.weights)
     rows, p = problem.design.shape
+    counted = ours.cell_counts(few, sweep.cells)[:, problem.cell].astype(np.float32)
 
     def run(count: int) -> None:
-        ours.quadratic_rows(problem, count)
-
-    def run_cells() -> None:
-        ours.quadratic_cells(problem, replicas)
+        ours.draws(sweep, family, full, count)
 
     def run_loop() -> None:
-        lstsq_loop.weighted(*problem.least_squares, loops)
+        lstsq_loop.weighted(*problem.least_squares, counted[:loops])
 
-    mine, loop, cells, asked, cached, held, low = race(
+    def run_naive(way: dict[str, Any]) -> None:
+        naive_jax.weighted(*problem.least_squares, counted, **way)
+
+    ways: list[dict[str, Any]] = [
+        {"dtype": DTYPE},
+        {"dtype": DTYPE, "block": CACHED},
+        {"dtype": "float32", "block": CACHED},
+    ]
+    mine, loop, plain, cached, low = race(
         [
             Contender("ours", partial(run, replicas), replicas),
             Contender("loop", in_best_threads(run_loop), loops),
-            Contender("cells", run_cells, replicas),
-            *_naive(problem, few),
+            *(Contender("vmap", partial(run_naive, way), few) for way in ways),
         ],
         setting.rounds,
     )
     return row(
         setting,
-        "quadratic-rows",
-        f"quadratic, {p} features, {rows:,} rows, {replicas:,} replicas, {DTYPE}, "
-        "weights drawn a row",
+        "quadratic",
+        f"quadratic, {p} features, {rows:,} rows in {sweep.cells} cells, "
+        f"{replicas:,} draws, {DTYPE}",
         mine=mine,
         peers=[
-            Peer("vmap(X' W X)", asked, 20.0, f"{DTYPE}, draws by thresholds too"),
+            Peer("vmap(X' W X)", plain, 20.0, f"{DTYPE}, resamples nothing itself"),
             Peer("the same in blocks for the cache", cached),
-            Peer("the same in blocks, weights given", held, None, "draws nothing"),
             Peer("the same in blocks, float32", low),
-            Peer("numpy lstsq loop", loop, 60.0),
-            Peer("ours, weights a cell", cells, None, "printed beside"),
+            Peer("numpy lstsq loop", loop, 60.0, "resamples nothing itself"),
         ],
-        counts=counts.linear(rows, p, DTYPE),
+        # What is summed are cells: rows of one are added up once for all draws.
+        counts=counts.linear(sweep.cells, p, DTYPE),
         sizes=at_sizes(run, setting, replicas),
-        source=setting.sweep.source,
+        source=sweep.source,
     )
-
-
-def _naive(problem: Linear, replicas: int) -> list[Contender]:
-    """Plain; in blocks for the cache; so with weights given; so in float32."""
-    given = np.random.default_rng(0).poisson(1.0, (replicas, len(problem.target)))
-    ways: list[dict[str, Any]] = [
-        {"dtype": DTYPE},
-        {"dtype": DTYPE, "block": CACHED},
-        {"dtype": DTYPE, "block": CACHED, "counts": given.astype(np.float32)},
-        {"dtype": "float32", "block": CACHED},
-    ]
-
-    def run(way: dict[str, Any]) -> None:
-        naive_jax.weighted(*problem.least_squares, replicas, **way)
-
-    return [Contender("vmap", partial(run, way), replicas) for way in ways]
 
 
 # ---- memory and growth ----------------------------------------------------------
@@ -218,10 +123,10 @@ def memory(setting: Setting) -> dict[str, Any]:
     return row(
         setting,
         "memory",
-        f"quadratic, 15 features, 2,000 rows, {replicas:,} replicas: peak "
+        f"quadratic, 15 features, 20 cells, {replicas:,} replicas: peak "
         f"{found['peak_bytes'] / GIB:.2f} GiB, asked at most 3",
         mine=mine,
-        counts=counts.linear(2000, 15, DTYPE),
+        counts=counts.linear(20, 15, DTYPE),
         holds=found["peak_bytes"] <= MEMORY_LIMIT,
         peak_gib=found["peak_bytes"] / GIB,
         before_gib=found["before_bytes"] / GIB,
@@ -235,7 +140,6 @@ def growth_row(
     entrants: list[Contender],
     sizes: list[int],
     counted: Callable[[], Counts],
-    unit: str = "problem",
 ) -> dict[str, Any]:
     """Per-unit time at several sizes; flat where the largest is near the smallest."""
     timed = race(entrants, GROWTH_ROUNDS)
@@ -249,7 +153,6 @@ def growth_row(
         name,
         f"{what}; {units}; largest over smallest {spread:.2f}, asked at most {FLAT}",
         mine=timed[-1],
-        unit=unit,
         counts=counted(),
         # Small sizes are all overhead: nothing to judge.
         holds=None if setting.quick else spread <= FLAT,
@@ -262,27 +165,13 @@ def growth_replicas(setting: Setting) -> dict[str, Any]:
     problem = growth(2000, scales=2)
     shrink = setting.size(1, 100)
     sizes = [10_000 // shrink, 100_000 // shrink, 1_000_000 // shrink]
-    entrants = [_entrant(problem, size, size) for size in sizes]
-    what = "quadratic, 15 features, 2,000 rows, time a replica by replicas"
-    counted = partial(counts.linear, 2000, 15, DTYPE)
+    entrants = [
+        Contender(str(size), partial(_discard, problem, size), size) for size in sizes
+    ]
+    what = "quadratic, 15 features, 20 cells, time a replica by replicas"
+    counted = partial(counts.linear, 20, 15, DTYPE)
     return growth_row(setting, "growth-replicas", what, entrants, sizes, counted)
 
 
-def growth_rows(setting: Setting) -> dict[str, Any]:
-    """Time a row and replica of the quadratic, by number of rows."""
-    replicas = setting.size(10_000, 64)
-    sizes = [2_000, 20_000, 200_000]
-    entrants = [
-        _entrant(growth(size, scales=2), replicas, size * replicas) for size in sizes
-    ]
-    what = f"quadratic, 15 features, {replicas:,} replicas, time a row and replica"
-    name, unit = "growth-rows", "row and problem"
-    counted = partial(counts.linear_row, sizes[-1], 15, DTYPE)
-    return growth_row(setting, name, f"{what} by rows", entrants, sizes, counted, unit)
-
-
-def _entrant(problem: Linear, replicas: int, units: int) -> Contender:
-    name = f"{len(problem.z)} x {replicas}"
-    return Contender(
-        name, lambda: _discard(ours.quadratic_rows(problem, replicas)), units
-    )
+def _discard(problem: Linear, replicas: int) -> None:
+    ours.linear(problem, replicas)

@@ -1,4 +1,4 @@
-"""Models that the benchmark fits and the library has no family for."""
+"""The model that the benchmark fits and the library has no family for."""
 
 from __future__ import annotations
 
@@ -6,50 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array
 
-from surrogate.families import Shape
-from surrogate.families.base import Prior
 from surrogate_kernels.dispatch import BATCHED
 from surrogate_kernels.ref import NormalEquations
-
-
-@dataclass(frozen=True)
-class Columns:
-    """A linear model whose rows z are its columns: ordinary least squares."""
-
-    size: int
-
-    name = "columns"
-    terms = None
-    misfit = 1.0
-    shape = Shape(2, 0, 0)
-
-    @property
-    def prior(self) -> Prior:
-        """As good as none, beside weights near 1 on standardised columns."""
-        return Prior(np.zeros(self.size), np.full(self.size, 1e-10))
-
-    def features(self, z: Array) -> Array:
-        """The columns that theta multiplies."""
-        return z
-
-    def log_loss(self, theta: Array, u: Array, s: Array) -> Array:
-        """Of one row."""
-        return jnp.concatenate([u, s]) @ theta
-
-    def log_losses(self, theta: Array, z: Array) -> Array:
-        """Of all rows."""
-        return z @ theta
-
-    def is_convex(self, theta: Array) -> Array:
-        """Any theta will do."""
-        return jnp.asarray(True)
-
-    def project(self, theta: Array, gram: Array) -> Array:
-        """Theta itself."""
-        return theta
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from models import Columns, Peak
-from problems import Linear, Peaks, Regressions, Sweep
+from models import Peak
+from problems import Linear, Peaks, Sweep
 
 from surrogate import blocks, engine, estimate, plateau, solve, uncertainty
 from surrogate import weights as plans
-from surrogate.families import Family, Posynomial
+from surrogate.families import Family
 
 # Points of the plateau row solved in one call.
 POINTS_BLOCK = 2000
@@ -40,7 +40,7 @@ PEAK_SLOTS = 512
 
 
 class Replicas(NamedTuple):
-    """Posynomial fits: theta, cost with the prior's, steps, a replica a line."""
+    """Refits: theta, cost with the prior's, steps, a replica a line."""
 
     theta: np.ndarray
     cost: np.ndarray
@@ -70,101 +70,50 @@ def full_fit(sweep: Sweep, family: Family) -> FullFit:
     return FullFit(full.solution.theta[0], full.weights[0])
 
 
-# ---- linear families ------------------------------------------------------------
-
-
-def regressions(problem: Regressions, replicas: int, seed: int = 0) -> np.ndarray:
-    """Coefficients [replicas, 5], weights of the rows drawn: one for both targets.
-
-    Columns are centred and scaled for the engine and the coefficients put back.
-    """
-    blocks = [_standard(problem.design_lr), _standard(problem.design_batch)]
-    rows, (p, q) = len(problem.log_lr), (b[0].shape[1] for b in blocks)
-    columns = np.zeros((2 * rows, p + q))
-    columns[:rows, :p], columns[rows:, p:] = blocks[0][0], blocks[1][0]
-    target = np.concatenate([problem.log_lr, problem.log_batch])
-    middle = np.repeat([problem.log_lr.mean(), problem.log_batch.mean()], rows)
-    both, row = Columns(p + q), np.tile(np.arange(rows), 2)
-    found = _linear(
-        both, columns, target - middle, np.ones(2 * rows), row, replicas, seed
-    )
-    found[:, 0] += problem.log_lr.mean()
-    found[:, p] += problem.log_batch.mean()
-    back = np.zeros((p + q, p + q))
-    back[:p, :p], back[p:, p:] = blocks[0][1], blocks[1][1]
-    return found @ back.T
-
-
-def _standard(design: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Standardised columns, and the matrix that takes their coefficients back."""
-    mean, scale = design.mean(axis=0), design.std(axis=0)
-    mean[0], scale[0] = 0.0, 1.0
-    back = np.diag(1 / scale)
-    back[0, 1:] = -(mean / scale)[1:]
-    return (design - mean) / scale, back
-
-
-def quadratic_rows(problem: Linear, replicas: int, seed: int = 0) -> np.ndarray:
-    """Theta [replicas, p], a weight drawn for every row of every replica."""
-    return _quadratic(problem, None, replicas, seed)
-
-
-def quadratic_cells(problem: Linear, replicas: int, seed: int = 0) -> np.ndarray:
-    """Theta [replicas, p], a weight drawn for every cell of every replica."""
-    return _quadratic(problem, problem.cell, replicas, seed)
-
-
-def _quadratic(
-    problem: Linear, unit: np.ndarray | None, replicas: int, seed: int
-) -> np.ndarray:
-    family, z, target, weights, _ = problem
-    return _linear(family, z, target, weights, unit, replicas, seed)
-
-
-def _linear(
-    family: Any,
-    z: np.ndarray,
-    target: np.ndarray,
-    weights: np.ndarray,
-    unit: np.ndarray | None,
-    replicas: int,
-    seed: int,
-) -> np.ndarray:
-    plan = plans.poisson(weights, replicas, seed=seed, cell=unit)
-    return engine.solve(family, z, target, plan).theta
-
-
-# ---- the posynomial -------------------------------------------------------------
+# ---- draws ----------------------------------------------------------------------
 
 
 def cell_counts(replicas: int, cells: int, seed: int = 0) -> np.ndarray:
-    """How often each cell is in each replica of `posynomial` [replicas, cells]."""
+    """How often each cell is in each replica of `draws` [replicas, cells]."""
     return uncertainty.resample(seed, replicas, cells)
 
 
-def posynomial(
+def draws(
     sweep: Sweep,
-    family: Posynomial,
+    family: Family,
     full: FullFit,
     replicas: int,
     seed: int = 0,
     backend: str = "auto",
 ) -> Replicas:
-    """Warm-started replicas under resampled cells.
+    """Refits under resampled cells, as `surrogate.fit` draws them.
 
     Raises:
         DataError: the backend cannot run here.
     """
+    has_rivals = uncertainty.starts(family, sweep.cells) > 1
+    rivals = cell_counts(uncertainty.RIVALS, sweep.cells, seed)
     found = estimate.refit(
         family,
         sweep.rows,
         full.weights,
         cell_counts(replicas, sweep.cells, seed),
         full.theta,
-        rivals=cell_counts(uncertainty.RIVALS, sweep.cells, seed),
-        backend=engine.pick_backend(backend, blocks.local_devices()[0]),
+        rivals=rivals if has_rivals else None,
+        backend=engine.pick_backend(backend, blocks.local_devices()[0], family),
     )
     return Replicas(found.theta, found.cost, found.iterations)
+
+
+def linear(problem: Linear, replicas: int, seed: int = 0) -> np.ndarray:
+    """Theta [replicas, p] of such refits of a problem that is no sweep."""
+    family, z, target, weights, cell = problem
+    counts = cell_counts(replicas, int(cell.max()) + 1, seed)
+    plan = plans.per_cell(weights, cell, counts)
+    return engine.solve(family, z, target, plan).theta
+
+
+# ---- one fit --------------------------------------------------------------------
 
 
 def cold(sweep: Sweep, seed: int = 0) -> np.ndarray:

@@ -13,17 +13,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from baselines import near_best
 from data import ROOT
 
 import surrogate
-from surrogate.families import Posynomial, Quadratic, Shape
+from surrogate.families import Bowl, Posynomial, Quadratic, Shape
 from surrogate.features import Features, Rows
 from surrogate.simulate import simulate
 
 FILE = "steplaw/dense_lr_bs_loss.csv"
-# Step Law's authors take the runs this near to their cell's best.
-RECIPE_WITHIN = 0.0025
 TERMS = 3
 # Where answers are compared: inside the fitted cells.
 AT = {"params": 1e9, "tokens": 2e10}
@@ -36,15 +33,6 @@ SIGNAL_TO_NOISE = 10.0
 # Full width of a Gaussian at a tenth of its height, in standard deviations: the side of
 # the square over which Gpufit averages the peak to get its signal.
 _TENTH = 4.292
-
-
-class Regressions(NamedTuple):
-    """Step Law's two regressions: ln lr on (1, ln N, ln D), ln batch on (1, ln D)."""
-
-    design_lr: np.ndarray
-    log_lr: np.ndarray
-    design_batch: np.ndarray
-    log_batch: np.ndarray
 
 
 class Peaks(NamedTuple):
@@ -134,34 +122,20 @@ class Sweep:
         """The family on these coordinates."""
         return Posynomial(self.shape, terms)
 
-    @cached_property
-    def quadratic(self) -> Linear:
-        """The full quadratic of four logarithms, rows weighted by their residuals.
+    @property
+    def quadratic(self) -> Quadratic:
+        """The family on these coordinates."""
+        return Quadratic(self.shape)
 
-        Weights of one over 0.01^2, robust against the residuals of an unweighted fit:
-        any positive weights cost the same, and these leave no digits to chance.
-        """
+    @property
+    def bowl(self) -> Bowl:
+        """The family on these coordinates."""
+        return Bowl(self.shape)
+
+    def linear(self, weights: np.ndarray) -> Linear:
+        """The quadratic as peers see it, under the full fit's weights."""
         rows = self.rows
-        family = Quadratic(self.shape)
-        problem = Linear(family, rows.z, rows.target, np.ones(len(rows.z)), rows.cell)
-        design = problem.design
-        theta = np.linalg.lstsq(design, rows.target, rcond=None)[0]
-        off = (design @ theta - rows.target) / 0.01
-        return problem._replace(weights=1e4 / (1 + off**2 / 3))
-
-    @cached_property
-    def regressions(self) -> Regressions:
-        """Of the runs within 0.25 % of their cell's best, which its authors take."""
-        runs = self.runs
-        best = near_best(runs.loss, runs.cell, RECIPE_WITHIN) & runs.usable
-        log_n, log_d = np.log(runs.params[best]), np.log(runs.tokens[best])
-        ones = np.ones_like(log_n)
-        return Regressions(
-            np.stack([ones, log_n, log_d], axis=1),
-            np.log(runs.lr[best]),
-            np.stack([ones, log_d], axis=1),
-            np.log(runs.batch[best]),
-        )
+        return Linear(self.quadratic, rows.z, rows.target, weights, rows.cell)
 
     def given(self, params: np.ndarray, tokens: np.ndarray) -> np.ndarray:
         """Standardised scales of questions [m, g]."""

@@ -40,15 +40,11 @@ class Setting:
         quick: smaller sizes, fewer rounds.
         floors: measured peaks of this machine.
         platform: of the device, as JAX names it.
-        tool: the authors' fit_tool.py, where there is one.
     """
 
-    def __init__(
-        self, *, quick: bool, floors: Floors, platform: str, tool: str | None
-    ) -> None:
+    def __init__(self, *, quick: bool, floors: Floors, platform: str) -> None:
         """Nothing is read or fitted before a row needs it."""
-        self.quick, self.floors = quick, floors
-        self.platform, self.tool = platform, tool
+        self.quick, self.floors, self.platform = quick, floors, platform
         self.rounds = 2 if quick else 3
 
     def size(self, full: int, quick: int) -> int:

@@ -1,8 +1,9 @@
 """Ctrl-C and SIGTERM at random moments of a fit: what is said, kept, left, and when.
 
     python bench/signals.py [--quick] [--json] [--moments N] [--seed S]
+        [--family NAME]
 
-A sweep of 14 cells is fitted (`auto`, 400 draws) once undisturbed, for its time, and
+A sweep of 14 cells is fitted (bowl, 400 draws) once undisturbed, for its time, and
 then once a moment drawn from that time, each with a signal. A moment is as it should be
 where the process says so within 1 s, ends within 2 s with nothing kept (130, 143) or
 within 10 s with a fit that loads (1), and nothing else is left in the folder.
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="the document alone")
     parser.add_argument("--moments", type=int, help="how many")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--family", default="bowl", help="what is fitted")
     options = parser.parse_args()
     count = options.moments or (QUICK if options.quick else MOMENTS)
     rng = np.random.default_rng(options.seed)
@@ -44,13 +47,13 @@ def main() -> int:
         folder = Path(name)
         table = folder / "runs.csv"
         table.write_text(sweep())
-        whole = disturbed(table, folder / "whole", None, 0.0)
+        whole = disturbed(table, folder / "whole", options.family, None, 0.0)
         for number in range(count):
             after = float(rng.uniform(0, whole["ended"]))
             kind = (signal.SIGINT, signal.SIGTERM)[number % 2]
             home = folder / str(number)
             home.mkdir()
-            row = disturbed(table, home / "fit", kind, after)
+            row = disturbed(table, home / "fit", options.family, kind, after)
             row["left"] = sorted(entry.name for entry in home.iterdir())
             row["is_right"] = is_right(row, kind)
             rows.append(row)
@@ -82,16 +85,21 @@ def sweep() -> str:
 
 
 def disturbed(
-    table: Path, out: Path, kind: signal.Signals | None, after: float
+    table: Path, out: Path, family: str, kind: signal.Signals | None, after: float
 ) -> dict[str, Any]:
     """A fit with a signal so long after its start: its code, its words, its times."""
     command = [sys.executable, "-m", "surrogate.cli.start", "fit", str(table)]
     start = time.monotonic()
     process = subprocess.Popen(
-        [*command, "--out", str(out), "--bootstrap", "400", "--json"],
+        [
+            *(*command, "--out", str(out), "--family", family),
+            *("--bootstrap", "400", "--json"),
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell's background jobs ignore Ctrl-C, and so would what they start.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     said: list[tuple[float, str]] = []
 

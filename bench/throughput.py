@@ -1,7 +1,7 @@
 """Throughput: our fits a second beside other solvers', in one run on one machine.
 
     python bench/throughput.py [--quick] [--json] [--only ROW]... [--figure DIR]
-                               [--steplaw-tool PATH] [--device auto|cpu|gpu]
+                               [--device auto|cpu|gpu]
 
 Reads the Step Law dense dump in SURROGATE_DATA (default ../shared/data), or simulates
 the embedded sweep where there is none. Each row runs ours and its peers in turn, after
@@ -39,15 +39,14 @@ from surrogate.errors import DataError
 
 Row = Callable[[Setting], dict[str, Any]]
 ON_CPU: dict[str, Row] = {
-    "steplaw-regressions": linear_rows.regressions,
-    "quadratic-rows": linear_rows.quadratic,
+    "quadratic": linear_rows.quadratic,
     "posynomial": curved_rows.posynomial,
+    "bowl": curved_rows.bowl,
     "cold-posynomial": curved_rows.cold,
     "gpufit": curved_rows.gpufit,
     "plateau": answer_rows.plateau_points,
     "memory": linear_rows.memory,
     "growth-replicas": linear_rows.growth_replicas,
-    "growth-rows": linear_rows.growth_rows,
     "growth-posynomial": curved_rows.growth_posynomial,
 }
 ON_GPU: dict[str, Row] = {
@@ -86,7 +85,6 @@ def _arguments() -> argparse.Namespace:
         help="this row; repeatable",
     )
     parser.add_argument("--figure", metavar="DIR", help="write throughput.png and .svg")
-    parser.add_argument("--steplaw-tool", metavar="PATH", help="their fit_tool.py")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "gpu"])
     return parser.parse_args()
 
@@ -100,7 +98,6 @@ def run(arguments: argparse.Namespace, device: Any) -> dict[str, Any]:
         quick=arguments.quick,
         floors=floors,
         platform=device.platform,
-        tool=arguments.steplaw_tool,
     )
     usual = ON_GPU if device.platform == "gpu" else ON_CPU
     rows = []

@@ -7,28 +7,26 @@ runs or raises all its reasons; nothing falls back silently.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from surrogate_kernels import gram_xla, log_sum_exp_xla, mosaic, ref, solve_spd_xla
+from surrogate_kernels import log_sum_exp_xla, mosaic, ref, solve_spd_xla
+from surrogate_kernels.backends import NAMES, Backend
 
-# What runs; `auto` is a choice between them.
-Backend = Literal["xla", "mosaic"]
+__all__ = ["BATCHED", "Backend", "Operations", "choose"]
 
 
 class Operations(NamedTuple):
     """Every operation on one backend, with the arguments of `ref`.
 
     Of a batch, each argument that differs between problems has a leading axis: the
-    coefficients and offsets, weights, matrix and right-hand side, replica.
+    coefficients and offsets, weights, matrix and right-hand side.
     """
 
     log_sum_exp_normal_equations: Callable[..., ref.NormalEquations]
-    weighted_gram: Callable[..., ref.NormalEquations]
-    poisson_gram: Callable[..., ref.NormalEquations]
     solve_spd: Callable[..., Array]
 
 
@@ -38,7 +36,6 @@ def _kernel(operation: str) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         home = {
             "log_sum_exp_normal_equations": "log_sum_exp_mosaic",
-            "poisson_gram": "poisson_gram_mosaic",
             "solve_spd": "solve_spd_mosaic",
         }[operation]
         module = importlib.import_module(f"surrogate_kernels.{home}")
@@ -49,23 +46,24 @@ def _kernel(operation: str) -> Callable[..., Any]:
 
 BATCHED_XLA = Operations(
     log_sum_exp_normal_equations=log_sum_exp_xla.log_sum_exp_normal_equations,
-    weighted_gram=gram_xla.weighted_gram,
-    poisson_gram=gram_xla.poisson_gram,
     solve_spd=solve_spd_xla.solve_spd,
 )
 
-# Where XLA's own code is one matrix product, or a small part of the work, it stays.
 BATCHED_MOSAIC = Operations(
     log_sum_exp_normal_equations=_kernel("log_sum_exp_normal_equations"),
-    weighted_gram=gram_xla.weighted_gram,
-    poisson_gram=_kernel("poisson_gram"),
     solve_spd=_kernel("solve_spd"),
 )
 
 BATCHED: dict[Backend, Operations] = {"xla": BATCHED_XLA, "mosaic": BATCHED_MOSAIC}
 
 
-def choose(backend: str, device: Any, dtype: Any = jnp.float32) -> Backend:
+def choose(
+    backend: str,
+    device: Any,
+    dtype: Any = jnp.float32,
+    *,
+    lacking: Sequence[str] = (),
+) -> Backend:
     """The backend that will run.
 
     Args:
@@ -73,16 +71,22 @@ def choose(backend: str, device: Any, dtype: Any = jnp.float32) -> Backend:
         device: a `jax.Device`; or the name of a platform (`cpu`, `gpu`), of which no
             more is known, so that `auto` takes XLA there.
         dtype: what the problems are computed in.
+        lacking: the caller's own reasons why no Mosaic kernel can serve it.
 
     Raises:
         NotImplementedError: the named backend cannot run here; all the reasons.
         ValueError: there is no backend of that name.
     """
-    if backend not in ("auto", "xla", "mosaic"):
-        raise ValueError(f"expected backend auto, xla or mosaic, got {backend!r}")
+    if backend not in NAMES:
+        known = f"{', '.join(NAMES[:-1])} or {NAMES[-1]}"
+        raise ValueError(f"expected backend {known}, got {backend!r}")
     if backend == "xla":
         return "xla"
-    reasons = [*mosaic.missing_device(device), *mosaic.missing_dtype(dtype)]
+    reasons = [
+        *lacking,
+        *mosaic.missing_device(device),
+        *mosaic.missing_dtype(dtype),
+    ]
     if backend == "mosaic" or not reasons:
         # Last, because it imports Pallas.
         reasons += mosaic.missing_api()

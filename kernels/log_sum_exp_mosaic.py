@@ -126,7 +126,7 @@ def _add_row(
 
 
 class _Refs(NamedTuple):
-    """What the kernel reads and writes; `_here` is shared memory, two buffers."""
+    """What the kernel reads and writes; what is here is in shared memory, twice."""
 
     theta: Any
     table: Any

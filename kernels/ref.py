@@ -7,14 +7,12 @@ p = m + q parameters.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-
-from surrogate_kernels.poisson import poisson_counts as poisson_counts
 
 
 class Pattern(NamedTuple):
@@ -128,20 +126,6 @@ def log_sum_exp_cost(
     return jnp.sum(weights * residual**2)
 
 
-def weighted_gram(
-    features: Float[Array, "n p"],
-    target: Float[Array, " n"],
-    weights: Float[Array, " n"],
-) -> NormalEquations:
-    """Weighted normal equations of the linear model `features @ theta`, at theta 0."""
-    weighted = features * weights[:, None]
-    return NormalEquations(
-        cost=jnp.sum(weights * target**2),
-        gradient=-jnp.matmul(weighted.T, target, precision="highest"),
-        hessian=jnp.matmul(weighted.T, features, precision="highest"),
-    )
-
-
 def solve_spd(
     matrix: Float[Array, "p p"], right: Float[Array, " p"]
 ) -> Float[Array, " p"]:
@@ -153,23 +137,3 @@ def solve_spd(
     scale = 1 / jnp.sqrt(jnp.diagonal(matrix))
     factor = jnp.linalg.cholesky(matrix * scale[:, None] * scale[None, :])
     return scale * jax.scipy.linalg.cho_solve((factor, True), scale * right)
-
-
-def poisson_gram(
-    features: Float[Array, "n p"],
-    target: Float[Array, " n"],
-    base: Float[Array, " n"],
-    seed: Any,
-    replica: Any,
-) -> NormalEquations:
-    """`weighted_gram` of one Poisson(1) bootstrap replica.
-
-    Args:
-        features: one row a run.
-        target: what is fitted.
-        base: weights that the counts multiply.
-        seed: an int from 0 to 2^64 - 1, or its low and high word, uint32.
-        replica: its number, a 32-bit integer.
-    """
-    counts = poisson_counts(seed, replica, base.shape[0], base.dtype)
-    return weighted_gram(features, target, base * counts)

@@ -1,8 +1,7 @@
 """Named argument shapes of the batched operations, which tests and benchmarks share.
 
-`tiny` ones are for parity, where a kernel is interpreted; the others are the sizes that
-the library meets: the posynomial with K = 3 and the quadratic on the dense dump (1,730
-rows), Step Law's two regressions (129 rows).
+Those of `TINY` are for parity, where a kernel is interpreted; those of `LARGE` are the
+sizes that the library meets: the posynomial with K = 3 on the dense dump (1,730 rows).
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ import numpy as np
 
 from surrogate_kernels.ref import Pattern
 
-SEED = 0x9E3779B97F4A7C15
 REAL = 65536
 
 
@@ -66,45 +64,30 @@ class Spec(NamedTuple):
     def flop(self) -> float:
         """Floating-point operations that one problem needs, by formula.
 
-        An exponential or logarithm counts as one; a draw of `poisson_gram` is counted
-        by `integer_operations`.
+        An exponential or logarithm counts as one.
         """
         p, n = self.size, self.rows
         pairs = (p + 1) * (p + 2) // 2
         if self.operation == "solve_spd":
             return p * (p + 1) * (2 * p + 1) / 6 + 2 * p * p
-        if self.operation != "log_sum_exp_normal_equations":
-            return 2.0 * n * pairs
         assert self.pattern is not None
         free = len(self.pattern.term)
         # Affine functions, softmax, Jacobian with weights, and the sums.
         return n * (2.0 * free + 5 * self.pattern.terms + 2 * free + 2 * pairs)
 
     @property
-    def integer_operations(self) -> float:
-        """Integer operations of one problem's draws: 36 a row, counted in PTX."""
-        return 36.0 * self.rows if self.operation == "poisson_gram" else 0.0
-
-    @property
     def bytes(self) -> float:
         """Bytes that one problem alone must read and write, in float32."""
         p = self.size
-        sums = 1 + p + p * p
         if self.operation == "solve_spd":
             return 4.0 * (p * (p + 1) / 2 + 2 * p)
-        if self.operation == "poisson_gram":
-            return 4.0 * (1 + sums)
-        read = self.rows
-        if self.operation == "log_sum_exp_normal_equations":
-            read += p
-        return 4.0 * (read + sums)
+        # Weights and coefficients, then the sums.
+        return 4.0 * (self.rows + p + 1 + p + p * p)
 
 
 # Which arguments have the leading axis of problems.
 BATCHED_ARGUMENTS: dict[str, tuple[bool, ...]] = {
     "log_sum_exp_normal_equations": (True, True, False, False, False, False, True),
-    "weighted_gram": (False, False, True),
-    "poisson_gram": (False, False, False, False, True),
     "solve_spd": (True, True),
 }
 
@@ -131,28 +114,6 @@ def _draw_log_sum_exp(spec: Spec, rng: np.random.Generator, dtype: Any) -> tuple
     )
 
 
-def _draw_regression(
-    spec: Spec, rng: np.random.Generator, dtype: Any
-) -> tuple[np.ndarray, np.ndarray]:
-    features = rng.normal(size=(spec.rows, spec.size)) + 0.3
-    target = features @ rng.normal(size=spec.size) + 0.1 * rng.normal(size=spec.rows)
-    return features.astype(dtype), target.astype(dtype)
-
-
-def _draw_weighted_gram(spec: Spec, rng: np.random.Generator, dtype: Any) -> tuple:
-    features, target = _draw_regression(spec, rng, dtype)
-    weights = rng.uniform(0, 3, (spec.problems, spec.rows))
-    return features, target, weights.astype(dtype)
-
-
-def _draw_poisson_gram(spec: Spec, rng: np.random.Generator, dtype: Any) -> tuple:
-    features, target = _draw_regression(spec, rng, dtype)
-    base = rng.uniform(0.2, 2, spec.rows).astype(dtype)
-    words = np.array([SEED & 0xFFFFFFFF, SEED >> 32], np.uint32)
-    # A range that does not begin at 0, as a later block of replicas has.
-    return features, target, base, words, np.arange(7, 7 + spec.problems, dtype="i4")
-
-
 def _draw_solve_spd(spec: Spec, rng: np.random.Generator, dtype: Any) -> tuple:
     half = rng.normal(size=(spec.problems, 2 * spec.size, spec.size))
     # Parameters of different units: the diagonal spans six decades.
@@ -164,31 +125,21 @@ def _draw_solve_spd(spec: Spec, rng: np.random.Generator, dtype: Any) -> tuple:
 
 _DRAWS = {
     "log_sum_exp_normal_equations": _draw_log_sum_exp,
-    "weighted_gram": _draw_weighted_gram,
-    "poisson_gram": _draw_poisson_gram,
     "solve_spd": _draw_solve_spd,
 }
 
 _FEW = Pattern((0, 1, 1, 2, 2), (0, 0, 2, 0, 1), terms=3, coordinates=3)
 _LSE = "log_sum_exp_normal_equations"
 
-# 65 replicas are two blocks of 64; 70 rows are two steps of 64, the last not full.
 TINY: dict[str, Spec] = {
     "log_sum_exp_few": Spec(_LSE, 3, 5, 21, _FEW),
     "log_sum_exp_linear": Spec(_LSE, 3, 7, 21, _FEW, 2),
-    "weighted_gram_3": Spec("weighted_gram", 3, 3, 21),
-    "poisson_gram_2": Spec("poisson_gram", 65, 2, 70),
-    "poisson_gram_5": Spec("poisson_gram", 3, 5, 9),
     "solve_spd_1": Spec("solve_spd", 2, 1),
     "solve_spd_4": Spec("solve_spd", 130, 4),
 }
 
 LARGE: dict[str, Spec] = {
     "posynomial": Spec(_LSE, REAL, 20, 1730, posynomial_pattern(3)),
-    "steplaw_3": Spec("poisson_gram", REAL, 3, 129),
-    "quadratic_6": Spec("poisson_gram", REAL, 6, 2000),
-    "quadratic_15": Spec("poisson_gram", REAL, 15, 1730),
-    "weighted_15": Spec("weighted_gram", REAL, 15, 1730),
     "solve_5": Spec("solve_spd", REAL, 5),
     "solve_6": Spec("solve_spd", REAL, 6),
     "solve_15": Spec("solve_spd", REAL, 15),

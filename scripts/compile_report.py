@@ -67,9 +67,8 @@ runtime_version { major: 13 minor: 0 patch: 0 }
 device_description_str: "NVIDIA H200"
 """
 
-# Of one H200, a second: published peaks, and the measured rate of copying. Integer
-# operations: 64 a clock and multiprocessor, 132 of them at 1.98 GHz.
-RATES = {"float32": 67e12, "bfloat16": 989e12, "integer": 16.7e12, "bytes": 4.3e12}
+# Of one H200, a second: the published peak, and the measured rate of copying.
+RATES = {"float32": 67e12, "bytes": 4.3e12}
 # XLA's bookkeeping, which launches nothing.
 NO_KERNEL = {
     "parameter",
@@ -100,21 +99,14 @@ def place() -> tuple[str, Any]:
 
 
 def floor(spec: specs.Spec) -> dict[str, Any]:
-    """What bounds one problem on an H200, and the problems a second that leaves.
-
-    The Poisson sums run on the tensor cores in three bfloat16 products.
-    """
-    on_cores = spec.operation == "poisson_gram"
-    kind, work = ("bfloat16", 3 * spec.flop) if on_cores else ("float32", spec.flop)
+    """What bounds one problem on an H200, and the problems a second that leaves."""
     seconds = {
-        kind: work / RATES[kind],
-        "integer": spec.integer_operations / RATES["integer"],
+        "float32": spec.flop / RATES["float32"],
         "bytes": spec.bytes / RATES["bytes"],
     }
     bound = max(seconds, key=lambda name: seconds[name])
     return {
         "flop": spec.flop,
-        "integer_operations": spec.integer_operations,
         "bytes": spec.bytes,
         "bound": bound,
         "problems_per_second": 1 / seconds[bound],

@@ -56,7 +56,7 @@ if [ "$platform" = gpu ]; then
   step quadratic 40 "$python" bench/throughput.py --json --only gpu-quadratic
   step gpufit 40 "$python" bench/throughput.py --json --only gpufit
 else
-  step quadratic 90 "$python" bench/throughput.py --json --quick --only quadratic-rows
+  step quadratic 90 "$python" bench/throughput.py --json --quick --only quadratic
   step gpufit 60 "$python" bench/throughput.py --json --quick --only gpufit
 fi
 timeout 30 "$python" bench/collect.py "$work/steps" "$SECONDS"

@@ -22,7 +22,7 @@ from surrogate.blocks import Device, Interrupted, Progress
 from surrogate.errors import DataError
 from surrogate.families import Curved, Family, Linear
 from surrogate.weights import Plan, Weights
-from surrogate_kernels import digits, dispatch
+from surrogate_kernels import dispatch
 from surrogate_kernels.ref import NormalEquations
 
 __all__ = ["Interrupted", "Progress", "Solution", "minimise", "solve"]
@@ -57,6 +57,7 @@ class Solution(NamedTuple):
         iterations: steps tried.
         block: problems a call.
         is_halved: that is fewer than at first, for want of memory.
+        backend: whose kernels ran.
     """
 
     theta: Float64[np.ndarray, "problems p"]
@@ -66,6 +67,7 @@ class Solution(NamedTuple):
     iterations: Int[np.ndarray, " problems"]
     block: int
     is_halved: bool
+    backend: dispatch.Backend
 
     @property
     def converged(self) -> Bool[np.ndarray, " problems"]:
@@ -101,7 +103,7 @@ def pick_backend(
         DataError: the named one cannot; all the reasons.
     """
     try:
-        chosen = dispatch.choose(backend, device)
+        chosen = dispatch.choose(backend, device, lacking=_lacking(family))
         if chosen == "mosaic" and isinstance(family, Curved):
             _try_kernels(family)
     except (NotImplementedError, ValueError) as error:
@@ -109,6 +111,15 @@ def pick_backend(
             return "xla"
         raise DataError(f"--backend {backend}: {error}") from error
     return chosen
+
+
+def _lacking(family: Family | None) -> list[str]:
+    """Why no kernel but XLA's own computes a family's sums; empty where one does."""
+    if isinstance(family, Linear):
+        return [f"the sums of {family.name} are one matrix product, which is XLA's own"]
+    if isinstance(family, Curved) and not family.has_kernel:
+        return [f"no Mosaic kernel computes the sums of {family.name}"]
+    return []
 
 
 def _try_kernels(family: Curved) -> None:
@@ -122,13 +133,10 @@ def _try_kernels(family: Curved) -> None:
         return family.normal_equations(v, z, target, weights, mosaic)
 
     problems, rows = 128, 64
-    jax.eval_shape(
-        trace,
-        floats(problems, family.size),
-        floats(rows, sum(family.shape)),
-        floats(rows),
-        floats(problems, rows),
-    )
+    shapes = ((problems, family.size), (rows, sum(family.shape)), (rows,))
+    # With the flag that `solve` sets: what is traced here is what runs there.
+    with jax.enable_x64(True):
+        jax.eval_shape(trace, *(floats(*s) for s in (*shapes, (problems, rows))))
 
 
 def solve(
@@ -156,7 +164,8 @@ def solve(
         bulk: before, at most so many in float32, which cost half as much: worth a
             longer program from tens of problems on. The program is the same for any
             number, 0 included; None is a shorter one.
-        backend: of the kernels that compute in float32, so with steps in bulk.
+        backend: of the kernels that compute in float32, so with steps in bulk of a
+            curved family; all else is XLA's.
         progress: told of finished problems.
 
     Raises:
@@ -181,6 +190,7 @@ def solve(
             (weights.each, theta0),
             None,
             progress,
+            backend=backend if bulk else "xla",
         )
 
 
@@ -230,13 +240,15 @@ def _solve_queue(
     each: Any,
     slots: int | None,
     progress: Progress | None,
+    *,
+    backend: dispatch.Backend = "xla",
 ) -> Solution:
     slots = slots or _SLOTS[_platform()]
 
     def make(size: int) -> blocks.Call:
         return blocks.Call(function, (*static, max(1, size // _TURNS)))
 
-    return _collected(make, shared, each, slots * _TURNS, _TURNS, progress)
+    return _collected(make, shared, each, slots * _TURNS, _TURNS, progress, backend)
 
 
 def _collected(
@@ -246,9 +258,10 @@ def _collected(
     size: int,
     turns: int,
     progress: Progress | None,
+    backend: dispatch.Backend,
 ) -> Solution:
     def solution(found: Any, used: int) -> Solution:
-        return Solution(*found, block=used, is_halved=used < size)
+        return Solution(*found, block=used, is_halved=used < size, backend=backend)
 
     try:
         found = blocks.run(make, shared, each, size, turns=turns, progress=progress)
@@ -346,26 +359,18 @@ def _solve_linear(
     """Blocks whose arrays stay in the cache, several a call."""
     platform = _platform()
     most = _ELEMENTS[platform]
-    size = most // max(plans.chunk_of(weights.plan), _OF_A_SYSTEM * family.size**2)
+    size = most // max(weights.plan.places, _OF_A_SYSTEM * family.size**2)
     size = int(np.clip(_power_of_two(size), _LEAST_BLOCK, _LARGEST_BLOCK[platform]))
-    width = weights.each[0].size
+    width = weights.plan.places
     turns = int(np.clip(_power_of_two(most // (size * width)), 1, _LINEAR_TURNS))
-    products = linear.products(
-        family,
-        z,
-        target,
-        weights,
-        is_exact=platform == "cpu" and digits.is_fast(),
-    )
     return _collected(
-        lambda size: blocks.Call(
-            linear.solve_blocks, (family, weights.plan, max(1, size // turns))
-        ),
-        (weights.shared, products),
+        lambda size: blocks.Call(linear.solve_blocks, (family, max(1, size // turns))),
+        linear.products(family, z, target, weights),
         weights.each,
         size * turns,
         turns,
         progress,
+        "xla",
     )
 
 

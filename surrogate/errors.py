@@ -1,8 +1,8 @@
 """What can go wrong, in three kinds: asked wrongly, did not work out, our bug.
 
 Asked wrongly is a `DataError`, raised where it is noticed. A numerical outcome is a
-`Status`, which travels in the result; `throw=` turns a failed one into a `SolveError`.
-Our own bugs are plain assertions.
+`Status`, which travels in the result; what a failed one cannot be used for, such as a
+picture of it, raises a `SolveError`. Our own bugs are plain assertions.
 """
 
 from __future__ import annotations
@@ -14,8 +14,31 @@ class DataError(ValueError):
     """The question or the data are wrong: says what was expected, came, and to do."""
 
 
+class UnlikelyError(DataError):
+    """A question that was probably typed wrong, which `allow` lets pass all the same.
+
+    Attributes:
+        said: what is unlikely, and what was probably meant; begins with the argument.
+        allow: what to allow.
+        name: of the argument; None where it is the answer that is unlikely.
+        meant: the value that was probably meant, None where there is no telling.
+    """
+
+    def __init__(
+        self,
+        said: str,
+        allow: str,
+        *,
+        name: str | None = None,
+        meant: str | None = None,
+    ) -> None:
+        """Say it as Python has it; the command line puts its dashes on."""
+        super().__init__(f"{said} Correct it, or pass allow={allow!r}.")
+        self.said, self.allow, self.name, self.meant = said, allow, name, meant
+
+
 class SolveError(RuntimeError):
-    """A result whose status is failed was asked to raise instead of being returned."""
+    """What was asked for cannot be made of a result whose status is failed."""
 
 
 class Status(enum.StrEnum):

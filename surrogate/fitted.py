@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
-from surrogate import engine, estimate, interrupts, uncertainty
-from surrogate.blocks import Device
+from surrogate import estimate, interrupts, uncertainty
 from surrogate.engine import Progress
 from surrogate.families import Family, Mix
 from surrogate.features import Rows
 from surrogate.uncertainty import Draws
+from surrogate_kernels.dispatch import Backend
 
 # Of `Fitted.quality`, what is of the fit itself.
 _OF_THE_FIT = ("is_settled", "relative_gradient", "steps", "second_best_start")
@@ -28,7 +28,7 @@ class Fitted(NamedTuple):
         draws: of the bootstrap; none where they were not asked for or cells are few.
         leaves: refits without each cell; none likewise.
         quality: how well all that was reached.
-        backend: that ran the draws.
+        backend: that ran the draws; the fit's own where none was solved.
         warnings: what a user should hear of it.
     """
 
@@ -48,7 +48,7 @@ def fit_all(
     *,
     bootstrap: int,
     seed: int,
-    place: tuple[Device, str],
+    backend: Backend,
     completes: bool = True,
     progress: Progress | None = None,
 ) -> Fitted:
@@ -60,11 +60,10 @@ def fit_all(
         box: lower and upper bounds of u within which a cell's minimum is sought.
         bootstrap: draws asked for; under 5 cells there are none.
         seed: of starts and resampling.
-        place: device, and backend as asked for.
+        backend: of the kernels that draws are to be solved with.
         completes: with its draws there is a fit to keep, should a signal come.
         progress: told of finished draws.
     """
-    device, backend = place
     ones = np.ones((1, len(rows.target)))
     full = estimate.estimate(family, rows, ones, box, seed=seed)
     solution = full.solution
@@ -75,10 +74,9 @@ def fit_all(
         "steps": int(solution.iterations[0]),
         "second_best_start": float(full.second_start[0]),
     }
-    used = engine.pick_backend(backend, device, family)
     none = np.zeros((0, family.size))
     if not uncertainty.has_draws(rows, bootstrap):
-        return Fitted(family, theta, none, none, quality, used, ())
+        return Fitted(family, theta, none, none, quality, solution.backend, ())
     cells = len(np.unique(rows.cell))
     start(progress, "Leaving out each cell", cells)
     weights = full.weights[0]
@@ -96,7 +94,7 @@ def fit_all(
         leaves,
         replicas=bootstrap,
         seed=seed,
-        backend=used,
+        backend=backend,
         progress=progress,
     )
     quality |= {
@@ -107,7 +105,8 @@ def fit_all(
         "draws_interrupted": not drawn.is_whole,
     }
     warnings = _shortfalls(drawn, bootstrap)
-    return Fitted(family, theta, drawn.theta, leaves, quality, used, warnings)
+    ran = drawn.backend or solution.backend
+    return Fitted(family, theta, drawn.theta, leaves, quality, ran, warnings)
 
 
 class Shares(NamedTuple):

@@ -24,6 +24,7 @@ from surrogate import (
     uncertainty,
 )
 from surrogate.blocks import Device
+from surrogate.defaults import AUTO, BOOTSTRAP, FAMILIES, SEED, TERMS
 from surrogate.engine import Progress
 from surrogate.errors import DataError
 from surrogate.families import MIX, Family, Mix, Shape
@@ -35,8 +36,8 @@ from surrogate.query import CellRecord, Fit, Provenance
 from surrogate.runs import Runs
 from surrogate.selection import HeldOut
 from surrogate.stability import Stability
+from surrogate_kernels.dispatch import Backend
 
-DEFAULT_TERMS = 3
 # K of the posynomials of a mix.
 MIX_TERMS = (3, 4, 5)
 # Of resamples of the cells, in which a family must be the best to be called so.
@@ -44,7 +45,7 @@ _SURE = 0.8
 # A candidate that fewer resamples would choose is no rival: draws do not take it.
 _RIVAL = 0.05
 # What is made of several families.
-MIXED = ("auto", MIX)
+MIXED = (AUTO, MIX)
 # What a report of a wrong answer needs to say.
 _PACKAGES = ("loss-surrogate", "jax", "jaxlib", "numpy", "orbax-checkpoint")
 
@@ -52,10 +53,10 @@ _PACKAGES = ("loss-surrogate", "jax", "jaxlib", "numpy", "orbax-checkpoint")
 def fit(
     runs: Runs,
     *,
-    family: str = "auto",
-    terms: int = DEFAULT_TERMS,
-    bootstrap: int = 1000,
-    seed: int = 0,
+    family: str = AUTO,
+    terms: int = TERMS,
+    bootstrap: int = BOOTSTRAP,
+    seed: int = SEED,
     device: str = "auto",
     backend: str = "auto",
     progress: Progress | None = None,
@@ -82,16 +83,14 @@ def fit(
     _check(family, terms, bootstrap, seed)
     estimate.make_room()
     place = engine.pick_device(device)
-    # Refused before the work; for the family's own shapes when that is known.
-    engine.pick_backend(backend, place)
     with jax.default_device(place):
         return _fit(runs, family, terms, bootstrap, seed, (place, backend), progress)
 
 
 def _check(family: str, terms: int, bootstrap: int, seed: int) -> None:
-    names = (*MIXED, *families.NAMES)
-    if family not in names:
-        raise DataError(f"Expected a family among {', '.join(names)}, got {family!r}.")
+    if family not in FAMILIES:
+        known = ", ".join(FAMILIES)
+        raise DataError(f"Expected a family among {known}, got {family!r}.")
     for name, value in (("bootstrap", bootstrap), ("seed", seed)):
         if value < 0:
             raise DataError(f"Expected {name} to be at least 0, got {value}.")
@@ -113,24 +112,30 @@ def _fit(
     box = features.box()
     shape = Shape(len(features.choices), len(features.givens), features.offsets)
     members = _members(family, shape, terms)
+    # Of all candidates, so that a named one that cannot run is refused before the work.
+    device, backend = place
+    backends: dict[str, Backend] = {
+        name: engine.pick_backend(backend, device, member)
+        for name, member in members.items()
+    }
     held, warnings = _held_out(members, features, rows, runs, box, seed, progress)
     has_draws = uncertainty.has_draws(rows, bootstrap)
     choice = _choose(family, members, held, rows, runs, features, has_draws)
 
-    def fit_all(member: Family, completes: bool) -> Fitted:
+    def fit_all(name: str, completes: bool) -> Fitted:
         return fitted.fit_all(
-            member,
+            choice.parts[name],
             rows,
             box,
             bootstrap=bootstrap,
             seed=seed,
-            place=place,
+            backend=backends[name],
             completes=completes,
             progress=progress,
         )
 
-    choice, parts = _fitted_parts(choice, fit_all)
-    found = _joined(choice, parts, rows, seed)
+    taken, parts = _fitted_parts(choice, fit_all)
+    found = _joined(taken, parts, rows, seed)
     # A choice among families is the one chosen, whose program is compiled already.
     alone = parts.get(choice.chosen, found)
     surface = estimate.evaluate(alone.family, rows, alone.theta[None], box)
@@ -155,7 +160,7 @@ def _fit(
             created=date.today().isoformat(),
             seed=seed,
             bootstrap=bootstrap,
-            device=place[0].platform,
+            device=device.platform,
             backend=found.backend,
             runs=len(runs),
             diverged=int(runs.diverged.sum()),
@@ -169,8 +174,9 @@ def _fit(
                     *runs.warnings,
                     *features.notes(),
                     *warnings,
-                    *choice.warnings,
+                    *taken.warnings,
                     *found.warnings,
+                    *_idle(backend, found.backend),
                 ]
             )
         ),
@@ -230,7 +236,7 @@ class _Choice(NamedTuple):
 
 
 def _fitted_parts(
-    choice: _Choice, fit_all: Callable[[Family, bool], Fitted]
+    choice: _Choice, fit_all: Callable[[str, bool], Fitted]
 ) -> tuple[_Choice, dict[str, Fitted]]:
     """Fit all parts; after an interrupt those that the fit itself is made of suffice.
 
@@ -246,7 +252,7 @@ def _fitted_parts(
     for name in sorted(choice.parts, key=lambda name: name not in own):
         interrupts.keep(set(own) <= done.keys())
         try:
-            done[name] = fit_all(choice.parts[name], set(own) <= {*done, name})
+            done[name] = fit_all(name, set(own) <= {*done, name})
         except KeyboardInterrupt:
             is_cut = True
         else:
@@ -349,7 +355,7 @@ def _choose(
     )
     shares = record["shares"]
     play = [chosen]
-    if family == "auto":
+    if family == AUTO:
         if has_draws:
             play += [n for n, s in shares.items() if n != chosen and s >= _RIVAL]
         if shares[chosen] < _SURE:
@@ -363,6 +369,16 @@ def _choose(
     played = {name: candidates[name] for name in play}
     mixed_in = mixture if MIX in played else None
     return _Choice(parts, weights, played, mixed_in, chosen, scores, record, warnings)
+
+
+def _idle(backend: str, ran: str) -> list[str]:
+    """That the kernels asked for had nothing to do: they refit resampled cells."""
+    if backend in ("auto", ran):
+        return []
+    return [
+        f"Nothing ran on the backend {backend}: no draw was refitted, for which it "
+        f"takes {uncertainty.MIN_CELLS_PAIRS} cells and a bootstrap above 0."
+    ]
 
 
 def _unsure(chosen: str, shares: dict[str, float], has_draws: bool) -> str:
@@ -383,7 +399,7 @@ def _members(family: str, shape: Shape, terms: int) -> dict[str, Family]:
             f"posynomial-{k}": families.make("posynomial", shape, k) for k in MIX_TERMS
         }
         return found | more
-    names = families.NAMES if family == "auto" else (family,)
+    names = families.NAMES if family == AUTO else (family,)
     return {name: families.make(name, shape, terms) for name in names}
 
 

@@ -8,7 +8,7 @@ matrix product; nothing of size problems x rows x parameters exists.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,8 +19,7 @@ from jaxtyping import Array, Float, Float64, Int
 from surrogate import weights as plans
 from surrogate.families import Linear
 from surrogate.newton import CONVERGED, NOT_FINITE, Minima
-from surrogate.weights import Condensed, Plan, Weights
-from surrogate_kernels import gram_xla
+from surrogate.weights import Plan, Weights
 from surrogate_kernels.solve_spd_xla import solve_systems
 
 # Products that agree to this share of their size are one column.
@@ -34,10 +33,10 @@ class Products(NamedTuple):
 
     Attributes:
         columns: distinct products of pairs among [features, target], of the places.
-        where: the column of each pair, in the order of `gram_xla.pair_products`.
+        where: the column of each pair, in the order of `_pairs`.
     """
 
-    columns: Condensed
+    columns: Float[Array, "places width"]
     where: Int[Array, " pairs"]
 
 
@@ -46,17 +45,15 @@ def products(
     z: Float64[np.ndarray, "n k"],
     target: Float64[np.ndarray, " n"],
     weights: Weights,
-    *,
-    is_exact: bool,
 ) -> Products:
     """Products of a family's columns; enter `jax.enable_x64(True)` before.
 
     Many pairs have the same product (x y times x is x x times y): of the quadratic's
-    136 in four coordinates 86 differ. `is_exact`: as `weights.condense` has it.
+    136 in four coordinates 86 differ.
     """
     pairs = _pairs(family, jnp.asarray(z), jnp.asarray(target))
     first, where = _distinct(np.asarray(pairs))
-    columns = _condensed(weights.plan, is_exact, weights.shared, pairs, first)
+    columns = _columns(weights.plan, weights.shared, pairs, first)
     return Products(columns, jnp.asarray(where, jnp.int32))
 
 
@@ -81,26 +78,32 @@ def _are_same(one: np.ndarray, other: np.ndarray) -> bool:
 
 @partial(jax.jit, static_argnums=0)
 def _pairs(family: Linear, z: Array, target: Array) -> Array:
-    return gram_xla.pair_products(family.features(z), target, jnp.ones_like(target))
+    """Products of all pairs among [features, target] of the rows, packed."""
+    both = jnp.concatenate([family.features(z), target[:, None]], axis=1)
+    left, right = np.tril_indices(both.shape[1])
+    return both[:, left] * both[:, right]
+
+
+def _places(size: int) -> Int[np.ndarray, "side side"]:
+    """Where `_pairs` holds each pair of `size` features and the target."""
+    rows = np.arange(size + 1)
+    low, high = np.minimum.outer(rows, rows), np.maximum.outer(rows, rows)
+    return high * (high + 1) // 2 + low
+
+
+@partial(jax.jit, static_argnums=0)
+def _columns(plan: Plan, shared: plans.Shared, pairs: Array, first: Array) -> Array:
+    return plans.columns_of(plan, shared, pairs[:, first])
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _condensed(
-    plan: Plan, is_exact: bool, shared: plans.Shared, pairs: Array, first: Array
-) -> Condensed:
-    return plans.condense(plan, is_exact, shared, pairs[:, first])
-
-
-@partial(jax.jit, static_argnums=(0, 1, 2))
 def solve_blocks(
-    family: Linear, plan: Plan, size: int, shared: Any, each: Array, count: Array
+    family: Linear, size: int, found: Products, each: Array, count: Array
 ) -> Minima:
     """Normal equations of the first `count` problems, `size` at a time.
 
-    Several blocks in one program share the memory of their counts, which costs more to
-    get from the system than to fill.
+    Several blocks in one call: calls are few, and a block's arrays stay in a cache.
     """
-    common, found = shared
     problems = each.shape[0]
     none = jnp.zeros(problems, jnp.float64)
     whole = jnp.zeros(problems, jnp.int32)
@@ -110,7 +113,8 @@ def solve_blocks(
 
     def block(i: Array, all_found: Minima) -> Minima:
         mine = lax.dynamic_slice_in_dim(each, i * size, size)
-        solved = _solve(family, plans.sums_of(plan, common, mine, found.columns), found)
+        sums = jnp.matmul(mine, found.columns, precision="highest")
+        solved = _solve(family, sums, found)
         return jax.tree.map(
             lambda array, part: lax.dynamic_update_slice_in_dim(
                 array, part, i * size, 0
@@ -128,7 +132,7 @@ def _solve(family: Linear, sums: Float[Array, "problems q"], found: Products) ->
     Problems are the last axis until then.
     """
     centre, precision = (jnp.asarray(part, sums.dtype) for part in family.prior)
-    at = found.where[gram_xla.places(family.size)]
+    at = found.where[_places(family.size)]
     pairs = sums.T[at]
     gram = pairs[:-1, :-1] + jnp.diag(precision)[:, :, None]
     right = pairs[:-1, -1] + (precision * centre)[:, None]

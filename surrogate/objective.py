@@ -32,7 +32,7 @@ class Objective:
 
     Attributes:
         floor: noise near the optimum; released sweeps leave 0.0006 to 0.0014 there.
-        growth: share of the excess by which a surface may miss: a family's `misfit`.
+        growth: share of the excess by which a surface may miss: `Family.misfit`.
         tail: degrees of freedom of the Student t.
         rounds: how often weights are computed afresh from the fit.
     """

@@ -81,7 +81,7 @@ class Spread(TypedDict):
 
 
 class CellScore(TypedDict):
-    """One cell's row of `evaluate`; None is unknown, never a stand-in number."""
+    """One cell's row of `Fit.evaluate`; None is unknown, never a stand-in number."""
 
     runs: int
     lr: float
@@ -235,7 +235,7 @@ def score_cell(
     at_lr: float,
     at_batch: float,
 ) -> CellScore:
-    """Everything `evaluate` says of one cell and a proposed setting.
+    """Everything `Fit.evaluate` says of one cell and a proposed setting.
 
     A cell with fewer than two finite losses has no regret: its fields are None.
     Arguments and errors are those of `regret_smoothed`.

@@ -11,6 +11,7 @@ from itertools import product
 
 import numpy as np
 
+from surrogate.defaults import SEED
 from surrogate.query import Fit, load, many
 from surrogate.runs import WORSE, Runs
 
@@ -21,7 +22,7 @@ _GUESSING = float(np.log(65_536))
 _MARGIN = 1.05
 
 
-def simulate(seed: int = 0, fit: Fit | str = SWEEP) -> Runs:
+def simulate(seed: int = SEED, fit: Fit | str = SWEEP) -> Runs:
     """Draw a table of finished runs.
 
     Args:

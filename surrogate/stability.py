@@ -14,13 +14,12 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.special import expit
 
+from surrogate.defaults import P_MAX
 from surrogate.features import settings_of
 from surrogate.runs import Runs
 
 # One number where all settings are numbers.
 Values: TypeAlias = np.ndarray | np.float64
-# The most that a plateau may risk.
-P_MAX = 0.05
 # With fewer of either kind an edge would be invented.
 MIN_EACH = 5
 MIN_CELLS, MIN_BRACKETS, _BRACKET_OCTAVES = 2, 2, 2.0

@@ -7,27 +7,32 @@ Nothing here is ever executed: JSON and arrays of numbers only.
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import json
 import math
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+from surrogate import checkpoint, sealed, swap
+from surrogate.checkpoint import Arrays
 from surrogate.errors import DataError
+from surrogate.files import shown
+from surrogate.sealed import ARRAYS, MANIFEST, seal
 from surrogate.units import quote
 
 SCHEMA = 1
-MANIFEST = "manifest.json"
-_ARRAYS = "arrays"
+T = TypeVar("T")
 _PREFIX = "bundled:"
-Arrays = dict[str, np.ndarray]
+# How often a folder is read that others keep replacing, and seconds between.
+_READS, _PAUSE = 50, 0.005
+# How the system, tensorstore and quotas say that a disk is full.
+_FULL = ("No space left", "RESOURCE_EXHAUSTED", "quota exceeded", "too large")
 
 
 def bundled() -> list[str]:
@@ -54,7 +59,7 @@ def locate(name: str | Path) -> tuple[Path, str | None]:
             f"{quote(wanted)}."
         )
     folder = Path(name)
-    if folder.exists():
+    if _is_there(folder):
         warning = (
             f"{text} is both a folder here and a bundled fit: the folder is used. "
             f"Write {_PREFIX}{text} for the bundled one."
@@ -69,35 +74,15 @@ def locate(name: str | Path) -> tuple[Path, str | None]:
 
 
 def check_out(path: str | Path, *, overwrite: bool) -> None:
-    """Refuse a folder that must not be written.
+    """Refuse a folder that must not be written, or cannot be.
 
     Raises:
-        DataError: it is a file, is not empty and `overwrite` is False, or holds
-            something that is no fit.
+        DataError: it is a file, is not empty and `overwrite` is False, holds
+            anything but a whole fit, or its place cannot be written to.
     """
-    folder = Path(path)
-    if not folder.exists() and not folder.is_symlink():
-        return
-    if not folder.is_dir():
-        raise DataError(f"Expected --out to be a folder, but {shown(path)} is a file.")
-    if not any(folder.iterdir()):
-        return
-    if not overwrite:
-        raise DataError(
-            f"Expected --out to be new or empty, but {shown(path)} is not. Name "
-            "another folder, or pass --overwrite to replace the fit in it."
-        )
-    extra = {entry.name for entry in folder.iterdir()} - {MANIFEST, _ARRAYS}
-    if extra or not _is_ours(folder / MANIFEST):
-        what = (
-            f"it also holds {quote(min(extra))}"
-            if extra
-            else f"it has no {MANIFEST} of a fit"
-        )
-        raise DataError(
-            f"--overwrite replaces a fit and nothing else, but {shown(path)} is "
-            f"not only a fit: {what}. Name another folder."
-        )
+    folder = _goal(path, overwrite)
+    with _worded(path), swap.workshop(folder):
+        pass  # what a save does first is what it may fail in
 
 
 def write(
@@ -109,87 +94,38 @@ def write(
 ) -> None:
     """Write a folder whole or not at all.
 
+    At every moment either what was there or the new fit can be read, also if the
+    process is killed or the power fails.
+
     Raises:
         DataError: the folder must not be written (`check_out`), or cannot be.
     """
-    check_out(path, overwrite=overwrite)
-    # Resolved, so that a link to a fit stays one and what it leads to is replaced.
-    folder = Path(path).resolve()
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        # Beside its goal, so that the last step is a rename on one file system.
-        partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
-    except OSError as error:
-        raise DataError(
-            f"Cannot write to {shown(path)}: {error.strerror}. Name another --out."
-        ) from error
-    try:
-        _save_arrays(partial / _ARRAYS, arrays)
-        document = {"schema": SCHEMA, **manifest, "files": _digests(partial)}
+    folder = _goal(path, overwrite)
+    with _worded(path), swap.workshop(folder) as new:
+        try:
+            checkpoint.save(new / ARRAYS, arrays)
+        except Exception as error:
+            raise _unsaved(path, error) from error
+        try:
+            document = {"schema": SCHEMA, **manifest, **sealed.listed(new)}
+        except sealed.Flaw as flaw:
+            raise DataError(f"Cannot write to {shown(path)}: {flaw}.") from flaw
         document["sha256"] = seal(document)
         text = json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False)
-        (partial / MANIFEST).write_text(text + "\n", encoding="utf-8")
-        partial.chmod(0o755)
-        _swap(partial, folder)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-
-
-def _swap(new: Path, folder: Path) -> None:
-    """Put a folder in another's place; what was there is removed last."""
-    if not folder.exists():
-        os.replace(new, folder)
-        return
-    aside = new.with_name(f"{new.name}.old")
-    os.replace(folder, aside)
-    try:
-        os.replace(new, folder)
-    except BaseException:
-        os.replace(aside, folder)
-        raise
-    shutil.rmtree(aside)
+        (new / MANIFEST).write_text(text + "\n", encoding="utf-8")
+        swap.put(new, folder, lambda place: _check_free(place, path, overwrite))
 
 
 def read(folder: Path) -> tuple[dict[str, Any], Arrays]:
     """The manifest and the arrays of a folder, checked.
 
+    Each file is read once, and the arrays are made of the bytes that were checked: they
+    are of one fit, whoever saves to the folder meanwhile.
+
     Raises:
         DataError: it is no fit, of another schema, or changed since it was written.
     """
-    manifest = _manifest(folder)
-    if manifest.get("sha256") != seal(manifest):
-        raise DataError(
-            f"The fit in {shown(folder)} cannot be trusted: {MANIFEST} was changed "
-            "after it was written. Fit again, or copy the folder anew."
-        )
-    named = manifest["files"]
-    found = _digests(folder)
-    for name in sorted(set(named) | set(found)):
-        if named.get(name) != found.get(name):
-            state = (
-                "is missing"
-                if name not in found
-                else "is not in the manifest"
-                if name not in named
-                else "differs from its SHA-256 in the manifest"
-            )
-            raise DataError(
-                f"The fit in {shown(folder)} cannot be trusted: file "
-                f"{quote(name)} {state}. Fit again, or copy the folder anew."
-            )
-    return manifest, _load_arrays(folder / _ARRAYS)
-
-
-def seal(manifest: Mapping[str, Any]) -> str:
-    """SHA-256 of what a manifest says, itself left out, whatever its layout."""
-    rest = {key: value for key, value in manifest.items() if key != "sha256"}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
-
-
-def shown(path: str | Path) -> str:
-    """A path in quotes on one line, whole: its end is what tells it from others."""
-    return quote(str(path), limit=4096)
+    return _steadily(folder, lambda place: _read_once(place, folder))
 
 
 def as_json(value: Any) -> Any:
@@ -209,89 +145,159 @@ def _bundles() -> Path:
     return Path(str(resources.files("surrogate"))) / "bundled"
 
 
-def _is_ours(manifest: Path) -> bool:
-    """Whether it is the manifest of a fit, of any schema: others use that name too."""
+def _is_there(folder: Path) -> bool:
     try:
-        found = json.loads(manifest.read_text(encoding="utf-8"))
-    except (ValueError, OSError):
+        return swap.find(folder.resolve()).exists()
+    except (OSError, RuntimeError):  # a name that no file could have, a loop of links
         return False
-    return isinstance(found, dict) and {"schema", "files"} <= found.keys()
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
+def _goal(path: str | Path, overwrite: bool) -> Path:
+    """The folder that a path leads to, if it may be written.
+
+    Raises:
+        DataError: it may not.
+    """
+    try:
+        # Resolved, so that a link to a fit stays one and what it leads to is replaced.
+        folder = Path(path).resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a NUL
+        raise _unsaved(path, error) from error
+    with _worded(path):
+        swap.restore(folder)
+        if os.path.lexists(path) or folder.exists():
+            _steadily(folder, lambda place: _check_free(place, path, overwrite))
+    return folder
+
+
+def _check_free(folder: Path, path: str | Path, overwrite: bool) -> None:
+    """Refuse to replace what is in `folder`, which is or was at `path`.
+
+    Raises:
+        DataError: it is neither empty nor, with `overwrite`, a whole fit.
+    """
+    if not folder.is_dir():
+        raise DataError(f"Expected --out to be a folder, but {shown(path)} is a file.")
+    if not any(folder.iterdir()):
+        return
+    if not overwrite:
+        raise DataError(
+            f"Expected --out to be new or empty, but {shown(path)} is not. Name "
+            "another folder, or pass --overwrite to replace the fit in it."
+        )
+    try:
+        sealed.check_alone(folder)
+    except sealed.Flaw as flaw:
+        raise DataError(
+            f"--overwrite replaces a whole fit and nothing else, but {shown(path)} is "
+            f"not that: {flaw}. Name another folder, or remove this one yourself."
+        ) from flaw
+
+
+@contextlib.contextmanager
+def _worded(path: str | Path) -> Iterator[None]:
+    """Word what the system says while a fit is written."""
+    try:
+        yield
+    except OSError as error:
+        raise _unsaved(path, error) from error
+
+
+def _unsaved(path: str | Path, error: Exception) -> DataError:
+    """What to tell of an error while a fit is written, which orbax may have raised."""
+    said = getattr(error, "strerror", None) or " ".join(str(error).split())
+    if any(word in said for word in _FULL):
+        return DataError(
+            f"Cannot write to {shown(path)}: there is no space left on its disk. Free "
+            "some, or name another --out."
+        )
+    kind = "" if isinstance(error, OSError) else f"{type(error).__name__}: "
+    return DataError(
+        f"Cannot write to {shown(path)}: {kind}{said[:200]}. Name another --out."
+    )
+
+
+def _steadily(folder: Path, ask: Callable[[Path], T]) -> T:
+    """Ask something of a fit that others may replace meanwhile.
+
+    Raises:
+        DataError: as `ask`, of a folder that stayed; or none ever did.
+    """
+    for _ in range(_READS):
+        place, before = _standing(folder)
+        try:
+            return ask(place)
+        except (DataError, OSError):
+            # Of a folder that was replaced meanwhile, what failed says nothing.
+            if _standing(folder) == (place, before):
+                raise
+        time.sleep(_PAUSE)
+    raise DataError(
+        f"The fit in {shown(folder)} was replaced each of the {_READS} times that it "
+        "was read. Try again when no save is running."
+    )
+
+
+def _standing(folder: Path) -> tuple[Path, tuple[int, ...] | None]:
+    """Where a fit stands now, and what tells that folder from another in its place."""
+    place = swap.find(folder.resolve())
+    try:
+        about = os.stat(place)
+    except OSError:
+        return place, None
+    return place, (about.st_dev, about.st_ino, about.st_ctime_ns)
+
+
+def _read_once(place: Path, folder: Path) -> tuple[dict[str, Any], Arrays]:
+    manifest = _manifest(place, folder)
+    try:
+        files = sealed.contents(place, manifest)
+    except sealed.Flaw as flaw:
+        raise DataError(
+            f"The fit in {shown(folder)} cannot be trusted: {flaw}. Fit again, or copy "
+            "the folder anew."
+        ) from flaw
+    prefix = f"{ARRAYS}/"
+    try:
+        arrays = checkpoint.restore(
+            {name.removeprefix(prefix): files[name] for name in files}
+        )
+    except ValueError as error:
+        raise DataError(
+            f"Expected an orbax checkpoint in {shown(folder / ARRAYS)}, and it cannot "
+            f"be read ({error}). Fit again, or copy the folder anew."
+        ) from error
+    return manifest, arrays
+
+
+def _manifest(place: Path, folder: Path) -> dict[str, Any]:
+    """The manifest of what stands for `folder`, if it is one of this schema.
+
+    Raises:
+        DataError: it is not.
+    """
     file = folder / MANIFEST
-    if not file.is_file():
+    if not os.path.lexists(place / MANIFEST):
         raise DataError(
             f"Expected a fit in {shown(folder)}, but it has no {MANIFEST}. Give a "
             "folder written by `surrogate fit`."
         )
     try:
-        manifest = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
+        manifest = sealed.manifest(place)
+    except sealed.Flaw as flaw:
         raise DataError(
-            f"Expected JSON in {shown(file)}, got something else ({error}). Fit "
-            "again, or copy the folder anew."
-        ) from error
-    if not isinstance(manifest, dict) or "schema" not in manifest:
+            f"Expected a fit's manifest in {shown(file)}: {flaw}. Fit again, or copy "
+            "the folder anew."
+        ) from flaw
+    if "schema" not in manifest:
         raise DataError(
-            f"Expected a fit's manifest in {shown(file)}: it names no schema."
+            f"Expected a fit's manifest in {shown(file)}: it names no schema. Give a "
+            "folder written by `surrogate fit`."
         )
     if manifest["schema"] != SCHEMA:
         raise DataError(
             f"Expected schema {SCHEMA} in {shown(file)}, got "
-            f"{manifest['schema']!r}. Fit again, or use the version that wrote it."
-        )
-    if not isinstance(manifest.get("files"), dict):
-        raise DataError(
-            f"Expected the list of files in {shown(file)}, and there is none. Fit "
-            "again, or copy the folder anew."
+            f"{quote(repr(manifest['schema']))[1:-1]}. Fit again, or use the version "
+            "that wrote it."
         )
     return manifest
-
-
-def _digests(folder: Path) -> dict[str, str]:
-    return {
-        file.relative_to(folder).as_posix(): hashlib.sha256(
-            file.read_bytes()
-        ).hexdigest()
-        for file in _files(folder / _ARRAYS)
-    }
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    for entry in (folder, *sorted(folder.rglob("*"))):
-        # A link could lead out of the folder, and so could what it leads to.
-        if entry.is_symlink():
-            raise DataError(
-                f"The fit cannot be trusted: {shown(entry)} is a link. Copy the "
-                "folder with its files."
-            )
-        if entry.is_file():
-            yield entry
-
-
-def _save_arrays(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    import orbax.checkpoint as ocp
-
-    # Orbax saves no empty array: what is missing when read back was empty.
-    kept = {name: np.asarray(array) for name, array in arrays.items() if array.size}
-    with ocp.PyTreeCheckpointer() as checkpointer:
-        checkpointer.save(folder.absolute(), kept)
-
-
-def _load_arrays(folder: Path) -> Arrays:
-    import orbax.checkpoint as ocp
-
-    # Orbax finds nothing under a relative path.
-    folder = folder.absolute()
-    try:
-        with ocp.PyTreeCheckpointer() as checkpointer:
-            tree = checkpointer.metadata(folder).item_metadata.tree
-            how = {name: ocp.RestoreArgs(restore_type=np.ndarray) for name in tree}
-            return dict(checkpointer.restore(folder, restore_args=how))
-    except (ValueError, OSError, KeyError, AttributeError) as error:
-        raise DataError(
-            f"Expected an orbax checkpoint in {shown(folder)}, and orbax cannot "
-            f"read it ({type(error).__name__}: {error}). Fit again, or copy the folder "
-            "anew."
-        ) from error

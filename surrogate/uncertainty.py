@@ -27,12 +27,13 @@ from jaxtyping import Array, Float64
 from scipy.special import stdtrit
 
 from surrogate import estimate
+from surrogate.defaults import MIN_CELLS_FOR_INTERVALS
 from surrogate.engine import Interrupted, Progress
 from surrogate.families import Family
 from surrogate.features import Rows
 from surrogate_kernels.dispatch import Backend
 
-MIN_CELLS = 5
+MIN_CELLS = MIN_CELLS_FOR_INTERVALS
 # From so many on draws are refits under resampled cells.
 MIN_CELLS_PAIRS = 12
 LEVEL = 0.95
@@ -54,6 +55,7 @@ class Draws(NamedTuple):
         is_whole: False where Ctrl-C came before the last replica.
         block: replicas a call of the solver.
         is_halved: less than at first, since the device had no memory for more.
+        backend: whose kernels refitted; None where leaves serve and nothing was.
     """
 
     theta: Float64[np.ndarray, "draws p"]
@@ -62,6 +64,7 @@ class Draws(NamedTuple):
     is_whole: bool
     block: int
     is_halved: bool
+    backend: Backend | None
 
 
 def resample(
@@ -159,7 +162,7 @@ def draw(
         if progress is not None:
             progress.advance(replicas * starts(family, len(used)))
         drawn = leaves[np.arange(replicas) % len(leaves)]
-        return Draws(drawn, 0, 0, True, replicas, False)
+        return Draws(drawn, 0, 0, True, replicas, False, None)
     counts = cell_counts(rows, replicas, seed)
     has_rivals = starts(family, len(used)) > 1
     try:
@@ -184,6 +187,7 @@ def draw(
         is_whole=len(counts) == replicas,
         block=found.block,
         is_halved=found.is_halved,
+        backend=found.backend,
     )
 
 

@@ -29,9 +29,12 @@ def main(file: str) -> None:
     with jax.enable_x64(True):
         start = np.asarray(curved.starts(jax.random.key(0), 1))
     found: dict[str, Any] = {"devices": np.array(len(jax.local_devices()))}
+    counts = [
+        rng.poisson(1.0, (PROBLEMS, places)).astype(float) for places in (CELLS, ROWS)
+    ]
     plans = {
-        "cells": weights.poisson(base, PROBLEMS, seed=1, cell=cell),
-        "rows": weights.poisson(base, PROBLEMS, seed=2),
+        "cells": weights.per_cell(base, cell, counts[0]),
+        "rows": weights.given(counts[1] * base),
     }
     for name, plan in plans.items():
         found[f"linear {name}"] = engine.solve(linear, z, target, plan).theta

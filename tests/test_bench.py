@@ -16,8 +16,8 @@ from families_support import exact
 from scipy import optimize
 
 from surrogate.families import Posynomial, Quadratic, Shape
+from surrogate.fitting import fit
 from surrogate.runs import Runs
-from surrogate_kernels.poisson import poisson_counts
 
 BENCH = Path(__file__).resolve().parents[1] / "bench"
 # bench/ is no package: its programs find each other beside themselves.
@@ -168,82 +168,26 @@ def test_linear_peers_and_ours_agree_on_the_same_counts() -> None:
     # Independent code; tolerance: rounding of normal equations of condition 1e3, which
     # lstsq does not form.
     problem = problems.growth(60, scales=2)
-    found = ours.quadratic_rows(problem, 4, seed=3)
-    drawn = np.array([poisson_counts(3, r, 60) for r in range(4)], np.float64)
+    found = ours.linear(problem, 6, seed=3)
+    counts = ours.cell_counts(6, 20, seed=3)[:, problem.cell]
     shared = problem.least_squares
-    wanted = lstsq_loop.weighted(*shared, 4, counts=drawn)
+    wanted = lstsq_loop.weighted(*shared, counts)
     np.testing.assert_allclose(found, wanted, atol=1e-8)
-    naive = naive_jax.weighted(*shared, 4, block=4, dtype="float64", counts=drawn)
+    # Two blocks, the last not full.
+    naive = naive_jax.weighted(*shared, counts, block=4, dtype="float64")
     np.testing.assert_allclose(naive, wanted, atol=1e-8)
-    rough = naive_jax.weighted(*shared, 4, block=4, counts=drawn)
+    rough = naive_jax.weighted(*shared, counts, block=4)
     np.testing.assert_allclose(rough, wanted, atol=1e-3)
-    cells = ours.quadratic_cells(problem, 4, seed=3)
-    of_cells = np.array([poisson_counts(3, r, 20) for r in range(4)], np.float64)
-    wanted = lstsq_loop.weighted(*shared, 4, counts=of_cells[:, problem.cell])
-    np.testing.assert_allclose(cells, wanted, atol=1e-8)
 
 
-def test_drawn_counts_of_the_naive_peer_are_poisson() -> None:
-    # Statistical, 4 standard errors of 40,000 draws: mean 1, variance 1.
-    drawn = np.asarray(naive_jax.counts(jax.random.key(0), (200, 200)))
-    assert drawn.mean() == pytest.approx(1.0, abs=4 / 200)
-    assert drawn.var() == pytest.approx(1.0, abs=4 * np.sqrt(3) / 200)
-
-
-def regressions(seed: int = 0) -> Any:
-    """Fifty rows of the two laws, sizes as in the dump."""
-    rng = np.random.default_rng(seed)
-    log_n, log_d = rng.uniform(19, 21, 50), rng.uniform(22, 26, 50)
-    ones = np.ones(50)
-    return problems.Regressions(
-        np.stack([ones, log_n, log_d], 1),
-        0.58 - 0.713 * log_n + 0.307 * log_d + 0.2 * rng.normal(size=50),
-        np.stack([ones, log_d], 1),
-        -0.54 + 0.571 * log_d + 0.2 * rng.normal(size=50),
-    )
-
-
-def test_our_regressions_equal_lstsq_with_the_same_counts() -> None:
-    # Independent code; the prior of 1e-10 moves a coefficient by 1e-8 of itself.
-    problem = regressions()
-    found = ours.regressions(problem, 3, seed=5)
-    for r in range(3):
-        root = np.sqrt(np.asarray(poisson_counts(5, r, 50), np.float64))
-        pairs = (
-            (problem.design_lr, problem.log_lr),
-            (problem.design_batch, problem.log_batch),
-        )
-        fits = [
-            np.linalg.lstsq(root[:, None] * design, root * target, rcond=None)[0]
-            for design, target in pairs
-        ]
-        np.testing.assert_allclose(found[r], np.concatenate(fits), rtol=1e-5)
-
-
-def test_the_loops_regressions_are_those_of_the_rows_drawn() -> None:
-    # Independent code: covariance over variance.
-    problem = regressions()
-    found = lstsq_loop.regressions(*problem, 2, seed=7)
-    drawn = np.random.default_rng(7).integers(50, size=50)
-    x, y = problem.design_batch[drawn, 1], problem.log_batch[drawn]
-    slope = np.cov(x, y)[0, 1] / np.var(x, ddof=1)
-    assert found[0, 4] == pytest.approx(slope, rel=1e-9)
-    assert found[0, 3] == pytest.approx(y.mean() - slope * x.mean(), rel=1e-9)
-
-
-def test_the_bootstrap_in_scikit_learn_agrees_with_the_loop() -> None:
-    pytest.importorskip("sklearn")
-    pandas = pytest.importorskip("pandas")
-    tool = load("peers.authors_tool")
-    problem = regressions()
-    table = pandas.DataFrame(problem.design_lr[:, 1:], columns=["logN", "logD"])
-    table["loglr"], table["logbs"] = problem.log_lr, problem.log_batch
-    on_lr, on_batch = tool.fit_pair(table)
-    wanted = np.linalg.lstsq(problem.design_lr, problem.log_lr, rcond=None)[0]
-    np.testing.assert_allclose([on_lr.intercept_, *on_lr.coef_], wanted, rtol=1e-8)
-    wanted = np.linalg.lstsq(problem.design_batch, problem.log_batch, rcond=None)[0]
-    found = [on_batch.intercept_, *on_batch.coef_]
-    np.testing.assert_allclose(found, wanted, rtol=1e-8)
+def test_draws_are_those_of_a_fit() -> None:
+    # Property, to the bit: what the benchmark times is what `surrogate.fit` keeps.
+    sweep = problems.Sweep()
+    found = fit(sweep.runs, family="quadratic", bootstrap=8, seed=5)
+    full = ours.full_fit(sweep, sweep.quadratic)
+    np.testing.assert_array_equal(full.theta, found.theta)
+    drawn = ours.draws(sweep, sweep.quadratic, full, 8, seed=5)
+    np.testing.assert_array_equal(drawn.theta, found.draws)
 
 
 # ---- Gpufit's problem -----------------------------------------------------------
@@ -363,7 +307,7 @@ def test_counts_by_hand() -> None:
 
 def test_a_row_says_what_is_met_and_its_share_of_the_floor() -> None:
     floors = load("machine").Floors({"float32": 1e9, "float64": 5e8}, 1e9, {})
-    setting = rows.Setting(quick=True, floors=floors, platform="cpu", tool=None)
+    setting = rows.Setting(quick=True, floors=floors, platform="cpu")
     mine = timing.Timed("ours", 1000, (1.0, 1.0))
     slow, close = (timing.Timed("", 10, (s, s)) for s in (1.0, 0.02))
     counts = counting.Counts(1e5, 8.0, "float32", "")
@@ -411,18 +355,7 @@ def test_without_the_dump_the_embedded_sweep_stands_in(
     sweep = problems.Sweep()
     assert "embedded sweep, simulated with seed 0" in sweep.source
     assert sweep.cells == 17
-    assert sweep.quadratic.family == Quadratic(Shape(2, 2, 0))
-    # One run a cell at least is within 0.25 % of its best.
-    assert len(sweep.regressions.log_lr) >= 17
-
-
-def test_step_laws_regressions_have_its_129_rows(
-    monkeypatch: pytest.MonkeyPatch, data_dir: Path
-) -> None:
-    monkeypatch.setenv("SURROGATE_DATA", str(data_dir))
-    sweep = problems.Sweep()
-    assert sweep.source == "released dump steplaw/dense_lr_bs_loss.csv"
-    assert len(sweep.regressions.log_lr) == 129
+    assert sweep.quadratic == Quadratic(Shape(2, 2, 0))
 
 
 def test_steps_that_were_checked_are_joined(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from scipy import optimize
 from surrogate import blocks, engine, newton, weights
 from surrogate.engine import Solution
 from surrogate.errors import DataError
-from surrogate.families import Posynomial, Quadratic, Shape
+from surrogate.families import Bowl, Family, Posynomial, Quadratic, Shape
+from surrogate_kernels import dispatch, mosaic
 from surrogate_kernels.dispatch import BATCHED_XLA
 
 ROUNDING = 1e-12
@@ -335,3 +336,56 @@ def test_a_backend_that_cannot_run_is_refused(backend: str, message: str) -> Non
     cpu = engine.pick_device("cpu")
     with pytest.raises(DataError, match=message):
         engine.pick_backend(backend, cpu)
+
+
+@pytest.fixture
+def on_hopper(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mosaic runs here, as far as anybody asks; its kernels are XLA's."""
+    for reasons in ("missing_device", "missing_api"):
+        monkeypatch.setattr(mosaic, reasons, lambda *_: [])
+    monkeypatch.setitem(dispatch.BATCHED, "mosaic", BATCHED_XLA)
+
+
+@pytest.mark.parametrize(
+    ("family", "reason"),
+    [
+        (LINEAR, "the sums of quadratic are one matrix product, which is XLA's own"),
+        (Bowl(Shape(2, 2, 0)), "no Mosaic kernel computes the sums of bowl"),
+    ],
+    ids=["linear", "bowl"],
+)
+@pytest.mark.usefixtures("on_hopper")
+def test_a_family_without_a_kernel_refuses_a_named_one(
+    family: Family, reason: str
+) -> None:
+    cpu = engine.pick_device("cpu")
+    assert engine.pick_backend("mosaic", cpu, BENT) == "mosaic"
+    assert engine.pick_backend("auto", cpu, BENT) == "mosaic"
+    assert engine.pick_backend("auto", cpu, family) == "xla"
+    with pytest.raises(DataError, match=f"--backend mosaic: .*{reason}"):
+        engine.pick_backend("mosaic", cpu, family)
+
+
+def test_all_the_reasons_against_a_backend_are_said_together() -> None:
+    wanted = "one matrix product, which is XLA's own; the device is a cpu"
+    with pytest.raises(DataError, match=wanted):
+        engine.pick_backend("mosaic", engine.pick_device("cpu"), LINEAR)
+
+
+@pytest.mark.usefixtures("on_hopper")
+def test_the_backend_of_a_solution_is_the_one_that_ran() -> None:
+    table = TABLES[LINEAR]
+    arrays = table.z, table.target, weights.given(table.weights[:2])
+    assert engine.solve(LINEAR, *arrays, backend="mosaic").backend == "xla"
+    table = TABLES[BENT]
+    ask = partial(
+        engine.solve,
+        BENT,
+        table.z,
+        table.target,
+        weights.given(table.weights[:2]),
+        table.theta0[:2],
+        backend="mosaic",
+    )
+    # The kernels compute in float32: without steps in bulk none of them runs.
+    assert [ask(bulk=n).backend for n in (None, 0, 2)] == ["xla", "xla", "mosaic"]

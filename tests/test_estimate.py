@@ -255,7 +255,7 @@ def test_of_several_starts_the_lowest_end_is_kept() -> None:
     cost = np.array([3.0, np.nan, 2.0, 5.0, 6.0, 7.0, 1.0])
     number = np.arange(7)
     theta = number[:, None].astype(float)
-    every = Solution(theta, cost, 0.1 * number, number, number, 8, False)
+    every = Solution(theta, cost, 0.1 * number, number, number, 8, False, "xla")
     found = estimate._best(every, 3)
     np.testing.assert_array_equal(found.theta[:, 0], [2, 3])
     np.testing.assert_array_equal(found.cost, [2, 5])
@@ -289,7 +289,7 @@ def test_settled_is_converged_or_below_the_noise() -> None:
     status = np.array([newton.LIMIT, newton.LIMIT, newton.CONVERGED])
     steps = np.ones(3, int)
     solution = Solution(
-        np.zeros((3, 1)), np.ones(3), decrement, status, steps, 8, False
+        np.zeros((3, 1)), np.ones(3), decrement, status, steps, 8, False, "xla"
     )
     settled = estimate.is_settled(solution, 100)
     np.testing.assert_array_equal(settled, [True, False, True])

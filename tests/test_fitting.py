@@ -11,7 +11,7 @@ import fit_support
 import numpy as np
 import pytest
 
-from surrogate import families, fitting, objective, selection, uncertainty
+from surrogate import engine, families, fitting, objective, selection, uncertainty
 from surrogate.errors import DataError
 from surrogate.features import Features
 from surrogate.fitting import fit, versions
@@ -379,6 +379,9 @@ def test_four_cells_have_scores_and_no_draws() -> None:
         ({"seed": -1}, "Expected seed to be at least 0, got -1"),
         ({"device": "abacus"}, "Expected --device abacus to be usable"),
         ({"backend": "abacus"}, "--backend abacus:"),
+        ({"backend": "mosaic", "family": "quadratic"}, "the sums of quadratic are one"),
+        # A choice may fall on any of its candidates.
+        ({"backend": "mosaic"}, "the sums of quadratic are one matrix product"),
     ],
 )
 def test_a_wrong_argument_is_refused(change: dict[str, Any], message: str) -> None:
@@ -432,6 +435,18 @@ def test_the_fit_says_where_it_comes_from() -> None:
     assert about.created.count("-") == 2
     assert found.runs is not None
     json.dumps(found.summary_json(), allow_nan=False)
+
+
+def test_a_backend_that_no_draw_ran_on_is_not_recorded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where mosaic may run but nothing asks it, the fit's own backend is said."""
+    monkeypatch.setattr(engine, "pick_backend", lambda *_: "mosaic")
+    for bootstrap in (0, 30):
+        # Six cells: draws are refits without one of them.
+        found = fit(noisy(), family="quadratic", bootstrap=bootstrap, backend="mosaic")
+        assert found.provenance.backend == "xla"
+        assert any("ran on the backend mosaic" in text for text in found.warnings)
 
 
 def test_warnings_of_the_runs_are_carried() -> None:

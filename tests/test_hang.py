@@ -61,11 +61,9 @@ def test_programs_hold_no_foreign_calls(name: str) -> None:
     with jax.enable_x64(True):
         if isinstance(family, Linear):
             plan = weights.given(counts)
-            products = linear.products(
-                family, z, rng.normal(size=40), plan, is_exact=False
-            )
+            products = linear.products(family, z, rng.normal(size=40), plan)
             program = linear.solve_blocks.lower(
-                family, plan.plan, 8, (plan.shared, products), counts, np.int32(8)
+                family, 8, products, counts, np.int32(8)
             )
         else:
             low, high = -jnp.ones(2), jnp.ones(2)

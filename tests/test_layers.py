@@ -16,10 +16,14 @@ ROOT = Path(__file__).resolve().parents[1]
 # From the lowest room to the highest: a file may import only from rooms before its own,
 # and from its own.
 ROOMS = (
+    "defaults",
     "errors",
     "interrupts",
     "units",
     "files",
+    "checkpoint",
+    "sealed",
+    "swap",
     "store",
     "runs",
     "readers",
@@ -51,7 +55,7 @@ ROOMS = (
     "plots",
     "cli",
 )
-LIGHT = ("errors", "units", "runs", "readers", "laws", "cli.main")
+LIGHT = ("defaults", "errors", "units", "runs", "readers", "laws", "cli.main")
 FILES = sorted((ROOT / "surrogate").rglob("*.py"))
 KERNELS = sorted((ROOT / "kernels").rglob("*.py"))
 

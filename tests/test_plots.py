@@ -20,6 +20,7 @@ from surrogate.errors import DataError, SolveError, Status
 from surrogate.families import Quadratic, Shape
 from surrogate.features import Features
 from surrogate.plots import canvas, numbers
+from surrogate.plots.surface import _grid as surface_grid
 from surrogate.query import Fit
 from surrogate.runs import Runs
 
@@ -260,6 +261,33 @@ def test_axes_of_the_user_are_drawn_on(surface: plots.SurfacePicture) -> None:
     assert surface.draw(axes[1]) is axes[1]
     assert not axes[0].has_data()
     assert axes[1].get_xlabel() == "peak learning rate"
+
+
+def test_an_interval_beyond_the_border_ends_in_an_arrow() -> None:
+    axes = canvas.axis(None, 3, 3)
+    axes.set_xlim(1.0, 10.0)
+    axes.set_ylim(1.0, 10.0)
+    canvas.cross(axes, (5.0, 5.0), [(0.5, 7.0), (2.0, 20.0)], 0.95)
+    _, caps, bars = labelled(axes)["optimum"]
+    # The ends that are seen have caps; the others an arrow at the border.
+    assert [cap.get_visible() for cap in caps] == [False, True, True, False]
+    along, up = (bar.get_segments()[0] for bar in bars)
+    assert along[:, 0].tolist() == [1, 7]
+    assert up[:, 1].tolist() == [2, 10]
+    arrows = [line for line in axes.lines if line.get_marker() in ("<", ">", "^", "v")]
+    placed = {a.get_marker(): np.asarray(a.get_xydata()).tolist() for a in arrows}
+    assert placed == {"<": [[1, 5]], "^": [[5, 10]]}
+    (label,) = axes.get_legend_handles_labels()[1]
+    assert label.endswith("beyond the border at an arrow")
+
+
+def test_robust_extents_are_within_the_surface(surface: plots.SurfacePicture) -> None:
+    robust = dict(surface.plateau.robust or {})
+    robust["lr"] = {"low": surface.lr[0] / 9, "high": surface.lr[-1] * 9}
+    wider = replace(surface.plateau, robust=robust)
+    asked = surface.question, surface.optimum, wider, None, surface.nearest
+    lr, _ = surface_grid(*asked)
+    assert lr[0] < robust["lr"]["low"] < robust["lr"]["high"] < lr[-1]
 
 
 # ---- pictures -------------------------------------------------------------------

@@ -28,6 +28,7 @@ from surrogate.query.best import solve_box
 from surrogate.query.question import ask
 from surrogate.report import build, data, page, write
 from surrogate.runs import Runs
+from surrogate.units import parse_fraction
 
 ASSETS = Path(page.__file__).parent / "assets"
 HOSTILE = "</script><img src=x onerror=alert(1)>\u2028\x00\x1b[31m<!--'\"&\ud800"
@@ -413,12 +414,51 @@ def test_hash_brings_the_question_back() -> None:
         """
         const model = prepare(given.document), first = firstState(model);
         return [stateOf(model, hashOf(model, given.state), first), stateOf(model,
-          "#n=-1&d=1e999&tol=2&seq=1.5&view=x&r=unknown&%&b", first), first];
+          "#n=-1&d=1e999&tol=2&seq=1.5&view=x&r=unknown&%=&toString=5&b", first),
+          stateOf(model, "#answer", first), first];
         """,
         {"document": document, "state": state},
     )
-    assert found[0] == state
-    assert found[1] == found[2]
+    told, wrong, place, first = found
+    assert told == [state, []]
+    assert wrong[0] == first
+    assert len(wrong[1]) == 8
+    assert wrong[1][0] == "The address has n=-1, which is not used. " + (
+        "Expected a number above 0."
+    )
+    assert place == [first, []]
+
+
+@needs_node
+def test_a_bare_number_is_per_cent_where_the_field_says_so() -> None:
+    """Closed form; the command's own reader takes what the page writes."""
+    typed = ["0.5", "0.5%", " .5 % ", "12", "0,5", "-1", "", "%", "1e-3", "0.0025"]
+    shares = [0.0025, 0.01, 1 / 3, 0.05, 1.25e-6, 0.3]
+    script = "return [given[0].map(parsePercent), given[1].map(exactPercent)];"
+    read, written = report_support.run_core(script, [typed, shares])
+    half = 0.005
+    assert read == [half, half, half, 0.12, None, None, None, None, 1e-5, 2.5e-5]
+    back = [parse_fraction(text) for text in written]
+    assert back == pytest.approx(shares, rel=1e-11)
+
+
+@needs_node
+def test_what_may_be_asked_ends_where_no_answer_means_anything() -> None:
+    document = report_support.document(bare())
+    found = report_support.run_core(
+        """
+        const model = prepare(given);
+        const ask = (text) => stateOf(model, text, firstState(model))[1][0] || "";
+        const asked = ["n=7", "n=1e18", "d=1e7", "b=1e-3", "tol=0.9", "seq=2e9"];
+        return asked.map((part) => ask(`#${part}`));
+        """,
+        document,
+    )
+    assert found[0].endswith("Expected 100K to 900T: is a K, M, B or T missing?")
+    assert found[1].endswith("Expected 100K to 900T.")
+    assert found[2] == found[4] == ""
+    assert ": is a K, M, B or T missing?" in found[3]
+    assert found[5].endswith("Expected 1 to 1B.")
 
 
 # ------------------------------------------------------------------------- bad input

@@ -139,7 +139,7 @@ def test_fields_and_sliders_move_the_answer_and_each_other(tab: Tab) -> None:
 
 
 def test_tolerance_and_units_of_the_batch(tab: Tab) -> None:
-    tab.page.get_by_label("Tolerance", exact=True).fill("1%")
+    tab.page.get_by_label("Tolerance [%]", exact=True).fill("1%")
     tab.page.get_by_label("Batch in").select_option("sequences")
     tab.settle()
     assert "tol=0.01" in tab.hash()
@@ -151,6 +151,21 @@ def test_tolerance_and_units_of_the_batch(tab: Tab) -> None:
     field.fill("256x2048")
     tab.settle()
     assert f"b={256 * 2048}" in tab.hash()
+
+
+@pytest.mark.parametrize("typed", ["0.5", "0.5%", ".5"])
+def test_a_bare_tolerance_is_per_cent(tab: Tab, typed: str) -> None:
+    field = tab.page.get_by_label("Tolerance [%]", exact=True)
+    field.fill(typed)
+    tab.settle()
+    assert "tol=0.005" in tab.hash().split("&")
+    assert "learning rate within 0.5%" in tab.rows()
+    assert tab.clipboard("Copy plateau command").endswith("--tol 0.5%")
+    assert field.input_value() == "0.5%"
+    field.fill("0,5")
+    tab.settle()
+    assert field.get_attribute("aria-invalid") == "true"
+    assert "tol=0.005" in tab.hash().split("&")
 
 
 def test_what_cannot_be_read_is_said_and_changes_nothing(tab: Tab) -> None:
@@ -168,7 +183,7 @@ def test_hash_holds_the_question(browser: Any, dense: Path) -> None:
     tab = Tab(browser, dense, asked)
     rows = tab.rows()
     found = fit_support.bundled().regret(
-        params=5e8, tokens=3e10, lr=0.002, batch=300_000, tol=0.005
+        params=5e8, tokens=3e10, lr=0.002, batch=300_000.0, tol=0.005
     )
     assert rows["your choice"] == "lr 2.00e-03, batch 300,000 tokens"
     assert rows["it loses"].startswith(f"{float(f'{1000 * found.regret:.3g}')}‰")
@@ -186,10 +201,169 @@ def test_answers_are_copied_as_text_and_as_commands(tab: Tab) -> None:
     command = tab.clipboard("Copy plateau command")
     assert command == (
         "surrogate plateau steplaw-dense --params 1073741824 --tokens 56900000000 "
-        "--tol 0.0025"
+        "--tol 0.25%"
     )
     assert "--lr 0.00232 --batch 524288" in tab.clipboard("Copy regret command")
     assert tab.clipboard("Copy link").endswith(tab.hash())
+
+
+HOSTILE_HASHES = (
+    *(f"{key}={value}" for key in ("n", "d", "lr", "b") for value in (
+        "1e300", "1e-300", "-1", "NaN", "Infinity", "", "0", "1e999", "0x10", "1e20"
+    )),
+    *(f"tol={value}" for value in ("1e-300", "-1", "1", "0.9999999", "1e300", "50%")),
+    *(f"seq={value}" for value in ("1e300", "0", "-3", "1.5", "NaN", "1e12")),
+    *("n=7", "toString=5", "__proto__=1", "view=x", "r=zzz", "s.active=1", "n=%E0%A4"),
+    "n=1e300&d=1e-300&lr=-1&b=NaN&tol=2&seq=0.5&view=&r=zzz",
+)  # fmt: skip
+
+
+def test_a_hostile_address_is_refused_in_words(browser: Any, dense: Path) -> None:
+    tab = Tab(browser, dense)
+    first, answered = tab.hash(), tab.rows()
+    said = tab.page.locator("#refused")
+    assert said.inner_text() == ""
+    for hostile in HOSTILE_HASHES:
+        tab.page.evaluate("hash => { location.hash = hash; }", f"#{hostile}")
+        tab.settle()
+        for part in hostile.split("&"):
+            assert f"The address has {part}, which is not used." in said.inner_text()
+        shown = tab.page.locator("#numbers dd").first.inner_text()
+        assert shown == answered["best learning rate"]
+        assert tab.hash() == first
+        tab.page.get_by_role("button", name="Near the plateau").click()
+        tab.settle()
+        assert said.inner_text() == ""
+        assert tab.faults == [], hostile
+    tab.close()
+
+
+@pytest.mark.parametrize("hostile", ["n=1e300", "d=1e-300", "lr=1e300", "n=1e15"])
+def test_a_page_opened_at_a_hostile_address_answers(
+    browser: Any, dense: Path, hostile: str
+) -> None:
+    tab = Tab(browser, dense, f"#{hostile}")
+    assert "unknown" not in tab.rows()["best learning rate"]
+    tab.close()
+
+
+def test_hostile_numbers_that_are_typed_change_nothing(tab: Tab) -> None:
+    before = tab.hash()
+    wrong = {"Parameters N": "7", "Training tokens D": "1e300", "Tolerance [%]": "100"}
+    wrong |= {"Your learning rate": "1e-300", "Your batch": "1e300"}
+    for label, typed in wrong.items():
+        field = tab.page.get_by_label(label, exact=True)
+        field.fill(typed)
+        assert field.get_attribute("aria-invalid") == "true"
+        assert "Expected" in tab.page.locator("#ask").inner_text()
+    assert "is a K, M, B or T missing?" in tab.page.locator("#ask").inner_text()
+    tab.page.get_by_label("Batch in").select_option("sequences")
+    tab.page.get_by_label("of length", exact=True).fill("1e300")
+    tab.page.keyboard.press("Tab")
+    tab.settle()
+    assert "Expected 1 to 1B" in tab.page.locator("#ask").inner_text()
+    assert tab.hash() == f"{before}&seq=4096"
+
+
+def test_skip_link_leaves_the_question_as_it_is(tab: Tab) -> None:
+    tab.page.get_by_label("Parameters N", exact=True).fill("400M")
+    tab.settle()
+    tab.page.locator("a.skip").focus()
+    tab.page.keyboard.press("Enter")
+    tab.settle()
+    assert tab.page.get_by_label("Parameters N", exact=True).input_value() == "400M"
+
+
+def axes_and_choice(tab: Tab) -> list[str]:
+    ticks = tab.page.locator("#map-area .tick").all_text_contents()
+    fields = [tab.page.get_by_label(f"Your {n}", exact=True) for n in NAMED]
+    return [*ticks, *(field.input_value() for field in fields)]
+
+
+NAMED = ("learning rate", "batch")
+
+
+@pytest.mark.parametrize("border", ["left", "right", "top", "bottom"])
+def test_nothing_moves_while_the_hand_rests_at_a_border(tab: Tab, border: str) -> None:
+    frame = tab.page.locator("#map-area .frame").bounding_box()
+    x, y = frame["x"] + frame["width"] / 2, frame["y"] + frame["height"] / 2
+    mouse = tab.page.mouse
+    mouse.move(x, y)
+    mouse.down()
+    to = {
+        "left": (frame["x"] + 2, y),
+        "right": (frame["x"] + frame["width"] - 2, y),
+        "top": (x, frame["y"] + 2),
+        "bottom": (x, frame["y"] + frame["height"] - 2),
+    }[border]
+    mouse.move(*to, steps=4)
+    tab.page.wait_for_timeout(300)
+    held = axes_and_choice(tab)
+    for step in range(10):
+        # A resting hand trembles.
+        mouse.move(to[0] + step % 2, to[1])
+        tab.page.wait_for_timeout(100)
+    mouse.move(*to)
+    tab.page.wait_for_timeout(200)
+    assert axes_and_choice(tab) == held
+    before = tab.page.locator("#map-area .choice").bounding_box()
+    mouse.up()
+    tab.settle()
+    after = tab.page.locator("#map-area .choice").bounding_box()
+    assert axes_and_choice(tab)[-2:] == held[-2:]
+    # Let go, the map makes room for the choice again.
+    assert max(abs(before[k] - after[k]) for k in "xy") > 8
+
+
+def test_a_slider_keeps_its_scale_while_it_is_held(tab: Tab) -> None:
+    tab.page.get_by_label("Parameters N", exact=True).fill("1T")
+    slider = tab.page.locator("[data-slider=params]")
+    tab.settle()
+    box, mouse = slider.bounding_box(), tab.page.mouse
+    read = "s => [s.min, s.max]"
+    before = slider.evaluate(read)
+    middle = box["y"] + box["height"] / 2
+    mouse.move(box["x"] + box["width"] - 8, middle)
+    mouse.down()
+    mouse.move(box["x"] + box["width"] / 2, middle, steps=5)
+    tab.page.wait_for_timeout(200)
+    assert slider.evaluate(read) == before
+    lo, hi = map(float, before)
+    at = float(slider.input_value())
+    assert at == pytest.approx((lo + hi) / 2, abs=0.05 * (hi - lo))
+    mouse.up()
+    tab.settle()
+    assert float(slider.evaluate(read)[1]) < hi
+
+
+def test_the_robust_plateau_is_a_closed_region(browser: Any, dense: Path) -> None:
+    """Where a scan line has two pieces, as 7B x 2T, it was a stack of dashes."""
+    tab = Tab(browser, dense, "#n=7000000000&d=2000000000000")
+    drawn = tab.page.locator("#map-area .robust")
+    outline = drawn.get_attribute("d")
+    assert outline.count("M") == outline.count("Z") <= 3
+    box, rows = drawn.bounding_box(), tab.rows()
+    assert box["width"] > 100
+    assert "to" in rows["learning rate in 90% of draws"]
+    middle = "p => { const b = p.getBBox(); return p.isPointInFill(new DOMPoint("
+    middle += "b.x + b.width / 2, b.y + b.height / 2)); }"
+    assert drawn.evaluate(middle)
+    tab.close()
+
+
+def test_an_interval_beyond_the_map_ends_in_an_arrow(
+    browser: Any, dense: Path, tmp_path: Path
+) -> None:
+    fitted = fit_support.bundled()
+    leaves = fitted.theta + 40 * (fitted.leaves - fitted.theta)
+    write(replace(fitted, leaves=leaves), tmp_path / "wide.html")
+    for file, arrows in ((dense, 0), (tmp_path / "wide.html", 4)):
+        tab = Tab(browser, file)
+        assert tab.page.locator("#map-area .interval").count() == 6
+        assert tab.page.locator("#map-area .onward").count() == arrows
+        legend = tab.page.locator("#map-body .legend").inner_text()
+        assert ("beyond the map at an arrow" in legend) == (arrows > 0)
+        tab.close()
 
 
 def test_map_takes_clicks_and_arrow_keys(tab: Tab) -> None:

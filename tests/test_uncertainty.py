@@ -224,8 +224,11 @@ def test_under_12_cells_draws_are_leaves_in_turn() -> None:
     family = families.Quadratic(families.Shape(2, 2, 0))
     leaves = np.random.default_rng(0).normal(size=(6, family.size))
     ones = np.ones(len(rows.target))
-    found = uncertainty.draw(family, rows, ones, leaves[0], leaves, replicas=30, seed=5)
+    found = uncertainty.draw(
+        family, rows, ones, leaves[0], leaves, replicas=30, seed=5, backend="mosaic"
+    )
     np.testing.assert_array_equal(found.theta, np.tile(leaves, (5, 1)))
+    assert found.backend is None
     assert (found.unsettled, found.singular, found.is_whole) == (0, 0, True)
 
 

@@ -10,12 +10,9 @@ from importlib.util import find_spec
 
 # What a peer imports and how to get it.
 NEEDS: dict[str, tuple[str, ...]] = {
-    "sklearn": ("sklearn", "pandas"),
     "optimistix": ("optimistix",),
     "gpfit": ("gpfit",),
-    "steplaw-tool": ("sklearn", "pandas", "scipy"),
 }
-_PACKAGE: dict[str, str] = {"sklearn": "scikit-learn"}
 
 
 def missing(peer: str) -> str | None:
@@ -23,5 +20,4 @@ def missing(peer: str) -> str | None:
     absent = [name for name in NEEDS[peer] if find_spec(name) is None]
     if not absent:
         return None
-    packages = " ".join(_PACKAGE.get(name) or name for name in absent)
-    return f"not installed: pip install {packages}"
+    return f"not installed: pip install {' '.join(absent)}"

@@ -7,38 +7,14 @@ for the cache, which is no longer naive, are about twice as fast.
 
 from __future__ import annotations
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-# Poisson(1) cut at 7 (probability 1e-6 beyond): a count is how many of these a uniform
-# variable exceeds. Seven comparisons are far cheaper than jax.random.poisson.
-_CUMULATIVE = np.exp(-1.0) * np.cumsum([1, 1, 1 / 2, 1 / 6, 1 / 24, 1 / 120, 1 / 720])
-_THRESHOLDS = np.asarray(np.minimum(_CUMULATIVE * 2**32, 2**32 - 1), np.uint32)
-
-
-def counts(key: Array, shape: tuple[int, ...]) -> Array:
-    """Poisson(1) counts as int32."""
-    bits = jax.random.bits(key, shape, jnp.uint32)
-    total = jnp.zeros(shape, jnp.int32)
-    for threshold in _THRESHOLDS:
-        total += (bits >= threshold).astype(jnp.int32)
-    return total
-
-
-@partial(jax.jit, static_argnames="block")
-def _drawn(
-    key: Array, design: Array, target: Array, base: Array, ridge: Array, block: int
-) -> Array:
-    draw = counts(key, (block, len(target))).astype(design.dtype)
-    return _solve(design, target, base[None] * draw, ridge)
-
 
 @jax.jit
-def _given(
+def _block(
     weights: Array, design: Array, target: Array, base: Array, ridge: Array
 ) -> Array:
     return _solve(design, target, base[None] * weights, ridge)
@@ -59,16 +35,14 @@ def weighted(
     target: np.ndarray,
     base: np.ndarray,
     precision: np.ndarray,
-    replicas: int,
+    counts: np.ndarray,
     *,
     block: int = 1024,
-    seed: int = 0,
     dtype: str = "float32",
-    counts: np.ndarray | None = None,
 ) -> np.ndarray:
     """Weighted least squares with a Gaussian prior around 0, a replica a line.
 
-    Arguments as in `lstsq_loop.weighted`; whole blocks are solved.
+    Arguments as in `lstsq_loop.weighted`; so many replicas are solved at a time.
     """
     # In units of the mean weight, so that float32 sees sizes near 1.
     unit = base.mean()
@@ -77,13 +51,8 @@ def weighted(
             jnp.asarray(a, dtype)
             for a in (design, target, base / unit, precision / unit)
         ]
-        key = jax.random.key(seed)
-        parts = []
-        for first in range(0, replicas, block):
-            if counts is None:
-                part = _drawn(jax.random.fold_in(key, first), *shared, block)
-            else:
-                rows = jnp.asarray(counts[first : first + block], dtype)
-                part = _given(rows, *shared)
-            parts.append(part)
-        return np.concatenate([np.asarray(part) for part in parts])[:replicas]
+        parts = [
+            _block(jnp.asarray(counts[first : first + block], dtype), *shared)
+            for first in range(0, len(counts), block)
+        ]
+        return np.concatenate([np.asarray(part) for part in parts])

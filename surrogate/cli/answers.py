@@ -28,7 +28,8 @@ def optimum(
     scale: options.ScaleValues = [],  # noqa: B006
     lr_range: options.LrRange = None,
     batch_range: options.BatchRange = None,
-    p_max: options.PMax = "5%",
+    p_max: options.PMax = options.P_MAX,
+    allow: options.Allow = [],  # noqa: B006
     json: options.Json = False,
 ) -> int:
     """The learning rate and batch size of the lowest loss."""
@@ -44,16 +45,17 @@ def optimum(
         )
     sizes = {"params": params, "tokens": tokens, "steps": steps, "flops": flops}
     counts = {n: options.optional_count(f"--{n}", text) for n, text in sizes.items()}
-    where = options.where(recipe, scale, lr_range, batch_range, p_max)
+    where = options.where(recipe, scale, lr_range, batch_range, p_max, allow)
     fixed_batch, fixed_lr = options.optional_batch(batch), options.optional_lr(lr)
     multiple = options.optional_batch(batch_multiple, "--batch-multiple")
 
     from surrogate.cli import text_answers
     from surrogate.query import load
 
-    answer = load(fit).optimum(
-        **counts, **where, batch=fixed_batch, lr=fixed_lr, batch_multiple=multiple
-    )
+    with options.dashed():
+        answer = load(fit).optimum(
+            **counts, **where, batch=fixed_batch, lr=fixed_lr, batch_multiple=multiple
+        )
     return output.emit(answer.to_json(), json, text_answers.optimum)
 
 
@@ -62,29 +64,33 @@ def plateau(
     *,
     params: options.Params,
     tokens: options.Tokens,
-    tol: options.Tol = "0.25%",
-    probability: options.Probability = "90%",
+    tol: options.Tol = options.TOL,
+    probability: options.Probability = options.PROBABILITY,
     batch: options.Batch = None,
     lr: options.Lr = None,
     recipe: options.RecipeName = None,
     scale: options.ScaleValues = [],  # noqa: B006
     lr_range: options.LrRange = None,
     batch_range: options.BatchRange = None,
-    p_max: options.PMax = "5%",
+    p_max: options.PMax = options.P_MAX,
+    allow: options.Allow = [],  # noqa: B006
     json: options.Json = False,
 ) -> int:
     """The settings whose loss is within a tolerance."""
-    where = options.point(params, tokens, recipe, scale, lr_range, batch_range, p_max)
-    tolerance = units.parse_fraction(tol, what="--tol")
+    where = options.point(
+        params, tokens, recipe, scale, lr_range, batch_range, p_max, allow
+    )
+    tolerance = options.tolerance("--tol", tol)
     share = options.inner_share("--probability", probability)
     at_batch, at_lr = options.optional_batch(batch), options.optional_lr(lr)
 
     from surrogate.cli import text_answers
     from surrogate.query import load
 
-    answer = load(fit).plateau(
-        **where, tol=tolerance, probability=share, batch=at_batch, lr=at_lr
-    )
+    with options.dashed():
+        answer = load(fit).plateau(
+            **where, tol=tolerance, probability=share, batch=at_batch, lr=at_lr
+        )
     return output.emit(answer.to_json(), json, text_answers.plateau)
 
 
@@ -97,22 +103,26 @@ def regret(
     batch: Annotated[
         str, typer.Option(metavar="B", help="Your batch, in tokens, or 256x2048.")
     ],
-    tol: options.Tol = "0.25%",
+    tol: options.Tol = options.TOL,
     recipe: options.RecipeName = None,
     scale: options.ScaleValues = [],  # noqa: B006
     lr_range: options.LrRange = None,
     batch_range: options.BatchRange = None,
-    p_max: options.PMax = "5%",
+    p_max: options.PMax = options.P_MAX,
+    allow: options.Allow = [],  # noqa: B006
     json: options.Json = False,
 ) -> int:
     """What your learning rate and batch size lose."""
-    where = options.point(params, tokens, recipe, scale, lr_range, batch_range, p_max)
-    tolerance = units.parse_fraction(tol, what="--tol")
+    where = options.point(
+        params, tokens, recipe, scale, lr_range, batch_range, p_max, allow
+    )
+    tolerance = options.tolerance("--tol", tol)
     my_lr = units.parse_positive(lr, what="--lr")
     my_batch = units.parse_batch(batch, what="--batch")
 
     from surrogate.cli import text_answers
     from surrogate.query import load
 
-    answer = load(fit).regret(**where, lr=my_lr, batch=my_batch, tol=tolerance)
+    with options.dashed():
+        answer = load(fit).regret(**where, lr=my_lr, batch=my_batch, tol=tolerance)
     return output.emit(answer.to_json(), json, text_answers.regret)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from surrogate import fitting, store
@@ -47,6 +48,7 @@ def at_point(
     recipe: str | None,
     shape: Shape | None,
     seq_len: float | int | None,
+    allow: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The document of one point."""
     best, sides = beside(
@@ -57,6 +59,7 @@ def at_point(
         recipe=recipe,
         shape=shape,
         seq_len=seq_len,
+        allow=allow,
     )
     answer = best.to_json()
     return {

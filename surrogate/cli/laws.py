@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from surrogate import units
+from surrogate import defaults, units
 from surrogate.cli import documents, options, output
 from surrogate.cli.progress import Bar
 from surrogate.errors import DataError
@@ -167,7 +167,7 @@ def compare(
     family: Annotated[
         str | None,
         typer.Option(
-            metavar="|".join(options.SINGLE_FAMILIES),
+            metavar="|".join(defaults.SINGLE_FAMILIES),
             help="The surrogate of RUNS; default: scores stored with a fit of the "
             "same files, else bowl.",
         ),
@@ -180,8 +180,9 @@ def compare(
     scale: options.ScaleColumns = [],  # noqa: B006
     loss_kind: options.LossKind = None,
     params_kind: options.ParamsKind = None,
-    seed: options.Seed = 0,
-    max_dropped: options.MaxDropped = "10%",
+    seed: options.Seed = defaults.SEED,
+    max_dropped: options.MaxDropped = options.MAX_DROPPED,
+    allow: options.Allow = [],  # noqa: B006
     json: options.Json = False,
 ) -> int:
     """Published laws beside the surrogate, on the same runs or at one point."""
@@ -190,7 +191,7 @@ def compare(
         # ten times as long where cores are shared.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if family is not None:
-        options.choose("--family", family, options.SINGLE_FAMILIES)
+        options.choose("--family", family, defaults.SINGLE_FAMILIES)
     limit = options.share("--max-dropped", max_dropped)
     if (params is None) != (tokens is None):
         raise DataError(
@@ -210,6 +211,7 @@ def compare(
             "recipe": recipe[0] if fit_name and recipe else None,
             "shape": _shape(layers, width, seq_len),
             "seq_len": how["seq_len"],
+            "allow": options.allowed(allow),
         }
     elif at or layers or width:
         raise DataError(
@@ -226,7 +228,8 @@ def compare(
     try:
         if point is not None:
             fit = comparison.fit_of(fit_name, table, family, seed, bar)
-            document = comparison.at_point(fit, **point)
+            with options.dashed():
+                document = comparison.at_point(fit, **point)
         else:
             document = comparison.on_cells(
                 fit_name, table, family, seed, how["seq_len"], bar

@@ -6,22 +6,24 @@ and refused alike everywhere. Each parser raises a `DataError` that names the op
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, TypedDict
 
 import typer
 
-from surrogate import units
-from surrogate.errors import DataError
+from surrogate import defaults, units
+from surrogate.defaults import DEVICES, LOSS_KINDS, PARAMS_KINDS
+from surrogate.errors import DataError, UnlikelyError
+from surrogate_kernels.backends import NAMES as BACKENDS
 
-SINGLE_FAMILIES = ("quadratic", "additive", "posynomial", "bowl")
-FAMILIES = ("auto", "mix", *SINGLE_FAMILIES)
-DEVICES = ("auto", "cpu", "gpu")
-BACKENDS = ("auto", "xla", "mosaic")
-LOSS_KINDS = ("train", "train_smoothed", "validation", "unknown")
-PARAMS_KINDS = ("non_embedding", "total", "unknown")
+# Defaults as text, since options are parsed from it.
+TOL, PROBABILITY, P_MAX, MAX_DROPPED = map(
+    units.format_percent,
+    (defaults.TOL, defaults.PROBABILITY, defaults.P_MAX, defaults.MAX_DROPPED),
+)
 
 FitArgument = Annotated[
     str,
@@ -128,8 +130,17 @@ Tol = Annotated[
 ]
 
 
+Allow = Annotated[
+    list[str],
+    typer.Option(
+        metavar="|".join(defaults.ALLOWED),
+        help="Sizes that look like a slip: under 1/1,000 of the smallest fitted.",
+    ),
+]
+
+
 class Reading(TypedDict):
-    """What `read_runs` takes besides the files."""
+    """What `readers.read_runs` takes besides the files."""
 
     map: dict[str, str] | None
     seq_len: int | None
@@ -147,6 +158,7 @@ class Where(TypedDict):
     lr_range: tuple[float, float] | None
     batch_range: tuple[float, float] | None
     p_max: float
+    allow: list[str]
 
 
 class Point(Where):
@@ -273,6 +285,59 @@ def optional_batch(text: str | None, option: str = "--batch") -> float | None:
     return None if text is None else units.parse_batch(text, what=option)
 
 
+def tolerance(option: str, text: str) -> float:
+    """Reads a share of the loss; above 5% only with its sign, since 0.5 may mean 0.5%.
+
+    Args:
+        option: the option's name, for messages.
+        text: such as 0.25% or 0.0025.
+
+    Raises:
+        DataError: it is no share between 0% and 100%, or may mean two things.
+    """
+    value = units.parse_fraction(text, what=option)
+    bare = text.strip()
+    if value > defaults.MOST_BARE and not bare.endswith("%"):
+        raise DataError(
+            f"{option}: {units.quote(text)} without a sign may mean {bare}% or "
+            f"{100 * value:g}%. Write {option} {bare}% or {option} {100 * value:g}%."
+        )
+    return value
+
+
+def allowed(values: Sequence[str]) -> list[str]:
+    """Parses repeated `--allow`."""
+    return [choose("--allow", value, defaults.ALLOWED) for value in values]
+
+
+@contextlib.contextmanager
+def dashed(*, can_allow: bool = True) -> Iterator[None]:
+    """Put the dashes on a refusal of what was probably typed wrong.
+
+    Args:
+        can_allow: the command has `--allow`.
+
+    Raises:
+        DataError: in the command line's words.
+    """
+    try:
+        yield
+    except UnlikelyError as error:
+        said, advice = error.said, []
+        if error.name is not None:
+            is_size = error.name in ("params", "tokens")
+            option = f"--{error.name}" if is_size else f"--scale {error.name}="
+            typed = option if is_size else option.rstrip("=")
+            said = f"{typed}{said.removeprefix(error.name)}"
+            if error.meant:
+                gap = " " if is_size else ""
+                advice.append(f"write {option}{gap}{error.meant}")
+        if can_allow:
+            advice.append(f"add --allow {error.allow} to be answered all the same")
+        remedy = ", or ".join(advice) or "correct it"
+        raise DataError(f"{said} {remedy[0].upper()}{remedy[1:]}.") from error
+
+
 def point(
     params: str,
     tokens: str,
@@ -281,12 +346,13 @@ def point(
     lr_range: str | None,
     batch_range: str | None,
     p_max: str,
+    allow: Sequence[str],
 ) -> Point:
     """Parses the options that say which run is asked about."""
     return {
         "params": units.parse_count(params, what="--params"),
         "tokens": units.parse_count(tokens, what="--tokens"),
-        **where(recipe, scale, lr_range, batch_range, p_max),
+        **where(recipe, scale, lr_range, batch_range, p_max, allow),
     }
 
 
@@ -296,6 +362,7 @@ def where(
     lr_range: str | None,
     batch_range: str | None,
     p_max: str,
+    allow: Sequence[str],
 ) -> Where:
     """Parses what a question says besides its sizes."""
     return {
@@ -310,6 +377,7 @@ def where(
             batch_range, what="--batch-range", parse=units.parse_batch
         ),
         "p_max": inner_share("--p-max", p_max),
+        "allow": allowed(allow),
     }
 
 

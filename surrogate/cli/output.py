@@ -11,12 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from surrogate import interrupts
+from surrogate.defaults import SCHEMA
 from surrogate.errors import Status
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-
-SCHEMA = 1
 
 
 def plain(text: str) -> str:

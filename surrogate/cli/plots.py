@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from surrogate import units
 from surrogate.cli import documents, options, output, text
 from surrogate.errors import DataError
 
@@ -33,7 +32,7 @@ def plot(
     out: Annotated[Path, typer.Option(metavar="FILE", help="PNG, SVG or PDF.")],
     params: options.OptionalParams = None,
     tokens: options.OptionalTokens = None,
-    tol: options.Tol = "0.25%",
+    tol: options.Tol = options.TOL,
     lr: Annotated[
         str | None, typer.Option(metavar="LR", help="Your learning rate, shown.")
     ] = None,
@@ -73,7 +72,7 @@ def plot(
     given = {name: value for name, value in asked.items() if value is not None}
     _check_options(what, given)
     if what in AT_A_POINT:
-        given["tol"] = units.parse_fraction(tol, what="--tol")
+        given["tol"] = options.tolerance("--tol", tol)
 
     from surrogate import plots
 
@@ -137,7 +136,8 @@ def _draw(what: str, source: str, given: dict[str, Any]) -> tuple[Any, dict[str,
         "scaling": plots.ScalingPicture,
         "residuals": plots.ResidualsPicture,
     }
-    picture = pictures[what].of(fit, **given)
+    with options.dashed(can_allow=False):
+        picture = pictures[what].of(fit, **given)
     return picture.draw(), {
         "params": given.get("params"),
         "tokens": given.get("tokens"),

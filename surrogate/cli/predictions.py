@@ -30,6 +30,7 @@ def predict(
     scales: dict[str, float] | None,
     overwrite: bool,
     seed_noise: float | None = None,
+    allow: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Predicts at every point of a file and writes the file with the answers.
 
@@ -41,6 +42,7 @@ def predict(
         scales: further scale values of all points, where the file has no such column.
         overwrite: whether `out` may be replaced.
         seed_noise: relative standard deviation between seeds, where it is known.
+        allow: what is answered though it looks like a slip.
 
     Returns:
         The JSON document.
@@ -67,6 +69,7 @@ def predict(
             scales=_scales(table, scales, usable),
             recipe=recipes,
             seed_noise=seed_noise,
+            allow=allow,
         )
         document = answer.to_json()
         for row, values in zip(np.flatnonzero(usable), _cells(answer), strict=True):

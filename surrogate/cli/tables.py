@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from surrogate import interrupts, units
+from surrogate import defaults, interrupts
 from surrogate.cli import documents, options, output
 from surrogate.cli.progress import Bar
 
@@ -34,7 +34,7 @@ def demo(
         Path | None,
         typer.Option(metavar="DIR", help="Where to write; default: surrogate-demo."),
     ] = None,
-    seed: options.Seed = 0,
+    seed: options.Seed = defaults.SEED,
     overwrite: options.Overwrite = False,
     device: options.Device = "auto",
     backend: options.Backend = "auto",
@@ -58,10 +58,9 @@ def demo(
     fitted = _fit(
         simulate(seed=seed),
         family="posynomial",
-        terms=3,
         bootstrap=_DEMO_REPLICAS,
         seed=seed,
-        device=options.choose("--device", device, options.DEVICES),
+        device=options.choose("--device", device, defaults.DEVICES),
         backend=options.choose("--backend", backend, options.BACKENDS),
     )
     with interrupts.writing():
@@ -91,7 +90,7 @@ def check(
     scale: options.ScaleColumns = [],  # noqa: B006
     loss_kind: options.LossKind = None,
     params_kind: options.ParamsKind = None,
-    max_dropped: options.MaxDropped = "10%",
+    max_dropped: options.MaxDropped = options.MAX_DROPPED,
     json: options.Json = False,
 ) -> int:
     """Read runs and say what was kept and dropped."""
@@ -110,15 +109,15 @@ def fit(
     *,
     out: Out,
     family: Annotated[
-        str, typer.Option(metavar="|".join(options.FAMILIES), help="Which surface.")
-    ] = "auto",
+        str, typer.Option(metavar="|".join(defaults.FAMILIES), help="Which surface.")
+    ] = defaults.AUTO,
     terms: Annotated[
         int, typer.Option(min=1, metavar="K", help="Further terms of `posynomial`.")
-    ] = 3,
+    ] = defaults.TERMS,
     bootstrap: Annotated[
         int, typer.Option(min=0, metavar="R", help="Resampled fits, for intervals.")
-    ] = 1000,
-    seed: options.Seed = 0,
+    ] = defaults.BOOTSTRAP,
+    seed: options.Seed = defaults.SEED,
     overwrite: options.Overwrite = False,
     column_map: options.ColumnMap = [],  # noqa: B006
     seq_len: options.SeqLen = None,
@@ -126,7 +125,7 @@ def fit(
     scale: options.ScaleColumns = [],  # noqa: B006
     loss_kind: options.LossKind = None,
     params_kind: options.ParamsKind = None,
-    max_dropped: options.MaxDropped = "10%",
+    max_dropped: options.MaxDropped = options.MAX_DROPPED,
     device: options.Device = "auto",
     backend: options.Backend = "auto",
     json: options.Json = False,
@@ -138,11 +137,11 @@ def fit(
     limit = options.share("--max-dropped", max_dropped)
     how = options.reading(column_map, seq_len, recipe, scale, loss_kind, params_kind)
     settings = {
-        "family": options.choose("--family", family, options.FAMILIES),
+        "family": options.choose("--family", family, defaults.FAMILIES),
         "terms": terms,
         "bootstrap": bootstrap,
         "seed": seed,
-        "device": options.choose("--device", device, options.DEVICES),
+        "device": options.choose("--device", device, defaults.DEVICES),
         "backend": options.choose("--backend", backend, options.BACKENDS),
     }
     table = read_runs(runs, **how)
@@ -187,8 +186,9 @@ def predict(
             metavar="SHARE", help="Spread of the loss between seeds, if known."
         ),
     ] = None,
+    allow: options.Allow = [],  # noqa: B006
     overwrite: options.Overwrite = False,
-    max_dropped: options.MaxDropped = "10%",
+    max_dropped: options.MaxDropped = options.MAX_DROPPED,
     json: options.Json = False,
 ) -> int:
     """Predict the loss at many points and write it beside them."""
@@ -204,7 +204,8 @@ def predict(
         overwrite=overwrite,
         seed_noise=None
         if seed_noise is None
-        else units.parse_fraction(seed_noise, what="--seed-noise"),
+        else options.tolerance("--seed-noise", seed_noise),
+        allow=options.allowed(allow),
     )
     code = output.emit(document, json, text_tables.predict)
     refused = document["points"] - document["answered"]
@@ -221,7 +222,7 @@ def evaluate(
     scale: options.ScaleColumns = [],  # noqa: B006
     loss_kind: options.LossKind = None,
     params_kind: options.ParamsKind = None,
-    max_dropped: options.MaxDropped = "10%",
+    max_dropped: options.MaxDropped = options.MAX_DROPPED,
     json: options.Json = False,
 ) -> int:
     """Score a fit on runs that it has not seen."""

@@ -1,8 +1,9 @@
 """Families of surrogates: each gives ln loss at ONE point, convex in u by construction.
 
-`make` builds a family for the coordinates of a fit; `load` from its stored form.
+`make` builds a family for the coordinates of a fit.
 """
 
+from surrogate.defaults import SINGLE_FAMILIES
 from surrogate.families.base import (
     Curved,
     Family,
@@ -33,7 +34,7 @@ __all__ = [
 ]
 
 # What is fitted alone, from the simplest on; a mix is made of these.
-NAMES = ("quadratic", "additive", "posynomial", "bowl")
+NAMES = SINGLE_FAMILIES
 
 
 def make(name: str, shape: Shape, terms: int | None) -> Family:

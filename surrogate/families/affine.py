@@ -21,7 +21,7 @@ from surrogate_kernels.dispatch import Operations
 
 
 class Affine(ABC):
-    """A `Curved` family whose theta ends with its offsets."""
+    """A `base.Curved` family whose theta ends with its offsets."""
 
     shape: Shape
     cells: int = 0
@@ -53,7 +53,7 @@ class Affine(ABC):
     def log_losses(
         self, theta: Float[Array, " p"], z: Float[Array, "n k"]
     ) -> Float[Array, " n"]:
-        """`log_loss` of many points (u, s)."""
+        """`Family.log_loss` of many points (u, s)."""
 
     @abstractmethod
     def _sums(

@@ -126,6 +126,11 @@ class Curved(Family, Protocol):
     runs straighter than in theta.
     """
 
+    @property
+    def has_kernel(self) -> bool:
+        """Whether backends other than XLA compute its sums by a kernel."""
+        ...
+
     def to_solver(self, theta: Float[Array, " p"]) -> Float[Array, " p"]:
         """The solver's coordinates of theta."""
         ...

@@ -55,6 +55,7 @@ class Bowl(Affine):
     name = "bowl"
     terms = None
     misfit = 0.33
+    has_kernel = False
 
     @cached_property
     def _law(self) -> scaling.Law:

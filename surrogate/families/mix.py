@@ -15,9 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float64
 
+from surrogate.defaults import MIX
 from surrogate.families.base import Family, Prior, Shape
-
-MIX = "mix"
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ class Posynomial(Affine):
 
     name = "posynomial"
     misfit = 0.33
+    has_kernel = True
 
     @property
     def _free(self) -> int:

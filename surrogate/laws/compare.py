@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from surrogate import estimate, families, selection
+from surrogate.defaults import SEED, TERMS
 from surrogate.engine import Progress
 from surrogate.errors import DataError
 from surrogate.families import Shape
@@ -236,8 +237,8 @@ def score_surrogate(
     cells: Cells,
     family: str,
     *,
-    terms: int = 3,
-    seed: int = 0,
+    terms: int = TERMS,
+    seed: int = SEED,
     progress: Progress | None = None,
 ) -> Entry:
     """A family of the library, refitted without the cell that it is scored on."""

@@ -118,11 +118,11 @@ class Law:
         title: as people call it.
         lr: formula of the peak learning rate; None where it gives none.
         batch: formula of the batch [tokens]; None where it gives none.
-        params: what its N counts: `non_embedding`, `total`, or words.
-        compute: how its C is counted: `6N` (6 N D), `shape` (M D, M from layers, width
-            and sequence length) or `active` (6 active N and attention); None: no C.
-        experts: `dense`, `moe` or `both`: which models it speaks of.
-        counts: which count of a mixture of experts is its N: `total` or `active`.
+        params: what its N counts: "non_embedding", "total", or words.
+        compute: how its C is counted: "6N" (6 N D), "shape" (M D, M from layers, width
+            and sequence length) or "active" (6 active N and attention); None: no C.
+        experts: "dense", "moe" or "both": which models it speaks of.
+        counts: which count of a mixture of experts is its N: "total" or "active".
         setting: optimizer and schedule that it was fitted under.
         ranges: lowest and highest fitted value by variable; what is not here is
             unknown to us.

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
+from surrogate.defaults import BOOTSTRAP, MIN_CELLS_FOR_INTERVALS, SEED
 from surrogate.errors import DataError
 from surrogate.units import quote
 
@@ -125,8 +126,8 @@ def bootstrap(
     tokens: np.ndarray,
     cell: Int64[np.ndarray, " runs"],
     *,
-    draws: int = 1000,
-    seed: int = 0,
+    draws: int = BOOTSTRAP,
+    seed: int = SEED,
     is_params_in_batch: bool = False,
 ) -> Draws:
     """Refit with whole cells resampled, and with no new choice of runs.
@@ -142,13 +143,13 @@ def bootstrap(
         is_params_in_batch: whether the batch law has a term in N.
 
     Raises:
-        DataError: under five cells, of which no interval can be told.
+        DataError: too few cells for any interval.
     """
     names, label = np.unique(cell, return_inverse=True)
-    if len(names) < 5:
+    if len(names) < MIN_CELLS_FOR_INTERVALS:
         raise DataError(
-            f"Expected at least 5 cells to resample, got {len(names)}. Add runs at "
-            "other params or tokens."
+            f"Expected at least {MIN_CELLS_FOR_INTERVALS} cells to resample, got "
+            f"{len(names)}. Add runs at other params or tokens."
         )
     random = np.random.default_rng(seed)
     picked = random.integers(len(names), size=(draws, len(names)))

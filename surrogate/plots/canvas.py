@@ -176,13 +176,27 @@ def cross(
     interval: Sequence[tuple[float, float]],
     level: float,
 ) -> None:
-    """The optimum, its interval along each axis; no bar where that is not known."""
+    """The optimum, its interval along each axis; no bar where that is not known.
+
+    The limits of the axes are set before: an arrow at the border, in place of a cap,
+    says that the interval goes on.
+    """
+    views = [sorted(axes.get_xlim()), sorted(axes.get_ylim())]
     errors = [
-        np.abs(np.array(ends) - value)[:, None] if np.isfinite(ends).all() else None
-        for value, ends in zip(at, interval, strict=True)
+        np.abs(np.clip(ends, view[0], view[1]) - value)[:, None]
+        if np.isfinite(ends).all()
+        else None
+        for value, ends, view in zip(at, interval, views, strict=True)
+    ]
+    beyond = [
+        (i, side)
+        for i, (ends, view) in enumerate(zip(interval, views, strict=True))
+        for side in (0, 1)
+        if errors[i] is not None and not view[0] <= ends[side] <= view[1]
     ]
     is_known = any(error is not None for error in errors)
-    axes.errorbar(
+    label = f"optimum, {level:.0%} interval" if is_known else "optimum"
+    drawn = axes.errorbar(
         [at[0]],
         [at[1]],
         xerr=errors[0],
@@ -195,8 +209,16 @@ def cross(
         capsize=3,
         elinewidth=1.6,
         zorder=6,
-        label=f"optimum, {level:.0%} interval" if is_known else "optimum",
+        label=f"{label}, beyond the border at an arrow" if beyond else label,
     )
+    # Caps come in pairs, of each axis that has an interval.
+    known = [i for i, error in enumerate(errors) if error is not None]
+    for i, side in beyond:
+        drawn.lines[1][2 * known.index(i) + side].set_visible(False)
+        tip = list(at)
+        tip[i] = views[i][side]
+        style = {"color": BEST, "markersize": 8, "clip_on": False, "zorder": 6}
+        axes.plot(tip[:1], tip[1:], ("<>", "v^")[i][side], **style)
 
 
 def legend_below(axes: Axes, columns: int, gap: float = 0.2) -> None:

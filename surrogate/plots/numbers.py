@@ -18,12 +18,15 @@ from surrogate.query.answers import Optimum, Plateau
 from surrogate.query.best import nearest_level
 from surrogate.query.fit import Fit
 from surrogate.query.many import check_comparable, surface_at
+from surrogate.query.nearest import distances, nearest_cell
 from surrogate.query.question import Question
 from surrogate.runs import Runs
 from surrogate.units import format_count
 
 Column = Float64[np.ndarray, " m"]
 Given = Float64[np.ndarray, " g"]
+# A cell this near to a question [ln] is called the question's own.
+_SAME = 0.01
 
 
 @dataclass(frozen=True)
@@ -108,23 +111,14 @@ def check_found(answer: Optimum | Plateau) -> None:
 
 
 def nearest(fit: Fit, question: Question, runs: Runs | None) -> Nearest | None:
-    """The cell of the question's recipe nearest in ln of its sizes, if any is."""
+    """The cell nearest to what is asked, of those with runs; None where none is."""
     cells = fit.cells if runs is None else runs.cells
-    asked = {"params": question.params, "tokens": question.tokens, **question.scales}
-    of_recipe = [
-        i for i, c in enumerate(cells) if c.recipe == question.recipe and c.runs
-    ]
-    if not of_recipe:
+    index = nearest_cell(cells, question)
+    if index is None:
         return None
-    sizes = [{"params": c.params, "tokens": c.tokens, **dict(c.scales)} for c in cells]
-    off = [
-        max(abs(math.log(sizes[i][name] / value)) for name, value in asked.items())
-        for i in of_recipe
-    ]
-    index = of_recipe[int(np.argmin(off))]
-    found = sizes[index]
-    title = _sizes(found["params"], found["tokens"])
-    is_same = min(off) < 0.01
+    found = cells[index]
+    title = _sizes(found.params, found.tokens)
+    is_same = bool(distances(cells, question)[index] < _SAME)
     if runs is not None:
         members = runs.subset(runs.cell == index)
         excess, residual = measured(fit, members)

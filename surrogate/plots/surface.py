@@ -344,7 +344,10 @@ def _grid(
         "lr": [optimum.lr, optimum.lr_interval, plateau.contour_lr],
         "batch": [optimum.batch, optimum.batch_interval, plateau.contour_batch],
     }
+    robust = plateau.robust or {}
     for name, parts in shown.items():
+        if robust.get(name) is not None:
+            parts.append([robust[name]["low"], robust[name]["high"]])
         if near is not None:
             parts.append(np.clip(getattr(near, name), *question.box[name]))
         if choice is not None:

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from surrogate.defaults import SCHEMA
 from surrogate.errors import Status
 from surrogate.scores import Band, CellScore, LossErrors, Spread
 
-SCHEMA = 1
 Pair = tuple[float, float]
 UNKNOWN: Pair = (math.nan, math.nan)
 

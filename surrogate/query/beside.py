@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from surrogate.defaults import SMALL
 from surrogate.errors import DataError
 from surrogate.laws import LAWS, Law, Point, Shape, evaluate
 from surrogate.laws.compare import ACTIVE
@@ -51,6 +52,7 @@ def beside(
     recipe: str | None = None,
     shape: Shape | None = None,
     seq_len: float | int | None = None,
+    allow: Collection[str] = (),
 ) -> tuple[Optimum, list[Side]]:
     """The fit's optimum, and every published law's choice at the same point.
 
@@ -65,12 +67,13 @@ def beside(
         recipe: likewise.
         shape: for laws that count the FLOPs of attention; else C = 6 N D.
         seq_len: for laws that count sequences.
+        allow: as of `Fit.optimum`.
 
     Raises:
         DataError: as `Fit.optimum`.
     """
     asked = {"params": params, "tokens": tokens, "scales": scales, "recipe": recipe}
-    best = fit.optimum(**asked)
+    best = fit.optimum(**asked, allow=allow)
     given = scales or {}
     point = Point(
         params=params,
@@ -81,7 +84,9 @@ def beside(
         seq_len=seq_len,
         params_kind=fit.params_kind,
     )
-    sides = [_side(fit, law, point, best, asked) for law in LAWS]
+    # Sizes that the first answer let pass are no matter of the laws.
+    anyhow = {**asked, "allow": (SMALL,)}
+    sides = [_side(fit, law, point, best, anyhow) for law in LAWS]
     return best, _judged(fit, sides, params, tokens, given, recipe)
 
 

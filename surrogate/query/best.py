@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import jax
 import numpy as np
 from jaxtyping import Bool, Float64
 
@@ -17,7 +16,8 @@ from surrogate.features import CHOICES
 from surrogate.query import edge, surface
 from surrogate.query.answers import UNKNOWN, Certificate, Context, Optimum, Pair
 from surrogate.query.edge import Bounds
-from surrogate.query.fit import Fit, Range
+from surrogate.query.fit import CellRecord, Fit, Range
+from surrogate.query.nearest import nearest_cell
 from surrogate.query.question import Question, check_positive
 from surrogate.units import format_count
 
@@ -223,7 +223,9 @@ def _loss_interval(fit: Fit, solved: Solved) -> Pair:
 
 def loss_of(fit: Fit, value: float | np.ndarray) -> float:
     """Nats per token from ln loss relative to the level."""
-    return float(np.exp(value + fit.features.level))
+    # Far below the fitted sizes a loss may be more than a float holds.
+    with np.errstate(over="ignore"):
+        return float(np.exp(value + fit.features.level))
 
 
 def certificate(fit: Fit, solved: Solved) -> Certificate:
@@ -299,8 +301,7 @@ def context_of(
         recipe=question.recipe or None,
         family=fit.family.name,
         loss_kind=fit.loss_kind,
-        device=jax.local_devices()[0].platform,
-        backend="xla",
+        **surface.ran(),
         inside=distance <= 1,
         distance=distance,
         status=status,
@@ -344,11 +345,15 @@ def batch_warnings(fit: Fit, batch: float | None) -> list[str]:
 
 def nearest_level(fit: Fit, question: Question, missing: str) -> float:
     """The middle value of a setting in the cell nearest to what is asked."""
-    cells = [cell for cell in fit.cells if cell.recipe == question.recipe]
-    values = np.array([[c.params, c.tokens] for c in cells])
-    off = np.log(values / [question.params, question.tokens])
-    nearest = cells[int(np.argmin((off**2).sum(axis=1)))]
-    levels = nearest.lr if missing == "lr" else nearest.batch
+    index = nearest_cell(fit.cells, question)
+    # A question's recipe is one of the fit's, and each of those has cells.
+    assert index is not None
+    return middle_level(fit.cells[index], missing)
+
+
+def middle_level(cell: CellRecord, name: str) -> float:
+    """The middle value of a setting in a cell, the upper one of two."""
+    levels = cell.lr if name == "lr" else cell.batch
     return levels[len(levels) // 2]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -11,6 +11,8 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
+from surrogate.defaults import PROBABILITY as DEFAULT_PROBABILITY
+from surrogate.defaults import TOL as DEFAULT_TOL
 from surrogate.errors import DataError
 from surrogate.families import Family
 from surrogate.features import CHOICES, Features
@@ -27,9 +29,6 @@ if TYPE_CHECKING:
         Regret,
     )
 
-DEFAULT_TOL = 0.0025
-# Share of the draws in which a robust setting is inside the plateau.
-DEFAULT_PROBABILITY = 0.9
 SCORES = ("regret", "regret_smoothed", "mae_ln")
 Range = tuple[float, float]
 # ArrayLike has complex numbers, of which a type checker at run time takes no float.
@@ -164,6 +163,7 @@ class Fit:
         lr_range: Range | None = None,
         batch_range: Range | None = None,
         p_max: float = P_MAX,
+        allow: Collection[str] = (),
     ) -> Optimum:
         """The learning rate and batch size of the lowest loss.
 
@@ -180,32 +180,36 @@ class Fit:
             lr_range: where to look; default the fitted range widened by 4 each way.
             batch_range: likewise [tokens].
             p_max: what the probability of divergence may reach.
+            allow: `small`, for sizes under 1/1,000 of the smallest fitted and losses
+                over 12 nats a token, which are otherwise taken for a slip.
 
         Raises:
             DataError: a number is not positive, a recipe or scale is missing or
-                unknown, both lr and batch are held, or sizes are given in no or in
-                more than one way.
+                unknown, both lr and batch are held, sizes are given in no or in
+                more than one way, or what is asked is unlikely.
         """
         from surrogate.query import best, scan
-        from surrogate.query.question import ask, sizes
+        from surrogate.query.question import ask, check_loss, sizes
 
         size = sizes(self, params, tokens, steps, flops, batch)
-        question = ask(
-            self, size.params, size.tokens, scales, recipe, lr_range, batch_range, p_max
-        )
-        if size.is_known:
-            return best.optimum(
-                self, question, batch=batch, lr=lr, batch_multiple=batch_multiple
-            )
-        if batch_multiple is not None:
+        where = scales, recipe, lr_range, batch_range, p_max, allow
+        question = ask(self, size.params, size.tokens, *where)
+        if not size.is_known and batch_multiple is not None:
             raise DataError(
                 "Expected batch_multiple with params and tokens, got it with steps or "
                 "flops. Ask for the optimum, then for that of its sizes."
             )
-        if flops is not None:
-            return scan.fixed_flops(self, question, flops, lr=lr, batch=batch)
-        assert steps is not None
-        return scan.fixed_steps(self, question, steps, lr=lr)
+        if size.is_known:
+            found = best.optimum(
+                self, question, batch=batch, lr=lr, batch_multiple=batch_multiple
+            )
+        elif flops is not None:
+            found = scan.fixed_flops(self, question, flops, lr=lr, batch=batch)
+        else:
+            assert steps is not None
+            found = scan.fixed_steps(self, question, steps, lr=lr)
+        check_loss(self, found.loss, allow)
+        return found
 
     def plateau(
         self,
@@ -221,6 +225,7 @@ class Fit:
         lr_range: Range | None = None,
         batch_range: Range | None = None,
         p_max: float = P_MAX,
+        allow: Collection[str] = (),
     ) -> Plateau:
         """Every (lr, batch) within `tol` of the lowest loss.
 
@@ -236,20 +241,22 @@ class Fit:
             lr_range: where to look; default the fitted range widened by 4 each way.
             batch_range: likewise [tokens].
             p_max: what the probability of divergence may reach.
+            allow: as of `optimum`.
 
         Raises:
             DataError: as `optimum`, `tol` is not in (0, 1], or
                 `probability` not in (0, 1).
         """
         from surrogate.query import band
-        from surrogate.query.question import ask
+        from surrogate.query.question import ask, check_loss
 
-        question = ask(
-            self, params, tokens, scales, recipe, lr_range, batch_range, p_max
-        )
-        return band.plateau(
+        where = scales, recipe, lr_range, batch_range, p_max, allow
+        question = ask(self, params, tokens, *where)
+        found = band.plateau(
             self, question, tol=tol, probability=probability, batch=batch, lr=lr
         )
+        check_loss(self, found.loss_min, allow)
+        return found
 
     def regret(
         self,
@@ -264,18 +271,20 @@ class Fit:
         lr_range: Range | None = None,
         batch_range: Range | None = None,
         p_max: float = P_MAX,
+        allow: Collection[str] = (),
     ) -> Regret:
         """What one choice of (lr, batch [tokens]) loses against the best.
 
         Other arguments and errors are those of `plateau`.
         """
         from surrogate.query import band
-        from surrogate.query.question import ask
+        from surrogate.query.question import ask, check_loss
 
-        question = ask(
-            self, params, tokens, scales, recipe, lr_range, batch_range, p_max
-        )
-        return band.regret(self, question, lr=lr, batch=batch, tol=tol)
+        where = scales, recipe, lr_range, batch_range, p_max, allow
+        question = ask(self, params, tokens, *where)
+        found = band.regret(self, question, lr=lr, batch=batch, tol=tol)
+        check_loss(self, found.loss, allow)
+        return found
 
     def predict(
         self,
@@ -287,6 +296,7 @@ class Fit:
         scales: Mapping[str, Values] | None = None,
         recipe: str | Sequence[str] | None = None,
         seed_noise: float | None = None,
+        allow: Collection[str] = (),
     ) -> Prediction:
         """Predicted losses of many points, arrays of one length or single numbers.
 
@@ -299,6 +309,8 @@ class Fit:
             recipe: one for all points, or one each.
             seed_noise: standard deviation of ln loss between seeds, where you know it;
                 default what the fitted runs show near their optimum.
+            allow: as of `optimum`; a point that it would let pass is otherwise told in
+                `status`, and has no loss.
 
         Raises:
             DataError: there is no point, a value is not positive, lengths differ, or a
@@ -307,7 +319,7 @@ class Fit:
         from surrogate.query import many
 
         return many.predict(
-            self, lr, batch, params, tokens, scales or {}, recipe, seed_noise
+            self, lr, batch, params, tokens, scales or {}, recipe, seed_noise, allow
         )
 
     def evaluate(self, runs: Runs, *, tol: float = DEFAULT_TOL) -> Evaluation:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-import jax
 import numpy as np
 from jaxtyping import Float64
 
 from surrogate import selection, uncertainty
+from surrogate.defaults import SMALL
 from surrogate.errors import DataError
 from surrogate.features import CHOICES, settings_of
 from surrogate.objective import Noise
@@ -17,7 +17,15 @@ from surrogate.query.answers import Evaluation, Prediction
 from surrogate.query.band import check_tol
 from surrogate.query.best import interval_warnings
 from surrogate.query.fit import Fit, Values
-from surrogate.query.question import check_positive, check_recipe, check_scales
+from surrogate.query.question import (
+    MOST_LOSS,
+    check_allow,
+    check_positive,
+    check_recipe,
+    check_scales,
+    unlikely_loss,
+    unlikely_size,
+)
 from surrogate.runs import Runs
 from surrogate.scores import band, loss_errors, mean_se
 from surrogate.units import quote
@@ -34,6 +42,7 @@ def predict(
     scales: Mapping[str, Values],
     recipe: str | Sequence[str] | None,
     seed_noise: float | None = None,
+    allow: Collection[str] = (),
 ) -> Prediction:
     """Losses with intervals for one new run at each point.
 
@@ -41,6 +50,7 @@ def predict(
     a cell, which grows with the fitted excess; near the optimum that is `seed_noise`
     where it is known.
     """
+    check_allow(allow)
     noise = fit.noise
     if seed_noise is not None:
         check_positive("seed_noise", seed_noise)
@@ -57,20 +67,46 @@ def predict(
     losses = surface.log_losses(fit.family, thetas, np.concatenate([u, s], axis=1))
     low, high = _interval(fit, losses, s, noise)
     distance = fit.features.distance(table["params"], table["tokens"], further, chosen)
+    sizes = {n: v for n, v in table.items() if n not in CHOICES}
+    status = _statuses(fit, sizes, _natural(fit, losses[0]), allow)
+    is_told = np.array([text == "ok" for text in status])
+    columns = (
+        np.where(is_told, _natural(fit, v), np.nan) for v in (losses[0], low, high)
+    )
+    loss, loss_low, loss_high = columns
     return Prediction(
-        loss=_natural(fit, losses[0]),
-        loss_low=_natural(fit, low),
-        loss_high=_natural(fit, high),
+        loss=loss,
+        loss_low=loss_low,
+        loss_high=loss_high,
         inside=distance <= 1,
         distance=distance,
-        status=("ok",) * size,
+        status=status,
         level=uncertainty.LEVEL,
         family=fit.family.name,
         loss_kind=fit.loss_kind,
-        device=jax.local_devices()[0].platform,
-        backend="xla",
+        **surface.ran(),
         warnings=_warnings(fit, distance),
     )
+
+
+def _statuses(
+    fit: Fit, sizes: Mapping[str, Column], loss: Column, allow: Collection[str]
+) -> tuple[str, ...]:
+    """Of each point `ok`, or why it was probably typed wrong."""
+    found = ["ok"] * len(loss)
+    if SMALL in allow:
+        return tuple(found)
+    for name, column in sizes.items():
+        low, high = fit.features.fitted[name]
+        for row in np.flatnonzero(column < low):
+            small = unlikely_size(name, float(column[row]), low, high)
+            if small is not None and found[row] == "ok":
+                found[row] = small.said
+    for row in np.flatnonzero(loss > MOST_LOSS):
+        high_loss = unlikely_loss(fit, float(loss[row]))
+        if high_loss is not None and found[row] == "ok":
+            found[row] = high_loss.said
+    return tuple(found)
 
 
 def _warnings(fit: Fit, distance: Column) -> tuple[str, ...]:
@@ -85,7 +121,9 @@ def _warnings(fit: Fit, distance: Column) -> tuple[str, ...]:
 
 
 def _natural(fit: Fit, value: np.ndarray) -> np.ndarray:
-    return np.exp(value + fit.features.level)
+    # Far below the fitted sizes a loss may be more than a float holds.
+    with np.errstate(over="ignore"):
+        return np.exp(value + fit.features.level)
 
 
 def surface_at(
@@ -194,8 +232,7 @@ def evaluate(fit: Fit, runs: Runs, tol: float) -> Evaluation:
         band=band(predicted - least[cell] <= np.log1p(tol), loss, best, tol),
         family=fit.family.name,
         loss_kind=fit.loss_kind,
-        device=jax.local_devices()[0].platform,
-        backend="xla",
+        **surface.ran(),
         warnings=comparison_warnings(fit, runs),
     )
 

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
 
-from surrogate.errors import DataError
+from surrogate.defaults import ALLOWED, SMALL
+from surrogate.errors import DataError, UnlikelyError
 from surrogate.features import CHOICES, WIDEN
 from surrogate.query.fit import Fit, Range
-from surrogate.units import quote
+from surrogate.units import format_count, quote
 
 _PLAUSIBLE_RATIO = (0.1, 1e5)
 _POINT = np.ones(1)
 _SIZES = ("params", "tokens")
+# A size under this share of the smallest fitted lacks a K, M, B or T.
+_SMALL = 1e-3
+_UNITS = (1e3, 1e6, 1e9, 1e12)
+# A guess at random among 160,000 tokens costs so many nats.
+MOST_LOSS = 12.0
 
 
 @dataclass(frozen=True)
@@ -105,17 +111,25 @@ def ask(
     lr_range: Range | None,
     batch_range: Range | None,
     p_max: float,
+    allow: Collection[str] = (),
 ) -> Question:
     """Check what is asked against what the fit knows.
 
     Raises:
         DataError: what was expected, what came, what to do.
+        UnlikelyError: a size is far below the fitted ones, and `allow` has no `small`.
     """
     check_positive("params", params)
     check_positive("tokens", tokens)
     check_share("largest probability of divergence", p_max)
     given = check_scales(fit, scales or {})
     name = check_recipe(fit, recipe)
+    check_allow(allow)
+    for what, size in {"params": params, "tokens": tokens, **given}.items():
+        low, high = fit.features.fitted[what]
+        small = unlikely_size(what, size, low, high)
+        if small is not None and SMALL not in allow:
+            raise small
     ratio = tokens / params
     warnings = []
     if not _PLAUSIBLE_RATIO[0] <= ratio <= _PLAUSIBLE_RATIO[1]:
@@ -133,6 +147,74 @@ def ask(
     asked = {"lr": lr_range, "batch": batch_range}
     box = {key: _range(fit, key, asked[key]) for key in CHOICES}
     return Question(params, tokens, given, name, s, box, p_max, tuple(warnings))
+
+
+def check_allow(allow: Collection[str]) -> None:
+    """Refuse what cannot be allowed.
+
+    Raises:
+        DataError: naming what can.
+    """
+    names = [allow] if isinstance(allow, str) else allow
+    for name in names:
+        if name not in ALLOWED:
+            raise DataError(
+                f"Expected allow to hold {' or '.join(ALLOWED)}, got {quote(name)}."
+            )
+
+
+def unlikely_size(
+    name: str, value: float, low: float, high: float
+) -> UnlikelyError | None:
+    """Why a size was probably typed wrong: a forgotten K, M, B or T; None if not.
+
+    Args:
+        name: of the argument.
+        value: asked about.
+        low: the smallest fitted.
+        high: the largest fitted.
+    """
+    if value >= _SMALL * low:
+        return None
+    times = float(f"{low / value:.3g}")
+    meant = min(
+        (value * unit for unit in _UNITS),
+        key=lambda size: max(low / size, size / high, 1.0),
+    )
+    is_near = max(low / meant, meant / high) <= 1 / _SMALL
+    shown = format_count(meant) if is_near else None
+    return UnlikelyError(
+        f"{name} {value:g} is 1/{times:,.0f} of the smallest fitted "
+        f"({format_count(low)})" + (f": did you mean {shown}?" if shown else "."),
+        SMALL,
+        name=name,
+        meant=shown,
+    )
+
+
+def unlikely_loss(fit: Fit, loss: float) -> UnlikelyError | None:
+    """Why a predicted loss [nats per token] says nothing; None if it may.
+
+    A fit whose own losses are that high is of another unit, of which we know nothing.
+    """
+    if not loss > MOST_LOSS or math.exp(fit.features.level) > MOST_LOSS:
+        return None
+    return UnlikelyError(
+        f"The predicted loss is {loss:.3g} nats a token, over {MOST_LOSS:g}, more than "
+        "a guess at random costs: what is asked lies where the surface says nothing.",
+        SMALL,
+    )
+
+
+def check_loss(fit: Fit, loss: float, allow: Collection[str]) -> None:
+    """Refuse an answer whose loss no model has.
+
+    Raises:
+        UnlikelyError: it is over 12 nats a token, and `allow` has no `small`.
+    """
+    unlikely = unlikely_loss(fit, loss)
+    if unlikely is not None and SMALL not in allow:
+        raise unlikely
 
 
 def check_recipe(fit: Fit, recipe: str | None) -> str:

@@ -7,7 +7,7 @@ its draws. NaN marks what could not be computed.
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +28,18 @@ _for_one_question = partial(
 )
 # Points solved in one call; the last block is padded.
 BLOCK = 512
+
+
+class Ran(TypedDict):
+    """Where answers were computed, and by whose arithmetic."""
+
+    device: str
+    backend: str
+
+
+def ran() -> Ran:
+    """What answers record of the machine: nothing here has a kernel but XLA's own."""
+    return Ran(device=jax.local_devices()[0].platform, backend="xla")
 
 
 class Minima(NamedTuple):
@@ -62,7 +74,7 @@ class Band(NamedTuple):
     Attributes:
         slices: interval of each coordinate with the other at the optimum's value.
         contour: its boundary; empty where u has one coordinate.
-        area: in u units squared times octaves^2 a unit: see `Fit` for the factor.
+        area: octaves^2 of u as it is; of lr and batch times `Features.u_scale` of both.
     """
 
     slices: Float64[np.ndarray, "choices 2"]

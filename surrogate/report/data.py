@@ -19,13 +19,15 @@ from jaxtyping import Float64
 from surrogate import uncertainty
 from surrogate.families import Family, Mix
 from surrogate.families.affine import Affine
-from surrogate.features import WIDEN
+from surrogate.features import CHOICES, WIDEN
 from surrogate.laws import LAWS, Law, PowerLaw
 from surrogate.query import Fit
-from surrogate.query.fit import DEFAULT_PROBABILITY, DEFAULT_TOL
+from surrogate.query.best import middle_level
+from surrogate.query.fit import DEFAULT_PROBABILITY, DEFAULT_TOL, CellRecord
 from surrogate.query.many import check_known
 from surrogate.reach import HELD_SPAN
 from surrogate.runs import Runs
+from surrogate.runs.cells import Cell
 from surrogate.stability import P_MAX
 
 MAX_DRAWS = 200
@@ -72,7 +74,7 @@ def document(fit: Fit, runs: Runs | None, name: str) -> dict[str, Any]:
         "probability": DEFAULT_PROBABILITY,
         "tol": DEFAULT_TOL,
         "stability": fit.stability.to_json() if fit.stability else None,
-        "cells": [_cell(cell) for cell in fit.cells[:MAX_ROWS]],
+        **_cells(fit),
         "fitted_cells": used,
         "scores": fit.scores,
         "selection": fit.provenance.selection,
@@ -204,16 +206,28 @@ def _base64(values: np.ndarray, kind: str = "<f4") -> str:
     return base64.b64encode(np.ascontiguousarray(values, kind).tobytes()).decode()
 
 
-def _cell(cell: Any) -> dict[str, Any]:
+def _cells(fit: Fit) -> dict[str, Any]:
+    """How many cells there are, the largest, and what a choice not fitted is held at.
+
+    All cells are needed only for that: the page looks for the nearest among them.
+    """
+    largest = max(fit.cells, key=lambda cell: cell.params * cell.tokens)
+    missing = [name for name in CHOICES if name not in fit.features.choices]
+    held = [{n: middle_level(cell, n) for n in missing} for cell in fit.cells]
+    pairs = zip(fit.cells, held, strict=True)
+    return {
+        "cell_count": len(fit.cells),
+        "largest_cell": _where(largest),
+        "cells": [_where(c) | {"held": h} for c, h in pairs] if missing else [],
+    }
+
+
+def _where(cell: Cell | CellRecord) -> dict[str, Any]:
     return {
         "recipe": cell.recipe,
         "params": cell.params,
         "tokens": cell.tokens,
-        "scales": cell.scales,
-        "runs": cell.runs,
-        "diverged": cell.diverged,
-        "lr": list(cell.lr[:50]),
-        "batch": list(cell.batch[:50]),
+        "scales": dict(cell.scales),
     }
 
 
@@ -272,12 +286,8 @@ def _names(names: list[str]) -> list[str] | None:
     return cut
 
 
-def _run_cell(cell: Any) -> dict[str, Any]:
-    return {
-        "recipe": cell.recipe,
-        "params": cell.params,
-        "tokens": cell.tokens,
-        "scales": dict(cell.scales),
+def _run_cell(cell: Cell) -> dict[str, Any]:
+    return _where(cell) | {
         "best": cell.best,
         "runs": cell.runs,
         "diverged": cell.diverged,

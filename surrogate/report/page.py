@@ -23,6 +23,7 @@ CORE = (
     "family.js",
     "solve.js",
     "plateau.js",
+    "outline.js",
     "robust.js",
     "answer.js",
     "units.js",

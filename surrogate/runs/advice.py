@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from surrogate.defaults import MIN_CELLS_FOR_INTERVALS
 from surrogate.runs.cells import Cell, Column
 
 MIN_LEVELS = 3
-MIN_CELLS_FOR_INTERVALS = 5
 JOINT_WARNING = (
     "No cell varies lr and batch together, only one at a time: how the best lr moves "
     "with batch is presumed and not measured, and so is the optimum over both. Hold "

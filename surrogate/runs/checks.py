@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal, TypeAlias, cast, get_args
+from typing import cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from surrogate.defaults import LOSS_KINDS, PARAMS_KINDS, LossKind, ParamsKind
 from surrogate.errors import DataError
 from surrogate.runs.cells import Column, Marks
 from surrogate.units import format_count, quote
-
-LossKind: TypeAlias = Literal["train", "train_smoothed", "validation", "unknown"]
-ParamsKind: TypeAlias = Literal["non_embedding", "total", "unknown"]
 
 SETTINGS = ("lr", "batch", "params", "tokens")
 _TAKEN = (*SETTINGS, "loss", "recipe", "name", "status", "diverged", "seq_len")
@@ -71,8 +69,8 @@ def check_scale_names(names: Mapping[str, object] | Sequence[str]) -> None:
 def check_kinds(loss_kind: str, params_kind: str) -> tuple[LossKind, ParamsKind]:
     """The kinds of loss and of count; Raises DataError where one is not known."""
     for what, kind, known in (
-        ("loss_kind", loss_kind, get_args(LossKind)),
-        ("params_kind", params_kind, get_args(ParamsKind)),
+        ("loss_kind", loss_kind, LOSS_KINDS),
+        ("params_kind", params_kind, PARAMS_KINDS),
     ):
         if kind not in known:
             raise DataError(

@@ -51,7 +51,7 @@ class Source:
 class Runs:
     """Finished runs in natural units, every one checked; arrays are read-only.
 
-    Build it with `read_runs` or `Runs.from_arrays`.
+    Build it with `readers.read_runs` or `Runs.from_arrays`.
 
     Attributes:
         lr: peak learning rate, as given.

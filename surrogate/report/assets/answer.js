@@ -64,22 +64,22 @@ function cutRegion(model, question, region) {
 
 // Settings that the fit cannot choose, as the nearest cell had them.
 function heldOf(model, question) {
-  const missing = CHOICES.filter((name) => !model.choices.includes(name));
-  if (!missing.length) return {};
   const cell = nearestCell(model.cells, question);
-  if (!cell) return {};
-  const levels = missing[0] === "lr" ? cell.lr : cell.batch;
-  return { [missing[0]]: levels[Math.floor(levels.length / 2)] };
+  return cell ? cell.held : {};
 }
 
+// The cell of the question's recipe that is nearest to it: Euclidean, in ln of params,
+// tokens and all scales; the first of equally near ones, null where none is of that
+// recipe. The rule of surrogate/query/nearest.py.
 function nearestCell(cells, question) {
-  const off = (cell) => {
+  const asked = { params: question.params, tokens: question.tokens, ...question.scales }, names = Object.keys(asked);
+  const off = cells.map((cell) => {
     if (cell.recipe !== question.recipe) return Infinity;
-    const scales = Object.keys(question.scales).filter((name) => cell.scales[name] > 0);
-    return Math.log(cell.params / question.params) ** 2 + Math.log(cell.tokens / question.tokens) ** 2 +
-      scales.reduce((sum, name) => sum + Math.log(cell.scales[name] / question.scales[name]) ** 2, 0);
-  };
-  return cells.reduce((a, b) => (a === null || off(b) < off(a) ? b : a), null);
+    const sizes = { params: cell.params, tokens: cell.tokens, ...cell.scales };
+    return Math.hypot(...names.map((name) => Math.log(sizes[name] / asked[name])));
+  });
+  const least = off.reduce((a, b) => Math.min(a, b), Infinity);
+  return least < Infinity ? cells[off.findIndex((v) => v <= least + 1e-9)] : null;
 }
 
 // Interval of a value [ln] by the jackknife over cells, or null. The one rule for every
@@ -194,6 +194,12 @@ function answerOf(model, question) {
   answer.choice = choiceOf(model, question, answer);
   answer.status = statusOf(model, answer);
   return answer;
+}
+
+// Whether there is something finite to show.
+function isAnswered(model, answer) {
+  const values = model.choices.flatMap((name) => [answer.best[name], ...answer.plateau[name]]);
+  return [answer.loss, answer.lossLimit, ...values].every((v) => v > 0 && v < Infinity);
 }
 
 // What the user's own choice loses, over a box stretched to hold it.

@@ -1,6 +1,7 @@
 // A small charting core: logarithmic and linear axes, paths, bands, in SVG.
 
-const path = (points) => points.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
+// Points out of floating point's reach are left out: a browser reports each such path.
+const path = (points) => points.filter(([x, y]) => Number.isFinite(x + y)).map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
 const closed = (points) => (points.length ? `${path(points)}Z` : "");
 
 // Ticks at 1, 2, 5 times powers of ten; fewer digits where the range is wide.

@@ -15,22 +15,18 @@ function settingsOf(model, state) {
     { key: "params", label: "Parameters N", hint: note("params"), expected: count, parse: parseNumber, show: exactCount, snap: rounded, range: wide("params", 8) },
     { key: "tokens", label: "Training tokens D", hint: note("tokens"), expected: count, parse: parseNumber, show: exactCount, snap: rounded, range: wide("tokens", 8) },
     ...model.scale_names.map((name) => ({ key: `scale:${name}`, label: plain(name, 40), hint: "scale variable", expected: count, parse: parseNumber, show: exactCount, snap: rounded, range: wide(name, 4) })),
-    { key: "tol", label: "Tolerance", hint: "of the plateau, share of the loss", expected: "a share such as 0.25% or 0.0025", parse: parseShare, show: (v) => `${Number((100 * v).toPrecision(12))}%`, snap: (v) => Number(v.toPrecision(2)), range: [1e-4, 0.05] },
+    { key: "tol", label: "Tolerance [%]", hint: "of the loss, in per cent: 0.5 is 0.5%", expected: "per cent above 0, such as 0.25", parse: parsePercent, show: exactPercent, snap: (v) => Number(v.toPrecision(2)), range: [1e-4, 0.05] },
     { key: "lr", label: "Your learning rate", hint: "", expected: "a number above 0, such as 3e-4", parse: parseNumber, show: (v) => String(v), snap: rounded, range: wide("lr", model.widen) },
     { key: "batch", label: "Your batch", hint: state.seq ? `sequences of ${formatTokens(state.seq)} tokens` : "tokens, or sequences x length as 256x2048", expected: "a number above 0, such as 512Ki, or 256x2048", parse: (text) => parseBatch(text, unit), show: (v) => exactBatch(v / unit), snap: (v) => unit * Math.max(1, unit > 1 ? Math.round(v / unit) : 2 ** (Math.round(4 * Math.log2(v)) / 4) | 0), range: wide("batch", model.widen) },
   ];
 }
-
-const valueIn = (state, key) => (key.startsWith("scale:") ? state.scales[key.slice(6)] : state[key]);
-const withValue = (state, key, value) => (key.startsWith("scale:")
-  ? { ...state, scales: { ...state.scales, [key.slice(6)]: value } } : { ...state, [key]: value });
 
 // Builds the form once; returns a function that shows a state in it.
 function buildControls(model, form, getState, setState) {
   const rows = settingsOf(model, getState()).map((setting, index) => fieldRow(model, index, setting, getState, setState));
   form.addEventListener("submit", (event) => event.preventDefault());
   const recipe = model.recipes.length > 1 ? recipeRow(model, getState, setState) : null;
-  const unit = unitRow(getState, setState);
+  const unit = unitRow(model, getState, setState);
   form.replaceChildren(...(recipe ? [recipe.node] : []), ...rows.map((row) => row.node), unit.node);
   return (state) => {
     settingsOf(model, state).forEach((setting, i) => rows[i].show(setting, valueIn(state, setting.key)));
@@ -45,18 +41,26 @@ function fieldRow(model, index, first, getState, setState) {
   const hint = el("span", { class: "hint", id: `${id}-hint` }), error = el("span", { class: "error", id: `${id}-error`, role: "alert" });
   const text = el("input", { id, type: "text", inputmode: "text", spellcheck: "false", "aria-describedby": `${id}-hint ${id}-error`, "data-key": first.key });
   const slider = el("input", { type: "range", step: "any", "aria-label": `${first.label}, slider`, "data-slider": first.key });
-  const judge = (isWrong) => {
-    error.textContent = isWrong ? `Expected ${setting.expected}.` : "";
-    text.setAttribute("aria-invalid", String(isWrong));
+  let isHeld = false;
+  const judge = (wrong) => {
+    error.textContent = wrong;
+    text.setAttribute("aria-invalid", String(wrong !== ""));
+    return wrong === "";
   };
+  const wrongIn = (value) => (value > 0 ? refusalOf(model, setting.key, value) : `Expected ${setting.expected}.`);
   text.addEventListener("input", () => {
     const value = setting.parse(text.value);
-    judge(!(value > 0));
-    if (value > 0) setState(withValue(getState(), setting.key, value));
+    if (judge(wrongIn(value))) setState(withValue(getState(), setting.key, value));
   });
-  text.addEventListener("change", () => { if (setting.parse(text.value) > 0) text.value = setting.show(valueIn(getState(), setting.key)); });
+  text.addEventListener("change", () => { if (!error.textContent) text.value = setting.show(valueIn(getState(), setting.key)); });
+  const hold = (event) => {
+    isHeld = event.type === "pointerdown";
+    if (isHeld) slider.setPointerCapture(event.pointerId);
+    else show(setting, valueIn(getState(), setting.key));
+  };
+  for (const kind of ["pointerdown", "lostpointercapture"]) slider.addEventListener(kind, hold);
   slider.addEventListener("input", () => {
-    judge(false);
+    judge("");
     setState(withValue(getState(), setting.key, setting.snap(Math.exp(Number(slider.value)))));
   });
   slider.addEventListener("keydown", (event) => {
@@ -72,11 +76,14 @@ function fieldRow(model, index, first, getState, setState) {
     hint.textContent = now.hint;
     if (document.activeElement !== text) {
       text.value = now.show(value);
-      judge(false);
+      judge("");
     }
-    const [low, high] = now.range;
-    slider.min = Math.log(Math.min(low, value));
-    slider.max = Math.log(Math.max(high, value));
+    // A scale that moved under the hand would run away from it.
+    if (!isHeld) {
+      const [low, high] = now.range;
+      slider.min = Math.log(Math.min(low, value));
+      slider.max = Math.log(Math.max(high, value));
+    }
     if (document.activeElement !== slider || Math.abs(Number(slider.value) - Math.log(value)) > 0.2) slider.value = Math.log(value);
     slider.setAttribute("aria-valuetext", now.show(value));
   };
@@ -90,16 +97,19 @@ function recipeRow(model, getState, setState) {
 }
 
 // Batches in tokens, or in sequences of a length.
-function unitRow(getState, setState) {
+function unitRow(model, getState, setState) {
   let length = getState().seq || 4096;
-  const seq = el("input", { id: "seq", type: "number", min: 1, step: 1 }), unit = el("select", { id: "unit" }, el("option", null, "tokens"), el("option", null, "sequences"));
+  const error = el("span", { class: "error", id: "seq-error", role: "alert" });
+  const seq = el("input", { id: "seq", type: "number", min: 1, step: 1, "aria-describedby": "seq-error" }), unit = el("select", { id: "unit" }, el("option", null, "tokens"), el("option", null, "sequences"));
   const change = () => {
-    if (Number(seq.value) >= 1) length = Math.round(Number(seq.value));
+    error.textContent = refusalOf(model, "seq", Number(seq.value));
+    seq.setAttribute("aria-invalid", String(error.textContent !== ""));
+    if (!error.textContent) length = Number(seq.value);
     setState({ ...getState(), seq: unit.selectedIndex ? length : 0 });
   };
   unit.addEventListener("change", change);
   seq.addEventListener("change", change);
-  const node = el("div", { class: "field units" }, el("label", { for: "unit" }, "Batch in"), unit, el("label", { for: "seq" }, "of length"), seq);
+  const node = el("div", { class: "field units" }, el("label", { for: "unit" }, "Batch in"), unit, el("label", { for: "seq" }, "of length"), seq, error);
   return { node, show: (state) => {
     unit.selectedIndex = state.seq ? 1 : 0;
     length = state.seq || length;

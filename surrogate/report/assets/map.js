@@ -17,8 +17,8 @@ function viewOf(model, answer) {
   return { xlo, xhi, ylo, yhi };
 }
 
-function drawMap(model, answer, sure, width) {
-  const { question, surface, region, found } = answer, view = viewOf(model, answer);
+function drawMap(model, answer, sure, view, width) {
+  const { question, surface, region, found } = answer;
   const height = Math.round(Math.min(560, Math.max(320, 0.72 * width)));
   const xAxis = settingAxis("lr", fromU(model, 0, view.xlo), fromU(model, 0, view.xhi), question);
   const yAxis = settingAxis("batch", fromU(model, 1, view.ylo), fromU(model, 1, view.yhi), question);
@@ -45,19 +45,8 @@ function drawMap(model, answer, sure, width) {
   if (region.cut) drawEdge(chart, region, place);
   const band = outlineOf(surface, region, found.free, answer.level, 240);
   plot.append(sv("path", { class: "plateau", d: closed(band.map(place)) }));
-  if (sure && sure.robust.outline.length) plot.append(sv("path", { class: "robust", d: outlinePath(sure.robust.outline, place) }));
-  drawMarks(model, answer, chart, place);
-  return chart;
-}
-
-// The union of robust segments: a closed way up their right ends and down their left,
-// segment by segment where a line has several.
-function outlinePath(nodes, place) {
-  const rows = [...nodes].sort((a, b) => a.index - b.index || a.span[0] - b.span[0]);
-  const isSimple = new Set(rows.map((n) => n.index)).size === rows.length;
-  const right = rows.map((n) => place([n.span[1], n.at])), left = rows.map((n) => place([n.span[0], n.at]));
-  if (isSimple) return closed([...right, ...left.reverse()]);
-  return right.map((p, i) => path([left[i], p])).join("");
+  if (sure && sure.robust.outline.length) plot.append(sv("path", { class: "robust", d: sure.robust.outline.map((loop) => closed(loop.map(place))).join("") }));
+  return { ...chart, goesOn: drawMarks(model, answer, chart) };
 }
 
 // Where training is likely to diverge: hatched, beyond a line.
@@ -74,8 +63,9 @@ function drawEdge(chart, region, place) {
   chart.plot.append(sv("path", { class: "edge", d: path(ends) }));
 }
 
-function drawMarks(model, answer, chart, place) {
-  const { question, choice, best } = answer, { plot } = chart;
+// Returns whether an interval goes on beyond the map.
+function drawMarks(model, answer, chart) {
+  const { question, choice, best } = answer, { plot } = chart, bars = [];
   const at = (lr, batch) => [chart.x(lr), chart.y(batch)];
   const near = nearestRuns(model, question);
   for (const run of near.runs) {
@@ -92,11 +82,26 @@ function drawMarks(model, answer, chart, place) {
   for (const [i, name] of ["lr", "batch"].entries()) {
     const ends = answer.interval[name];
     if (!ends) continue;
-    const [p, q] = ends.map((v) => (i ? at(best.lr, v) : at(v, best.batch)));
-    plot.append(sv("path", { class: "interval", d: path([p, q]) }));
+    const [x, y] = at(best.lr, best.batch);
+    if (i) bars.push(...barOf(ends.map(chart.y), chart.top, chart.bottom, (along, across) => [x + across, along]));
+    else bars.push(...barOf(ends.map(chart.x), chart.left, chart.right, (along, across) => [along, y + across]));
   }
+  plot.append(...bars);
   plot.append(mark("plus", ...at(best.lr, best.batch), "best", "optimum"));
   if (choice) plot.append(mark("diamond", ...at(choice.lr, choice.batch), "choice", "your choice"));
+  return bars.some((bar) => bar.classList.contains("onward"));
+}
+
+// An interval along one axis of the map, in pixels: a line with a bar where it ends, and
+// an arrow at the border where it goes on beyond. `at` places (along, across).
+function barOf(ends, lo, hi, at) {
+  const shown = ends.map((v) => clamp(v, lo, hi));
+  const tips = ends.map((v, i) => {
+    if (v === shown[i]) return sv("path", { class: "interval", d: path([at(v, -5), at(v, 5)]) });
+    const tip = v < lo ? lo + 1 : hi - 1, back = tip + (v < lo ? 8 : -8);
+    return sv("path", { class: "interval onward", d: path([at(back, -5), at(tip, 0), at(back, 5)]) });
+  });
+  return [sv("path", { class: "interval", d: path(shown.map((v) => at(v, 0))) }), ...tips];
 }
 
 // Measured runs of the cell nearest to what is asked, in tiers by their excess over its
@@ -109,9 +114,9 @@ function nearestRuns(model, question) {
   return { cell, runs: runs.map((run) => ({ ...run, tier: [0.0025, 0.01, 0.05].filter((e) => run.loss > (1 + e) * cell.best).length })) };
 }
 
-function mapLegend(model, answer, sure) {
+function mapLegend(model, answer, sure, chart) {
   const tol = formatPercent(answer.question.tol), entries = [
-    ["plus", "best", "optimum and its interval"], ["area", "plateau", `plateau: within ${tol}`]];
+    ["plus", "best", `optimum and its interval${chart.goesOn ? ", beyond the map at an arrow" : ""}`], ["area", "plateau", `plateau: within ${tol}`]];
   if (sure) entries.push(["area", "robust", sure.robust.natural ? `robust: in ${Math.round(100 * sure.robust.probability)}% of draws` : "robust: nowhere"]);
   if (answer.choice) entries.push(["diamond", "choice", "your choice"]);
   if (answer.region.cut) entries.push(["line", "edge", `stability edge: ${formatPercent(model.p_max)} diverge beyond`]);

@@ -17,7 +17,7 @@ function start() {
 const unpacked = (data) => ({ ...data, draws_of: data.draws ? data.draws.of : 0 });
 
 function run(model) {
-  let state = stateOf(model, location.hash, firstState(model)), answer = null, sure = null, frame = 0, timer = 0, isOwn = false;
+  let [state, refused] = stateOf(model, location.hash, firstState(model)), answer = null, sure = null, frame = 0, timer = 0;
   unpackRuns(model);
   describe(model);
   const show = buildControls(model, byId("fields"), () => state, setState);
@@ -25,8 +25,11 @@ function run(model) {
   fillScores(model, byId("scores-body"));
   fillBasis(model, byId("basis-body"));
 
-  function setState(next) {
-    state = next;
+  function setState(next, unread = []) {
+    [state, refused] = [next, unread];
+    renew();
+  }
+  function renew() {
     sure = null;
     if (!frame) frame = requestAnimationFrame(quick);
     clearTimeout(timer);
@@ -34,7 +37,13 @@ function run(model) {
   }
   function quick() {
     frame = 0;
-    answer = answerOf(model, state);
+    let next = answerOf(model, state);
+    if (!isAnswered(model, next)) {
+      [state, refused] = [answer ? answer.question : firstState(model), ["The fit has no finite answer to what was asked, so that what is shown stays."]];
+      next = answerOf(model, state);
+    }
+    answer = next;
+    byId("refused").textContent = refused.join(" ");
     show(state);
     parts.show(answer, sure, state);
     drawSlices(model, answer);
@@ -46,18 +55,17 @@ function run(model) {
     parts.say(answer, sure);
     drawScalings(model, answer);
     const hash = hashOf(model, state);
-    isOwn = location.hash !== hash;
-    if (isOwn) history.replaceState(null, "", hash);
+    if (location.hash !== hash) history.replaceState(null, "", hash);
     document.documentElement.dataset.ready = String(Number(document.documentElement.dataset.ready || 0) + 1);
   }
-  addEventListener("hashchange", () => setState(stateOf(model, location.hash, firstState(model))));
+  addEventListener("hashchange", () => { if (location.hash.includes("=")) setState(...stateOf(model, location.hash, firstState(model))); });
   let width = document.body.clientWidth;
   fillResiduals(model, byId("residuals-body"), byId("residuals-body").clientWidth);
   const resized = () => {
     if (document.body.clientWidth === width) return;
     width = document.body.clientWidth;
     fillResiduals(model, byId("residuals-body"), byId("residuals-body").clientWidth);
-    if (answer) setState(state);
+    if (answer) renew();
   };
   new ResizeObserver(resized).observe(document.body);
   const began = performance.now();
@@ -67,7 +75,7 @@ function run(model) {
 }
 
 function describe(model) {
-  const kinds = `${model.family.name} surface of ${model.provenance.runs.toLocaleString("en-US")} runs in ${model.cells.length} cells`;
+  const kinds = `${model.family.name} surface of ${model.provenance.runs.toLocaleString("en-US")} runs in ${model.cell_count} cells`;
   byId("about").textContent = `Fit ${plain(model.name)}: ${kinds}, loss ${model.loss_kind.replace("_", " ")}. Everything here is computed in this page; it loads and sends nothing.`;
   byId("foot").textContent = `Made by surrogate ${plain(model.provenance.version || "")}. The address of this page holds what is asked: copy it to share the question.`;
 }
@@ -110,15 +118,25 @@ function buildMap(model, answers, getState, setState) {
   const views = [["near", "Near the plateau"], ["box", "Whole range"]].map(([view, text]) =>
     el("button", { type: "button", "data-view": view, onclick: () => setState({ ...getState(), view }) }, text));
   byId("map-body").replaceChildren(el("div", { class: "buttons", role: "group", "aria-label": "What the map shows" }, views), area, legend, near, best);
-  let chart = null;
-  const choose = (lr, batch) => setState({ ...getState(), lr: rounded(lr), batch: Math.max(1, Math.round(batch)) });
+  let chart = null, view = null, isHeld = false;
+  const choose = (lr, batch) => setState({ ...getState(), lr: rounded(clamp(lr, ...limitsOf(model, "lr"))), batch: Math.round(clamp(batch, ...limitsOf(model, "batch"))) });
   const pointed = (event) => {
     const frame = chart.svg.getBoundingClientRect(), x = event.clientX - frame.left, y = event.clientY - frame.top;
-    if (x < chart.left || x > chart.right || y < chart.top || y > chart.bottom) return;
-    choose(chart.x.back(x), chart.y.back(y));
+    const [within, lower] = [clamp(x, chart.left, chart.right), clamp(y, chart.top, chart.bottom)];
+    if (!isHeld && (within !== x || lower !== y)) return false;
+    choose(chart.x.back(within), chart.y.back(lower));
+    return true;
   };
-  area.addEventListener("pointerdown", pointed);
-  area.addEventListener("pointermove", (event) => { if (event.buttons === 1 && event.pointerType === "mouse") pointed(event); });
+  area.addEventListener("pointerdown", (event) => {
+    if (event.button || !pointed(event)) return;
+    isHeld = true;
+    area.setPointerCapture(event.pointerId);
+  });
+  area.addEventListener("pointermove", (event) => { if (isHeld && event.pointerType === "mouse") pointed(event); });
+  area.addEventListener("lostpointercapture", () => {
+    isHeld = false;
+    draw(...answers());
+  });
   area.addEventListener("keydown", (event) => {
     const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
     if (!move) return;
@@ -126,16 +144,19 @@ function buildMap(model, answers, getState, setState) {
     const state = getState();
     choose(state.lr * 2 ** (move[0] / 8), state.batch * 2 ** (move[1] / 8));
   });
-  return (answer, sure) => {
-    chart = drawMap(model, answer, sure, Math.max(area.clientWidth, 240));
+  function draw(answer, sure) {
+    // Axes that moved under the hand would carry the choice away with them.
+    if (!isHeld) view = viewOf(model, answer);
+    chart = drawMap(model, answer, sure, view, Math.max(area.clientWidth, 240));
     area.replaceChildren(chart.svg);
-    legend.replaceChildren(mapLegend(model, answer, sure));
+    legend.replaceChildren(mapLegend(model, answer, sure, chart));
     for (const button of views) button.setAttribute("aria-pressed", String(button.dataset.view === answer.question.view));
     const { cell, runs } = nearestRuns(model, answer.question);
     if (sure && cell) best.replaceChildren(bestRuns(model, cell, runs));
     const edge = answer.region.cut ? "" : answer.region.isBeyond ? " All of the box is beyond the stability edge." : " Stability edge unknown: too few diverged runs.";
     near.textContent = `Shades: loss above the lowest, in percent. ${cell ? `Runs of the nearest cell: ${cellName(model, cell)} tokens.` : "No measured runs in this page: make it with --runs FILE to see them."}${edge}`;
-  };
+  }
+  return draw;
 }
 
 function figureWidth(body, most) {

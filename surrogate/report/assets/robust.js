@@ -152,7 +152,7 @@ function linesOf(draws, region, axis, bounds, need) {
   return { lines, step: (hi - lo) / lines.length };
 }
 
-// Extents, outline and the most that any setting reaches. `scale`: ln units a unit of u.
+// Extents, the outline of all pieces, and the most that any setting reaches. `scale`: ln units a unit of u.
 function robustPlateau(draws, region, best, probability, scale) {
   const need = Math.ceil(probability * draws.length - 1e-9), total = draws.length;
   const result = { probability, most: 0, edges: null, pieces: 0, outline: [] };
@@ -163,21 +163,30 @@ function robustPlateau(draws, region, best, probability, scale) {
     result.most = most / total;
     if (!segments.length) return result;
     const near = nearestPiece(segments.map((s) => [{ at: 0, span: s }]), best[0], 0, 1)[0];
-    return { ...result, pieces: segments.length, edges: [near.span], outline: [near] };
+    return { ...result, pieces: segments.length, edges: [near.span] };
   }
+  let band = null, widest = 0;
   const edges = [0, 1].map((axis) => {
     const { lines, step } = linesOf(draws, region, axis, span(1 - axis), need);
     result.most = Math.max(result.most, ...lines.map((l) => l.most / total));
     const pieces = piecesOf(lines);
     if (!pieces.length) return null;
     const piece = nearestPiece(pieces, best[axis], best[1 - axis], step);
-    if (axis === 0) [result.pieces, result.outline] = [pieces.length, piece];
+    if (axis === 0) {
+      result.pieces = pieces.length;
+      widest = step;
+      band = pieces.filter((other) => other !== piece).flat().map((node) => node.at);
+    }
     return [0, 1].map((side) => {
       const end = endOf(draws, region, axis, side, piece, step, need, Math.min(...fine));
       return isRobust(draws, region, best, need) ? (side ? Math.max : Math.min)(end, best[axis]) : end;
     });
   });
-  if (edges[0] && edges[1]) result.edges = edges;
+  if (edges[0] && edges[1]) {
+    result.edges = edges;
+    const lo = Math.min(edges[1][0], ...band.map((at) => at - widest / 2)), hi = Math.max(edges[1][1], ...band.map((at) => at + widest / 2));
+    result.outline = loopsOf(sweep(draws, region, 0, lo, hi, SWEEP, need), (hi - lo) / SWEEP);
+  }
   return result;
 }
 

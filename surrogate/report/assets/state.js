@@ -1,8 +1,7 @@
 // What is asked, and its place in the URL's hash.
 
 function firstState(model) {
-  const cells = model.cells.map((cell) => cell.params * cell.tokens);
-  const largest = model.cells[cells.indexOf(Math.max(...cells))];
+  const largest = model.largest_cell;
   const middle = (name) => Number(Math.sqrt(model.fitted[name][0] * model.fitted[name][1]).toPrecision(3));
   return {
     params: Math.round(largest.params), tokens: Math.round(largest.tokens), tol: model.tol,
@@ -11,11 +10,36 @@ function firstState(model) {
   };
 }
 
-const KEYS = { n: "params", d: "tokens", lr: "lr", b: "batch" };
+const KEYS = { n: "params", d: "tokens", lr: "lr", b: "batch", tol: "tol" };
+const READ = new Map([...Object.entries(KEYS), ["seq", "seq"]]);
+
+const valueIn = (state, key) => (key.startsWith("scale:") ? state.scales[key.slice(6)] : state[key]);
+const withValue = (state, key, value) => (key.startsWith("scale:")
+  ? { ...state, scales: { ...state.scales, [key.slice(6)]: value } } : { ...state, [key]: value });
+
+// The least and the most that may be asked. Far beyond what was fitted exponentials
+// overflow; a size under a thousandth of the smallest has lost its K, M or B.
+function limitsOf(model, key) {
+  if (key === "tol") return [1e-6, 0.99];
+  if (key === "seq") return [1, 1e9];
+  const name = key.replace(/^scale:/, ""), [low, high] = model.fitted[name];
+  if (!CHOICES.includes(name)) return [low / 1e3, high * 1e6];
+  return [name === "batch" ? Math.max(low / 1e6, 1) : low / 1e6, high * 1e6];
+}
+
+// Why a value cannot be asked; "" where it can.
+function refusalOf(model, key, value) {
+  if (!(value > 0 && value < Infinity)) return "Expected a number above 0.";
+  if (key === "seq" && !Number.isInteger(value)) return "Expected a whole number.";
+  const [low, high] = limitsOf(model, key);
+  if (value >= low && value <= high) return "";
+  const show = key === "tol" ? exactPercent : key === "lr" ? formatLr : formatCount;
+  const isSize = key !== "seq" && key !== "tol" && key !== "lr";
+  return `Expected ${show(low)} to ${show(high)}${isSize && value < low ? ": is a K, M, B or T missing?" : "."}`;
+}
 
 function hashOf(model, state) {
   const parts = Object.entries(KEYS).map(([key, name]) => [key, state[name]]);
-  parts.push(["tol", state.tol]);
   if (state.seq) parts.push(["seq", state.seq]);
   if (model.recipes.length > 1) parts.push(["r", state.recipe]);
   for (const name of model.scale_names) parts.push([`s.${name}`, state.scales[name]]);
@@ -26,24 +50,34 @@ function hashOf(model, state) {
 // `encodeURIComponent` throws at half a surrogate pair, which a name may hold.
 const wellFormed = (value) => String(value).replace(/[\ud800-\udfff]/gu, "\ufffd");
 
-// The state that a hash tells; what it does not tell, or tells wrongly, stays.
-function stateOf(model, hash, state) {
-  const next = { ...state, scales: { ...state.scales } };
+// The state that a hash tells, and what of it was refused; there `first` stays.
+function stateOf(model, hash, first) {
+  const refused = [];
+  let state = first;
   for (const part of hash.replace(/^#/, "").split("&")) {
-    let pair;
+    // Without "=" it is a place in the page, such as "#answer".
+    if (!part.includes("=")) continue;
     try {
-      pair = part.split("=").map(decodeURIComponent);
-    } catch {
-      continue;
+      state = withPart(model, state, ...part.split("=").map(decodeURIComponent));
+    } catch (error) {
+      refused.push(`The address has ${plain(part, 40)}, which is not used. ${error instanceof URIError ? "" : error.message}`);
     }
-    const [key, text] = pair, number = Number(text);
-    const isCount = text !== "" && number > 0 && Number.isFinite(number);
-    if (key in KEYS && isCount) next[KEYS[key]] = number;
-    else if (key === "tol" && isCount && number < 1) next.tol = number;
-    else if (key === "seq" && isCount && Number.isInteger(number)) next.seq = number;
-    else if (key === "view" && (text === "near" || text === "box")) next.view = text;
-    else if (key === "r") next.recipe = model.recipes.find((name) => wellFormed(name) === text) ?? next.recipe;
-    else if (key.startsWith("s.") && isCount && model.scale_names.includes(key.slice(2))) next.scales[key.slice(2)] = number;
   }
-  return next;
+  return [state, refused];
+}
+
+// A tolerance is a fraction here, as links have always had it.
+function withPart(model, state, name, text) {
+  if (name === "view" && (text === "near" || text === "box")) return { ...state, view: text };
+  if (name === "r") {
+    const recipe = model.recipes.find((known) => wellFormed(known) === text);
+    if (recipe === undefined) throw new RangeError("Expected a recipe of this fit.");
+    return { ...state, recipe };
+  }
+  const scale = name.startsWith("s.") ? name.slice(2) : "";
+  const key = model.scale_names.includes(scale) ? `scale:${scale}` : READ.get(name);
+  if (!key) throw new RangeError("Nothing that this page asks.");
+  const value = parseNumber(text), wrong = refusalOf(model, key, value);
+  if (wrong) throw new RangeError(wrong);
+  return withValue(state, key, value);
 }

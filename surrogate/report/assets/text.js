@@ -16,7 +16,7 @@ function quoted(text) {
 function commandOf(model, question, verb) {
   const words = ["surrogate", verb, quoted(model.name), "--params", String(question.params), "--tokens", String(question.tokens)];
   if (verb === "regret") words.push("--lr", String(question.lr), "--batch", String(question.batch));
-  if (verb !== "optimum") words.push("--tol", String(question.tol));
+  if (verb !== "optimum") words.push("--tol", exactPercent(question.tol));
   if (model.recipes.length > 1) words.push(`--recipe=${quoted(question.recipe)}`);
   for (const name of model.scale_names) words.push("--scale", quoted(`${name}=${question.scales[name]}`));
   return words.join(" ");

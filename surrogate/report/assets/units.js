@@ -13,12 +13,8 @@ function parseNumber(text) {
   return value > 0 && Number.isFinite(value) ? value : NaN;
 }
 
-// A share above 0 and below 1: "0.25%" and "0.0025".
-function parseShare(text) {
-  const bare = text.trim();
-  const value = bare.endsWith("%") ? parseNumber(bare.slice(0, -1)) / 100 : parseNumber(bare);
-  return value > 0 && value < 1 ? value : NaN;
-}
+// A share, of a field labelled %: "0.25" and "0.25%" are the same.
+const parsePercent = (text) => parseNumber(text.trim().replace(/%$/, "")) / 100;
 
 // A batch in tokens: a number of `unit` tokens each, or "256x2048".
 function parseBatch(text, unit) {
@@ -60,6 +56,8 @@ function formatTokens(value) {
 }
 
 const formatPercent = (fraction) => (Number.isFinite(fraction) ? `${trimmed(100 * fraction)}%` : "unknown");
+// Reads back as the same share.
+const exactPercent = (share) => `${Number((100 * share).toPrecision(12))}%`;
 const formatPermille = (fraction) => (Number.isFinite(fraction) ? `${trimmed(1000 * fraction)}‰` : "unknown");
 const formatLoss = (loss) => (Number.isFinite(loss) ? loss.toFixed(4) : "unknown");
 
