@@ -42,6 +42,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import accuracy_protocols as protocols
+import watched
 from accuracy_honest import honest, show_honest
 from accuracy_methods import AUTO, BOWL, Method, methods
 from accuracy_pairs import pairs
@@ -183,4 +184,4 @@ def best(rows: list[dict[str, Any]], part: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main()
+    watched.run(main)

@@ -20,8 +20,11 @@ import tempfile
 import time
 from pathlib import Path
 
+import watched
 from rich.console import Console
 from rich.table import Table
+
+from surrogate import interrupts
 
 REPEATS = 5
 AT = ["--params", "1B", "--tokens", "20B"]
@@ -64,6 +67,7 @@ def measure(
 ) -> dict:
     """Median seconds of a command and of the peer, run in turn after one warm-up."""
     seconds, peers = [], []
+    interrupts.begin(name)
     for turn in range(repeats + 1):
         unused = [a.replace(f"{folder}/demo", f"{folder}/demo{turn}") for a in argv]
         taken, peer = run(unused, folder), run(PEER, folder)
@@ -103,4 +107,4 @@ def print_table(rows: list[dict]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    watched.run(main)

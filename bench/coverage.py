@@ -28,12 +28,13 @@ from typing import Any
 
 import jax
 import numpy as np
+import watched
 from coverage_settings import SETTINGS
 from coverage_trial import EDGES, REGRETS, REPLICAS, fit_sweep, known, trial
 from coverage_truth import CELL_LEVEL, CELL_SHIFT, GROWTH, Truth
 from machine import ROOT
 
-from surrogate import blocks
+from surrogate import blocks, interrupts
 from surrogate.fitting import versions
 
 # Simulations of a family. A quick run leaves `auto` out, whose programs take minutes.
@@ -87,6 +88,7 @@ def main() -> None:
         running = {pool.submit(run, *task): task for task in missing}
         for future in as_completed(running):
             done[_key(running[future])] = row = future.result()
+            interrupts.finished()
             store.parent.mkdir(parents=True, exist_ok=True)
             store.write_text(json.dumps(done, indent=1))
             print(f"{row['family']}, {row['setting']}: done", file=sys.stderr)
@@ -213,4 +215,4 @@ def _document(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main()
+    watched.run(main)

@@ -24,6 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import watched
+
+from surrogate import interrupts
 
 FAMILIES = ("quadratic", "additive", "posynomial", "bowl")
 WORKERS = (1, 2, 4)
@@ -56,6 +59,7 @@ def main() -> int:
         process.start()
     for planned in plans:
         key = json.dumps(planned, sort_keys=True)
+        interrupts.begin(f"{planned['family']} fit")
         if key not in rows:
             rows[key] = _guarded(planned)
             if options.store:
@@ -159,4 +163,4 @@ def _spin() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    watched.run(main)

@@ -14,6 +14,8 @@ import resource
 import time
 from pathlib import Path
 
+import watched
+
 
 def main() -> None:
     """Solve once and print."""
@@ -51,4 +53,4 @@ def peak_bytes() -> int:
 
 
 if __name__ == "__main__":
-    main()
+    watched.run(main)

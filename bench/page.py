@@ -24,6 +24,7 @@ import numpy as np  # noqa: E402
 
 # Of the extra `browser`, and of the folder of tests: neither is there for pyright.
 import report_support  # noqa: E402  # pyright: ignore[reportMissingImports]
+import watched  # noqa: E402
 from playwright.sync_api import (  # noqa: E402  # pyright: ignore[reportMissingImports]
     Browser,
     Page,
@@ -194,4 +195,4 @@ def shoot(browser: Browser, file: Path, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    watched.run(main)

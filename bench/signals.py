@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import watched
 
 MOMENTS, QUICK = 40, 4
 ACKNOWLEDGED, STOPPED, SAVED = 1.0, 2.0, 10.0
@@ -164,4 +165,4 @@ def _line(row: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    watched.run(main)

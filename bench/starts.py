@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 
 import jax
 import numpy as np
+import watched
 from data import data_dir
 from peers import adam_search
 from rich.console import Console
@@ -137,4 +138,4 @@ def print_table(rows: list[dict]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    watched.run(main)

@@ -30,11 +30,12 @@ import gpu_rows
 import jax
 import linear_rows
 import machine
+import watched
 from rich.console import Console
 from rich.table import Table
 from rows import Setting
 
-from surrogate import engine
+from surrogate import engine, interrupts
 from surrogate.errors import DataError
 
 Row = Callable[[Setting], dict[str, Any]]
@@ -103,6 +104,7 @@ def run(arguments: argparse.Namespace, device: Any) -> dict[str, Any]:
     rows = []
     for name in arguments.only or usual:
         print(f"{name} ...", file=sys.stderr, flush=True)
+        interrupts.begin(name)
         rows.append(attempt(name, setting))
     return {
         "bench": "throughput",
@@ -200,4 +202,4 @@ def _yes(met: bool | None) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    watched.run(main)

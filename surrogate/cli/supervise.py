@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -64,7 +65,8 @@ def run(
 
     numbers = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
     heard = [n for n in numbers if signal.getsignal(n) != signal.SIG_IGN]
-    before: dict[int, Any] = {n: signal.signal(n, _hear) for n in heard}
+    hear = partial(_hear, os.getpid())
+    before: dict[int, Any] = {n: signal.signal(n, hear) for n in heard}
     try:
         threading.Thread(target=body, name="work", daemon=True).start()
         _watch(ended, say, give_up)
@@ -84,8 +86,9 @@ def code_of(number: int | None) -> int:
     return 128 + (signal.SIGINT if number is None else number)
 
 
-def _hear(number: int, frame: FrameType | None) -> None:
-    if interrupts.now().signal is not None:
+def _hear(process: int, number: int, frame: FrameType | None) -> None:
+    # A forked child has the handler and no watcher.
+    if interrupts.now().signal is not None or os.getpid() != process:
         os._exit(code_of(number))
     interrupts.ask(number)
 
