@@ -300,10 +300,11 @@ def context_of(
     if status is Status.not_converged and not fit.is_converged:
         warnings.append("The fit had not converged: fit again with another --seed.")
     warnings += interval_warnings(fit)
-    if "lr" in only_levels(fit):
+    level = only_levels(fit).get("lr")
+    if level is not None:
         warnings.append(
-            f"All fitted runs have lr {fit.features.fitted['lr'][0]:.3g}: nothing tells "
-            "whether another is better."
+            f"All fitted runs have lr {level:.3g}: the answer is at that lr, and "
+            "nothing tells whether another is better."
         )
     warnings += batch_warnings(fit, (held or {}).get("batch"))
     return Context(

@@ -17,7 +17,7 @@ from surrogate.units import format_count
 
 
 def unfitted(fit: Fit, question: Question) -> str | None:
-    """Why there is no answer at these sizes, and what can be asked; None if there is."""
+    """Why these sizes have no answer, and what can be asked; None if they have one."""
     features = fit.features
     sizes = {"params": question.params, "tokens": question.tokens, **question.scales}
     s = [np.log(np.array([sizes[name]])) for name in features.givens]
