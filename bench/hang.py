@@ -1,12 +1,12 @@
 """Whether fits end: small fits of random shapes, beside load, each in its own process.
 
-    python bench/hang.py [--quick] [--json] [--store FILE] [--case FILE]
+    python bench/hang.py [--quick] [--json] [--store FILE] [--case FILE] [--together N]
 
 60 fits of 1 to 12 recipes and 3 to 150 cells, of each family in turn, with 1, 2 and 4
-calls at a time, beside four busy loops; each may take five minutes. `--quick`: six
-fits of at most 30 cells without load. `--case`: this table first (additive, no draws),
-which hung for ever in jaxlib 0.10 (docs/log.md, 2026-11-29). Finished fits are kept in
-the store and not run again.
+calls at a time, beside four busy loops. One hangs that uses no processor for a minute.
+`--quick`: six fits of at most 30 cells without load. `--case`: this table first
+(additive, no draws), which hung for ever in jaxlib 0.10 (docs/log.md, 2026-11-29).
+Finished fits are kept in the store and not run again.
 
 Prints a line a fit, and as its last line one JSON document.
 """
@@ -19,7 +19,9 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +34,11 @@ FAMILIES = ("quadratic", "additive", "posynomial", "bowl")
 WORKERS = (1, 2, 4)
 FITS, QUICK = 60, 6
 LOOPS = 4
-GUARD = 300.0
+# A child that has used no processor for so long hangs [s]; where the system does not
+# tell, one that takes so long.
+IDLE, GUARD = 60.0, 300.0
 _MOST_CELLS, _QUICK_CELLS = 150, 30
+_FOUND = ("outcome", "seconds")
 
 
 def main() -> int:
@@ -43,6 +48,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="the document alone")
     parser.add_argument("--store", type=Path, help="finished fits")
     parser.add_argument("--case", type=Path, help="a table with a column `recipe`")
+    parser.add_argument("--together", type=int, default=1, help="fits side by side")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
@@ -57,19 +63,23 @@ def main() -> int:
     busy = [multiprocessing.Process(target=_spin, daemon=True) for _ in range(LOOPS)]
     for process in [] if options.quick else busy:
         process.start()
-    for planned in plans:
-        key = json.dumps(planned, sort_keys=True)
-        interrupts.begin(f"{planned['family']} fit")
-        if key not in rows:
-            rows[key] = _guarded(planned)
+    left = [planned for planned in plans if _key(planned) not in rows]
+    with ThreadPoolExecutor(options.together) as pool:
+        for row in pool.map(_guarded, left):
+            rows[_key({name: row[name] for name in row if name not in _FOUND})] = row
+            interrupts.finished()
             if options.store:
                 options.store.write_text(json.dumps(rows))
-        if not options.json:
-            print(_line(rows[key]), flush=True)
-    found = [rows[json.dumps(planned, sort_keys=True)] for planned in plans]
+            if not options.json:
+                print(_line(row), flush=True)
+    found = [rows[_key(planned)] for planned in plans]
     hung = sum(row["outcome"] != "ended" for row in found)
     print(json.dumps({"bench": "hang", "fits": len(found), "hung": hung}))
     return int(hung > 0)
+
+
+def _key(planned: dict[str, Any]) -> str:
+    return json.dumps(planned, sort_keys=True)
 
 
 def plan(seed: int, most_cells: int) -> dict[str, Any]:
@@ -123,22 +133,44 @@ def sweep(planned: dict[str, Any]) -> Path:
 
 def _guarded(planned: dict[str, Any]) -> dict[str, Any]:
     """Its outcome: ended, hung, or failed with the last line it said."""
-    import tempfile
-
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, __file__, "--child", json.dumps(planned)]
         where = os.environ | {"HANG_FOLDER": folder}
-        try:
-            done = subprocess.run(
-                command, env=where, capture_output=True, text=True, timeout=GUARD
-            )
-        except subprocess.TimeoutExpired:
-            outcome = "hung"
-        else:
-            last = (done.stderr.strip().splitlines() or ["?"])[-1]
-            outcome = "ended" if done.returncode == 0 else f"failed: {last}"
+        with open(Path(folder) / "said", "w+") as said:
+            child = subprocess.Popen(command, env=where, stdout=said, stderr=said)
+            outcome = _outcome(child)
+            if outcome == "failed":
+                said.seek(0)
+                outcome += ": " + (said.read().strip().splitlines() or ["?"])[-1]
     return {**planned, "outcome": outcome, "seconds": time.monotonic() - start}
+
+
+def _outcome(child: subprocess.Popen[bytes]) -> str:
+    """Wait for a child, and end one that has stopped working.
+
+    On a busy machine a fit takes long; one that hangs uses no processor at all.
+    """
+    used, since = -1.0, time.monotonic()
+    while child.poll() is None:
+        time.sleep(1)
+        now = _processor_time(child.pid)
+        if now != used:
+            used, since = now, time.monotonic()
+        elif time.monotonic() - since > (IDLE if used else GUARD):
+            child.kill()
+            child.wait()
+            return "hung"
+    return "ended" if child.returncode == 0 else "failed"
+
+
+def _processor_time(process: int) -> float:
+    """Ticks that a process has used; 0 where the system does not tell."""
+    try:
+        about = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
+    except OSError:
+        return 0.0
+    return float(about[11]) + float(about[12])
 
 
 def _stored(file: Path | None) -> dict[str, dict[str, Any]]:
