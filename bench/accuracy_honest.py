@@ -79,7 +79,7 @@ def _bands(
     }
     excess["15-parameter OLS"] = _ols(runs, features, rows)
     excess["oracle: a cubic of the cell itself"] = _oracle(rows)
-    loss = runs.loss[~runs.diverged]
+    loss = runs.loss[runs.usable]
     best = np.array([c.best for c in runs.cells])[rows.cell]
     found = []
     for tol in TOLS:
@@ -113,8 +113,8 @@ def _band_se(
 
 def _ols(runs: Runs, features: Features, rows: Rows) -> np.ndarray:
     """Excess of each run over the optimum of the regression without its cell."""
-    x = _logs(runs)[~runs.diverged]
-    loss = runs.loss[~runs.diverged]
+    x = _logs(runs)[runs.usable]
+    loss = runs.loss[runs.usable]
     low, high = np.log(np.array([features.fitted[n] for n in ("lr", "batch")])).T
     excess = np.empty(len(x))
     for cell in np.unique(rows.cell):
@@ -222,7 +222,7 @@ def _intervals(
     Each fold's own leaves are its fit without one more cell.
     """
     cells = np.unique(rows.cell)
-    near = near_best(runs.loss[~runs.diverged], rows.cell, WITHIN)
+    near = near_best(runs.loss[runs.usable], rows.cell, WITHIN)
     covered, width, by_cell = [], [], {}
     t = uncertainty.student(len(cells) - 1)
     for fold, cell in enumerate(cells):

@@ -37,7 +37,7 @@ class Logs:
         self.offsets = features.offsets
         indicators = (runs.recipe[:, None] == names).astype(np.float64)
         self.x = np.concatenate([logs.T, indicators], axis=1)
-        self.usable = ~runs.diverged
+        self.usable = runs.usable
         self.runs = runs
 
     @cached_property
@@ -82,7 +82,7 @@ def _lowest(model: Model, u: np.ndarray, s: np.ndarray) -> np.ndarray:
 
 def _finished(runs: Runs) -> np.ndarray:
     """Which cells have a run that did not diverge."""
-    return np.bincount(runs.cell, ~runs.diverged, len(runs.cells)) > 0
+    return np.bincount(runs.cell, runs.usable, len(runs.cells)) > 0
 
 
 def chinchilla(runs: Runs, protocol: Protocol) -> list[Answers]:

@@ -87,7 +87,7 @@ def _cell(
             found = selection.score(runs, cell, features, place)
             regret, smoothed = found["regret"], found["regret_smoothed"]
     near = np.zeros(0)
-    members = (runs.cell == cell) & ~runs.diverged
+    members = (runs.cell == cell) & runs.usable
     if answer.log_loss is not None and members.any():
         loss = runs.loss[members]
         error = np.abs(np.log(loss) - answer.log_loss)

@@ -78,7 +78,7 @@ def _asked(fit: Fit, runs: Runs, cell: int) -> Answer:
         params=at.params, tokens=at.tokens, scales=scales, recipe=at.recipe
     )
     proposed = (best.lr, best.batch)
-    members = (runs.cell == cell) & ~runs.diverged
+    members = (runs.cell == cell) & runs.usable
     if not members.any():
         return Answer(_known(proposed), None)
     columns = (runs.lr_level, runs.batch, runs.params, runs.tokens)

@@ -137,9 +137,7 @@ def design_of(cells: int) -> Design:
     """
     runs = dump()
     sizes = np.array([[cell.params, cell.tokens] for cell in runs.cells])
-    groups = [
-        np.flatnonzero((runs.cell == k) & ~runs.diverged) for k in range(len(sizes))
-    ]
+    groups = [np.flatnonzero((runs.cell == k) & runs.usable) for k in range(len(sizes))]
     columns: list[tuple[np.ndarray, ...]] = []
     for number, (size, source) in enumerate(_pairs(sizes, cells)):
         rows = groups[source]

@@ -215,7 +215,7 @@ def _logarithms(setting: Setting) -> np.ndarray:
     """Of lr, batch, params and tokens of the rows [n, 4]."""
     runs = setting.sweep.runs
     settings = (runs.lr_level, runs.batch, runs.params, runs.tokens)
-    return np.log(np.stack(settings, axis=1))[~runs.diverged]
+    return np.log(np.stack(settings, axis=1))[runs.usable]
 
 
 def _gpfit(

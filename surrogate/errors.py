@@ -79,8 +79,8 @@ _SENTENCES = {
         "to be trusted."
     ),
     Status.not_identifiable: (
-        "The runs do not vary within a cell what this answer would choose, so they "
-        "cannot tell it."
+        "The fitted runs do not tell what this answer needs: the warnings say what "
+        "does."
     ),
 }
 

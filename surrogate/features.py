@@ -78,7 +78,7 @@ class Features:
         Raises:
             DataError: nothing to choose can be identified, or no run is usable.
         """
-        usable = ~runs.diverged
+        usable = runs.usable
         if not usable.any():
             raise DataError(
                 f"Expected runs that finished, but all {len(runs)} diverged. Add runs "
@@ -130,7 +130,7 @@ class Features:
 
     def rows(self, runs: Runs) -> Rows:
         """The runs that did not diverge, in coordinates; settings as their cell's."""
-        usable = ~runs.diverged
+        usable = runs.usable
         cell_s = self.cell_points(runs)
         cell = runs.cell[usable]
         u = self.u_of(settings_of(runs))[usable]

@@ -21,7 +21,7 @@ from surrogate.estimate import Surface
 from surrogate.families import Family
 from surrogate.features import Features, Rows
 from surrogate.reach import Leverage
-from surrogate.runs import DIVERGED_EXCESS, Runs
+from surrogate.runs import WORSE, Runs
 from surrogate.scores import CellScore, Spread, mean_se, score_cell, spearman
 
 ONE = "leave-one-cell-out"
@@ -300,12 +300,12 @@ def measured(
 ]:
     """A cell's levels of lr, batches [tokens] and losses, as proposals are read off.
 
-    Diverged runs take part, since next to one is no good place, but at the mark of
-    25 % over the cell's best that makes them so: beyond it a loss (some dumps hold
-    1e13) says no more than that.
+    Diverged runs take part, since next to one is no good place, but at most at 25 %
+    over the cell's best: beyond it a loss (some dumps hold 1e13) says no more than
+    that. What is set aside is not read off.
     """
-    members = runs.cell == cell
-    mark = (1 + DIVERGED_EXCESS) * runs.cells[cell].best
+    members = (runs.cell == cell) & (runs.usable | runs.diverged)
+    mark = (1 + WORSE) * runs.cells[cell].best
     loss = np.where(
         runs.diverged[members], np.fmin(runs.loss[members], mark), runs.loss[members]
     )

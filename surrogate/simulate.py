@@ -13,7 +13,7 @@ import numpy as np
 
 from surrogate.defaults import SEED
 from surrogate.query import Fit, load, many
-from surrogate.runs import DIVERGED_EXCESS, Runs
+from surrogate.runs import WORSE, Runs
 
 SWEEP = "bundled:steplaw-dense"
 # A diverged run ends between just above the mark and the loss of guessing among 65,536
@@ -55,7 +55,7 @@ def simulate(seed: int = SEED, fit: Fit | str = SWEEP) -> Runs:
     if source.stability is not None:
         where = {"lr": lr, "batch": batch, "params": params, "tokens": tokens, **scales}
         diverged = rng.random(len(loss)) < source.stability.probability(where)
-        mark = best * (1 + DIVERGED_EXCESS) * _MARGIN
+        mark = best * (1 + WORSE) * _MARGIN
         lost = mark + rng.random(len(loss)) * np.maximum(_GUESSING - mark, 0.0)
         loss = np.where(diverged, lost, loss)
     return Runs.from_arrays(

@@ -22,6 +22,7 @@ from surrogate.runs import Runs
 Values: TypeAlias = np.ndarray | np.float64
 # With fewer of either kind an edge would be invented.
 MIN_EACH = 5
+MIN_CELLS, MIN_BRACKETS, _BRACKET_OCTAVES = 2, 2, 2.0
 # One standard deviation [logit a unit of ln]: keeps separable data finite.
 _PRIOR_SD = 10.0
 _STEPS = 60
@@ -49,11 +50,18 @@ class Stability:
 
     @classmethod
     def of(cls, runs: Runs) -> Stability | None:
-        """Penalised maximum likelihood; None where under 5 diverged, or under 5 not."""
-        diverged = runs.diverged
-        if min(diverged.sum(), (~diverged).sum()) < MIN_EACH:
+        """Penalised maximum likelihood; None where the runs do not tell an edge.
+
+        They do with 5 diverged runs in 2 cells, 5 stable ones, and 2 brackets: at one
+        batch of one cell a stable run, then a diverged one at most 2 octaves higher.
+        """
+        told = runs.usable | runs.diverged
+        diverged = runs.diverged[told]
+        cells = np.unique(runs.cell[runs.diverged])
+        few = min(diverged.sum(), (~diverged).sum()) < MIN_EACH
+        if few or len(cells) < MIN_CELLS or brackets(runs) < MIN_BRACKETS:
             return None
-        columns = settings_of(runs)
+        columns = {name: values[told] for name, values in settings_of(runs).items()}
         names = tuple(n for n, v in columns.items() if np.ptp(np.log(v)) > 0)
         if "lr" not in names:
             return None
@@ -123,6 +131,19 @@ class Stability:
             diverged=known["diverged"],
             runs=known["runs"],
         )
+
+
+def brackets(runs: Runs) -> int:
+    """At how many batches of cells a run diverged close above a stable one."""
+    found = 0
+    place = np.stack([runs.cell, runs.batch], axis=1)
+    for at in np.unique(place[runs.diverged], axis=0):
+        here = (place == at).all(axis=1)
+        stable = runs.lr_level[here & runs.usable]
+        lost = runs.lr_level[here & runs.diverged]
+        octaves = np.log2(lost[:, None] / stable[None, :])
+        found += bool(((octaves > 0) & (octaves <= _BRACKET_OCTAVES + 1e-9)).any())
+    return found
 
 
 def _fit(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from surrogate.errors import DataError
 from surrogate.features import Features
 from surrogate.reach import HELD_SPAN
-from surrogate.runs import Dropped, Runs
+from surrogate.runs import Dropped, Runs, Verdict
 
 ROUNDING = 1e-12
 CELLS = [(1e8, 4e9), (1e8, 2e10), (3e8, 6e9), (3e8, 3e10), (9e8, 2e10)]
@@ -276,7 +276,8 @@ def test_a_refusal_names_rows_that_could_not_be_used() -> None:
     says = "could not be used: 1; the first is runs.csv line 4, column 'loss'"
     with pytest.raises(DataError, match=says):
         Features.of(runs)
-    everything = replace(runs, diverged=np.full(len(runs), True))
+    lost = np.full(len(runs), Verdict.DIVERGED, np.int64)
+    everything = replace(runs, verdict=lost)
     with pytest.raises(DataError, match=says):
         Features.of(everything)
 

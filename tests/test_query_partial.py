@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -191,10 +192,21 @@ def test_one_cell_knows_no_other() -> None:
     fitted = one_cell()
     assert fitted.features.givens == ()
     params, tokens = fit_support.SIZES[0]
-    near, off = (fitted.optimum(params=params * k, tokens=tokens) for k in (1.0, 1.5))
-    assert near.lr == off.lr
+    near, off = (fitted.optimum(params=params * k, tokens=tokens) for k in (1.09, 1.5))
     assert near.context.inside
+    assert near.status is Status.ok
     assert off.context.distance == pytest.approx(np.log(1.5) / 0.1)
+    answers = [
+        off,
+        fitted.plateau(params=params * 1.5, tokens=tokens),
+        fitted.regret(params=params, tokens=tokens / 1.5, lr=1e-3, batch=5e5),
+    ]
+    for answer in answers:
+        document = answer.to_json()
+        assert document["status"] == "not_identifiable"
+        assert document.get("loss") is document.get("loss_min") is None
+        assert "do not tell how the optimum moves" in document["warnings"][0]
+    assert math.isnan(off.lr)
     assert any("params spans less than 0.1" in text for text in fitted.warnings)
 
 
@@ -330,6 +342,25 @@ def test_a_scale_that_hardly_varies_is_dropped_and_named() -> None:
     plain = fitted.optimum(**ASK)
     given = fitted.optimum(**ASK, scales={"active": 32.5})
     far = fitted.optimum(**ASK, scales={"active": 64.0})
-    assert plain.lr == given.lr == far.lr == fit_support.exact().optimum(**ASK).lr
+    assert plain.lr == given.lr == fit_support.exact().optimum(**ASK).lr
+    assert far.status is Status.not_identifiable
     assert given.context.inside
     assert not far.context.inside
+
+
+def test_one_batch_in_all_runs_is_answered_at_that_batch() -> None:
+    columns, batch = fit_support.table(), 2.0**18
+    sizes = np.stack([columns["params"], columns["tokens"]], axis=1)
+    lowest = [columns["batch"][(sizes == size).all(axis=1)].min() for size in sizes]
+    keep = columns["batch"] == np.array(lowest)
+    columns = {name: values[keep] for name, values in columns.items()}
+    runs = Runs.from_arrays(**columns | {"batch": np.full(keep.sum(), batch)})
+    fitted = fit(runs, family="quadratic", bootstrap=0)
+    free, held = fitted.optimum(**ASK), fitted.optimum(**ASK, batch=batch)
+    assert free.status is Status.ok
+    assert (free.lr, free.batch) == (held.lr, batch)
+    says = f"All fitted runs have a batch of {batch:,.0f} tokens"
+    assert any(says in text for text in free.context.warnings)
+    flat = fitted.plateau(**ASK)
+    assert flat.status is Status.ok
+    assert flat.optimum == (free.lr, batch)

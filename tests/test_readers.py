@@ -17,7 +17,7 @@ from surrogate.errors import DataError
 from surrogate.readers import read_runs
 from surrogate.readers.columns import ALIASES, LAYOUTS, fold
 from surrogate.readers.hints import separating_columns
-from surrogate.runs import Runs, Source
+from surrogate.runs import Runs, Source, Verdict
 
 HEADER = "lr,batch,params,tokens,loss"
 ROWS = (
@@ -333,7 +333,7 @@ def test_several_files_are_one_table(tmp_path: Path) -> None:
         ("2.9", "diverged", "", "diverged"),
         ("2.9", "", "True", "diverged"),
         ("", "diverged", "", "diverged"),
-        ("99", "ok", "no", "diverged"),
+        ("99", "ok", "no", "aside"),
         ("2.9", "Finished", "False", "kept"),
         ("2.9", "crashed", "", "unfinished run; if it diverged, write diverged"),
         ("", "running", "", "unfinished run; if it diverged, write diverged"),
@@ -351,7 +351,10 @@ def test_how_a_run_ended(
     row = f"1e-3,65536,2e8,4e9,{loss},{status},{flag}"
     sound = [f"{row},," for row in ROWS]
     runs = read_text(tmp_path, HEADER + ",State,diverged", *sound, row)
-    if outcome in ("diverged", "kept"):
+    if outcome == "aside":
+        assert runs.verdict.tolist() == [0, 0, 0, 0, Verdict.UNEXPLAINED]
+        assert any("runs.csv line 6: lr 1.00e-03" in text for text in runs.warnings)
+    elif outcome in ("diverged", "kept"):
         assert runs.diverged.tolist() == [False] * 4 + [outcome == "diverged"]
         assert runs.dropped == ()
     else:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from surrogate.errors import DataError
-from surrogate.runs import Dropped, Runs, Source, levels
+from surrogate.runs import Dropped, Runs, Source, Verdict, levels
 
 
 def sweep(**changed: Any) -> dict[str, Any]:
@@ -122,23 +122,26 @@ def test_levels_never_chain(values: list[float]) -> None:
     assert all(b > 1.01 * a for a, b in itertools.pairwise(starts))
 
 
-def test_diverged_is_said_by_loss_mark_or_distance() -> None:
+def test_diverged_is_said_by_loss_or_mark() -> None:
     table = sweep()
-    table["loss"][[0, 1, 2]] = [math.nan, math.inf, 1.26 * table["loss"].max()]
+    table["loss"][[0, 1]] = [math.nan, math.inf]
     mark = np.arange(18) == 5
     runs = Runs.from_arrays(**table, diverged=mark)
-    assert np.flatnonzero(runs.diverged).tolist() == [0, 1, 2, 5]
+    assert np.flatnonzero(runs.diverged).tolist() == [0, 1, 5]
     # The mark takes a run out of its cell's best.
     table["loss"][5] = 0.1
     runs = Runs.from_arrays(**table, diverged=mark)
-    assert np.flatnonzero(runs.diverged).tolist() == [0, 1, 2, 5]
+    assert np.flatnonzero(runs.diverged).tolist() == [0, 1, 5]
     assert runs.cells[1].best > 2
     assert runs.cells[1].diverged == 2
 
 
-def test_exactly_a_quarter_above_the_best_is_kept() -> None:
-    table = sweep(loss=np.resize([2.0, 2.5, 2.5 + 1e-9], 18), params=np.full(18, 2e8))
-    runs = Runs.from_arrays(**{**table, "tokens": np.full(18, 4e9)})
+def test_a_share_above_the_best_may_be_asked_for() -> None:
+    loss = np.resize([2.0, 2.5, 2.5 + 1e-9], 18)
+    table = sweep(loss=loss, params=np.full(18, 2e8))
+    table |= {"tokens": np.full(18, 4e9)}
+    assert not Runs.from_arrays(**table, diverged_above=math.inf).diverged.any()
+    runs = Runs.from_arrays(**table, diverged_above=0.25)
     assert runs.diverged.tolist() == [False, False, True] * 6
 
 
@@ -226,15 +229,15 @@ def test_a_sound_sweep_has_no_warning() -> None:
 def test_a_subset_keeps_marks_levels_and_provenance() -> None:
     table = sweep()
     table["lr"][[0, 1]] = [0.00276, 0.002762]
-    table["loss"][9] = 1.0  # Every other run of its cell diverges by comparison.
+    table["loss"][9] = 0.01  # Far below its cell: set aside.
     runs = Runs.from_arrays(
         **table, sources=[Source("f.csv", "00", 18)], notes=["read"], recipe="a"
     )
     mask = np.arange(18) != 9
     part = runs.subset(mask)
-    assert np.array_equal(part.diverged, runs.diverged[mask])
+    assert np.array_equal(part.verdict, runs.verdict[mask])
+    assert runs.verdict[9] == Verdict.TOO_LOW
     assert np.array_equal(part.lr_level, runs.lr_level[mask])
-    assert math.isnan(part.cells[1].best)
     assert part.cells[0] == runs.cells[0]
     assert (part.sources, part.notes) == (runs.sources, runs.notes)
     one = runs.subset(runs.cell == 1)

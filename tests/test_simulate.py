@@ -109,10 +109,9 @@ def test_without_noise_the_losses_are_the_surface() -> None:
 
 
 def test_without_a_model_of_stability_none_is_drawn() -> None:
-    """Far out the surface itself passes the mark: those runs are told by their loss."""
+    """Far out the surface is a smooth wall, which is no divergence."""
     runs = simulate(0, replace(fit_support.bundled(), stability=None))
-    best = np.array([runs.loss[runs.cell == i].min() for i in range(17)])[runs.cell]
-    np.testing.assert_array_equal(runs.diverged, runs.loss > 1.25 * best)
+    assert runs.usable.all()
     np.testing.assert_allclose(np.log(runs.loss / surface(runs)), 0, atol=0.4)
 
 

@@ -29,7 +29,7 @@ def settings_of(count: int, seed: int) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
     return {
         "lr": 2e-3 * np.exp(rng.choice(np.linspace(-1.5, 1.5, 13), count)),
-        "batch": 5e5 * np.exp(rng.uniform(-1.5, 1.5, count)),
+        "batch": 5e5 * np.exp(rng.choice(np.linspace(-1.5, 1.5, 4), count)),
         "params": 4e8 * np.exp(rng.choice([-0.8, 0.0, 0.8], count)),
         "tokens": np.full(count, 2e10),
     }
@@ -98,8 +98,26 @@ def test_under_five_of_either_kind_tell_nothing(diverged: int, kept: int) -> Non
     assert Stability.of(runs_of(where, marks)) is None
 
 
-def test_five_of_each_tell_something() -> None:
-    assert Stability.of(runs_of(settings_of(10, 3), np.arange(10) < 5)) is not None
+def bracketed(cells: int, batches: int, octaves: float) -> Runs:
+    """Of each cell and batch three stable runs, then three diverged ones."""
+    lr = 1e-3 * 2.0 ** np.array([-2, -1, 0, octaves, octaves + 1, octaves + 2])
+    where = {
+        "lr": np.tile(lr, cells * batches),
+        "batch": np.tile(np.repeat(1e5 * 2.0 ** np.arange(batches), 6), cells),
+        "params": np.repeat(1e8 * 2.0 ** np.arange(cells), 6 * batches),
+        "tokens": np.full(6 * cells * batches, 2e10),
+    }
+    return runs_of(where, np.tile(np.arange(6) >= 3, cells * batches))
+
+
+@pytest.mark.parametrize(
+    ("cells", "batches", "octaves", "tells"),
+    [(2, 1, 1, True), (1, 4, 1, False), (2, 1, 2, True), (2, 1, 2.5, False)],
+)
+def test_an_edge_needs_two_cells_and_close_brackets(
+    cells: int, batches: int, octaves: float, tells: bool
+) -> None:
+    assert (Stability.of(bracketed(cells, batches, octaves)) is not None) == tells
 
 
 def test_one_lr_tells_nothing() -> None:
@@ -152,7 +170,7 @@ def test_far_settings_neither_overflow_nor_warn() -> None:
 
 def test_scales_take_part() -> None:
     where = settings_of(300, 6)
-    active = np.exp(np.random.default_rng(0).uniform(18, 20, 300))
+    active = np.exp(np.random.default_rng(0).choice([18.0, 20.0], 300))
     runs = Runs.from_arrays(
         **where,
         loss=np.full(300, 2.5),

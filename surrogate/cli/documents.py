@@ -44,6 +44,7 @@ def check(runs: Runs) -> dict[str, Any]:
         "runs": len(runs),
         "cells": len(runs.cells),
         "diverged": int(runs.diverged.sum()),
+        "set_aside": int((~(runs.usable | runs.diverged)).sum()),
         "dropped": list(runs.dropped),
         "warnings": list(runs.warnings),
         "identifiable": runs.identifiable(),

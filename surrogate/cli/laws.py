@@ -180,6 +180,7 @@ def compare(
     scale: options.ScaleColumns = [],  # noqa: B006
     loss_kind: options.LossKind = None,
     params_kind: options.ParamsKind = None,
+    diverged_above: options.DivergedAbove = None,
     seed: options.Seed = defaults.SEED,
     max_dropped: options.MaxDropped = options.MAX_DROPPED,
     allow: options.Allow = [],  # noqa: B006
@@ -201,7 +202,9 @@ def compare(
     fit_name = _fit_name(target)
     columns = [] if fit_name else list(scale)
     names = [] if fit_name else list(recipe)
-    how = options.reading(column_map, seq_len, names, columns, loss_kind, params_kind)
+    how = options.reading(
+        column_map, seq_len, names, columns, loss_kind, params_kind, diverged_above
+    )
     point = None
     if params is not None and tokens is not None:
         point = {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, TypedDict
@@ -77,6 +78,13 @@ LossKind = Annotated[
 ParamsKind = Annotated[
     str | None,
     typer.Option(metavar="|".join(PARAMS_KINDS), help="What the parameters count."),
+]
+DivergedAbove = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SHARE|never",
+        help="Runs this far above their cell's lowest loss diverged; default: jumps.",
+    ),
 ]
 MaxDropped = Annotated[
     str, typer.Option(metavar="SHARE", help="Dropped rows above this share: exit 1.")
@@ -148,6 +156,7 @@ class Reading(TypedDict):
     scales: dict[str, str] | None
     loss_kind: str | None
     params_kind: str | None
+    diverged_above: float | None
 
 
 class Where(TypedDict):
@@ -248,6 +257,7 @@ def reading(
     scale: Sequence[str],
     loss_kind: str | None,
     params_kind: str | None,
+    diverged_above: str | None,
 ) -> Reading:
     """Parses the options that say how a table of runs is read."""
     if loss_kind is not None:
@@ -261,7 +271,23 @@ def reading(
         "scales": pairs("--scale", scale, "NAME=COLUMN, such as active=Na"),
         "loss_kind": loss_kind,
         "params_kind": params_kind,
+        "diverged_above": _diverged_above(diverged_above),
     }
+
+
+def _diverged_above(text: str | None) -> float | None:
+    """Parses `--diverged-above`: a share, or `never` for infinity."""
+    if text is None:
+        return None
+    if text == "never":
+        return math.inf
+    value = units.parse_number(text, what="--diverged-above")
+    if value <= 0 or (value > 1 and not text.rstrip().endswith("%")):
+        raise DataError(
+            "--diverged-above: expected a share above 0% with its sign, or never, got "
+            f"{units.quote(text)}. Write 25% or never."
+        )
+    return value
 
 
 def scale_values(values: Sequence[str]) -> dict[str, float] | None:

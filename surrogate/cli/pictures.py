@@ -32,6 +32,7 @@ def report(
     scale: options.ScaleColumns = [],  # noqa: B006
     loss_kind: options.LossKind = None,
     params_kind: options.ParamsKind = None,
+    diverged_above: options.DivergedAbove = None,
     json: options.Json = False,
 ) -> int:
     """Write a fit as one HTML page that answers without a network."""
@@ -40,7 +41,9 @@ def report(
     from surrogate.readers import read_runs
     from surrogate.report import page
 
-    how = options.reading(column_map, seq_len, recipe, scale, loss_kind, params_kind)
+    how = options.reading(
+        column_map, seq_len, recipe, scale, loss_kind, params_kind, diverged_above
+    )
     page.check_out(out, overwrite=overwrite)
     table = read_runs(runs, **how) if runs else None
     fitted = load(fit)

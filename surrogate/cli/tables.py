@@ -90,6 +90,7 @@ def check(
     scale: options.ScaleColumns = [],  # noqa: B006
     loss_kind: options.LossKind = None,
     params_kind: options.ParamsKind = None,
+    diverged_above: options.DivergedAbove = None,
     max_dropped: options.MaxDropped = options.MAX_DROPPED,
     json: options.Json = False,
 ) -> int:
@@ -98,7 +99,9 @@ def check(
     from surrogate.readers import read_runs
 
     limit = options.share("--max-dropped", max_dropped)
-    how = options.reading(column_map, seq_len, recipe, scale, loss_kind, params_kind)
+    how = options.reading(
+        column_map, seq_len, recipe, scale, loss_kind, params_kind, diverged_above
+    )
     table = read_runs(runs, **how)
     code = output.emit(documents.check(table), json, text_tables.check)
     return max(code, _judge_dropped(table, limit))
@@ -125,6 +128,7 @@ def fit(
     scale: options.ScaleColumns = [],  # noqa: B006
     loss_kind: options.LossKind = None,
     params_kind: options.ParamsKind = None,
+    diverged_above: options.DivergedAbove = None,
     max_dropped: options.MaxDropped = options.MAX_DROPPED,
     device: options.Device = "auto",
     backend: options.Backend = "auto",
@@ -135,7 +139,9 @@ def fit(
 
     start = time.monotonic()
     limit = options.share("--max-dropped", max_dropped)
-    how = options.reading(column_map, seq_len, recipe, scale, loss_kind, params_kind)
+    how = options.reading(
+        column_map, seq_len, recipe, scale, loss_kind, params_kind, diverged_above
+    )
     settings = {
         "family": options.choose("--family", family, defaults.FAMILIES),
         "terms": terms,
@@ -222,6 +228,7 @@ def evaluate(
     scale: options.ScaleColumns = [],  # noqa: B006
     loss_kind: options.LossKind = None,
     params_kind: options.ParamsKind = None,
+    diverged_above: options.DivergedAbove = None,
     max_dropped: options.MaxDropped = options.MAX_DROPPED,
     json: options.Json = False,
 ) -> int:
@@ -229,7 +236,9 @@ def evaluate(
     from surrogate.readers import read_runs
 
     limit = options.share("--max-dropped", max_dropped)
-    how = options.reading(column_map, seq_len, recipe, scale, loss_kind, params_kind)
+    how = options.reading(
+        column_map, seq_len, recipe, scale, loss_kind, params_kind, diverged_above
+    )
     table = read_runs(runs, **how)
 
     from surrogate.cli import text_tables

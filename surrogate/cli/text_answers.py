@@ -85,13 +85,14 @@ def plateau(document: Document) -> list[RenderableType]:
     if at_lr:
         name = f"batch at lr {text.lr(at_lr.get('lr'))}"
         rows.append((name, text.edges(at_lr, text.batch)))
-    rows.append(
-        (
-            "loss",
-            f"{text.loss(document.get('loss_min'))} at the optimum, up to "
-            f"{text.loss(document.get('loss_limit'))} on the plateau",
+    if document.get("loss_min") is not None:
+        rows.append(
+            (
+                "loss",
+                f"{text.loss(document['loss_min'])} at the optimum, up to "
+                f"{text.loss(document['loss_limit'])} on the plateau",
+            )
         )
-    )
     far = document.get("largest_batch")
     if far:
         where = f"{text.batch(far['batch'])} at lr {text.lr(far['lr'])}"
@@ -99,7 +100,8 @@ def plateau(document: Document) -> list[RenderableType]:
     area = document.get("area_octaves2")
     if area is not None:
         rows.append(("area", f"{area:.3g} octaves of lr x octaves of batch"))
-    rows += _plateau_sureness(document)
+    if document.get("loss_min") is not None:
+        rows += _plateau_sureness(document)
     tolerance = text.percent(document.get("tol"))
     return [
         text.title(f"Plateau within {tolerance} for {text.place(document)}"),
@@ -148,6 +150,13 @@ def regret(document: Document) -> list[RenderableType]:
     bounds = interval.get("regret")
     probability = document.get("probability_inside")
     inside = document.get("inside")
+    if document.get("regret") is None:
+        rows = [
+            ("lr", text.lr(document["lr"])),
+            ("batch", text.batch(document["batch"])),
+            *text.common(document),
+        ]
+        return [text.title(f"Regret for {text.place(document)}"), text.grid(rows)]
     rows: list[Row] = [("regret", text.percent(document.get("regret")))]
     if bounds is not None:
         name = f"regret, {text.level(interval)}"

@@ -22,6 +22,7 @@ def check(document: Document) -> list[RenderableType]:
     further = {n: r for n, r in ranges.items() if n not in _SETTINGS}
     rows: list[Row] = [
         ("diverged", f"{document['diverged']:,}, kept as evidence on stability"),
+        *_set_aside(document["set_aside"]),
         *_spikes(document["spikes"]),
         ("lr", _levels(ranges["lr"], levels["lr"], text.lr)),
         ("batch", _levels(ranges["batch"], levels["batch"], text.batch)),
@@ -39,6 +40,11 @@ def check(document: Document) -> list[RenderableType]:
         *_cell_table(document),
         *_dropped_table(document["dropped"]),
     ]
+
+
+def _set_aside(runs: int) -> list[Row]:
+    """How many runs serve nothing; the warnings name them."""
+    return [("set aside", f"{_many(runs, 'run')}, named below")] if runs else []
 
 
 def _spikes(spikes: list[Document]) -> list[Row]:

@@ -113,7 +113,7 @@ class Cells:
 
     def levels(self, cell: int, column: np.ndarray) -> list[float]:
         """The values that a cell's finished runs take."""
-        members = (self.runs.cell == cell) & ~self.runs.diverged
+        members = (self.runs.cell == cell) & self.runs.usable
         return np.unique(column[members]).tolist()
 
     def point(self, cell: int, seq_len: float | int | None) -> Point:
@@ -217,7 +217,7 @@ def score_recipe(cells: Cells, *, is_params_in_batch: bool) -> Entry:
         )
         return Entry(name, title, None, reason=reason)
     runs = cells.runs
-    near = near_best(runs.loss, runs.cell) & ~runs.diverged
+    near = near_best(runs.loss, runs.cell) & runs.usable
     found = []
     for cell in cells.indices:
         kept = near & (runs.cell != cell)

@@ -135,7 +135,7 @@ def measured(fit: Fit, runs: Runs) -> tuple[Column, Column]:
     """
     fitted, _ = fitted_at(fit, runs)
     best = np.array([cell.best for cell in runs.cells])[runs.cell]
-    loss = np.where(runs.diverged, np.nan, runs.loss)
+    loss = np.where(runs.usable, runs.loss, np.nan)
     return loss / best - 1, np.log(loss / fitted)
 
 

@@ -291,7 +291,7 @@ def _best_runs(runs: Runs, recipe: str) -> tuple[dict[str, float], ...]:
     """Sizes and settings of the lowest finished run of every cell."""
     found = []
     for index, cell in enumerate(runs.cells):
-        rows = np.flatnonzero((runs.cell == index) & ~runs.diverged)
+        rows = np.flatnonzero((runs.cell == index) & runs.usable)
         if cell.recipe == recipe and len(rows):
             best = rows[np.argmin(runs.loss[rows])]
             names = ("params", "tokens", "lr", "batch")

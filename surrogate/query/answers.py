@@ -314,7 +314,7 @@ class Regret:
             "loss_min": known(self.loss_min),
             "regret": known(self.regret),
             "interval": {"level": self.level, "regret": upper},
-            "inside": self.is_inside,
+            "inside": self.is_inside if math.isfinite(self.regret) else None,
             "probability_inside": known(self.probability_inside),
             "tol": self.tol,
             "stability": self.stability,

@@ -20,6 +20,7 @@ from surrogate.query.best import (
     is_cut,
     loss_of,
     nearest_level,
+    only_levels,
     refusal,
     settings,
     solve_box,
@@ -28,6 +29,7 @@ from surrogate.query.best import (
 from surrogate.query.fit import Fit
 from surrogate.query.question import Question, check_share
 from surrogate.query.robust import Robust, robust
+from surrogate.query.unfitted import unfitted
 
 EDGES = ("lr_low", "lr_high", "batch_low", "batch_high")
 
@@ -61,6 +63,10 @@ def plateau(
     check_tol(tol)
     check_share("probability of the robust plateau", probability)
     asked = held_settings(fit, lr, batch)
+    unknown = unfitted(fit, question)
+    if unknown is not None:
+        return _no_plateau(fit, question, tol, asked, unknown)
+    asked = only_levels(fit) | asked
     known = {n: v for n, v in asked.items() if n not in fit.features.choices}
     missing = [n for n in CHOICES if n not in (*fit.features.choices, *known)]
     if missing:
@@ -129,6 +135,9 @@ def regret(
     """
     check_tol(tol)
     choice = held_settings(fit, lr, batch)
+    unknown = unfitted(fit, question)
+    if unknown is not None:
+        return _no_regret(fit, question, tol, choice, unknown)
     box, extra = _widened(fit, question, choice)
     lacking = {n: v for n, v in choice.items() if n not in fit.features.choices}
     solved = solve_box(fit, question, box, lacking)
@@ -163,6 +172,58 @@ def regret(
         change={
             name: alone(fit, question, choice, name, solved, tol) for name in CHOICES
         },
+    )
+
+
+def _no_plateau(
+    fit: Fit, question: Question, tol: float, asked: dict[str, float], why: str
+) -> Plateau:
+    """No number at all, and why."""
+    status = Status.not_identifiable
+    return Plateau(
+        context=context_of(fit, question, {}, status, asked, (why,)),
+        tol=tol,
+        loss_min=math.nan,
+        loss_limit=math.nan,
+        lr=UNKNOWN,
+        batch=UNKNOWN,
+        lr_at_optimal_batch=UNKNOWN,
+        batch_at_optimal_lr=UNKNOWN,
+        lr_at_batch=None,
+        batch_at_lr=None,
+        area_octaves2=math.nan,
+        contour_lr=np.zeros(0),
+        contour_batch=np.zeros(0),
+        open_edges=(),
+        level=uncertainty.LEVEL,
+        edge_intervals=dict.fromkeys(EDGES, UNKNOWN),
+        robust=None,
+        stability=None,
+        optimum=UNKNOWN,
+        largest_batch=UNKNOWN,
+    )
+
+
+def _no_regret(
+    fit: Fit, question: Question, tol: float, choice: dict[str, float], why: str
+) -> Regret:
+    """The choice, and why nothing is known of it."""
+    status = Status.not_identifiable
+    return Regret(
+        context=context_of(fit, question, choice, status, choice, (why,)),
+        lr=choice["lr"],
+        batch=choice["batch"],
+        loss=math.nan,
+        loss_min=math.nan,
+        regret=math.nan,
+        level=uncertainty.LEVEL,
+        upper=math.nan,
+        is_inside=False,
+        probability_inside=math.nan,
+        tol=tol,
+        stability=None,
+        optimum=UNKNOWN,
+        change=dict.fromkeys(CHOICES),
     )
 
 

@@ -19,6 +19,7 @@ from surrogate.query.edge import Bounds
 from surrogate.query.fit import CellRecord, Fit, Range
 from surrogate.query.nearest import nearest_cell
 from surrogate.query.question import Question, check_positive
+from surrogate.query.unfitted import unfitted
 from surrogate.units import format_count
 
 # A batch this far below the smallest fitted one was probably given in sequences.
@@ -122,9 +123,15 @@ def optimum(
             )
     box = question.box | {name: (value, value) for name, value in held.items()}
     is_bounded = False
+    unknown = unfitted(fit, question)
+    if unknown is not None:
+        return _refused(fit, question, unknown)
+    held = only_levels(fit) | held
+    box |= {name: (value, value) for name, value in held.items()}
     missing = [n for n in CHOICES if n not in (*fit.features.choices, *held)]
     if missing:
-        return _refused(fit, question, missing[0])
+        offered = _offered(fit, question, missing[0])
+        return _refused(fit, question, refusal(missing[0], offered), offered)
     if batch_multiple is not None:
         value, is_bounded = _multiple(fit, question, box, batch_multiple)
         held = held | {"batch": value}
@@ -293,6 +300,12 @@ def context_of(
     if status is Status.not_converged and not fit.is_converged:
         warnings.append("The fit had not converged: fit again with another --seed.")
     warnings += interval_warnings(fit)
+    level = only_levels(fit).get("lr")
+    if level is not None:
+        warnings.append(
+            f"All fitted runs have lr {level:.3g}: the answer is at that lr, and "
+            "nothing tells whether another is better."
+        )
     warnings += batch_warnings(fit, (held or {}).get("batch"))
     return Context(
         params=float(question.params),
@@ -336,11 +349,23 @@ def batch_warnings(fit: Fit, batch: float | None) -> list[str]:
         )
     if "batch" not in fit.features.choices:
         warnings.append(
-            "In the fitted runs batch does not vary inside any cell "
+            f"All fitted runs have a batch of {low:,.0f} tokens: the answer is at that "
+            "batch, and nothing tells whether another is better."
+            if low == high
+            else "In the fitted runs batch does not vary inside any cell "
             f"({format_count(low)} to {format_count(high)} tokens), so its effect is "
             "not known: the answer holds at the runs' own batch."
         )
     return warnings
+
+
+def only_levels(fit: Fit) -> dict[str, float]:
+    """Settings that are the same in all fitted runs: answers are at those."""
+    return {
+        name: ends[0]
+        for name, ends in fit.features.fitted.items()
+        if name in CHOICES and ends[0] == ends[1]
+    }
 
 
 def nearest_level(fit: Fit, question: Question, missing: str) -> float:
@@ -368,17 +393,17 @@ def refusal(missing: str, offered: Mapping[str, float]) -> str:
     )
 
 
-def _refused(fit: Fit, question: Question, missing: str) -> Optimum:
+def _offered(fit: Fit, question: Question, missing: str) -> dict[str, float]:
+    """The best setting where the missing one is the nearest cell's own."""
     known = {missing: nearest_level(fit, question, missing)}
     solved = solve_box(point_only(fit), question, question.box, known)
-    offered = settings(fit, solved.minimum.u[0], known)
-    context = context_of(
-        fit,
-        question,
-        {},
-        Status.not_identifiable,
-        extra=(refusal(missing, offered),),
-    )
+    return settings(fit, solved.minimum.u[0], known)
+
+
+def _refused(
+    fit: Fit, question: Question, why: str, offered: dict[str, float] | None = None
+) -> Optimum:
+    context = context_of(fit, question, {}, Status.not_identifiable, extra=(why,))
     return Optimum(
         context=context,
         lr=math.nan,

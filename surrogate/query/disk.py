@@ -21,7 +21,7 @@ from surrogate.stability import Stability
 from surrogate.units import quote
 
 # Of the runs, kept as arrays; text is kept as the bytes of a JSON list.
-_NUMBERS = ("lr", "batch", "params", "tokens", "loss", "diverged")
+_NUMBERS = ("lr", "batch", "params", "tokens", "loss", "verdict")
 _TEXTS = ("recipe", "name")
 _RUN = "run_"
 _SCALE = "run_scale_"
@@ -179,7 +179,9 @@ def _pack(runs: Runs) -> tuple[store.Arrays, dict[str, Any]]:
 
 
 def _unpack_runs(about: Mapping[str, Any], arrays: store.Arrays) -> Runs:
-    numbers = {name: arrays[_RUN + name] for name in _NUMBERS}
+    numbers = {name: arrays[_RUN + name] for name in _NUMBERS if name != "verdict"}
+    # Fits of before there were verdicts know what diverged, and set nothing aside.
+    verdict = arrays.get(_RUN + "verdict", arrays.get(_RUN + "diverged"))
     texts = {
         name: np.array(json.loads(arrays[_RUN + name].tobytes()), dtype=str)
         for name in _TEXTS
@@ -187,6 +189,7 @@ def _unpack_runs(about: Mapping[str, Any], arrays: store.Arrays) -> Runs:
     return Runs.from_arrays(
         **numbers,
         **texts,
+        verdict=verdict,
         scales={name: arrays[_SCALE + name] for name in about["scales"]},
         loss_kind=about["loss_kind"],
         params_kind=about["params_kind"],

@@ -204,7 +204,7 @@ def evaluate(fit: Fit, runs: Runs, tol: float) -> Evaluation:
     """Errors of losses, regret of proposals cell by cell, membership of plateaus."""
     check_tol(tol)
     check_comparable(fit, runs)
-    usable = ~runs.diverged
+    usable = runs.usable
     s_cells = fit.features.cell_points(runs)
     least, best_u = surface.minima_at(
         fit.family, fit.theta, s_cells, *fit.features.box()
@@ -244,7 +244,7 @@ def check_comparable(fit: Fit, runs: Runs) -> None:
         DataError: an unknown recipe, a missing scale, or none finished.
     """
     check_known(fit, runs)
-    if not (~runs.diverged).any():
+    if not (runs.usable).any():
         raise DataError("Expected runs that finished, but all of them diverged.")
 
 

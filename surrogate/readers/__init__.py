@@ -30,6 +30,7 @@ def read_runs(
     scales: Mapping[str, str] | None = None,
     loss_kind: str | None = None,
     params_kind: str | None = None,
+    diverged_above: float | None = None,
 ) -> Runs:
     """Reads one file of finished runs, or several as one table.
 
@@ -43,6 +44,8 @@ def read_runs(
         scales: further scale variables: their columns by name.
         loss_kind: which loss it is, where the file does not tell.
         params_kind: which parameters are counted, where the file does not tell.
+        diverged_above: instead of looking for jumps along lr: a run has diverged if its
+            loss is this share above its cell's lowest; infinity: only if marked.
 
     Returns:
         The checked table, batch in tokens, with every unused row in `dropped`.
@@ -70,7 +73,7 @@ def read_runs(
         "params_kind": params_kind
         or _same(tables, [plan.params_kind for plan in plans]),
     }
-    runs = _join(tables, parts, sorted(scales or {}), kinds)
+    runs = _join(tables, parts, sorted(scales or {}), kinds, diverged_above)
     return _with_hint(runs, tables, plans, parts)
 
 
@@ -115,6 +118,7 @@ def _join(
     parts: Sequence[Converted],
     scales: Sequence[str],
     kinds: Mapping[str, str],
+    diverged_above: float | None,
 ) -> Runs:
     rows = [item for part in parts for item in part.runs]
     settings = {key: [item.values[key] for item in rows] for key in (*SETTINGS, "loss")}
@@ -123,6 +127,12 @@ def _join(
         recipe=[item.recipe for item in rows],
         name=[item.name for item in rows],
         diverged=[item.diverged for item in rows],
+        diverged_above=diverged_above,
+        where=[
+            f"{table.file} line {item.row.line}"
+            for table, part in zip(tables, parts, strict=True)
+            for item in part.runs
+        ],
         scales={name: [item.values[name] for item in rows] for name in scales},
         loss_kind=kinds["loss_kind"],
         params_kind=kinds["params_kind"],

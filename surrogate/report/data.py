@@ -272,7 +272,7 @@ def _runs(fit: Fit, runs: Runs) -> dict[str, Any]:
         "batch": _base64(runs.batch[kept]),
         "loss": _base64(np.where(finite, runs.loss[kept], 0.0)),
         "cell": _base64(cell),
-        "diverged": _base64(runs.diverged[kept]),
+        "diverged": _base64(~runs.usable[kept]),
         "names": _names(runs.name[kept].tolist()),
         "cells": [_run_cell(runs.cells[index]) for index in used],
     }

@@ -15,18 +15,20 @@ from surrogate.runs.checks import (
     row_fault,
     unit_fault,
 )
-from surrogate.runs.table import DIVERGED_EXCESS, MIN_LOG_SPAN, Dropped, Runs, Source
+from surrogate.runs.divergence import WORSE, Verdict
+from surrogate.runs.table import MIN_LOG_SPAN, Dropped, Runs, Source
 
 __all__ = [
-    "DIVERGED_EXCESS",
     "MIN_LOG_SPAN",
     "SETTINGS",
+    "WORSE",
     "Cell",
     "Dropped",
     "LossKind",
     "ParamsKind",
     "Runs",
     "Source",
+    "Verdict",
     "check_kinds",
     "check_scale_names",
     "levels",

@@ -68,6 +68,12 @@ def level_warnings(name: str, values: Column, most: int) -> Iterator[str]:
         )
 
 
+def aside_warning(why: str, named: Sequence[str]) -> str:
+    """About runs that are neither in the bowl nor evidence on stability."""
+    first = "; ".join(named[:3]) + ("; ..." if len(named) > 3 else "")
+    return f"{count(len(named), 'run')} set aside {why}: {first}."
+
+
 def repeat_warning(settings: int, first: str) -> str:
     """About settings that ran more than once with different losses."""
     return (

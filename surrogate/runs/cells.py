@@ -124,9 +124,9 @@ def commonest(values: Column) -> float:
     return float(distinct[counts.argmax()])
 
 
-def lowest(loss: Column, diverged: Marks) -> float:
-    """The lowest loss that did not diverge, nan where all did."""
-    return float(loss[~diverged].min()) if not diverged.all() else math.nan
+def lowest(loss: Column, usable: Marks) -> float:
+    """The lowest usable loss, nan where there is none."""
+    return float(loss[usable].min()) if usable.any() else math.nan
 
 
 def varies_jointly(lr: Column, batch: Column) -> bool:
@@ -149,6 +149,7 @@ def describe_cells(
     tokens: Column,
     scales: Mapping[str, Column],
     loss: Column,
+    usable: Marks,
     diverged: Marks,
 ) -> tuple[Cell, ...]:
     """One `Cell` for the rows of each group, in the groups' order."""
@@ -158,7 +159,7 @@ def describe_cells(
             params=commonest(params[rows]),
             tokens=commonest(tokens[rows]),
             scales=tuple((key, commonest(v[rows])) for key, v in scales.items()),
-            best=lowest(loss[rows], diverged[rows]),
+            best=lowest(loss[rows], usable[rows]),
             runs=rows.size,
             diverged=int(diverged[rows].sum()),
         )

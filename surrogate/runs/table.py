@@ -11,13 +11,12 @@ from jaxtyping import Int64
 from numpy.typing import ArrayLike
 
 from surrogate.errors import DataError
-from surrogate.runs import advice, cells, checks, spikes
+from surrogate.runs import advice, cells, checks, divergence, spikes
 from surrogate.runs.cells import Cell, Column, Marks, Rows
 from surrogate.runs.checks import SETTINGS, LossKind, ParamsKind
+from surrogate.runs.divergence import Verdict
 from surrogate.units import format_lr, format_tokens_exact, quote
 
-# A run whose loss is further above its cell's best than this has diverged.
-DIVERGED_EXCESS = 0.25
 # An exponent fitted over a shorter range of logarithms than this is noise.
 MIN_LOG_SPAN = 0.1
 
@@ -60,9 +59,10 @@ class Runs:
         params: number of parameters, counted as `params_kind` says.
         tokens: training tokens, as given.
         loss: final loss [nats per token]; not finite only where diverged.
-        diverged: marked so (status, nan, inf), or more than 25 % above its cell's best.
+        verdict: what each run is (`Verdict`): stable, diverged, or set aside.
         recipe: what else differs; "" where there is one unnamed recipe.
         name: the runs' names, "" where they have none.
+        where: a file and line for each, "" where there is none.
         lr_level: `lr` with values within 0.8 % of one another made one.
         cell: index into `cells`.
         scales: further scale variables by name.
@@ -80,10 +80,11 @@ class Runs:
     params: Column
     tokens: Column
     loss: Column
-    diverged: Marks
+    verdict: Int64[np.ndarray, " runs"]
     recipe: np.ndarray
     name: np.ndarray
     lr_level: Column
+    where: np.ndarray
     cell: Int64[np.ndarray, " runs"]
     scales: dict[str, Column]
     cells: tuple[Cell, ...]
@@ -106,6 +107,9 @@ class Runs:
         recipe: str | ArrayLike = "",
         name: str | ArrayLike = "",
         diverged: ArrayLike | None = None,
+        diverged_above: float | None = None,
+        verdict: ArrayLike | None = None,
+        where: str | ArrayLike = "",
         scales: Mapping[str, ArrayLike] | None = None,
         loss_kind: str = "unknown",
         params_kind: str = "unknown",
@@ -124,6 +128,10 @@ class Runs:
             recipe: one label for all runs, or one a run.
             name: one name for all runs, or one a run.
             diverged: marks beyond those that the loss itself tells.
+            diverged_above: instead of looking for jumps: every run this share above its
+                cell's best has diverged; infinity: none but those marked.
+            verdict: of each run, where it is known already (a `Verdict` each).
+            where: where each run stands, for messages: a file and line.
             scales: further scale variables by name, each positive.
             loss_kind: which loss it is (`LossKind`).
             params_kind: which parameters are counted (`ParamsKind`).
@@ -147,15 +155,21 @@ class Runs:
         recipes = checks.labels(recipe, "recipe", size)
         further = {key: table.pop(key) for key in sorted(scales or {})}
         groups = cells.group(recipes, table["params"], table["tokens"], further)
-        for rows in groups:
-            best = cells.lowest(losses[rows], marks[rows])
-            marks[rows] |= losses[rows] > (1 + DIVERGED_EXCESS) * best
+        levels = cells.snap(table["lr"])
+        if verdict is None:
+            found = np.zeros(size, dtype=np.int64)
+            for rows in groups:
+                columns = levels[rows], table["batch"][rows], losses[rows]
+                found[rows] = divergence.judge(*columns, marks[rows], diverged_above)
+        else:
+            found = np.array(verdict, dtype=np.int64)
         runs = cls(
             **table,
-            diverged=marks,
+            verdict=found,
             recipe=recipes,
             name=checks.labels(name, "name", size),
-            lr_level=cells.snap(table["lr"]),
+            lr_level=levels,
+            where=checks.labels(where, "where", size),
             cell=np.zeros(size, dtype=np.int64),
             scales=further,
             cells=(),
@@ -167,6 +181,16 @@ class Runs:
             sources=tuple(sources),
         )
         return _with_cells(runs, groups)
+
+    @property
+    def diverged(self) -> Marks:
+        """Marked so (status, nan, inf), or judged unstable by a jump along lr."""
+        return self.verdict == Verdict.DIVERGED
+
+    @property
+    def usable(self) -> Marks:
+        """Runs of the surface: neither diverged nor set aside."""
+        return self.verdict == Verdict.STABLE
 
     def __len__(self) -> int:
         """The number of runs, diverged ones included."""
@@ -181,7 +205,7 @@ class Runs:
         and further scales are judged across cells: they must span 0.1 in their
         logarithm.
         """
-        kept = ~self.diverged
+        kept = self.usable
         answer = {
             name: bool(self.levels_within_cells(values).max() >= advice.MIN_LEVELS)
             for name, values in (("lr", self.lr_level), ("batch", self.batch))
@@ -196,7 +220,7 @@ class Runs:
         return answer
 
     def _varies_jointly(self) -> bool:
-        kept = ~self.diverged
+        kept = self.usable
         groups = (kept & (self.cell == k) for k in range(len(self.cells)))
         return any(
             cells.varies_jointly(self.lr_level[rows], self.batch[rows])
@@ -206,7 +230,7 @@ class Runs:
 
     def levels_within_cells(self, values: Column) -> Int64[np.ndarray, " cells"]:
         """How many different values each cell's non-diverged runs take."""
-        kept = ~self.diverged
+        kept = self.usable
         pairs = set(zip(self.cell[kept].tolist(), values[kept].tolist(), strict=True))
         owners = np.array([cell for cell, _ in pairs], dtype=np.int64)
         return np.bincount(owners, minlength=len(self.cells)).astype(np.int64)
@@ -214,7 +238,7 @@ class Runs:
     def repeats(self) -> list[Rows]:
         """Rows that share cell, LR level and batch but differ in loss, by setting."""
         groups: dict[tuple[int, float, float], list[int]] = {}
-        for row in np.flatnonzero(~self.diverged).tolist():
+        for row in np.flatnonzero(self.usable).tolist():
             key = (
                 int(self.cell[row]),
                 float(self.lr_level[row]),
@@ -234,7 +258,7 @@ class Runs:
         """
         found: list[tuple[int, float]] = []
         for cell in range(len(self.cells)):
-            rows = np.flatnonzero((self.cell == cell) & ~self.diverged)
+            rows = np.flatnonzero((self.cell == cell) & self.usable)
             columns = self.lr_level[rows], self.batch[rows], self.loss[rows]
             above = spikes.excess(*columns)
             for k in np.flatnonzero(above >= spikes.SPIKE_EXCESS).tolist():
@@ -258,7 +282,7 @@ class Runs:
                 "that selects none. Look at Runs.cells for what there is."
             )
         cell = self.cell[chosen]
-        columns = (*SETTINGS, "loss", "diverged", "recipe", "name", "lr_level")
+        columns = (*SETTINGS, "loss", "verdict", "recipe", "name", "lr_level", "where")
         smaller = replace(
             self,
             **{key: getattr(self, key)[chosen] for key in columns},
@@ -286,9 +310,9 @@ def _with_cells(runs: Runs, groups: Sequence[Rows]) -> Runs:
     for k, rows in enumerate(groups):
         cell[rows] = k
     sizes = (runs.recipe, runs.params, runs.tokens, runs.scales)
-    found = cells.describe_cells(groups, *sizes, runs.loss, runs.diverged)
+    found = cells.describe_cells(groups, *sizes, runs.loss, runs.usable, runs.diverged)
     filled = replace(runs, cell=cell, cells=found)
-    for column in (*SETTINGS, "loss", "diverged", "recipe", "name", "lr_level", "cell"):
+    for column in (*SETTINGS, "loss", "verdict", "recipe", "name", "lr_level", "cell"):
         getattr(filled, column).setflags(write=False)
     for values in filled.scales.values():
         values.setflags(write=False)
@@ -300,9 +324,13 @@ def _warnings(runs: Runs) -> Iterator[str]:
         rows = advice.count(len(runs.dropped), "row")
         yield f"{rows} dropped; the first is {runs.dropped[0]}."
     yield from advice.cell_warnings(runs.cells)
+    for verdict, what in divergence.REASONS.items():
+        rows = np.flatnonzero(runs.verdict == verdict)
+        if rows.size:
+            yield advice.aside_warning(what, [_named(runs, row) for row in rows])
     for name, values in (("lr", runs.lr_level), ("batch", runs.batch)):
         most = int(runs.levels_within_cells(values).max())
-        yield from advice.level_warnings(name, values[~runs.diverged], most)
+        yield from advice.level_warnings(name, values[runs.usable], most)
     known = runs.identifiable()
     if known["lr"] and known["batch"] and not known["lr_batch"]:
         yield advice.JOINT_WARNING
@@ -314,3 +342,12 @@ def _warnings(runs: Runs) -> Iterator[str]:
             f"{format_tokens_exact(float(runs.batch[row]))}"
         )
         yield advice.repeat_warning(len(repeats), first)
+
+
+def _named(runs: Runs, row: int) -> str:
+    """A run for people: where it stands, its settings and its loss."""
+    where = f"{runs.where[row]}: " if runs.where[row] else ""
+    return (
+        f"{where}lr {format_lr(float(runs.lr[row]))}, batch "
+        f"{format_tokens_exact(float(runs.batch[row]))}, loss {runs.loss[row]:.4g}"
+    )
