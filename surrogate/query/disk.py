@@ -179,10 +179,12 @@ def _pack(runs: Runs) -> tuple[store.Arrays, dict[str, Any]]:
 
 
 def _unpack_runs(about: Mapping[str, Any], arrays: store.Arrays) -> Runs:
-    numbers = {name: arrays[_RUN + name] for name in _NUMBERS if name != "verdict"}
+    numbers: dict[str, Any] = {
+        name: arrays[_RUN + name] for name in _NUMBERS if name != "verdict"
+    }
     # Fits of before there were verdicts know what diverged, and set nothing aside.
     verdict = arrays.get(_RUN + "verdict", arrays.get(_RUN + "diverged"))
-    texts = {
+    texts: dict[str, Any] = {
         name: np.array(json.loads(arrays[_RUN + name].tobytes()), dtype=str)
         for name in _TEXTS
     }

@@ -128,7 +128,7 @@ def _judge_line(line: _Line, verdict: np.ndarray) -> None:
     best = np.inf
     jumped: list[int] = []
     for k in range(line.rows.size):
-        is_bad = bool(stable) and _is_worse(line.loss[k], best)
+        is_bad = bool(stable) and _is_worse(float(line.loss[k]), best)
         below = [j for j in stable if line.x[j] < line.x[k]]
         if is_bad and below and (jumped or _is_jump(line, below, k)):
             jumped.append(k)
@@ -181,7 +181,7 @@ def _judge_first(
         if (verdict[own] == Verdict.STABLE).any():
             return
         below = near[(lr[near] <= LOWER_LR * lr[row]) & (verdict[near] == 0)]
-        if below.size and _is_worse(loss[row], float(loss[below].min())):
+        if below.size and _is_worse(float(loss[row]), float(loss[below].min())):
             hotter = near[(lr[near] > lr[row]) & (verdict[near] == 0)]
             if hotter.size and loss[row] > (1 + WORSE) * loss[hotter].min():
                 continue
@@ -194,7 +194,7 @@ def _judge_first(
             best = float(loss[steady[steady != row]].min())
             falls = k + 1 < line.rows.size and line.loss[k + 1] < line.loss[k]
             alone = line.rows.size == 1
-            if _is_worse(loss[row], best) and not (falls or alone):
+            if _is_worse(float(loss[row]), best) and not (falls or alone):
                 verdict[row] = Verdict.UNEXPLAINED
 
 

@@ -327,7 +327,7 @@ def _warnings(runs: Runs) -> Iterator[str]:
     for verdict, what in divergence.REASONS.items():
         rows = np.flatnonzero(runs.verdict == verdict)
         if rows.size:
-            yield advice.aside_warning(what, [_named(runs, row) for row in rows])
+            yield advice.aside_warning(what, [_named(runs, int(row)) for row in rows])
     for name, values in (("lr", runs.lr_level), ("batch", runs.batch)):
         most = int(runs.levels_within_cells(values).max())
         yield from advice.level_warnings(name, values[runs.usable], most)
