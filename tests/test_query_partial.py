@@ -354,7 +354,8 @@ def test_one_batch_in_all_runs_is_answered_at_that_batch() -> None:
     lowest = [columns["batch"][(sizes == size).all(axis=1)].min() for size in sizes]
     keep = columns["batch"] == np.array(lowest)
     kept: dict[str, Any] = {name: v[keep] for name, v in columns.items()}
-    runs = Runs.from_arrays(**kept | {"batch": np.full(keep.sum(), batch)})
+    kept["batch"] = np.full(keep.sum(), batch)
+    runs = Runs.from_arrays(**kept)
     fitted = fit(runs, family="quadratic", bootstrap=0)
     free, held = fitted.optimum(**ASK), fitted.optimum(**ASK, batch=batch)
     assert free.status is Status.ok
