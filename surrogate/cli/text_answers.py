@@ -152,8 +152,8 @@ def regret(document: Document) -> list[RenderableType]:
     inside = document.get("inside")
     if document.get("regret") is None:
         rows = [
-            ("lr", text.lr(document["lr"])),
-            ("batch", text.batch(document["batch"])),
+            ("lr", text.lr(document.get("lr"))),
+            ("batch", text.batch(document.get("batch"))),
             *text.common(document),
         ]
         return [text.title(f"Regret for {text.place(document)}"), text.grid(rows)]
