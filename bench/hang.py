@@ -134,7 +134,8 @@ def sweep(planned: dict[str, Any]) -> Path:
 def _guarded(planned: dict[str, Any]) -> dict[str, Any]:
     """Its outcome: ended, hung, or failed with the last line it said."""
     # After a signal no further child is begun, which nobody would wait for.
-    interrupts.check()
+    if interrupts.now().signal is not None:
+        raise KeyboardInterrupt
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, __file__, "--child", json.dumps(planned)]
