@@ -121,13 +121,12 @@ def optimum(
             raise DataError(
                 "Expected batch_multiple or a batch, got both. Leave one of them out."
             )
-    box = question.box | {name: (value, value) for name, value in held.items()}
     is_bounded = False
     unknown = unfitted(fit, question)
     if unknown is not None:
         return _refused(fit, question, unknown)
     held = only_levels(fit) | held
-    box |= {name: (value, value) for name, value in held.items()}
+    box = question.box | {name: (value, value) for name, value in held.items()}
     missing = [n for n in CHOICES if n not in (*fit.features.choices, *held)]
     if missing:
         offered = _offered(fit, question, missing[0])
