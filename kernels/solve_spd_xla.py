@@ -25,12 +25,12 @@ STAGES = 3
 
 
 def _factor(
-    packed: Float[Array, "p p+1 R"],
-) -> tuple[Float[Array, "p p+1 R"], Float[Array, "p R"]]:
+    packed: Float[Array, "p width R"],
+) -> tuple[Float[Array, "p width R"], Float[Array, "p R"]]:
     """Cholesky's factor of unit-diagonal systems and the inverse of its diagonal.
 
-    Column j of `packed` holds row j of the matrix and, last, the right-hand side, whose
-    row of the factor is then the solution of the first triangular system.
+    Column j of `packed` holds row j of the matrix and, last, of the right-hand sides,
+    whose rows of the factor then solve the first triangular system.
     """
     size, _, count = packed.shape
     factor = jnp.zeros_like(packed)
@@ -43,12 +43,12 @@ def _factor(
 
 
 def _column(
-    packed: Float[Array, "p p+1 R"],
+    packed: Float[Array, "p width R"],
     low: int,
     high: int,
     j: Array,
-    done: tuple[Float[Array, "p p+1 R"], Float[Array, "p R"]],
-) -> tuple[Float[Array, "p p+1 R"], Float[Array, "p R"]]:
+    done: tuple[Float[Array, "p width R"], Float[Array, "p R"]],
+) -> tuple[Float[Array, "p width R"], Float[Array, "p R"]]:
     """Column j of the factor, where `low` <= j < `high`; those before it are done."""
     factor, inverse = done
     rest = lax.dynamic_index_in_dim(packed, j, 0, keepdims=False)[low:]
@@ -61,43 +61,44 @@ def _column(
 
 
 def _substitute(
-    factor: Float[Array, "p p+1 R"], inverse: Float[Array, "p R"]
-) -> Float[Array, "p R"]:
+    factor: Float[Array, "p width R"], inverse: Float[Array, "p R"]
+) -> Float[Array, "p width-p R"]:
     """The second triangular system, from the last unknown to the first."""
     size = inverse.shape[0]
 
     def step(i: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
         rest, found = state
         j = size - 1 - i
-        at_j = lax.dynamic_index_in_dim(rest, j, 0) * lax.dynamic_index_in_dim(
-            inverse, j, 0
-        )
+        at_j = lax.dynamic_index_in_dim(rest, j, 0, keepdims=False)
+        at_j = at_j * lax.dynamic_index_in_dim(inverse, j, 0)
         row = lax.dynamic_index_in_dim(factor, j, 1, keepdims=False)
-        found = lax.dynamic_update_index_in_dim(found, at_j[0], j, 0)
-        return rest - row * at_j, found
+        found = lax.dynamic_update_index_in_dim(found, at_j, j, 0)
+        return rest - row[:, None] * at_j[None], found
 
-    start = (factor[:, size], jnp.zeros_like(inverse))
+    start = (factor[:, size:], jnp.zeros_like(factor[:, size:]))
     return lax.fori_loop(0, size, step, start)[1]
 
 
-def solve_systems(systems: Float[Array, "p p+1 R"]) -> Float[Array, "p R"]:
-    """Solve systems whose last column is the right-hand side, the problems last.
+def solve_systems(
+    matrix: Float[Array, "p p R"], right: Float[Array, "p m R"]
+) -> Float[Array, "p m R"]:
+    """Solve systems with m right-hand sides each, the problems last.
 
     Quickest where the memory of all of them stays in a cache.
     """
-    size = systems.shape[0]
-    scale = lax.rsqrt(jnp.stack([systems[i, i] for i in range(size)]))
-    columns = jnp.concatenate([scale, jnp.ones_like(scale[:1])])
+    size, sides, _ = right.shape
+    scale = lax.rsqrt(jnp.stack([matrix[i, i] for i in range(size)]))
+    columns = jnp.concatenate([scale, jnp.ones((sides, *scale.shape[1:]), scale.dtype)])
+    systems = jnp.concatenate([matrix, right], axis=1)
     factor, inverse = _factor(systems * scale[:, None] * columns[None])
-    return _substitute(factor, inverse) * scale
+    return _substitute(factor, inverse) * scale[:, None]
 
 
 def _solve(
     matrix: Float[Array, "R p p"], right: Float[Array, "R p"]
 ) -> Float[Array, "R p"]:
     """All problems of one block."""
-    both = jnp.concatenate([matrix, right[:, :, None]], axis=2)
-    return solve_systems(both.transpose(1, 2, 0)).T
+    return solve_systems(matrix.transpose(1, 2, 0), right.T[:, None])[:, 0].T
 
 
 def _solve_blocks(

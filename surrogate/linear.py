@@ -129,28 +129,29 @@ def solve_blocks(
 def _solve(family: Linear, sums: Float[Array, "problems q"], found: Products) -> Minima:
     """The solution of each problem; then convex, where it is not yet.
 
-    Problems are the last axis until then.
+    Problems are the last axis meanwhile.
     """
     centre, precision = (jnp.asarray(part, sums.dtype) for part in family.prior)
     at = found.where[_places(family.size)]
     pairs = sums.T[at]
     gram = pairs[:-1, :-1] + jnp.diag(precision)[:, :, None]
     right = pairs[:-1, -1] + (precision * centre)[:, None]
-    best = solve_systems(jnp.concatenate([gram, right[:, None]], axis=1))
+    best = solve_systems(gram, right[:, None])[:, 0]
     least = (
         pairs[-1, -1] + jnp.sum(precision * centre**2) - jnp.sum(right * best, axis=0)
     )
     is_sound = jnp.isfinite(best).all(axis=0)
-    theta = best.T
 
     def projected() -> tuple[Array, Array]:
-        metric = gram.transpose(2, 0, 1)
-        convex = jax.vmap(family.project)(theta, metric)
-        off = convex - theta
-        return convex, jnp.einsum("ri,rij,rj->r", off, metric, off, precision="highest")
+        convex = family.project(best, gram)
+        off = convex - best
+        bend = jnp.einsum("ir,ijr,jr->r", off, gram, off, precision="highest")
+        return convex.T, bend
 
-    is_convex = jnp.all(jax.vmap(family.is_convex)(theta) | ~is_sound)
-    theta, bend = lax.cond(is_convex, lambda: (theta, jnp.zeros_like(least)), projected)
+    is_convex = jnp.all(jax.vmap(family.is_convex)(best.T) | ~is_sound)
+    theta, bend = lax.cond(
+        is_convex, lambda: (best.T, jnp.zeros_like(least)), projected
+    )
     return Minima(
         theta,
         least + bend,

@@ -91,7 +91,7 @@ def chords(
 
 @partial(jax.jit, static_argnums=0)
 def project(family: Quadratic, theta: Any, gram: Any) -> Any:
-    return jax.vmap(family.project)(theta, gram)
+    return family.project(theta.T, gram.transpose(1, 2, 0)).T
 
 
 def draw_gram(family: Family, rng: np.random.Generator) -> np.ndarray:

@@ -17,7 +17,6 @@ import pytest
 
 from surrogate import estimate, linear, weights
 from surrogate.families import NAMES, Linear, Shape, make
-from surrogate.families.quadratic import _solve_spd
 
 ROOT = Path(__file__).resolve().parents[1]
 CASE = Path(__file__).parent / "cases" / "recipes11_cells121.csv"
@@ -75,19 +74,6 @@ def test_programs_hold_no_foreign_calls(name: str) -> None:
         text = program.compile().as_text() or ""
     assert "lapack" not in text
     assert "custom_call_target" not in text
-
-
-def test_the_elimination_solves_what_lapack_solves() -> None:
-    # Independent code: NumPy. The condition number is 1e4, times rounding.
-    rng = np.random.default_rng(7)
-    for size in (1, 3, 17):
-        turn = np.linalg.qr(rng.normal(size=(size, size)))[0]
-        matrix = turn @ np.diag(np.geomspace(1.0, 1e4, size)) @ turn.T
-        right = rng.normal(size=(size, 3))
-        with jax.enable_x64(True):
-            found = np.asarray(_solve_spd(jnp.asarray(matrix), jnp.asarray(right)))
-        expected = np.linalg.solve(matrix, right)
-        np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.once

@@ -83,6 +83,20 @@ def test_solve_spd_solves_systems_of_any_size(size: int, dtype: Any) -> None:
     assert (abs(residual) <= limit + 4 * eps * abs(right)).all()
 
 
+def test_several_right_hand_sides_are_solved_together() -> None:
+    # Independent code: NumPy. The condition number is 1e4, times rounding.
+    rng = np.random.default_rng(7)
+    for size in (1, 3, 17):
+        turn = np.linalg.qr(rng.normal(size=(4, size, size)))[0]
+        matrix = turn * np.geomspace(1.0, 1e4, size) @ turn.transpose(0, 2, 1)
+        right = rng.normal(size=(4, size, 3))
+        last = matrix.transpose(1, 2, 0), right.transpose(1, 2, 0)
+        with jax.enable_x64(True):
+            found = run(solve_spd_xla.solve_systems, last)
+        expected = np.linalg.solve(matrix, right).transpose(1, 2, 0)
+        np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
+
+
 def test_a_solution_does_not_depend_on_how_many_there_are() -> None:
     # Property; exact.
     matrix, right = specs.Spec("solve_spd", 300, 6).draw(3)

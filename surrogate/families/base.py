@@ -112,9 +112,12 @@ class Linear(Family, Protocol):
         ...
 
     def project(
-        self, theta: Float[Array, " p"], gram: Float[Array, "p p"]
-    ) -> Float[Array, " p"]:
-        """The nearest theta, in the metric of the fit, that is convex in u."""
+        self, theta: Float[Array, "p R"], gram: Float[Array, "p p R"]
+    ) -> Float[Array, "p R"]:
+        """The nearest thetas, each in the metric of its fit, that are convex in u.
+
+        The problems are the last axis, so that every step is a vector over them.
+        """
         ...
 
 

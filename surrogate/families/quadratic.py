@@ -13,9 +13,10 @@ from functools import cached_property
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from surrogate.families.base import Prior, Shape
+from surrogate_kernels.solve_spd_xla import solve_systems
 
 # Least curvature in a standardised u: one standard deviation away costs 0.005 permille.
 EPS = 1e-5
@@ -115,54 +116,36 @@ class Quadratic:
         return _is_convex(q)
 
     def project(
-        self, theta: Float[Array, " p"], gram: Float[Array, "p p"]
-    ) -> Float[Array, " p"]:
+        self, theta: Float[Array, "p R"], gram: Float[Array, "p p R"]
+    ) -> Float[Array, "p R"]:
         """Minimise (t - theta)' gram (t - theta) over t whose u-block is >= EPS I.
 
         Only the coefficients q of products of u are bound; the others follow as
         t_r = theta_r - gram_rr^-1 gram_rq (t_q - theta_q), which leaves a problem in q
         alone with the Schur complement as its metric.
         """
-        choices = self.shape.choices
         bound = self._bound
-        rest = np.setdiff1d(np.arange(self.size), bound)
         # gram^-1_qq is the inverse of the Schur complement, and gram^-1_rq its answer
         # in the others: one solve gives both, singular or not thanks to the prior.
-        unit = jnp.eye(self.size, dtype=theta.dtype)[:, bound]
-        columns = _solve_spd(gram, unit)
+        columns = solve_systems(gram, _units(self.size, bound, theta))
+        inner = columns[bound]
+        metric = solve_systems(inner, _units(len(bound), np.arange(len(bound)), theta))
         target = theta[bound]
-        metric = _solve_spd(columns[bound], jnp.eye(len(bound), dtype=theta.dtype))
-        if choices == 1:
+        if self.shape.choices == 1:
             moved = jnp.maximum(target, 0.5 * EPS)
         else:
-            moved = _project_block(target, metric)
-        pull = jnp.matmul(metric, moved - target, precision="highest")
-        others = jnp.matmul(columns[rest], pull, precision="highest")
-        return theta.at[rest].add(others).at[bound].set(moved)
+            moved = jax.vmap(_project_block, in_axes=-1, out_axes=-1)(target, metric)
+        pull = jnp.einsum("ijr,jr->ir", metric, moved - target, precision="highest")
+        others = jnp.einsum("ijr,jr->ir", columns, pull, precision="highest")
+        return (theta + others).at[bound].set(moved)
 
 
-def _solve_spd(
-    matrix: Float[Array, "p p"], right: Float[Array, "p m"]
-) -> Float[Array, "p m"]:
-    """Solve for several right-hand sides by elimination on a unit diagonal.
-
-    Not by LAPACK: jaxlib 0.10 shares a batch of such calls out over XLA's own threads
-    and waits for them there, so that two programs at a time can wait for ever
-    (docs/log.md, 2026-11-29). A definite matrix needs no pivots.
-    """
-    size = len(matrix)
-    scale = 1 / jnp.sqrt(jnp.diagonal(matrix))
-    both = jnp.concatenate([matrix * scale[None, :], right], axis=1) * scale[:, None]
-
-    def eliminate(j: Array, both: Array) -> Array:
-        row = jax.lax.dynamic_index_in_dim(both, j, 0, keepdims=False)
-        row = row / jax.lax.dynamic_index_in_dim(row, j, 0)
-        column = jax.lax.dynamic_index_in_dim(both, j, 1)
-        both = both - column * row[None, :]
-        return jax.lax.dynamic_update_index_in_dim(both, row, j, 0)
-
-    done = jax.lax.fori_loop(0, size, eliminate, both)
-    return done[:, size:] * scale[:, None]
+def _units(
+    size: int, which: Int[np.ndarray, " m"], like: Float[Array, "p R"]
+) -> Float[Array, "size m R"]:
+    """Columns of the identity, one copy a problem."""
+    unit = jnp.eye(size, dtype=like.dtype)[:, which, None]
+    return jnp.broadcast_to(unit, (*unit.shape[:2], like.shape[1]))
 
 
 def _is_convex(q: Float[Array, " three"]) -> Bool[Array, ""]:
