@@ -121,6 +121,18 @@ def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
     assert printed == ""
 
 
+def test_a_signal_after_the_answer_changes_nothing() -> None:
+    # Sent by Python's own way out, where handlers are about to go.
+    program = (
+        "import atexit, os, sys; from surrogate.cli import start; "
+        "atexit.register(os.kill, os.getpid(), 15); "
+        "sys.argv = ['surrogate', 'law', 'list']; sys.exit(start.main())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"step-law" in done.stdout
+
+
 def test_what_is_waited_for_is_said(tmp_path: Path) -> None:
     code, _, said = stopped(tmp_path, "silence", signal.SIGINT)
     assert code == 130

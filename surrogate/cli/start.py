@@ -6,16 +6,24 @@ import os
 import signal
 import sys
 from types import FrameType
+from typing import NoReturn
 
 
-def main() -> int:
-    """Run the command of the process's own arguments; return its exit code."""
+def main() -> NoReturn:
+    """Run the command of the process's own arguments, and end with its exit code.
+
+    Python's own way out takes the handlers of signals down first, and the default of
+    one that comes then would be told as the end of an answer that is already whole.
+    """
     for name in ("SIGINT", "SIGTERM"):
         if signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:
             signal.signal(getattr(signal, name), _end)
     from surrogate.cli import main as command
 
-    return command.main()
+    code = command.main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _end(number: int, frame: FrameType | None) -> None:
@@ -26,4 +34,4 @@ def _end(number: int, frame: FrameType | None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
