@@ -24,6 +24,10 @@ from surrogate.units import format_count
 CHOICES = ("lr", "batch")
 # Answers are sought in the fitted range of lr and batch, widened by this each way.
 WIDEN = 4.0
+# With fewer runs a cell than this, runs are scattered and share none.
+_SHARED = 1.5
+# Runs that a scattered design needs beyond the parameters of a surface.
+_SPARE = 4
 
 
 class Rows(NamedTuple):
@@ -85,13 +89,15 @@ class Features:
                 f"at lower learning rates.{_unused(runs)}"
             )
         identifiable = runs.identifiable()
-        choices = tuple(name for name in CHOICES if identifiable[name])
-        if not choices:
+        choices = tuple(name for name in CHOICES if _is_told(runs, name))
+        if not any(_most_levels(runs, name) > 2 for name in choices):
             raise DataError(
                 "Neither lr nor batch can be fitted: expected at least one cell (one "
                 "params and tokens) with 3 or more values of lr, or of batch, among "
-                "runs that did not diverge, and none has. Add runs, or check that "
-                f"params and tokens are mapped to the right columns.{_unused(runs)}"
+                "runs that did not diverge, or runs at random settings, many more than "
+                "a surface has parameters, and there are neither. Add runs, or check "
+                "that params and tokens are mapped to the right columns."
+                f"{_unused(runs)}"
             )
         columns = settings_of(runs)
         givens, lines = _independent(runs, usable, identifiable)
@@ -296,6 +302,44 @@ class Features:
             cell_leverage=None if of_cells is None else leverage(of_cells),
             run_leverage=leverage(data["run_leverage"]),
         )
+
+
+def _most_levels(runs: Runs, name: str) -> int:
+    """The most values of lr or batch in one cell; among all runs that share none."""
+    values = settings_of(runs)[name]
+    if _is_scattered(runs):
+        return len(np.unique(values[runs.usable]))
+    return int(runs.levels_within_cells(values).max())
+
+
+def _is_scattered(runs: Runs) -> bool:
+    """Whether runs share no cells, as in a random design."""
+    usable = int(runs.usable.sum())
+    return usable < _SHARED * len(np.unique(runs.cell[runs.usable]))
+
+
+def _is_told(runs: Runs, name: str) -> bool:
+    """Whether the runs tell the effect of lr or batch: within cells, or scattered.
+
+    Two values in a cell tell a slope. Scattered runs tell it where they are more than
+    the parameters of an additive surface by 4, and where the setting is no power law of
+    the scales.
+    """
+    if not _is_scattered(runs):
+        return _most_levels(runs, name) > 1
+    usable = runs.usable
+    columns = settings_of(runs)
+    scales = [
+        x
+        for n, v in columns.items()
+        if n not in CHOICES and np.ptp(x := np.log(v[usable])) >= MIN_LOG_SPAN
+    ]
+    # As many as `additive` has: a level, slopes and products with lr or batch.
+    size = 6 + 3 * len(scales)
+    values = np.log(columns[name][usable])
+    if len(values) - size < _SPARE or np.ptp(values) < MIN_LOG_SPAN:
+        return False
+    return Line.of(values, scales).span >= MIN_LOG_SPAN
 
 
 def _unused(runs: Runs) -> str:

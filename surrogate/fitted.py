@@ -75,10 +75,12 @@ def fit_all(
         "second_best_start": float(full.second_start[0]),
     }
     none = np.zeros((0, family.size))
-    if not uncertainty.has_draws(rows, bootstrap):
+    if not uncertainty.has_draws(rows, family.shape.choices, bootstrap):
         return Fitted(family, theta, none, none, quality, solution.backend, ())
     cells = len(np.unique(rows.cell))
-    start(progress, "Leaving out each cell", cells)
+    runs = cells < uncertainty.MIN_CELLS
+    units = ("run", len(rows.target)) if runs else ("cell", cells)
+    start(progress, f"Leaving out each {units[0]}", units[1])
     weights = full.weights[0]
     leaves, unsettled = uncertainty.leave_each_out(
         family, rows, weights, theta, box, progress

@@ -10,12 +10,14 @@ from importlib import metadata
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float64
 
 from surrogate import (
     engine,
     estimate,
+    evidence,
     families,
     fitted,
     interrupts,
@@ -31,7 +33,7 @@ from surrogate.families import MIX, Family, Mix, Shape
 from surrogate.features import Features, Rows
 from surrogate.fitted import Fitted
 from surrogate.mixing import Mixture
-from surrogate.objective import measure_noise
+from surrogate.objective import Objective, measure_noise
 from surrogate.query import CellRecord, Fit, Provenance
 from surrogate.runs import Runs
 from surrogate.selection import HeldOut
@@ -119,8 +121,11 @@ def _fit(
         for name, member in members.items()
     }
     held, warnings = _held_out(members, features, rows, runs, box, seed, progress)
-    has_draws = uncertainty.has_draws(rows, bootstrap)
-    choice = _choose(family, members, held, rows, runs, features, has_draws)
+    has_draws = uncertainty.has_draws(rows, shape.choices, bootstrap)
+    freedom = uncertainty.freedom_of_runs(rows, shape.choices)
+    # Draws over runs do not choose anew: families were compared on cells left out.
+    chooses = has_draws and freedom is None
+    choice = _choose(family, members, held, rows, runs, features, chooses)
 
     def fit_all(name: str, completes: bool) -> Fitted:
         return fitted.fit_all(
@@ -141,6 +146,7 @@ def _fit(
     surface = estimate.evaluate(alone.family, rows, alone.theta[None], box)
     _stop(progress)
     residual = rows.target - surface.fitted[0]
+    spread = np.asarray(Objective().spread(jnp.asarray(surface.excess[0])))
     return Fit(
         family=found.family,
         features=features,
@@ -149,7 +155,9 @@ def _fit(
         leaves=found.leaves,
         noise=measure_noise(residual, surface.excess[0], rows.cell),
         stability=Stability.of(runs),
-        cells=_records(runs),
+        cells=_records(runs, features, surface.cell_u[0]),
+        freedom=freedom if has_draws else None,
+        evidence=evidence.directions(features, rows, runs, spread.astype(np.float64)),
         scores=choice.scores,
         is_converged=bool(found.quality["is_settled"]),
         loss_kind=runs.loss_kind,
@@ -284,8 +292,12 @@ def _joined(choice: _Choice, parts: dict[str, Fitted], rows: Rows, seed: int) ->
     counts = uncertainty.cell_counts(rows, len(first.draws), seed)
     taken = selection.winners(list(choice.held.values()), counts)
     share = np.bincount(taken, minlength=len(choice.held)) / max(len(taken), 1)
-    without = 1.0 - np.eye(len(rows.cell_s))[np.unique(rows.cell)]
+    cells = np.unique(rows.cell)
+    without = 1.0 - np.eye(len(rows.cell_s))[cells]
     leaves = without[: len(first.leaves)]
+    if len(cells) < uncertainty.MIN_CELLS:
+        # Without a run no cell is missing.
+        leaves = np.ones((len(first.leaves), len(rows.cell_s)))
     shares = fitted.Shares(
         choice.weights[0],
         choice.weights_under(counts)[np.arange(len(taken)), taken],
@@ -439,7 +451,21 @@ def _held_out(
     return held, warnings
 
 
-def _records(runs: Runs) -> tuple[CellRecord, ...]:
+def _records(
+    runs: Runs, features: Features, cell_u: Float64[np.ndarray, "cells choices"]
+) -> tuple[CellRecord, ...]:
+    best = np.log(features.from_u(cell_u))
+    values = {"lr": runs.lr_level, "batch": runs.batch}
+
+    def around(index: int) -> dict[str, tuple[float, float]]:
+        tried = (runs.cell == index) & (runs.usable | runs.diverged)
+        found = {}
+        for i, name in enumerate(features.choices):
+            off = np.log(values[name][tried]) - best[index, i]
+            if off.size:
+                found[name] = float(off.min()), float(off.max())
+        return found
+
     return tuple(
         CellRecord(
             recipe=cell.recipe,
@@ -450,6 +476,7 @@ def _records(runs: Runs) -> tuple[CellRecord, ...]:
             diverged=cell.diverged,
             lr=tuple(np.unique(runs.lr_level[runs.cell == index]).tolist()),
             batch=tuple(np.unique(runs.batch[runs.cell == index]).tolist()),
+            around=around(index),
         )
         for index, cell in enumerate(runs.cells)
     )

@@ -6,7 +6,8 @@ An interval is the estimate plus and minus t times its standard error by the jac
 over cells: each cell left out in turn, the answer itself computed from each refit, so
 that no derivative of it is needed. This is the cluster-robust standard error CR3, the
 one that errs to the safe side with few clusters (Bell and McCaffrey 2002; MacKinnon,
-Nielsen and Webb 2023); t has cells - 3 degrees of freedom.
+Nielsen and Webb 2023); t has cells - 3 degrees of freedom. Under 5 cells runs are left
+out instead, with degrees of freedom of their own: the weaker kind.
 
 Draws say what no standard error can: the probability that a setting is inside the
 plateau, and how large a regret may be, which is no smooth function at the optimum. From
@@ -39,6 +40,8 @@ MIN_CELLS_PAIRS = 12
 LEVEL = 0.95
 # A draw with fewer distinct cells than this holds no more than the prior of scale.
 MIN_DISTINCT = 3
+# Over runs, intervals of fewer degrees of freedom would mean nothing.
+MIN_FREEDOM = 2
 # By this much draws are moved on at most.
 MOST_STRETCH = 4.0
 # A sum of terms has several minima: each draw also starts where so many others end.
@@ -90,9 +93,25 @@ def cell_counts(
     return counts
 
 
-def has_draws(rows: Rows, bootstrap: int) -> bool:
-    """Whether there are draws and leaves: asked for, and from enough cells."""
-    return bootstrap > 0 and len(np.unique(rows.cell)) >= MIN_CELLS
+def has_draws(rows: Rows, choices: int, bootstrap: int) -> bool:
+    """Whether there are draws and leaves: asked for, and from enough cells or runs."""
+    freedom = freedom_of_runs(rows, choices)
+    return bootstrap > 0 and (freedom is None or freedom >= MIN_FREEDOM)
+
+
+def freedom_of_runs(rows: Rows, choices: int) -> int | None:
+    """Degrees of freedom of intervals over runs; None from 5 cells on, which serve.
+
+    Runs less the parameters that they are known to tell: a level for every cell, a
+    slope and a curvature for every choice and their product, and from 3 cells on the
+    slopes of the optimum over the scales.
+    """
+    cells = len(np.unique(rows.cell))
+    if cells >= MIN_CELLS:
+        return None
+    moving = min(cells - 1, rows.z.shape[1] - choices) if cells >= 3 else 0
+    size = cells + choices + choices * (choices + 1) // 2 + choices * moving
+    return len(rows.target) - size
 
 
 @partial(jax.jit, static_argnames="cells")
@@ -113,8 +132,10 @@ def leave_each_out(
     theta: Float64[np.ndarray, " p"],
     box: Float64[np.ndarray, "2 choices"],
     progress: Progress | None = None,
-) -> tuple[Float64[np.ndarray, "cells p"], int]:
+) -> tuple[Float64[np.ndarray, "units p"], int]:
     """Refit without each cell, with weights of its own; and how many had not settled.
+
+    Under 5 cells without each run.
 
     Args:
         family: what was fitted.
@@ -124,7 +145,10 @@ def leave_each_out(
         box: lower and upper bounds of u within which a cell's minimum is sought.
         progress: told of finished refits.
     """
-    counts = (rows.cell != np.unique(rows.cell)[:, None]).astype(np.float64)
+    unit = rows.cell
+    if len(np.unique(unit)) < MIN_CELLS:
+        unit = np.arange(len(rows.target))
+    counts = (unit != np.unique(unit)[:, None]).astype(np.float64)
     found = estimate.refit_without(
         family, rows, weights, counts, theta, box, progress=progress
     )
@@ -196,9 +220,12 @@ def starts(family: Family, cells: int) -> int:
     return 1 if cells < MIN_CELLS_PAIRS or family.terms is None else 1 + RIVALS
 
 
-def student(cells: int, level: float = LEVEL) -> float:
-    """Standard errors on each side of an estimate: t with cells - 3 degrees."""
-    return float(stdtrit(cells - 3, 0.5 * (1 + level)))
+def student(cells: int, level: float = LEVEL, freedom: int | None = None) -> float:
+    """Standard errors on each side of an estimate: t with cells - 3 degrees.
+
+    Over runs with so many degrees of freedom as are given.
+    """
+    return float(stdtrit(freedom or cells - 3, 0.5 * (1 + level)))
 
 
 def standard_error(
@@ -213,18 +240,20 @@ def interval(
     point: np.ndarray | np.float64,
     leaves: Float64[np.ndarray, "cells ..."],
     level: float = LEVEL,
+    freedom: int | None = None,
 ) -> Float64[np.ndarray, "... 2"]:
-    """Two-sided interval of a logarithm; NaN under 5 cells or where a leaf is NaN.
+    """Two-sided interval of a logarithm; NaN where there are too few or one is NaN.
 
     Args:
         point: the estimate.
         leaves: of the same, without each cell.
         level: nominal coverage.
+        freedom: where leaves are without each run and not each cell.
     """
     cells = len(leaves)
-    if cells < MIN_CELLS:
+    if cells < (MIN_CELLS if freedom is None else 1):
         return np.full((*np.shape(point), 2), np.nan)
-    half = student(cells, level) * standard_error(point, leaves)
+    half = student(cells, level, freedom) * standard_error(point, leaves)
     return np.stack([point - half, point + half], axis=-1)
 
 
@@ -232,6 +261,7 @@ def moves(
     point: Float64[np.ndarray, " choices"],
     leaves: Float64[np.ndarray, "cells choices"],
     draws: Float64[np.ndarray, "draws choices"],
+    freedom: int | None = None,
 ) -> Float64[np.ndarray, "draws choices"]:
     """How far the surface of each draw is to be moved, so that optima spread rightly.
 
@@ -244,12 +274,13 @@ def moves(
         point: the optimum of the fit.
         leaves: without each cell.
         draws: of each draw.
+        freedom: where leaves are without each run and not each cell.
     """
     cells = len(leaves)
-    if len(draws) == 0 or cells < MIN_CELLS:
+    if len(draws) == 0 or cells < (MIN_CELLS if freedom is None else 1):
         return np.zeros_like(draws)
-    if cells < MIN_CELLS_PAIRS:
-        aim = point + factors(len(draws), cells) @ (leaves - point)
+    if cells < MIN_CELLS_PAIRS or freedom is not None:
+        aim = point + factors(len(draws), cells, freedom) @ (leaves - point)
         return aim - draws
     tail = 0.5 * (1 + LEVEL)
     asked = student(cells) * standard_error(point, leaves)
@@ -260,7 +291,9 @@ def moves(
     return (ratio - 1) * (draws - point)
 
 
-def factors(draws: int, cells: int) -> Float64[np.ndarray, "draws cells"]:
+def factors(
+    draws: int, cells: int, freedom: int | None = None
+) -> Float64[np.ndarray, "draws cells"]:
     """What multiplies the steps of the leaves in each draw of few cells.
 
     One generator for normals and one for chis, so that draw 7 is the same however many
@@ -268,7 +301,7 @@ def factors(draws: int, cells: int) -> Float64[np.ndarray, "draws cells"]:
     """
     normal, chi = np.random.default_rng(cells).spawn(2)
     numbers = normal.normal(size=(draws, cells))
-    freedom = cells - 3
+    freedom = freedom or cells - 3
     heavy = np.sqrt(freedom / chi.chisquare(freedom, size=(draws, 1)))
     return np.sqrt((cells - 1) / cells) * heavy * numbers
 

@@ -345,7 +345,7 @@ def test_two_cells_have_no_scores_so_auto_takes_the_simplest() -> None:
     runs = Runs.from_arrays(**fit_support.table(sizes=fit_support.SIZES[:2]))
     found = fit(runs, bootstrap=10)
     assert found.family.name == "quadratic"
-    assert found.draws.shape == (0, found.family.size)
+    assert (found.unit, len(found.leaves)) == ("runs", len(runs))
     assert found.scores == {}
     assert found.provenance.selection is None
     assert any("fewer than 3 cells (2)" in text for text in found.warnings)
@@ -353,10 +353,11 @@ def test_two_cells_have_no_scores_so_auto_takes_the_simplest() -> None:
     json.dumps(found.summary_json(), allow_nan=False)
 
 
-def test_four_cells_have_scores_and_no_draws() -> None:
+def test_four_cells_have_scores_and_intervals_over_runs() -> None:
     runs = Runs.from_arrays(**fit_support.table(sizes=fit_support.SIZES[:4]))
     found = fit(runs, family="quadratic", bootstrap=10)
-    assert found.draws.shape == (0, found.family.size)
+    assert (found.unit, len(found.leaves)) == ("runs", len(runs))
+    assert found.draws.shape == (10, found.family.size)
     assert found.scores["regret"]["mean"] is not None
     assert not any("fewer than 3 cells" in text for text in found.warnings)
     assert any("fewer than 5 cells (4)" in text for text in found.warnings)

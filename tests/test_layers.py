@@ -46,6 +46,7 @@ ROOMS = (
     "mixing",
     "uncertainty",
     "stability",
+    "evidence",
     "laws",
     "query",
     "fitted",

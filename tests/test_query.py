@@ -27,7 +27,7 @@ OPTIMUM = {
     "lr": None,
     "batch": None,
     "loss": None,
-    "interval": {"level", "lr", "batch", "loss"},
+    "interval": {"level", "unit", "lr", "batch", "loss"},
     "certificate": {"gradient_norm", "gap", "hessian_eigenvalues"},
     "stability": {"probability", "octaves_to_edge", "p_max"},
 }
@@ -174,7 +174,7 @@ def test_intervals_are_those_of_the_leaves_one_by_one(steplaw: Fit) -> None:
 def test_without_draws_every_interval_is_null(steplaw: Fit) -> None:
     found = fit_support.bare(steplaw).optimum(**ASK)
     document = found.to_json()
-    nothing = {"level": 0.95, "lr": None, "batch": None, "loss": None}
+    nothing = {"level": 0.95, "unit": "cells", "lr": None, "batch": None, "loss": None}
     assert document["interval"] == nothing
     assert "No intervals: the fit has 17 cells and no draws." in document["warnings"]
     few = replace(steplaw, leaves=steplaw.leaves[:4])

@@ -167,9 +167,9 @@ def one_cell() -> Fit:
     return fit(runs, family="quadratic", bootstrap=20)
 
 
-def test_one_cell_answers_without_intervals() -> None:
+def test_one_cell_answers_with_intervals_over_runs() -> None:
     fitted = one_cell()
-    assert fitted.draws.shape == (0, fitted.family.size)
+    assert (len(fitted.leaves), len(fitted.draws)) == (30, 20)
     assert any("fewer than 5 cells (1)" in text for text in fitted.warnings)
     params, tokens = fit_support.SIZES[0]
     where: dict[str, Any] = {"params": params, "tokens": tokens}
@@ -178,14 +178,12 @@ def test_one_cell_answers_without_intervals() -> None:
     at = np.log([found.lr, found.batch])
     np.testing.assert_allclose(at, BOWL.centre(**where), atol=1e-5)
     document = found.to_json()
-    assert document["interval"]["lr"] is document["interval"]["loss"] is None
-    assert any("under 5 they would mean nothing" in t for t in document["warnings"])
-    plateau = fitted.plateau(**where).to_json()
-    assert plateau["interval"]["lr_low"] is None
-    regret = fitted.regret(**where, lr=1e-3, batch=5e5).to_json()
-    assert regret["interval"]["regret"] is regret["probability_inside"] is None
-    prediction = fitted.predict(1e-3, 5e5, **where)
-    assert np.isnan(prediction.loss_low).all()
+    assert document["interval"]["unit"] == "runs"
+    low, high = document["interval"]["lr"]
+    assert low <= found.lr <= high
+    assert any("the weaker kind" in text for text in document["warnings"])
+    bare = fit_support.bare(fitted).optimum(**where).to_json()
+    assert bare["interval"]["lr"] is bare["interval"]["loss"] is None
 
 
 def test_one_cell_knows_no_other() -> None:

@@ -37,7 +37,7 @@ PLATEAU = {
     "area_octaves2": None,
     "contour": {"lr", "batch"},
     "open_edges": None,
-    "interval": {"level", *EDGES},
+    "interval": {"level", "unit", *EDGES},
     "robust": {"probability", "max_probability", "lr", "batch", "pieces"},
     "stability": {"probability", "octaves_to_edge", "p_max", "cuts"},
 }
@@ -48,7 +48,7 @@ REGRET = {
     "loss": None,
     "loss_min": None,
     "regret": None,
-    "interval": {"level", "regret"},
+    "interval": {"level", "unit", "regret"},
     "inside": None,
     "probability_inside": None,
     "stability": {"probability", "octaves_to_edge", "p_max"},
@@ -309,7 +309,10 @@ def test_plateau_json_has_the_keys_of_the_contract(steplaw: Fit, bare: Fit) -> N
     assert len(document["contour"]["lr"]) == len(document["contour"]["batch"]) > 60
     document = bare.plateau(**ASK).to_json()
     json.dumps(document, allow_nan=False)
-    assert document["interval"] == {"level": 0.95} | dict.fromkeys(EDGES)
+    assert document["interval"] == {
+        "level": 0.95,
+        "unit": "cells",
+    } | dict.fromkeys(EDGES)
     assert document["lr_at_batch"] is document["batch_at_lr"] is None
 
 

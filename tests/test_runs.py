@@ -201,7 +201,7 @@ def test_runs_on_a_cross_do_not_tell_lr_and_batch_together() -> None:
     [
         ({"lr": np.full(18, 1e-3)}, r"lr has one level \(0.001\) in all runs"),
         ({"params": np.full(18, 2e8), "tokens": np.full(18, 4e9)}, "There is one cell"),
-        ({}, r"fewer than 5 cells \(2\): answers come without intervals"),
+        ({}, r"fewer than 5 cells \(2\): intervals are over runs"),
         ({"params": np.append(np.full(17, 2e8), 4e8)}, "1 cell with one run"),
         (
             {"batch": np.full(18, 65_536.0)},

@@ -91,7 +91,8 @@ def emit(
         render: makes the text from the document's JSON form, so that the two agree.
 
     Returns:
-        The exit code: 1 if the status is one of the failed ones, else 0.
+        The exit code: 1 if the status is one of the failed ones, or the answer lies on
+        the edge of the default box and is not stated as one-sided; else 0.
     """
     document = json_value(document)
     with interrupts.writing():
@@ -102,7 +103,11 @@ def emit(
     for warning in document.get("warnings") or ():
         note("warning", warning)
     status = document.get("status")
-    return int(status is not None and Status(status).is_failed)
+    if status is None:
+        return 0
+    is_edge = Status(status) is Status.at_bound and document.get("box") == "default"
+    is_loose = is_edge and not document.get("one_sided")
+    return int(Status(status).is_failed or is_loose)
 
 
 def fail(message: str, as_json: bool, status: str = "error") -> None:

@@ -56,8 +56,11 @@ def count(value: Number) -> str:
 
 def span(ends: Sequence[Number] | None, form: Form) -> str:
     """Two ends, or that there are none."""
-    if ends is None or ends[0] is None or ends[1] is None:
-        return "none"
+    low, high = ends or (None, None)
+    if low is None or high is None:
+        if low is None and high is None:
+            return "none"
+        return f"below {form(high)}" if low is None else f"above {form(low)}"
     return f"{form(ends[0])} to {form(ends[1])}"
 
 
@@ -147,7 +150,10 @@ def common(document: Document) -> list[Row]:
     )
     status = document.get("status")
     if status is not None:
-        rows.append(("status", f"{status}: {Status(status).sentence}"))
+        said = Status(status).sentence
+        if status == Status.at_bound and document.get("one_sided"):
+            said = "The runs tell one side of the optimum only: the warnings say which."
+        rows.append(("status", f"{status}: {said}"))
     return rows
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float64
 
-from surrogate import uncertainty
 from surrogate.errors import SolveError, Status
 from surrogate.features import CHOICES
 from surrogate.plots import canvas
@@ -80,7 +79,7 @@ def banded(
     """
     thetas = np.concatenate([fit.theta[None], fit.leaves])
     losses = log_losses(fit, thetas, s, settings)
-    ends = uncertainty.interval(losses[0], losses[1:])
+    ends = fit.spans(losses[0], losses[1:])
     return np.exp(losses[0]), np.exp(ends[..., 0]), np.exp(ends[..., 1])
 
 

@@ -36,6 +36,9 @@ class Context:
         distance: square root of the leverage over the largest fitted one.
         status: how it went.
         warnings: what to know before using the answer.
+        interval_unit: what intervals are over: cells, or runs, the weaker kind.
+        one_sided: settings of which the runs tell one side only (`sides.Side`).
+        is_box_given: the box is not the default one.
     """
 
     params: float
@@ -50,6 +53,9 @@ class Context:
     distance: float
     status: Status
     warnings: tuple[str, ...]
+    interval_unit: str = "cells"
+    one_sided: dict[str, dict[str, Any]] = field(default_factory=dict)
+    is_box_given: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The keys that all answers share."""
@@ -65,6 +71,8 @@ class Context:
             "backend": self.backend,
             "extrapolation": {"inside": self.inside, "distance": known(self.distance)},
             "status": str(self.status),
+            "one_sided": self.one_sided,
+            "box": "given" if self.is_box_given else "default",
             "warnings": list(self.warnings),
         }
 
@@ -167,8 +175,9 @@ class Optimum:
             "scan": self.scan.to_json() if self.scan else None,
             "interval": {
                 "level": self.level,
-                "lr": pair(self.lr_interval),
-                "batch": pair(self.batch_interval),
+                "unit": self.context.interval_unit,
+                "lr": open_pair(self.lr_interval),
+                "batch": open_pair(self.batch_interval),
                 "loss": pair(self.loss_interval),
             },
             "certificate": self.certificate.to_json(),
@@ -254,7 +263,7 @@ class Plateau:
             "area_octaves2": known(self.area_octaves2),
             "contour": contour if len(self.contour_lr) else None,
             "open_edges": list(self.open_edges),
-            "interval": {"level": self.level}
+            "interval": {"level": self.level, "unit": self.context.interval_unit}
             | {name: pair(value) for name, value in self.edge_intervals.items()},
             "robust": self.robust,
             "stability": self.stability,
@@ -313,7 +322,11 @@ class Regret:
             "loss": known(self.loss),
             "loss_min": known(self.loss_min),
             "regret": known(self.regret),
-            "interval": {"level": self.level, "regret": upper},
+            "interval": {
+                "level": self.level,
+                "unit": self.context.interval_unit,
+                "regret": upper,
+            },
             "inside": self.is_inside if math.isfinite(self.regret) else None,
             "probability_inside": known(self.probability_inside),
             "tol": self.tol,
@@ -438,18 +451,26 @@ def pair(value: Pair) -> list[float] | None:
     return [float(v) for v in value] if all(map(math.isfinite, value)) else None
 
 
+def open_pair(value: Pair) -> list[float | None] | None:
+    """Both ends, None where one is open; None alone where neither is known."""
+    both = [known(v) for v in value]
+    return None if both == [None, None] else both
+
+
 def ends(value: Pair) -> dict[str, float] | None:
     """`{low, high}`, None where not known."""
     both = pair(value)
     return None if both is None else {"low": both[0], "high": both[1]}
 
 
-def extent(value: Pair) -> dict[str, float] | None:
-    """`{low, high, octaves}`, None where not known."""
-    both = ends(value)
+def extent(value: Pair) -> dict[str, float | None] | None:
+    """`{low, high, octaves}`, null where open; None where neither end is known."""
+    both = open_pair(value)
     if both is None:
         return None
-    return both | {"octaves": math.log2(both["high"] / both["low"])}
+    low, high = both
+    octaves = None if low is None or high is None else math.log2(high / low)
+    return {"low": low, "high": high, "octaves": octaves}
 
 
 def place(value: Pair) -> dict[str, float] | None:

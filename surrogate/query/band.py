@@ -20,15 +20,18 @@ from surrogate.query.best import (
     is_cut,
     loss_of,
     nearest_level,
+    not_told,
+    offer,
     only_levels,
-    refusal,
     settings,
     solve_box,
+    solve_sides,
     state,
 )
 from surrogate.query.fit import Fit
 from surrogate.query.question import Question, check_share
 from surrogate.query.robust import Robust, robust
+from surrogate.query.sides import say
 from surrogate.query.unfitted import unfitted
 
 EDGES = ("lr_low", "lr_high", "batch_low", "batch_high")
@@ -68,10 +71,15 @@ def plateau(
         return _no_plateau(fit, question, tol, asked, unknown)
     asked = only_levels(fit) | asked
     known = {n: v for n, v in asked.items() if n not in fit.features.choices}
-    missing = [n for n in CHOICES if n not in (*fit.features.choices, *known)]
-    if missing:
-        known = {missing[0]: nearest_level(fit, question, missing[0])}
-    solved = solve_box(fit, question, question.box, known)
+    why = not_told(fit, known)
+    if len(why) == len(CHOICES):
+        return _no_plateau(fit, question, tol, asked, offer(fit, question, why)[0])
+    box = dict(question.box)
+    for name in why:
+        level = nearest_level(fit, question, name)
+        known = known | {name: level}
+        box[name] = (level, level)
+    solved, one_sided, _ = solve_sides(fit, question, box, known)
     best = settings(fit, solved.minimum.u[0], known)
     found = surface.extents(
         fit.family,
@@ -85,24 +93,33 @@ def plateau(
     )
     extents, intervals, is_open = _edges(fit, solved, found)
     status = state(fit, solved)
+    for name, side in one_sided.items():
+        # Beyond what was tried nothing tells how far the plateau goes.
+        than = side.than if math.isfinite(side.than) else side.at
+        extents[name] = (than, math.nan) if side.side == "above" else (math.nan, than)
+        end = "high" if side.side == "above" else "low"
+        is_open = (*(e for e in is_open if not e.startswith(name)), f"{name}_{end}")
+    if status is Status.ok and one_sided:
+        status = Status.at_bound
     if status is Status.ok and is_open:
         status = Status.plateau_open
     extra: tuple[str, ...] = ()
     offered = None
-    if missing:
+    if why:
         offered = {**best}
-        status, extra = Status.not_identifiable, (refusal(missing[0], offered),)
-    if is_open:
+        status, extra = Status.not_identifiable, (offer(fit, question, why)[0],)
+    extra += tuple(say(name, side) for name, side in one_sided.items())
+    if is_open and not one_sided:
         extra += (_open_warning(is_open),)
     extra += edge.warnings_of(question, is_cut(solved), solved.bounds.is_beyond)
-    two = len(fit.features.choices) == 2
+    two = len(fit.features.choices) == 2 and not (one_sided or why)
     flat = _flat(fit, question, solved, found, tol) if two else None
     level = float(solved.minimum.value[0] + np.log1p(tol))
     slices = flat.slices if flat else np.full((2, 2), np.nan)
     contour = fit.features.from_u(flat.contour) if flat else np.zeros((0, 2))
     octaves = np.prod(fit.features.u_scale)
     return Plateau(
-        context=context_of(fit, question, best, status, asked, extra),
+        context=context_of(fit, question, best, status, asked, extra, one_sided),
         tol=tol,
         loss_min=loss_of(fit, solved.minimum.value[0]),
         loss_limit=loss_of(fit, level),
@@ -118,7 +135,9 @@ def plateau(
         open_edges=is_open,
         level=uncertainty.LEVEL,
         edge_intervals=intervals,
-        robust=_robust(fit, question, solved, found, tol, probability),
+        robust=None
+        if one_sided
+        else _robust(fit, question, solved, found, tol, probability),
         stability=_stability(fit, question, solved, best, found),
         optimum=(best["lr"], best["batch"]),
         largest_batch=_largest_batch(fit, found),
@@ -140,7 +159,22 @@ def regret(
         return _no_regret(fit, question, tol, choice, unknown)
     box, extra = _widened(fit, question, choice)
     lacking = {n: v for n, v in choice.items() if n not in fit.features.choices}
-    solved = solve_box(fit, question, box, lacking)
+    why = {n: text for n, text in not_told(fit, lacking).items() if text}
+    if len(why) == len(fit.features.choices):
+        return _no_regret(fit, question, tol, choice, " ".join(why.values()))
+    for name, text in why.items():
+        box[name] = (choice[name], choice[name])
+        extra += (f"{text} The regret is that of the other setting alone.",)
+    solved, one_sided, _ = solve_sides(fit, question, box, lacking)
+    if one_sided:
+        for name, side in one_sided.items():
+            ends = sorted((side.at, choice[name]))
+            box[name] = (ends[0], ends[1])
+        solved = solve_box(fit, question, box, lacking)
+        extra += tuple(say(name, side) for name, side in one_sided.items())
+    status = state(fit, solved)
+    if status is Status.ok and one_sided:
+        status = Status.at_bound
     risk = edge.risk(fit, question, choice)
     extra += edge.choice_warnings(question, risk)
     u = fit.features.u_of(choice)
@@ -154,7 +188,7 @@ def regret(
     )[:, 0]
     draws = np.expm1(drawn - solved.draws(solved.minimum.value))
     return Regret(
-        context=context_of(fit, question, choice, state(fit, solved), choice, extra),
+        context=context_of(fit, question, choice, status, choice, extra, one_sided),
         lr=float(lr),
         batch=float(batch),
         loss=loss_of(fit, log_loss),
@@ -252,7 +286,7 @@ def _edges(
     An open edge is the box's, of which no sample says anything: it has no interval,
     nor has a bound that stability moved.
     """
-    spans = uncertainty.interval(found.edges[0], solved.leaves(found.edges))
+    spans = fit.spans(found.edges[0], solved.leaves(found.edges))
     extents: dict[str, Pair] = dict.fromkeys(CHOICES, UNKNOWN)
     intervals: dict[str, Pair] = dict.fromkeys(EDGES, UNKNOWN)
     opened = []

@@ -12,13 +12,14 @@ from jaxtyping import Bool, Float64
 
 from surrogate import uncertainty
 from surrogate.errors import DataError, Status
-from surrogate.features import CHOICES
+from surrogate.features import CHOICES, WIDEN
 from surrogate.query import edge, surface
 from surrogate.query.answers import UNKNOWN, Certificate, Context, Optimum, Pair
 from surrogate.query.edge import Bounds
 from surrogate.query.fit import CellRecord, Fit, Range
 from surrogate.query.nearest import nearest_cell
 from surrogate.query.question import Question, check_positive
+from surrogate.query.sides import Side, opened, say, sides, unclear
 from surrogate.query.unfitted import unfitted
 from surrogate.units import format_count
 
@@ -36,12 +37,14 @@ class Solved:
         thetas: the fit, then its leaves, then its draws.
         minimum: of each.
         cells: how many leaves there are.
+        freedom: as of the fit.
     """
 
     bounds: Bounds
     thetas: Float64[np.ndarray, "thetas p"]
     minimum: surface.Minima
     cells: int
+    freedom: int | None
 
     def leaves(self, values: np.ndarray) -> np.ndarray:
         """Those of refits without a cell, of what has a line for each theta."""
@@ -55,7 +58,8 @@ class Solved:
     def moves(self) -> Float64[np.ndarray, "draws choices"]:
         """How far the surface of each draw is moved: `uncertainty.moves`."""
         u = self.minimum.u
-        return uncertainty.moves(u[0], self.leaves(u), self.draws(u))
+        leaves, draws = self.leaves(u), self.draws(u)
+        return uncertainty.moves(u[0], leaves, draws, self.freedom)
 
 
 def solve_box(
@@ -73,7 +77,7 @@ def solve_box(
     minimum = surface.minima(
         fit.family, thetas, question.s, bounds.low, bounds.high, bounds.cut
     )
-    return Solved(bounds, thetas, minimum, len(fit.leaves))
+    return Solved(bounds, thetas, minimum, len(fit.leaves), fit.freedom)
 
 
 def limits(
@@ -127,24 +131,24 @@ def optimum(
         return _refused(fit, question, unknown)
     held = only_levels(fit) | held
     box = question.box | {name: (value, value) for name, value in held.items()}
-    missing = [n for n in CHOICES if n not in (*fit.features.choices, *held)]
-    if missing:
-        offered = _offered(fit, question, missing[0])
-        return _refused(fit, question, refusal(missing[0], offered), offered)
+    why = not_told(fit, held)
+    if why:
+        return _refused(fit, question, *offer(fit, question, why))
     if batch_multiple is not None:
         value, is_bounded = _multiple(fit, question, box, batch_multiple)
         held = held | {"batch": value}
         box = box | {"batch": (value, value)}
-    solved = solve_box(fit, question, box, held)
+    solved, one_sided, intervals = solve_sides(fit, question, box, held)
     best = settings(fit, solved.minimum.u[0], held)
-    intervals = choice_intervals(fit, solved)
+    best |= {name: side.at for name, side in one_sided.items()}
     for name in held:
         intervals[name] = UNKNOWN
     status = state(fit, solved)
-    if status is Status.ok and is_bounded:
+    if status is Status.ok and (is_bounded or one_sided):
         status = Status.at_bound
     extra = edge.warnings_of(question, is_cut(solved), solved.bounds.is_beyond)
-    context = context_of(fit, question, best, status, held, extra)
+    extra += tuple(say(name, side) for name, side in one_sided.items())
+    context = context_of(fit, question, best, status, held, extra, one_sided)
     return Optimum(
         context=context,
         lr=best["lr"],
@@ -157,6 +161,74 @@ def optimum(
         certificate=certificate(fit, solved),
         stability=edge.risk(fit, question, best),
     )
+
+
+def not_told(fit: Fit, held: Mapping[str, float]) -> dict[str, str]:
+    """The settings of which the runs show no best value, and why; "" if not fitted."""
+    free = [name for name in CHOICES if name not in held]
+    why = {n: unclear(fit, n) if n in fit.features.choices else "" for n in free}
+    return {name: text for name, text in why.items() if text is not None}
+
+
+def offer(
+    fit: Fit, question: Question, why: Mapping[str, str]
+) -> tuple[str, dict[str, float] | None]:
+    """Why nothing is answered, and what the other setting's best would be."""
+    if len(why) == len(CHOICES):
+        return " ".join(text for text in why.values() if text), None
+    only = point_only(fit)
+    (name, text), *_ = why.items()
+    offered = _offered(fit, question, name)
+    if not text:
+        return refusal(name, offered), offered
+    other = "lr" if name == "batch" else "batch"
+    box = question.box | {name: (offered[name], offered[name])}
+    known = only_levels(fit) | {name: offered[name]}
+    _, one_sided, _ = solve_sides(only, question, box, known)
+    said = [f" {say(part, side)}" for part, side in one_sided.items()]
+    return (
+        f"{text} What they can tell: {other} = {offered[other]:.4g} at {name} = "
+        f"{offered[name]:.8g}; hold it with --{name}." + "".join(said),
+        offered,
+    )
+
+
+def solve_sides(
+    fit: Fit, question: Question, box: Mapping[str, Range], held: Mapping[str, float]
+) -> tuple[Solved, dict[str, Side], dict[str, Pair]]:
+    """Minimise, kept to what was tried where the best lies beyond it.
+
+    Returns:
+        The minimum, the settings of which one side only is told, and intervals of all,
+        open where nothing was tried.
+    """
+    solved = solve_box(fit, question, box, held)
+    best = settings(fit, solved.minimum.u[0], held)
+    intervals = choice_intervals(fit, solved)
+    free = {n: v for n, v in held.items() if n in fit.features.choices}
+    found: dict[str, Side] = {}
+    if np.isfinite(solved.minimum.value[0]):
+        found = sides(fit, question, best, intervals, free)
+    asked = {n for n in CHOICES if box[n] != _default(fit, n)}
+    found = {name: side for name, side in found.items() if name not in asked}
+    for name in fit.features.choices:
+        intervals[name] = opened(fit, question, name, best[name], intervals[name])
+    if found:
+        kept = {name: (side.at, side.at) for name, side in found.items()}
+        solved = solve_box(fit, question, {**box, **kept}, held)
+        again = choice_intervals(fit, solved)
+        for name in fit.features.choices:
+            intervals[name] = again[name]
+        for name, side in found.items():
+            above = side.side == "above"
+            than = side.than
+            intervals[name] = (than, math.nan) if above else (math.nan, than)
+    return solved, found, intervals
+
+
+def _default(fit: Fit, name: str) -> Range:
+    low, high = fit.features.fitted[name]
+    return low / WIDEN, high * WIDEN
 
 
 def is_cut(solved: Solved) -> bool:
@@ -213,7 +285,7 @@ def _multiple(
 def choice_intervals(fit: Fit, solved: Solved) -> dict[str, Pair]:
     """Intervals of the optimum's lr and batch, natural units."""
     u = solved.minimum.u
-    ends = uncertainty.interval(u[0], solved.leaves(u))
+    ends = fit.spans(u[0], solved.leaves(u))
     intervals: dict[str, Pair] = dict.fromkeys(CHOICES, UNKNOWN)
     natural = fit.features.from_u(np.moveaxis(ends, -1, 0))
     for i, name in enumerate(fit.features.choices):
@@ -223,7 +295,7 @@ def choice_intervals(fit: Fit, solved: Solved) -> dict[str, Pair]:
 
 def _loss_interval(fit: Fit, solved: Solved) -> Pair:
     value = solved.minimum.value
-    ends = uncertainty.interval(value[0], solved.leaves(value))
+    ends = fit.spans(value[0], solved.leaves(value))
     return loss_of(fit, ends[0]), loss_of(fit, ends[1])
 
 
@@ -275,6 +347,7 @@ def context_of(
     status: Status,
     held: Mapping[str, float] | None = None,
     extra: tuple[str, ...] = (),
+    one_sided: Mapping[str, Side] | None = None,
 ) -> Context:
     """The keys that all answers share, with distance and warnings."""
     chosen = {n: v * _POINT for n, v in best.items() if math.isfinite(v)}
@@ -290,7 +363,7 @@ def context_of(
             f"Extrapolation: {distance:.2f} times as far from the centre of the data "
             "as the farthest fitted run."
         )
-    if status is Status.at_bound:
+    if status is Status.at_bound and not one_sided:
         warnings.append(
             "The lowest loss lies on the edge of the box that was searched, so the "
             "optimum may lie beyond it: widen --lr-range or --batch-range, or add runs "
@@ -318,20 +391,25 @@ def context_of(
         distance=distance,
         status=status,
         warnings=tuple(warnings),
+        interval_unit=fit.unit,
+        one_sided={n: side.to_json() for n, side in (one_sided or {}).items()},
+        is_box_given=any(question.box[n] != _default(fit, n) for n in CHOICES),
     )
 
 
 def interval_warnings(fit: Fit) -> list[str]:
     """Why there are no intervals, where there are none."""
+    cells = fit.fitted_cells
+    if fit.freedom is not None:
+        return [
+            f"{cells} cells: intervals are over runs ({fit.freedom} degrees of "
+            "freedom), the weaker kind, and do not count what a cell's runs share."
+        ]
     if len(fit.leaves):
         return []
-    cells = fit.fitted_cells
     if cells >= uncertainty.MIN_CELLS:
         return [f"No intervals: the fit has {cells} cells and no draws."]
-    return [
-        f"No intervals: {cells} cells, and under {uncertainty.MIN_CELLS} they would "
-        "mean nothing."
-    ]
+    return [f"No intervals: {cells} cells, and too few runs in them, or no draws."]
 
 
 def batch_warnings(fit: Fit, batch: float | None) -> list[str]:
@@ -394,8 +472,12 @@ def refusal(missing: str, offered: Mapping[str, float]) -> str:
 
 def _offered(fit: Fit, question: Question, missing: str) -> dict[str, float]:
     """The best setting where the missing one is the nearest cell's own."""
-    known = {missing: nearest_level(fit, question, missing)}
-    solved = solve_box(point_only(fit), question, question.box, known)
+    level = nearest_level(fit, question, missing)
+    known = only_levels(fit) | {missing: level}
+    box = question.box
+    if missing in fit.features.choices:
+        box = box | {missing: (level, level)}
+    solved, _, _ = solve_sides(point_only(fit), question, box, known)
     return settings(fit, solved.minimum.u[0], known)
 
 

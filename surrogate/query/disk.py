@@ -12,6 +12,7 @@ import numpy as np
 
 from surrogate import families, store
 from surrogate.errors import DataError
+from surrogate.evidence import Direction
 from surrogate.families import MIX, Family, Mix, Shape
 from surrogate.features import Features
 from surrogate.objective import Noise
@@ -83,6 +84,8 @@ def _manifest(fit: Fit) -> dict[str, Any]:
         "noise": fit.noise._asdict(),
         "stability": fit.stability.to_json() if fit.stability else None,
         "cells": [asdict(cell) for cell in fit.cells],
+        "freedom": fit.freedom,
+        "evidence": {name: found.to_json() for name, found in fit.evidence.items()},
         "scores": fit.scores,
         "is_converged": fit.is_converged,
         "provenance": asdict(fit.provenance),
@@ -125,10 +128,23 @@ def _unpack(manifest: Mapping[str, Any], arrays: store.Arrays) -> Fit:
         stability=Stability.from_json(stability) if stability else None,
         cells=tuple(
             CellRecord(
-                **{**cell, "lr": tuple(cell["lr"]), "batch": tuple(cell["batch"])}
+                **{
+                    **cell,
+                    "lr": tuple(cell["lr"]),
+                    "batch": tuple(cell["batch"]),
+                    "around": {
+                        name: tuple(ends)
+                        for name, ends in cell.get("around", {}).items()
+                    },
+                }
             )
             for cell in manifest["cells"]
         ),
+        freedom=manifest.get("freedom"),
+        evidence={
+            name: Direction.from_json(found)
+            for name, found in manifest.get("evidence", {}).items()
+        },
         scores=manifest["scores"],
         is_converged=manifest["is_converged"],
         loss_kind=manifest["loss_kind"],

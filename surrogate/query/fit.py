@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from surrogate.defaults import PROBABILITY as DEFAULT_PROBABILITY
 from surrogate.defaults import TOL as DEFAULT_TOL
 from surrogate.errors import DataError
+from surrogate.evidence import Direction
 from surrogate.families import Family
 from surrogate.features import CHOICES, Features
 from surrogate.objective import Noise
@@ -48,6 +49,8 @@ class CellRecord:
         diverged: of them.
         lr: its levels of learning rate.
         batch: its batch sizes [tokens].
+        around: lowest and highest tried value of lr and batch over the fitted optimum
+            of the cell, in ln; of what is fitted.
     """
 
     recipe: str
@@ -58,6 +61,7 @@ class CellRecord:
     diverged: int
     lr: tuple[float, ...]
     batch: tuple[float, ...]
+    around: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -115,6 +119,10 @@ class Fit:
         provenance: where it comes from.
         warnings: what to know before using it.
         runs: of the user; None in a bundled fit.
+        freedom: degrees of freedom of intervals over runs, of which `leaves` are then
+            refits without each; None where they are over cells.
+        evidence: what the runs say of an optimum along lr and batch; none in fits of
+            before it was asked.
     """
 
     family: Family
@@ -132,6 +140,8 @@ class Fit:
     provenance: Provenance
     warnings: tuple[str, ...] = ()
     runs: Runs | None = field(default=None, repr=False)
+    freedom: int | None = None
+    evidence: dict[str, Direction] = field(default_factory=dict)
 
     @property
     def recipes(self) -> tuple[str, ...]:
@@ -142,6 +152,17 @@ class Fit:
     def scale_names(self) -> tuple[str, ...]:
         """Further scale variables that a question must give."""
         return tuple(n for n in self.features.givens if n not in ("params", "tokens"))
+
+    @property
+    def unit(self) -> str:
+        """What intervals leave out in turn: cells, or runs."""
+        return "cells" if self.freedom is None else "runs"
+
+    def spans(self, point: np.ndarray | np.float64, leaves: np.ndarray) -> np.ndarray:
+        """`uncertainty.interval` of an estimate and its values from `leaves`."""
+        from surrogate import uncertainty
+
+        return uncertainty.interval(point, leaves, freedom=self.freedom)
 
     @property
     def fitted_cells(self) -> int:

@@ -151,14 +151,14 @@ def _interval(
     noise: Noise,
 ) -> tuple[np.ndarray, np.ndarray]:
     cells = fit.fitted_cells
-    if cells < uncertainty.MIN_CELLS or len(losses) == 1:
+    if (cells < uncertainty.MIN_CELLS and fit.freedom is None) or len(losses) == 1:
         unknown = np.full(losses.shape[1], np.nan)
         return unknown, unknown
     least, _ = surface.minima_at(fit.family, fit.theta, s, *fit.features.box())
     excess = np.maximum(losses[0] - least, 0.0)
     spread = uncertainty.standard_error(losses[0], losses[1:])
     run = np.sqrt(noise.cell**2 + noise.within(excess) ** 2)
-    half = uncertainty.student(cells) * np.sqrt(spread**2 + run**2)
+    half = uncertainty.student(cells, freedom=fit.freedom) * np.sqrt(spread**2 + run**2)
     return losses[0] - half, losses[0] + half
 
 

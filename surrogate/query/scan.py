@@ -225,6 +225,6 @@ def _spans(
         column = columns.get(name, np.full(len(chosen), np.nan))
         if name in held:
             column = np.full(len(chosen), np.nan)
-        low, high = np.exp(uncertainty.interval(column[0], column[1:]))
+        low, high = np.exp(fit.spans(column[0], column[1:]))
         spans[name] = float(low), float(high)
     return spans

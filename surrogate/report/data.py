@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -51,6 +52,9 @@ def document(fit: Fit, runs: Runs | None, name: str) -> dict[str, Any]:
         DataError: the runs have a recipe that the fit lacks, or lack a scale.
     """
     features, used = fit.features, fit.fitted_cells
+    if fit.freedom is not None:
+        # The page knows intervals over cells alone; without them it says so.
+        fit = replace(fit, leaves=fit.leaves[:0], draws=fit.draws[:0])
     leaves = fit.leaves
     has_interval = len(leaves) >= uncertainty.MIN_CELLS
     return {

@@ -36,7 +36,7 @@ def cell_warnings(cells: Sequence[Cell]) -> Iterator[str]:
     if len(cells) < MIN_CELLS_FOR_INTERVALS:
         yield (
             f"There are fewer than {MIN_CELLS_FOR_INTERVALS} cells ({len(cells)}): "
-            f"answers come without intervals."
+            f"intervals are over runs, the weaker kind."
         )
 
 

@@ -1,0 +1,141 @@
+"""Answers of which the runs tell one side, or none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_evidence import BATCH, LR, table
+
+from surrogate import Fit, fit, load
+from surrogate.errors import Status
+from surrogate.runs import Runs
+
+WHERE = {"params": 1e8, "tokens": 2e9}
+
+
+@pytest.fixture(scope="module")
+def rising() -> Fit:
+    """The highest lr is best in 6 of 6 cells; the best lies at e x that."""
+    top = np.log(LR[4] / 4e-4) + 1
+    runs = table(lambda x, y: 0.03 * (x - top) ** 2, 0, lr=LR[:5], cells=6)
+    return fit(runs, family="quadratic", bootstrap=50)
+
+
+@pytest.fixture(scope="module")
+def two() -> Fit:
+    """Two batches, of which the smaller wins everywhere by 3.5 %."""
+    runs = table(lambda x, y: 0.02 * x**2 + 0.05 * y, 0, batch=BATCH[:2], cells=5)
+    return fit(runs, family="quadratic", bootstrap=50)
+
+
+def test_an_optimum_beyond_the_grid_is_answered_at_its_end(rising: Fit) -> None:
+    found = rising.optimum(**WHERE)
+    assert found.status is Status.at_bound
+    np.testing.assert_allclose(found.lr, LR[4], rtol=1e-6)
+    side = found.to_json()["one_sided"]["lr"]
+    assert (side["side"], side["than"], side["is_sure"]) == ("above", LR[3], True)
+    assert found.to_json()["interval"]["lr"] == [LR[3], None]
+    assert any("best lies above 2.83e-04" in text for text in found.context.warnings)
+
+
+def test_its_plateau_is_open_above_and_has_no_robust_one(rising: Fit) -> None:
+    document = rising.plateau(**WHERE).to_json()
+    assert document["status"] == "at_bound"
+    assert document["lr"]["low"] is not None
+    assert document["lr"]["high"] is None
+    assert document["open_edges"] == ["lr_high"]
+    assert document["robust"] is None
+
+
+def test_a_range_that_the_user_gave_is_taken(rising: Fit) -> None:
+    found = rising.optimum(**WHERE, lr_range=(1e-4, 1e-2))
+    assert found.to_json()["box"] == "given"
+    assert found.lr > LR[4]
+
+
+def test_two_values_answer_at_the_better_one(two: Fit) -> None:
+    found = two.optimum(**WHERE)
+    assert found.status is Status.at_bound
+    assert found.batch == BATCH[0]
+    # The truth's best lr; the plateau of noise 0.1 % about it.
+    assert abs(np.log(found.lr / 4e-4)) < 0.1
+    said = " ".join(found.context.warnings)
+    assert "lowest batch is best in 5 of 5 cells" in said
+    assert "below 131,072 tokens" in said
+    assert "nothing under 65,536 tokens was tried" in said
+
+
+def test_both_of_two_values_are_predicted(two: Fit) -> None:
+    # The truth; a tenth of what the two differ by.
+    found = two.predict([4e-4, 4e-4], list(BATCH[:2]), **WHERE).loss
+    truth = np.exp(1.1 + 0.05 * np.log(np.array(BATCH[:2]) / 131072))
+    np.testing.assert_allclose(found, truth, rtol=0.0035)
+
+
+def test_regret_of_the_losing_one(two: Fit) -> None:
+    found = two.regret(**WHERE, lr=4e-4, batch=BATCH[1])
+    np.testing.assert_allclose(found.regret, np.exp(0.05 * np.log(2)) - 1, atol=0.004)
+    assert not found.is_inside
+
+
+def test_a_saddle_has_no_best_batch_but_a_best_lr_at_one() -> None:
+    runs = table(lambda x, y: 0.02 * x**2 - 0.03 * y**2, 0, batch=BATCH, cells=5)
+    found = fit(runs, family="quadratic", bootstrap=0)
+    answer = found.optimum(**WHERE)
+    assert answer.status is Status.not_identifiable
+    assert answer.offer is not None
+    assert abs(np.log(answer.offer["lr"] / 4e-4)) < 0.1
+    assert any("do not show a best batch" in text for text in answer.context.warnings)
+    held = found.optimum(**WHERE, batch=131072.0)
+    assert held.status is Status.ok
+
+
+@pytest.mark.parametrize("bend", [0.0, -0.02])
+def test_what_does_not_bend_has_no_optimum(bend: float) -> None:
+    runs = table(lambda x, y: bend * x**2, 3)
+    answer = fit(runs, family="quadratic", bootstrap=0).optimum(**WHERE)
+    assert answer.status is Status.not_identifiable
+    assert np.isnan(answer.lr)
+    assert any("do not show a best lr" in text for text in answer.context.warnings)
+
+
+def test_one_cell_has_intervals_over_runs() -> None:
+    runs = table(lambda x, y: 0.02 * x**2, 0)
+    found = fit(runs, family="quadratic", bootstrap=50)
+    # A level, a slope and a curvature of 9 runs.
+    assert (found.unit, found.freedom, len(found.leaves)) == ("runs", 6, 9)
+    answer = found.optimum(**WHERE)
+    low, high = answer.lr_interval
+    assert low < 4e-4 < high < 1.3 * low
+    assert answer.to_json()["interval"]["unit"] == "runs"
+
+
+def test_what_the_runs_say_is_saved_with_the_fit(rising: Fit, tmp_path: Path) -> None:
+    rising.save(tmp_path / "fit")
+    again = load(tmp_path / "fit")
+    assert again.evidence == rising.evidence
+    assert again.cells == rising.cells
+    assert again.optimum(**WHERE).to_json() == rising.optimum(**WHERE).to_json()
+
+
+def test_runs_at_random_settings_are_fitted_together() -> None:
+    rng = np.random.default_rng(0)
+    x, y, n, d = rng.uniform(-1.5, 1.5, size=(4, 60))
+    # The best lr falls with params as N^-0.3; noise 0.2 %.
+    bowl = 0.02 * (x + 0.3 * n) ** 2 + 0.01 * y**2
+    runs = Runs.from_arrays(
+        lr=1e-3 * np.exp(x),
+        batch=262144 * np.exp(y),
+        params=2e8 * np.exp(n),
+        tokens=4e9 * np.exp(d),
+        loss=np.exp(1.1 - 0.08 * n - 0.05 * d + bowl + 0.002 * rng.normal(size=60)),
+    )
+    found = fit(runs, family="additive", bootstrap=50)
+    answer = found.optimum(params=4e8, tokens=4e9)
+    assert answer.status is Status.ok
+    truth = 1e-3 * 2**-0.3
+    assert abs(np.log(answer.lr / truth)) < 0.3
+    low, high = answer.lr_interval
+    assert low < truth < high
