@@ -15,6 +15,12 @@ ParamsKind: TypeAlias = Literal["non_embedding", "total", "unknown"]
 LOSS_KINDS: tuple[LossKind, ...] = get_args(LossKind)
 PARAMS_KINDS: tuple[ParamsKind, ...] = get_args(ParamsKind)
 
+# Units that a table may have its loss in; what is fitted is nats, or bits per byte.
+LOSS_UNITS = ("nats", "bits_per_byte", "bits_per_token", "perplexity")
+
+# What becomes of rows that are checkpoints of one run.
+CHECKPOINTS = ("last", "refuse", "runs")
+
 # What is fitted alone, from the simplest on.
 SINGLE_FAMILIES = ("quadratic", "additive", "posynomial", "bowl")
 # What is made of several of these.

@@ -100,6 +100,12 @@ class Features:
                 f"{_unused(runs)}"
             )
         columns = settings_of(runs)
+        if len(choices) == 2 and _moves_together(runs):
+            raise DataError(
+                "lr and batch never vary apart: in every cell one follows from the "
+                "other, so which of them changes the loss cannot be told. Add runs at "
+                "another lr and the same batch, or fit one batch at a time."
+            )
         givens, lines = _independent(runs, usable, identifiable)
         for name in CHOICES:
             if name not in choices:
@@ -340,6 +346,19 @@ def _is_told(runs: Runs, name: str) -> bool:
     if len(values) - size < _SPARE or np.ptp(values) < MIN_LOG_SPAN:
         return False
     return Line.of(values, scales).span >= MIN_LOG_SPAN
+
+
+def _moves_together(runs: Runs) -> bool:
+    """Whether one power law joins lr and batch in all runs, each of several values."""
+    if _is_scattered(runs):
+        return False
+    logs = [np.log(settings_of(runs)[name][runs.usable]) for name in CHOICES]
+    cell = runs.cell[runs.usable]
+    within = np.stack(
+        [x - np.array([x[cell == c].mean() for c in cell]) for x in logs], axis=1
+    )
+    size = np.linalg.svd(within, compute_uv=False)
+    return bool(size[1] <= 1e-6 * size[0])
 
 
 def _unused(runs: Runs) -> str:

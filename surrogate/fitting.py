@@ -161,6 +161,7 @@ def _fit(
         scores=choice.scores,
         is_converged=bool(found.quality["is_settled"]),
         loss_kind=runs.loss_kind,
+        loss_unit=runs.loss_unit,
         params_kind=runs.params_kind,
         provenance=Provenance(
             sources=tuple(asdict(source) for source in runs.sources),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from surrogate import Fit, fit, load
 from surrogate.errors import Status
 from surrogate.runs import Runs
 
-WHERE = {"params": 1e8, "tokens": 2e9}
+WHERE: dict[str, Any] = {"params": 1e8, "tokens": 2e9}
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from typing import Annotated, TypedDict
 import typer
 
 from surrogate import defaults, units
-from surrogate.defaults import DEVICES, LOSS_KINDS, PARAMS_KINDS
+from surrogate.defaults import DEVICES, LOSS_KINDS, LOSS_UNITS, PARAMS_KINDS
 from surrogate.errors import DataError, UnlikelyError
 from surrogate_kernels.backends import NAMES as BACKENDS
 
@@ -84,6 +84,24 @@ DivergedAbove = Annotated[
     typer.Option(
         metavar="SHARE|never",
         help="Runs this far above their cell's lowest loss diverged; default: jumps.",
+    ),
+]
+LossUnit = Annotated[
+    str | None,
+    typer.Option(metavar="|".join(LOSS_UNITS), help="The unit of the loss column."),
+]
+Finished = Annotated[
+    str | None,
+    typer.Option(metavar="WORD,WORD", help="Status words of runs that ended."),
+]
+Failed = Annotated[
+    str | None,
+    typer.Option(metavar="WORD,WORD", help="Status words of runs that never count."),
+]
+Checkpoints = Annotated[
+    str,
+    typer.Option(
+        metavar="|".join(defaults.CHECKPOINTS), help="Rows that are of one run."
     ),
 ]
 MaxDropped = Annotated[
@@ -157,6 +175,11 @@ class Reading(TypedDict):
     loss_kind: str | None
     params_kind: str | None
     diverged_above: float | None
+    loss_unit: str | None
+    finished: list[str]
+    failed: list[str]
+    allow: list[str]
+    checkpoints: str
 
 
 class Where(TypedDict):
@@ -258,6 +281,12 @@ def reading(
     loss_kind: str | None,
     params_kind: str | None,
     diverged_above: str | None,
+    *,
+    loss_unit: str | None = None,
+    finished: str | None = None,
+    failed: str | None = None,
+    allow: Sequence[str] = (),
+    checkpoints: str = defaults.CHECKPOINTS[0],
 ) -> Reading:
     """Parses the options that say how a table of runs is read."""
     if loss_kind is not None:
@@ -272,7 +301,17 @@ def reading(
         "loss_kind": loss_kind,
         "params_kind": params_kind,
         "diverged_above": _diverged_above(diverged_above),
+        "loss_unit": loss_unit and choose("--loss-unit", loss_unit, LOSS_UNITS),
+        "finished": _words(finished),
+        "failed": _words(failed),
+        "allow": allowed(allow),
+        "checkpoints": choose("--checkpoints", checkpoints, defaults.CHECKPOINTS),
     }
+
+
+def _words(text: str | None) -> list[str]:
+    """Words between commas."""
+    return [word for part in (text or "").split(",") if (word := part.strip())]
 
 
 def _diverged_above(text: str | None) -> float | None:

@@ -91,6 +91,11 @@ def check(
     loss_kind: options.LossKind = None,
     params_kind: options.ParamsKind = None,
     diverged_above: options.DivergedAbove = None,
+    loss_unit: options.LossUnit = None,
+    finished: options.Finished = None,
+    failed: options.Failed = None,
+    allow: options.Allow = [],  # noqa: B006
+    checkpoints: options.Checkpoints = defaults.CHECKPOINTS[0],
     max_dropped: options.MaxDropped = options.MAX_DROPPED,
     json: options.Json = False,
 ) -> int:
@@ -100,7 +105,12 @@ def check(
 
     limit = options.share("--max-dropped", max_dropped)
     how = options.reading(
-        column_map, seq_len, recipe, scale, loss_kind, params_kind, diverged_above
+        *(column_map, seq_len, recipe, scale, loss_kind, params_kind, diverged_above),
+        loss_unit=loss_unit,
+        finished=finished,
+        failed=failed,
+        allow=allow,
+        checkpoints=checkpoints,
     )
     table = read_runs(runs, **how)
     code = output.emit(documents.check(table), json, text_tables.check)
@@ -129,6 +139,11 @@ def fit(
     loss_kind: options.LossKind = None,
     params_kind: options.ParamsKind = None,
     diverged_above: options.DivergedAbove = None,
+    loss_unit: options.LossUnit = None,
+    finished: options.Finished = None,
+    failed: options.Failed = None,
+    allow: options.Allow = [],  # noqa: B006
+    checkpoints: options.Checkpoints = defaults.CHECKPOINTS[0],
     max_dropped: options.MaxDropped = options.MAX_DROPPED,
     device: options.Device = "auto",
     backend: options.Backend = "auto",
@@ -140,7 +155,12 @@ def fit(
     start = time.monotonic()
     limit = options.share("--max-dropped", max_dropped)
     how = options.reading(
-        column_map, seq_len, recipe, scale, loss_kind, params_kind, diverged_above
+        *(column_map, seq_len, recipe, scale, loss_kind, params_kind, diverged_above),
+        loss_unit=loss_unit,
+        finished=finished,
+        failed=failed,
+        allow=allow,
+        checkpoints=checkpoints,
     )
     settings = {
         "family": options.choose("--family", family, defaults.FAMILIES),
@@ -229,6 +249,11 @@ def evaluate(
     loss_kind: options.LossKind = None,
     params_kind: options.ParamsKind = None,
     diverged_above: options.DivergedAbove = None,
+    loss_unit: options.LossUnit = None,
+    finished: options.Finished = None,
+    failed: options.Failed = None,
+    allow: options.Allow = [],  # noqa: B006
+    checkpoints: options.Checkpoints = defaults.CHECKPOINTS[0],
     max_dropped: options.MaxDropped = options.MAX_DROPPED,
     json: options.Json = False,
 ) -> int:
@@ -237,7 +262,12 @@ def evaluate(
 
     limit = options.share("--max-dropped", max_dropped)
     how = options.reading(
-        column_map, seq_len, recipe, scale, loss_kind, params_kind, diverged_above
+        *(column_map, seq_len, recipe, scale, loss_kind, params_kind, diverged_above),
+        loss_unit=loss_unit,
+        finished=finished,
+        failed=failed,
+        allow=allow,
+        checkpoints=checkpoints,
     )
     table = read_runs(runs, **how)
 

@@ -54,6 +54,12 @@ def count(value: Number) -> str:
     return _UNKNOWN if value is None else units.format_count(value)
 
 
+def unit(document: Document) -> str:
+    """The unit of an answer's losses."""
+    name = str(document.get("loss_unit") or "nats")
+    return "nats per token" if name == "nats" else name.replace("_", " ")
+
+
 def span(ends: Sequence[Number] | None, form: Form) -> str:
     """Two ends, or that there are none."""
     low, high = ends or (None, None)

@@ -33,7 +33,7 @@ def optimum(document: Document) -> list[RenderableType]:
         rows = [
             ("lr", text.lr(document.get("lr"))),
             ("batch", text.batch(document.get("batch"))),
-            ("loss", f"{text.loss(document['loss'])} nats per token"),
+            ("loss", f"{text.loss(document['loss'])} {text.unit(document)}"),
             *_scan(document.get("scan")),
         ]
     rows += [

@@ -37,6 +37,7 @@ class Context:
         status: how it went.
         warnings: what to know before using the answer.
         interval_unit: what intervals are over: cells, or runs, the weaker kind.
+        loss_unit: of every loss: nats per token, or bits per byte.
         one_sided: settings of which the runs tell one side only (`sides.Side`).
         is_box_given: the box is not the default one.
     """
@@ -54,6 +55,7 @@ class Context:
     status: Status
     warnings: tuple[str, ...]
     interval_unit: str = "cells"
+    loss_unit: str = "nats"
     one_sided: dict[str, dict[str, Any]] = field(default_factory=dict)
     is_box_given: bool = False
 
@@ -67,6 +69,7 @@ class Context:
             "recipe": self.recipe,
             "family": self.family,
             "loss_kind": self.loss_kind,
+            "loss_unit": self.loss_unit,
             "device": self.device,
             "backend": self.backend,
             "extrapolation": {"inside": self.inside, "distance": known(self.distance)},

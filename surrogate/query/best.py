@@ -392,6 +392,7 @@ def context_of(
         status=status,
         warnings=tuple(warnings),
         interval_unit=fit.unit,
+        loss_unit=fit.loss_unit,
         one_sided={n: side.to_json() for n, side in (one_sided or {}).items()},
         is_box_given=any(question.box[n] != _default(fit, n) for n in CHOICES),
     )

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from surrogate import families, store
+from surrogate.defaults import SMALL
 from surrogate.errors import DataError
 from surrogate.evidence import Direction
 from surrogate.families import MIX, Family, Mix, Shape
@@ -72,13 +73,14 @@ def _manifest(fit: Fit) -> dict[str, Any]:
         "k": fit.family.terms,
         "members": _members_json(fit.family),
         "units": {
-            "loss": "nats per token",
+            "loss": fit.loss_unit,
             "lr": "peak learning rate",
             "batch": "tokens per optimiser step",
             "params": f"parameters, {fit.params_kind}",
             "tokens": "training tokens",
         },
         "loss_kind": fit.loss_kind,
+        "loss_unit": fit.loss_unit,
         "params_kind": fit.params_kind,
         "standardisation": fit.features.to_json(),
         "noise": fit.noise._asdict(),
@@ -148,6 +150,7 @@ def _unpack(manifest: Mapping[str, Any], arrays: store.Arrays) -> Fit:
         scores=manifest["scores"],
         is_converged=manifest["is_converged"],
         loss_kind=manifest["loss_kind"],
+        loss_unit=manifest.get("loss_unit", "nats"),
         params_kind=manifest["params_kind"],
         provenance=Provenance(
             **{
@@ -186,6 +189,7 @@ def _pack(runs: Runs) -> tuple[store.Arrays, dict[str, Any]]:
         arrays[_RUN + name] = np.frombuffer(text, np.uint8)
     return arrays, {
         "loss_kind": runs.loss_kind,
+        "loss_unit": runs.loss_unit,
         "params_kind": runs.params_kind,
         "scales": sorted(runs.scales),
         "dropped": [asdict(row) for row in runs.dropped],
@@ -210,6 +214,8 @@ def _unpack_runs(about: Mapping[str, Any], arrays: store.Arrays) -> Runs:
         verdict=verdict,
         scales={name: arrays[_SCALE + name] for name in about["scales"]},
         loss_kind=about["loss_kind"],
+        loss_unit=about.get("loss_unit", "nats"),
+        allow=(SMALL,),
         params_kind=about["params_kind"],
         dropped=[Dropped(**row) for row in about["dropped"]],
         notes=about["notes"],

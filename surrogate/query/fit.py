@@ -123,6 +123,7 @@ class Fit:
             refits without each; None where they are over cells.
         evidence: what the runs say of an optimum along lr and batch; none in fits of
             before it was asked.
+        loss_unit: of every loss: `nats` per token, or `bits_per_byte`.
     """
 
     family: Family
@@ -142,6 +143,7 @@ class Fit:
     runs: Runs | None = field(default=None, repr=False)
     freedom: int | None = None
     evidence: dict[str, Direction] = field(default_factory=dict)
+    loss_unit: str = "nats"
 
     @property
     def recipes(self) -> tuple[str, ...]:
@@ -386,6 +388,7 @@ class Fit:
             "noise": self.noise._asdict(),
             "convergence": self.provenance.fit,
             "loss_kind": self.loss_kind,
+            "loss_unit": self.loss_unit,
             "params_kind": self.params_kind,
             "not_fitted": [n for n in CHOICES if n not in self.features.choices],
             "device": self.provenance.device,

@@ -197,7 +197,8 @@ def unlikely_loss(fit: Fit, loss: float) -> UnlikelyError | None:
 
     A fit whose own losses are that high is of another unit, of which we know nothing.
     """
-    if not loss > MOST_LOSS or math.exp(fit.features.level) > MOST_LOSS:
+    is_known = fit.loss_unit == "nats" and math.exp(fit.features.level) <= MOST_LOSS
+    if not (loss > MOST_LOSS and is_known):
         return None
     return UnlikelyError(
         f"The predicted loss is {loss:.3g} nats a token, over {MOST_LOSS:g}, more than "

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
+from surrogate.defaults import SMALL
 from surrogate.errors import DataError
 from surrogate.readers.csv import Table, read_table
-from surrogate.readers.hints import separating_columns
+from surrogate.readers.hints import seeds, separating_columns
 from surrogate.readers.plan import Plan, make_plan
-from surrogate.readers.rows import Converted, convert
+from surrogate.readers.rows import Converted, Words, convert
 from surrogate.runs import SETTINGS, Runs, Source, check_kinds
+from surrogate.runs.advice import count, is_repeat_warning
+from surrogate.runs.cells import Rows
+from surrogate.units import format_percent
 
 __all__ = ["read_runs"]
 
@@ -31,6 +38,11 @@ def read_runs(
     loss_kind: str | None = None,
     params_kind: str | None = None,
     diverged_above: float | None = None,
+    loss_unit: str | None = None,
+    finished: Sequence[str] = (),
+    failed: Sequence[str] = (),
+    allow: Collection[str] = (),
+    checkpoints: str = "last",
 ) -> Runs:
     """Reads one file of finished runs, or several as one table.
 
@@ -46,6 +58,13 @@ def read_runs(
         params_kind: which parameters are counted, where the file does not tell.
         diverged_above: instead of looking for jumps along lr: a run has diverged if its
             loss is this share above its cell's lowest; infinity: only if marked.
+        loss_unit: `nats`, `bits_per_byte`, `bits_per_token` or `perplexity`, where the
+            column's name does not tell; the last two become nats.
+        finished: further words of a status column for runs that ended.
+        failed: likewise for those that did not, which never count.
+        allow: `small`, for sizes that look like a forgotten unit.
+        checkpoints: of rows that are several of one run the `last` is used; `refuse`
+            such a file; or take all rows as `runs`.
 
     Returns:
         The checked table, batch in tokens, with every unused row in `dropped`.
@@ -65,13 +84,24 @@ def read_runs(
         make_plan(table, mapping=map or {}, recipe=columns, scales=scales or {})
         for table in tables
     ]
+    words = Words(
+        finished=tuple(word.strip().lower() for word in finished),
+        failed=tuple(word.strip().lower() for word in failed),
+        allow=tuple(allow),
+        loss_unit=loss_unit,
+        checkpoints=checkpoints,
+    )
     parts = [
-        convert(table, plan, seq_len) for table, plan in zip(tables, plans, strict=True)
+        convert(table, plan, seq_len, words)
+        for table, plan in zip(tables, plans, strict=True)
     ]
     kinds = {
         "loss_kind": loss_kind or _same(tables, [plan.loss_kind for plan in plans]),
         "params_kind": params_kind
         or _same(tables, [plan.params_kind for plan in plans]),
+        "loss_unit": _kept_unit(
+            loss_unit or _same(tables, [plan.loss_unit for plan in plans])
+        ),
     }
     runs = _join(tables, parts, sorted(scales or {}), kinds, diverged_above)
     return _with_hint(runs, tables, plans, parts)
@@ -113,6 +143,11 @@ def _same(tables: Sequence[Table], kinds: Sequence[str]) -> str:
     return kinds[0]
 
 
+def _kept_unit(unit: str) -> str:
+    """The unit of a loss once it is read: nats, but for bits per byte."""
+    return unit if unit == "bits_per_byte" else "nats"
+
+
 def _join(
     tables: Sequence[Table],
     parts: Sequence[Converted],
@@ -136,12 +171,33 @@ def _join(
         scales={name: [item.values[name] for item in rows] for name in scales},
         loss_kind=kinds["loss_kind"],
         params_kind=kinds["params_kind"],
+        loss_unit=kinds["loss_unit"],
+        # Every file's own sizes were judged while it was read.
+        allow=(SMALL,),
         dropped=[item for part in parts for item in part.dropped],
         notes=[part.note for part in parts],
         sources=[
             Source(table.file, table.sha256, len(table.rows) + len(table.dropped))
             for table in tables
         ],
+    )
+
+
+def _with_seeds(runs: Runs, repeats: Sequence[Rows], column: str) -> Runs:
+    """`runs`, whose repeats are replicates, and the noise that they show."""
+    logs = [np.log(runs.loss[rows]) for rows in repeats]
+    freedom = sum(len(x) - 1 for x in logs)
+    noise = math.sqrt(sum(float(((x - x.mean()) ** 2).sum()) for x in logs) / freedom)
+    note = (
+        f"{count(len(repeats), 'setting')} repeated under other values of {column}: "
+        f"seed noise {format_percent(noise)} of the loss"
+    )
+    warnings = [text for text in runs.warnings if not is_repeat_warning(text)]
+    return replace(
+        runs,
+        warnings=tuple(warnings),
+        notes=(*runs.notes, note),
+        seed_noise=noise,
     )
 
 
@@ -156,6 +212,9 @@ def _with_hint(
     if len(tables) > 1 or not repeats:
         return runs
     fields = [item.row.fields for item in parts[0].runs]
+    seed = seeds(tables[0].header, fields, repeats)
+    if seed is not None:
+        return _with_seeds(runs, repeats, seed)
     names = separating_columns(tables[0].header, fields, repeats, plans[0].used())
     if not names:
         return runs

@@ -26,6 +26,8 @@ def tokens_per_step(
     columns: Mapping[str, Column],
     lines: Sequence[int],
     seq_len: int | None,
+    *,
+    is_small: bool = False,
 ) -> tuple[Column, str]:
     """Batch sizes in tokens, and what was done, for the note.
 
@@ -35,6 +37,7 @@ def tokens_per_step(
         columns: the numbers of each role [rows].
         lines: the line of each row.
         seq_len: the user's length of a sequence [tokens].
+        is_small: a few tokens a step are meant.
 
     Raises:
         DataError: if the unit or the length of a sequence cannot be told, or what the
@@ -43,7 +46,8 @@ def tokens_per_step(
     batch = columns["batch"]
     label = plan.terms["batch"].label
     if not plan.is_sequences:
-        if batch.max() >= _LEAST_TOKENS:
+        is_typed = not plan.terms["batch"].columns
+        if batch.max() >= _LEAST_TOKENS or is_small or is_typed:
             unused = "; --seq-len not used, the batch is in tokens" if seq_len else ""
             return batch, unused
         if seq_len is None:
@@ -52,7 +56,7 @@ def tokens_per_step(
                 f"{table.file} line {lines[row]}, column {label}, value "
                 f"{batch[row]:g}: the largest batch; expected tokens, but it looks "
                 f"like sequences. Give their length, such as --seq-len 2048 "
-                f"(--seq-len 1 if it is tokens)."
+                f"(--allow small if it is tokens)."
             )
     length, how = _length(table, plan, columns, lines, seq_len)
     tokens = batch * length
@@ -87,8 +91,22 @@ def _length(
                 f"{expected}{why}. Correct the one that is wrong."
             )
         return lengths, f"length from {plan.terms['seq_len'].label}"
-    if plan.steps is not None:
+    if plan.steps is not None and plan.title:
         return _from_steps(table, columns, lines, seq_len)
+    if plan.steps is not None:
+        found = _told_by_steps(columns)
+        if found is not None and seq_len not in (None, found):
+            raise DataError(
+                f"{table.file} line {lines[0]}, column {plan.steps.label}: "
+                f"{plan.steps.label} x {plan.terms['batch'].label} x {found} = tokens "
+                f"in every row, so the length of a sequence is {found}, got --seq-len "
+                f"{seq_len}. Leave --seq-len out, or map batch to tokens with --map "
+                "batch=COLUMN*LENGTH."
+            )
+        if found is not None:
+            return float(found), (
+                f"{found:,} tokens each, as tokens / ({plan.steps.label} x sequences)"
+            )
     if seq_len is None:
         label = plan.terms["batch"].label
         raise DataError(
@@ -97,6 +115,14 @@ def _length(
             f"tokens with --map batch=COLUMN."
         )
     return float(seq_len), f"{seq_len:,} tokens each by --seq-len"
+
+
+def _told_by_steps(columns: Mapping[str, Column]) -> int | None:
+    """The whole number that tokens / (steps x sequences) is in every row, if any."""
+    lengths = columns["tokens"] / (columns["steps"] * columns["batch"])
+    length = round(float(np.median(lengths)))
+    is_one = length >= 1 and bool(np.all(np.abs(lengths / length - 1) <= _AGREEMENT))
+    return length if is_one else None
 
 
 def _from_steps(

@@ -8,6 +8,14 @@ from dataclasses import dataclass
 
 from surrogate.runs import LossKind, ParamsKind
 
+# A loss in another unit than nats per token, known by its name.
+LOSS_UNITS_BY_NAME: dict[str, str] = {
+    **dict.fromkeys(("bpb", "val_bpb", "bits_per_byte"), "bits_per_byte"),
+    **dict.fromkeys(("bits_per_token", "val_bits_per_token"), "bits_per_token"),
+    **dict.fromkeys(
+        ("ppl", "perplexity", "val_ppl", "val_perplexity", "eval_ppl"), "perplexity"
+    ),
+}
 # `batch` is in tokens and `sequences` the same setting in sequences.
 ALIASES: dict[str, tuple[str, ...]] = {
     "lr": ("lr", "learning_rate", "peak_lr", "max_lr"),
@@ -44,6 +52,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
         "validation_loss",
         "train_loss",
         "eval_loss",
+        *LOSS_UNITS_BY_NAME,
     ),
     "recipe": ("recipe",),
     "status": ("status", "state"),
@@ -51,6 +60,11 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "name": ("name", "run", "run_name", "run_id", "exp_name"),
     "seq_len": ("seq_len", "sequence_length", "seqlen", "context_length"),
 }
+# Optimiser steps, where the file is none of LAYOUTS.
+STEPS = (
+    *("steps", "optimizer_steps", "num_steps", "train_steps", "total_steps"),
+    *("max_steps", "max_iters", "iters", "num_iterations"),
+)
 # `batch` stands for either unit wherever a user names a role.
 REQUIRED = ("lr", "batch", "params", "tokens", "loss")
 # These are one column as it stands; any other role may be a product of columns.

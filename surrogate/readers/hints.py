@@ -10,7 +10,20 @@ from surrogate.units import quote
 
 _MOST_NAMED = 5
 # Outcomes and labels differ between any two runs: they explain nothing.
-_NOT_RECIPES = frozenset((*ALIASES["loss"], *ALIASES["name"]))
+SEEDS = ("seed", "random_seed", "data_seed")
+_NOT_RECIPES = frozenset((*ALIASES["loss"], *ALIASES["name"], *SEEDS))
+
+
+def seeds(
+    header: Sequence[str], fields: Sequence[Sequence[str]], repeats: Sequence[Rows]
+) -> str | None:
+    """The column of seeds, where it tells every run of every repeat apart."""
+    for column, name in enumerate(header):
+        if fold(name) in SEEDS and all(
+            len({fields[row][column] for row in rows}) == len(rows) for rows in repeats
+        ):
+            return quote(name)
+    return None
 
 
 def separating_columns(

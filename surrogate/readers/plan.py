@@ -15,8 +15,10 @@ from surrogate.readers.columns import (
     ALIASES,
     LAYOUTS,
     LOSS_KINDS,
+    LOSS_UNITS_BY_NAME,
     MAPPABLE,
     REQUIRED,
+    STEPS,
     TEXTS,
     Layout,
     fold,
@@ -50,6 +52,7 @@ class Plan:
         title: of the published file that this is, or "".
         loss_kind: as the loss column tells.
         params_kind: as the params column tells.
+        loss_unit: as the loss column tells.
     """
 
     terms: dict[str, Term]
@@ -61,6 +64,7 @@ class Plan:
     title: str
     loss_kind: LossKind
     params_kind: ParamsKind
+    loss_unit: str
 
     def used(self) -> set[int]:
         """The columns that play a role."""
@@ -120,11 +124,25 @@ def make_plan(
             name: _term(table, text, f"--scale {name}") for name, text in scales.items()
         },
         is_sequences=_name(table, terms["batch"]) in ALIASES["sequences"],
-        steps=_term(table, layout.steps, "steps") if layout and layout.steps else None,
+        steps=_steps(table, layout),
         title=layout.title if layout else "",
         loss_kind=_loss_kind(table, terms["loss"], layout),
         params_kind=_params_kind(table, terms["params"], layout),
+        loss_unit=LOSS_UNITS_BY_NAME.get(_name(table, terms["loss"]), "nats"),
     )
+
+
+def _steps(table: Table, layout: Layout | None) -> Term | None:
+    """The column of optimiser steps: the layout's, or one of numbers by its name."""
+    if layout is not None:
+        return _term(table, layout.steps, "steps") if layout.steps else None
+    places = [k for k, name in enumerate(table.header) if fold(name) in STEPS]
+    if len(places) != 1 or not table.rows:
+        return None
+    cells = [parse_cell(row.fields[places[0]]) for row in table.rows]
+    if not all(isinstance(cell, float) and cell > 0 for cell in cells):
+        return None
+    return Term(quote(table.header[places[0]]), (places[0],))
 
 
 def _check_roles(mapping: Mapping[str, str], recipe: Sequence[str]) -> None:

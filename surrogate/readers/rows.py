@@ -9,11 +9,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from surrogate.defaults import SMALL
 from surrogate.errors import DataError
 from surrogate.readers.batch import tokens_per_step
+from surrogate.readers.checkpoints import Point, last_of_each
 from surrogate.readers.csv import Row, Table, parse_cell
 from surrogate.readers.plan import Plan, Term
-from surrogate.runs import SETTINGS, Dropped, row_fault, unit_fault
+from surrogate.runs import (
+    SETTINGS,
+    Dropped,
+    check_loss_unit,
+    in_nats,
+    row_fault,
+    unit_fault,
+)
 from surrogate.units import quote
 
 _LOSS_DIVERGED = ("nan", "inf", "infinity", "diverged")
@@ -62,18 +71,43 @@ class Converted:
     note: str
 
 
-def convert(table: Table, plan: Plan, seq_len: int | None) -> Converted:
+@dataclass(frozen=True)
+class Words:
+    """What a user knows better than the reader.
+
+    Attributes:
+        finished: further words of a status column, in small letters.
+        failed: likewise; such runs never count.
+        allow: `small`, for sizes that look like a forgotten unit.
+        loss_unit: of the loss column; None where its name tells.
+        checkpoints: what becomes of them: the `last` of a run is used, `refuse`, or
+            all are `runs`.
+    """
+
+    finished: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    allow: tuple[str, ...] = ()
+    loss_unit: str | None = None
+    checkpoints: str = "last"
+
+
+def convert(
+    table: Table, plan: Plan, seq_len: int | None, words: Words | None = None
+) -> Converted:
     """Reads every row of `table` as `plan` says.
 
     Args:
         table: the file.
         plan: where each role is found.
         seq_len: the user's length of a sequence [tokens], for batches in sequences.
+        words: what the user says of words and sizes.
 
     Raises:
         DataError: if the file as a whole is in other units, or no row can be used.
     """
-    read = [_read_row(table, plan, row) for row in table.rows]
+    words = words or Words()
+    _check_statuses(table, plan, words)
+    read = [_read_row(table, plan, row, words) for row in table.rows]
     parsed = [item for item in read if isinstance(item, Parsed)]
     dropped = [*table.dropped, *(item for item in read if isinstance(item, Dropped))]
     note = _note(table, plan)
@@ -83,9 +117,17 @@ def convert(table: Table, plan: Plan, seq_len: int | None) -> Converted:
             key: np.array([item.values[key] for item in parsed])
             for key in parsed[0].values
         }
-        _check_units(table, plan, parsed, columns)
+        if SMALL not in words.allow:
+            _check_units(table, plan, parsed, columns)
+        kept, how = last_of_each(table, plan, _points(plan, parsed), words.checkpoints)
+        parsed = [parsed[k] for k in kept]
+        columns = {key: values[kept] for key, values in columns.items()}
+        note += how
+        note += _convert_loss(table, plan, parsed, words)
         lines = [item.row.line for item in parsed]
-        batch, how = tokens_per_step(table, plan, columns, lines, seq_len)
+        batch, how = tokens_per_step(
+            table, plan, columns, lines, seq_len, is_small=SMALL in words.allow
+        )
         note += how
         for item, tokens in zip(parsed, batch.tolist(), strict=True):
             item.values["batch"] = tokens
@@ -98,9 +140,9 @@ def convert(table: Table, plan: Plan, seq_len: int | None) -> Converted:
     return Converted(tuple(runs), tuple(dropped), note)
 
 
-def _read_row(table: Table, plan: Plan, row: Row) -> Parsed | Dropped:
+def _read_row(table: Table, plan: Plan, row: Row, words: Words) -> Parsed | Dropped:
     """The numbers of a row, or the first field that is none."""
-    marked = _status(table, plan, row)
+    marked = _status(table, plan, row, words)
     if isinstance(marked, Dropped):
         return marked
     values: dict[str, float] = {}
@@ -139,7 +181,7 @@ def _product(table: Table, term: Term, row: Row) -> float | Dropped:
     return value
 
 
-def _status(table: Table, plan: Plan, row: Row) -> bool | Dropped:
+def _status(table: Table, plan: Plan, row: Row, words: Words) -> bool | Dropped:
     """Whether the status columns say that the run diverged, or why it is no run."""
     marked = False
     column = plan.texts.get("diverged")
@@ -152,12 +194,78 @@ def _status(table: Table, plan: Plan, row: Row) -> bool | Dropped:
     if column is None:
         return marked
     word = row.fields[column].lower()
+    if word in words.failed:
+        return _drop(table, row, column, "failed run, as --failed says")
+    if word in words.finished:
+        return marked
     if word in _UNFINISHED and not (marked or _says_diverged(plan, row)):
         reason = "unfinished run; if it diverged, write diverged"
         return _drop(table, row, column, reason)
-    if word not in (*_DIVERGED, *_FINISHED, *_UNFINISHED):
-        return _drop(table, row, column, "unknown status: write finished or diverged")
     return marked or word in _DIVERGED
+
+
+def _points(plan: Plan, parsed: list[Parsed]) -> list[Point]:
+    """Rows as checkpoints may be; derived numbers are no settings."""
+    moving = {"lr", "tokens", "loss", "steps"}
+    return [
+        Point(
+            line=item.row.line,
+            name=item.name,
+            settings=(
+                item.recipe,
+                *(v for key, v in item.values.items() if key not in moving),
+            ),
+            lr=item.values["lr"],
+            tokens=item.values["tokens"],
+            loss=item.values["loss"],
+        )
+        for item in parsed
+    ]
+
+
+def _check_statuses(table: Table, plan: Plan, words: Words) -> None:
+    """Refuse words of a status column of which nobody said what they mean."""
+    both = sorted(set(words.finished) & set(words.failed))
+    if both:
+        raise DataError(
+            f"--finished and --failed both name {quote(both[0])}. Name it once."
+        )
+    column = plan.texts.get("status")
+    if column is None:
+        return
+    known = {*_DIVERGED, *_FINISHED, *_UNFINISHED, *words.finished, *words.failed}
+    found = [(row.line, row.fields[column].lower()) for row in table.rows]
+    unknown = [(line, word) for line, word in found if word not in known]
+    if not unknown:
+        return
+    counts = Counter(word for _, word in unknown).most_common(6)
+    named = ", ".join(f"{quote(word)} ({count} rows)" for word, count in counts)
+    raise DataError(
+        f"{table.file} line {unknown[0][0]}, column {clean(table.header[column])}: "
+        f"expected a status that is known, such as finished, diverged or crashed, got "
+        f"{named}. Say what they mean: --finished WORD,WORD for runs that ended, "
+        f"--failed WORD,WORD for those that did not."
+    )
+
+
+def _convert_loss(table: Table, plan: Plan, parsed: list[Parsed], words: Words) -> str:
+    """Make nats of perplexities and bits per token; say so."""
+    unit = words.loss_unit or plan.loss_unit
+    losses = np.array([item.values["loss"] for item in parsed], dtype=np.float64)
+    try:
+        check_loss_unit(unit, losses)
+    except DataError as error:
+        label = plan.terms["loss"].label
+        raise DataError(f"{table.file}, column {label}: {error}") from error
+    if unit == "nats":
+        return ""
+    converted, kept = in_nats(unit, losses)
+    for item, loss in zip(parsed, converted.tolist(), strict=True):
+        item.values["loss"] = loss
+    said = unit.replace("_", " ")
+    if kept == unit:
+        return f"; the loss is in {said}"
+    return f"; the loss, in {said}, was converted to nats per token"
 
 
 def _says_diverged(plan: Plan, row: Row) -> bool:
@@ -213,14 +321,21 @@ def _drop(table: Table, row: Row, column: int, reason: str) -> Dropped:
 def _check_units(
     table: Table, plan: Plan, parsed: list[Parsed], columns: Mapping[str, np.ndarray]
 ) -> None:
-    fault = unit_fault(columns["params"], columns["tokens"])
+    believed = np.full(len(parsed), np.inf)
+    # A number that the user typed is meant.
+    params, tokens = (
+        columns[name] if plan.terms[name].columns else believed
+        for name in ("params", "tokens")
+    )
+    fault = unit_fault(params, tokens)
     if fault:
         field, reason, index = fault
         term = plan.terms[field]
         raise DataError(
             f"{table.file} line {parsed[index].row.line}, column {term.label}, value "
-            f"{columns[field][index]:g}: the largest {field}; {reason}. Multiply it by "
-            f"its unit, such as --map {field}={term.label}*1e9."
+            f"{columns[field][index]:g}: the largest {field}; {reason}. Multiply it "
+            f"by its unit, such as --map {field}={term.label}*1e9, or add --allow "
+            "small if it is meant."
         )
 
 

@@ -10,6 +10,8 @@ from surrogate.defaults import MIN_CELLS_FOR_INTERVALS
 from surrogate.runs.cells import Cell, Column
 
 MIN_LEVELS = 3
+_REPEATS = "more than once with different losses"
+_LEAST_RATIO, _MOST_RATIO = 0.1, 1e5
 JOINT_WARNING = (
     "No cell varies lr and batch together, only one at a time: how the best lr moves "
     "with batch is presumed and not measured, and so is the optimum over both. Hold "
@@ -68,6 +70,29 @@ def level_warnings(name: str, values: Column, most: int) -> Iterator[str]:
         )
 
 
+def odd_sizes(
+    params: Column, tokens: Column, batch: Column
+) -> Iterator[tuple[str, np.ndarray]]:
+    """What may be a slip of units and is believed all the same, with the runs."""
+    ratio = tokens / params
+    for what, odd in (
+        ("tokens / params under 0.1", ratio < _LEAST_RATIO),
+        ("tokens / params over 100,000", ratio > _MOST_RATIO),
+        ("a batch above the tokens of the whole training", batch > tokens),
+    ):
+        if odd.any():
+            yield what, np.flatnonzero(odd)
+
+
+def odd_warning(what: str, named: Sequence[str]) -> str:
+    """About runs whose sizes may be a slip of units."""
+    more = "; ..." if len(named) > 1 else ""
+    return (
+        f"{count(len(named), 'run')} with {what}, which are read as they stand (check "
+        f"the units): {named[0]}{more}."
+    )
+
+
 def aside_warning(why: str, named: Sequence[str]) -> str:
     """About runs that are neither in the bowl nor evidence on stability."""
     first = "; ".join(named[:3]) + ("; ..." if len(named) > 3 else "")
@@ -78,9 +103,14 @@ def repeat_warning(settings: int, first: str) -> str:
     """About settings that ran more than once with different losses."""
     return (
         f"{count(settings, 'setting')} of recipe, params, tokens, lr and batch ran "
-        f"more than once with different losses (first: {first}). Unless these are "
+        f"{_REPEATS} (first: {first}). Unless these are "
         f"seeds, a recipe column is missing: name it with --recipe COLUMN."
     )
+
+
+def is_repeat_warning(text: str) -> bool:
+    """Whether this is what `repeat_warning` says."""
+    return _REPEATS in text
 
 
 def count(number: int, noun: str) -> str:

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import cast
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from surrogate.defaults import LOSS_KINDS, PARAMS_KINDS, LossKind, ParamsKind
+from surrogate.defaults import (
+    LOSS_KINDS,
+    LOSS_UNITS,
+    PARAMS_KINDS,
+    SMALL,
+    LossKind,
+    ParamsKind,
+)
 from surrogate.errors import DataError
 from surrogate.runs.cells import Column, Marks
 from surrogate.units import format_count, quote
 
+_MOST_BITS_A_BYTE = 6.0
 SETTINGS = ("lr", "batch", "params", "tokens")
 _TAKEN = (*SETTINGS, "loss", "recipe", "name", "status", "diverged", "seq_len")
 
@@ -32,10 +40,6 @@ def row_fault(row: Mapping[str, float], *, diverged: bool) -> tuple[str, str] | 
         return "lr", "lr must be below 10"
     if row["batch"] < 1:
         return "batch", "batch must be at least 1 token"
-    if row["batch"] > row["tokens"]:
-        return "batch", "batch must not exceed the tokens of the whole training"
-    if not 0.1 <= row["tokens"] / row["params"] <= 1e5:
-        return "tokens", "tokens / params must lie within 0.1 and 1e5: check the units"
     loss = row["loss"]
     if math.isfinite(loss) and loss <= 0:
         return "loss", "loss must be above 0"
@@ -79,16 +83,56 @@ def check_kinds(loss_kind: str, params_kind: str) -> tuple[LossKind, ParamsKind]
     return cast(LossKind, loss_kind), cast(ParamsKind, params_kind)
 
 
-def check_units(params: Column, tokens: Column) -> None:
-    """Raises DataError where a whole column is in another unit (`unit_fault`)."""
+def check_units(params: Column, tokens: Column, allow: Collection[str] = ()) -> None:
+    """Raises DataError where a whole column is in another unit (`unit_fault`).
+
+    Not where `small` numbers are allowed.
+    """
     fault = unit_fault(params, tokens)
-    if fault:
+    if fault and SMALL not in allow:
         field, reason, row = fault
         value = {"params": params, "tokens": tokens}[field][row]
         raise DataError(
             f"Runs.from_arrays: field {field}: {reason}, the largest is {value:g} (row "
-            f"{row}). Multiply it by its unit."
+            f"{row}). Multiply it by its unit, or pass allow='small' if it is meant."
         )
+
+
+def check_loss_unit(unit: str, losses: Column) -> None:
+    """Refuse an unknown unit, and one that the values cannot have.
+
+    Raises:
+        DataError: naming the units, or the first value that it cannot be.
+    """
+    if unit not in LOSS_UNITS:
+        raise DataError(
+            f"Expected the unit of the loss among {', '.join(LOSS_UNITS)}, got "
+            f"{quote(unit)}."
+        )
+    finite = losses[np.isfinite(losses)]
+    if not finite.size:
+        return
+    low, high = float(finite.min()), float(np.median(finite))
+    if unit == "perplexity" and low < 1:
+        raise DataError(
+            f"Expected perplexities of at least 1, got {low:g}. Name the unit with "
+            "--loss-unit, such as nats."
+        )
+    if unit == "bits_per_byte" and high > _MOST_BITS_A_BYTE:
+        raise DataError(
+            f"Expected bits per byte, of which a guess at random costs 8, got {high:g} "
+            "in most runs. Name the unit with --loss-unit, such as nats."
+        )
+
+
+def in_nats(unit: str, losses: Column) -> tuple[Column, str]:
+    """Losses [nats per token] and their unit; bits per byte stay as they are."""
+    if unit == "perplexity":
+        # A perplexity of 1 is a loss of 0, which no model has: it is refused as such.
+        return np.log(losses), "nats"
+    if unit == "bits_per_token":
+        return losses * math.log(2), "nats"
+    return losses, unit
 
 
 def check_rows(columns: Mapping[str, Column], diverged: Marks) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -69,10 +69,13 @@ class Runs:
         cells: ordered by recipe, params, tokens and scales, whatever the rows' order.
         loss_kind: which loss it is.
         params_kind: which parameters are counted.
+        loss_unit: `nats` per token, or `bits_per_byte`.
         dropped: rows that were not used.
         warnings: what a reader of the answers should know.
         notes: what was recognised and converted while reading.
         sources: the files that were read.
+        seed_noise: standard deviation of ln loss between runs that differ in their
+            seed alone; None where none were repeated so.
     """
 
     lr: Column
@@ -94,6 +97,8 @@ class Runs:
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
     sources: tuple[Source, ...]
+    loss_unit: str = "nats"
+    seed_noise: float | None = None
 
     @classmethod
     def from_arrays(
@@ -113,6 +118,8 @@ class Runs:
         scales: Mapping[str, ArrayLike] | None = None,
         loss_kind: str = "unknown",
         params_kind: str = "unknown",
+        loss_unit: str = "nats",
+        allow: Collection[str] = (),
         dropped: Sequence[Dropped] = (),
         notes: Sequence[str] = (),
         sources: Sequence[Source] = (),
@@ -135,6 +142,8 @@ class Runs:
             scales: further scale variables by name, each positive.
             loss_kind: which loss it is (`LossKind`).
             params_kind: which parameters are counted (`ParamsKind`).
+            loss_unit: of the loss: `nats` a token, or `bits_per_byte`.
+            allow: `small`, for sizes that look like a forgotten unit.
             dropped: rows left out before, for the record.
             notes: what a reader recognised and converted.
             sources: the files that the arrays came from.
@@ -150,7 +159,8 @@ class Runs:
         losses = table["loss"]
         size = losses.size
         marks = checks.marks(diverged, size) | ~np.isfinite(losses)
-        checks.check_units(table["params"], table["tokens"])
+        checks.check_units(table["params"], table["tokens"], allow)
+        checks.check_loss_unit(loss_unit, losses)
         checks.check_rows(table, marks)
         recipes = checks.labels(recipe, "recipe", size)
         further = {key: table.pop(key) for key in sorted(scales or {})}
@@ -175,6 +185,7 @@ class Runs:
             cells=(),
             loss_kind=kinds[0],
             params_kind=kinds[1],
+            loss_unit=loss_unit,
             dropped=tuple(dropped),
             warnings=(),
             notes=tuple(notes),
@@ -323,6 +334,8 @@ def _warnings(runs: Runs) -> Iterator[str]:
     if runs.dropped:
         rows = advice.count(len(runs.dropped), "row")
         yield f"{rows} dropped; the first is {runs.dropped[0]}."
+    for what, rows in advice.odd_sizes(runs.params, runs.tokens, runs.batch):
+        yield advice.odd_warning(what, [_named(runs, int(row)) for row in rows])
     yield from advice.cell_warnings(runs.cells)
     for verdict, what in divergence.REASONS.items():
         rows = np.flatnonzero(runs.verdict == verdict)
