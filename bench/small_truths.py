@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -162,7 +162,7 @@ class Truth:
 
     @staticmethod
     def _argmin(function) -> float:
-        found = minimize_scalar(
+        found: Any = minimize_scalar(
             function,
             bounds=(-_REACH, _REACH),
             method="bounded",

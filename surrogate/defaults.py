@@ -18,6 +18,8 @@ PARAMS_KINDS: tuple[ParamsKind, ...] = get_args(ParamsKind)
 # Units that a table may have its loss in; what is fitted is nats, or bits per byte.
 LOSS_UNITS = ("nats", "bits_per_byte", "bits_per_token", "perplexity")
 
+# The reason of rows that a user says never count.
+SAID_FAILED = "failed run, as --failed says"
 # What becomes of rows that are checkpoints of one run.
 CHECKPOINTS = ("last", "refuse", "runs")
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from surrogate.cli import output
+from surrogate.defaults import SAID_FAILED
 
 if TYPE_CHECKING:
     from surrogate.runs import Runs
@@ -102,7 +103,8 @@ def dropped_too_many(runs: Runs, max_dropped: float) -> str | None:
         max_dropped: the share of all rows that may be dropped.
     """
     rows = len(runs) + len(runs.dropped)
-    dropped = len(runs.dropped)
+    # What the user calls failed was not lost.
+    dropped = sum(row.reason != SAID_FAILED for row in runs.dropped)
     if dropped <= max_dropped * rows:
         return None
     return (

@@ -67,7 +67,7 @@ def span(ends: Sequence[Number] | None, form: Form) -> str:
         if low is None and high is None:
             return "none"
         return f"below {form(high)}" if low is None else f"above {form(low)}"
-    return f"{form(ends[0])} to {form(ends[1])}"
+    return f"{form(low)} to {form(high)}"
 
 
 def edges(part: Document | None, form: Form) -> str:

@@ -162,6 +162,7 @@ def fit(document: Document) -> list[RenderableType]:
     ]
     if document.get("seconds") is not None:
         rows.append(("took", f"{document['seconds']:.1f} s"))
+    rows += [("note", note) for note in document.get("notes") or ()]
     return [text.title("Fit"), text.grid(rows)]
 
 

@@ -395,4 +395,5 @@ class Fit:
             "backend": self.provenance.backend,
             "status": "ok" if self.is_converged else "not_converged",
             "warnings": list(self.warnings),
+            "notes": [] if self.runs is None else list(self.runs.notes),
         }

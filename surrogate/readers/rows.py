@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from surrogate.defaults import SMALL
+from surrogate.defaults import SAID_FAILED, SMALL
 from surrogate.errors import DataError
 from surrogate.readers.batch import tokens_per_step
 from surrogate.readers.checkpoints import Point, last_of_each
@@ -195,7 +195,7 @@ def _status(table: Table, plan: Plan, row: Row, words: Words) -> bool | Dropped:
         return marked
     word = row.fields[column].lower()
     if word in words.failed:
-        return _drop(table, row, column, "failed run, as --failed says")
+        return _drop(table, row, column, SAID_FAILED)
     if word in words.finished:
         return marked
     if word in _UNFINISHED and not (marked or _says_diverged(plan, row)):

@@ -174,7 +174,7 @@ class Runs:
         else:
             found = np.array(verdict, dtype=np.int64)
         runs = cls(
-            **table,
+            **{name: table[name] for name in (*SETTINGS, "loss")},
             verdict=found,
             recipe=recipes,
             name=checks.labels(name, "name", size),
