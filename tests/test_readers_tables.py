@@ -191,6 +191,12 @@ def test_a_grid_of_tokens_is_no_log(tmp_path: Path) -> None:
     assert len(read_runs(write(tmp_path, HEADER, *rows))) == 5
 
 
+def test_a_table_below_the_table_lacks_a_header(tmp_path: Path) -> None:
+    rows = ["1e-3,65536,2e8,4e9,2.9"] * 2 + ["1e-3,x,65536,2e8,4e9,2.9,7"] * 3
+    with pytest.raises(DataError, match="lines 4 to 6 all have 7 fields where the"):
+        read_runs(write(tmp_path, HEADER, *rows))
+
+
 # ---------------------------------------------------------------- seeds
 
 

@@ -71,9 +71,11 @@ def plateau(
         return _no_plateau(fit, question, tol, asked, unknown)
     asked = only_levels(fit) | asked
     known = {n: v for n, v in asked.items() if n not in fit.features.choices}
-    why = not_told(fit, known)
+    given, why = known, not_told(fit, known)
     if len(why) == len(CHOICES):
-        return _no_plateau(fit, question, tol, asked, offer(fit, question, why)[0])
+        return _no_plateau(
+            fit, question, tol, asked, offer(fit, question, why, given)[0]
+        )
     box = dict(question.box)
     for name in why:
         level = nearest_level(fit, question, name)
@@ -107,7 +109,7 @@ def plateau(
     offered = None
     if why:
         offered = {**best}
-        status, extra = Status.not_identifiable, (offer(fit, question, why)[0],)
+        status, extra = Status.not_identifiable, (offer(fit, question, why, given)[0],)
     extra += tuple(say(name, side) for name, side in one_sided.items())
     if is_open and not one_sided:
         extra += (_open_warning(is_open),)

@@ -133,7 +133,7 @@ def optimum(
     box = question.box | {name: (value, value) for name, value in held.items()}
     why = not_told(fit, held)
     if why:
-        return _refused(fit, question, *offer(fit, question, why))
+        return _refused(fit, question, *offer(fit, question, why, held))
     if batch_multiple is not None:
         value, is_bounded = _multiple(fit, question, box, batch_multiple)
         held = held | {"batch": value}
@@ -171,11 +171,14 @@ def not_told(fit: Fit, held: Mapping[str, float]) -> dict[str, str]:
 
 
 def offer(
-    fit: Fit, question: Question, why: Mapping[str, str]
+    fit: Fit, question: Question, why: Mapping[str, str], held: Mapping[str, float]
 ) -> tuple[str, dict[str, float] | None]:
     """Why nothing is answered, and what the other setting's best would be."""
     if len(why) == len(CHOICES):
         return " ".join(text for text in why.values() if text), None
+    if any(name in held for name in CHOICES) and all(why.values()):
+        # The other setting is given: there is nothing to offer.
+        return " ".join(why.values()), None
     only = point_only(fit)
     (name, text), *_ = why.items()
     offered = _offered(fit, question, name)

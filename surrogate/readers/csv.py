@@ -12,6 +12,7 @@ import io
 import os
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from surrogate.errors import DataError
 from surrogate.runs import Dropped
 from surrogate.units import parse_number, quote
 
+# Rows of another width below a table that are one of its own.
+_BLOCK = 3
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:[,_' ][0-9]{3})+(?:\.[0-9]*)?")
 _DECIMAL_COMMA = re.compile(r"[+-]?[0-9]*,[0-9]+(?:[eE][+-]?[0-9]+)?")
@@ -73,6 +76,7 @@ def read_table(path: str | os.PathLike[str]) -> Table:
     stream = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     header: tuple[str, ...] = ()
     rows, dropped, line = [], [], 1
+    widths: list[tuple[int, int]] = []
     try:
         for fields in stream:
             start, line = line, stream.line_num + 1
@@ -85,6 +89,7 @@ def read_table(path: str | os.PathLike[str]) -> Table:
             else:
                 reason = f"{len(fields)} fields where the header has {len(header)}"
                 dropped.append(Dropped(file, start, "", "", reason))
+                widths.append((start, len(fields)))
     except csv.Error as error:
         raise DataError(
             f"{file} line {line}: expected CSV, got a row that cannot be read "
@@ -96,8 +101,35 @@ def read_table(path: str | os.PathLike[str]) -> Table:
             f"{file}: expected a header and rows below it, got {len(rows)} rows to "
             f"use and {len(dropped)} of another length.{first} Check the file."
         )
+    _check_second_header(file, header, rows, widths)
     digest = hashlib.sha256(content).hexdigest()
     return Table(file, digest, header, tuple(rows), tuple(dropped))
+
+
+def _check_second_header(
+    file: str,
+    header: Sequence[str],
+    rows: Sequence[Row],
+    widths: Sequence[tuple[int, int]],
+) -> None:
+    """Refuse a block of rows below the table that has columns of its own.
+
+    Args:
+        file: for messages.
+        header: of the table.
+        rows: of the table.
+        widths: line and number of fields of the rows that are none.
+
+    Raises:
+        DataError: they all have one other number of fields, and follow the table.
+    """
+    is_block = len(widths) >= _BLOCK and widths[0][0] > rows[-1].line
+    if is_block and len({width for _, width in widths}) == 1:
+        raise DataError(
+            f"{file}: lines {widths[0][0]} to {widths[-1][0]} all have {widths[0][1]} "
+            f"fields where the header has {len(header)}: a second header is missing. "
+            "Put them into a file of their own with a header."
+        )
 
 
 def parse_cell(text: str) -> float | str:

@@ -174,7 +174,11 @@ class Runs:
         else:
             found = np.array(verdict, dtype=np.int64)
         runs = cls(
-            **{name: table[name] for name in (*SETTINGS, "loss")},
+            lr=table["lr"],
+            batch=table["batch"],
+            params=table["params"],
+            tokens=table["tokens"],
+            loss=losses,
             verdict=found,
             recipe=recipes,
             name=checks.labels(name, "name", size),
