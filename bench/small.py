@@ -3,7 +3,7 @@
     python bench/small.py [--quick] [--json] [--designs NAME,...] [--draws N] [--again]
         [--bootstrap R] [--store FILE] [--seconds S] [--verdicts]
 
-28 designs (`small_designs.py`: nine lr at one size, crosses, random designs, ranges
+29 designs (`small_designs.py`: nine lr at one size, crosses, random designs, ranges
 that miss the optimum, walls, true divergence, no bowl at all, one wrong number), truths
 half inside the families and half not (`small_truths.py`). Each draw is fitted and
 asked at a fitted size; what is answered is held against the truth and against the t
@@ -33,7 +33,16 @@ import jax
 import watched
 from machine import ROOT
 from small_designs import DESIGNS, QUICK, Design
-from small_summary import AGAIN, by_design, line, of_verdicts, pooled, row
+from small_summary import (
+    AGAIN,
+    Share,
+    by_design,
+    line,
+    of_verdicts,
+    pooled,
+    row,
+    widths,
+)
 from small_trial import Record, trial, verdict_trial
 
 from surrogate import blocks, interrupts
@@ -75,25 +84,37 @@ def main() -> None:
     groups = by_design(records)
     rows = [row(name, group) for name, group in groups.items()]
     shares = pooled(groups, options.again)
+    wide = widths(rows)
     missing = len(wanted) - len(records)
+    if missing and not options.json:
+        print(f"PARTIAL: {missing} of {len(wanted)} draws are not run yet.")
     if not options.json:
-        if missing:
-            print(f"PARTIAL: {missing} of {len(wanted)} draws are not run yet.")
-        for each in rows:
-            print(line(each))
-        for share in shares:
-            print(share.line())
+        _show(rows, shares, wide)
     document = {
         "bench": "small",
         "partial": missing > 0,
         "again": options.again,
         "rows": rows,
         "asked": [share._asdict() | {"verdict": share.verdict} for share in shares],
+        "widths": wide,
         "code": code,
         "versions": versions(),
         "date": datetime.now(UTC).date().isoformat(),
     }
     print(json.dumps(document))
+
+
+def _show(rows: list[Record], shares: list[Share], wide: list[Record]) -> None:
+    """For people: a line a design, then a line for each number that is asked."""
+    for each in rows:
+        print(line(each))
+    for share in shares:
+        print(share.line())
+    for each in wide:
+        print(
+            f"{each['verdict']:<5} {each['value']:7.2f} x asked <= "
+            f"{each['limit']:g} x  {each['name']}"
+        )
 
 
 def _options() -> argparse.Namespace:
@@ -131,7 +152,7 @@ def _wanted(
     worst = []
     for name in names:
         part = row(name, first[name])["lr"] if name in first else None
-        if part and part["closed"] and part["missed"] > AGAIN * part["closed"]:
+        if part and part["judged"] and part["missed"] > AGAIN * part["judged"]:
             worst.append(name)
     fresh = range(_FRESH_FROM, _FRESH_FROM + FRESH)
     return [(name, index) for name in worst for index in fresh]

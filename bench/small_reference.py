@@ -2,7 +2,7 @@
 
 Its parameters are those of ln L about the true optimum: the level with the scales, the
 shift of the optimum along lr and batch and the stretch of the bowl along both, each
-with the scales, in this order and as many as the fit had. Least squares with the true
+with the scales, a twist and skews, as many as the fit had. Least squares with the true
 covariance; the scale of the noise counts as estimated, so that Student's t of
 runs - parameters degrees of freedom applies.
 """
@@ -21,6 +21,12 @@ LEVEL = 0.95
 # A column that others explain but for this share says nothing of its own.
 _ALIKE = 1e-3
 _STEP = 1e-4
+# Coordinates of `Truth.log_loss`'s move, and what a regression needs first.
+_MOVES = (
+    *("shift lr", "shift batch", "stretch lr", "stretch batch"),
+    *("twist", "skew lr", "skew batch"),
+)
+_FIRST = ("level", "shift lr", "stretch lr", "shift batch", "stretch batch")
 # A draw identifies an optimum where the reference sees the bowl's curvature with 95 %
 # power at 2.5 % one-sided, and holds the optimum within a factor of 2.
 _POWER, _FACTOR = 0.95, 2.0
@@ -102,29 +108,21 @@ def _columns(
     """Derivatives of ln L, by name, most needed first."""
     sizes = grid.lr, grid.batch, grid.params, grid.tokens
     scales = [np.log(grid.params / asked[0]), np.log(grid.tokens / asked[1])]
-    moves = []
-    # Coordinates of `Truth.log_loss`: shifts of lr and batch, then stretches.
-    for k in (0, 2, 1, 3):
-        step = np.zeros(4)
+    moves = {}
+    for k, name in enumerate(_MOVES):
+        step = np.zeros(len(_MOVES))
         step[k] = _STEP
         up, down = truth.log_loss(*sizes, step), truth.log_loss(*sizes, -step)
-        moves.append((up - down) / (2 * _STEP))
-    ones = np.ones_like(grid.lr)
-    kinds = ("shift lr", "stretch lr", "shift batch", "stretch batch")
-    names, columns = ["level"], [ones]
-    for name, move in zip(kinds, moves, strict=True):
-        names.append(name)
-        columns.append(move)
+        moves[name] = (up - down) / (2 * _STEP)
+    moves["level"] = np.ones_like(grid.lr)
+    columns = {name: moves[name] for name in _FIRST}
     for s, scale in enumerate(scales):
-        shifts = (ones, moves[0], moves[2])
-        for name, move in zip(("level", kinds[0], kinds[2]), shifts, strict=True):
-            names.append(f"{name} {s}")
-            columns.append(move * scale)
+        slopes = ("level", "shift lr", "shift batch")
+        columns |= {f"{name} {s}": moves[name] * scale for name in slopes}
+    columns |= {name: moves[name] for name in _MOVES[4:]}
     for s, scale in enumerate(scales):
-        for name, move in zip(kinds[1::2], moves[1::2], strict=True):
-            names.append(f"{name} {s}")
-            columns.append(move * scale)
-    return names, np.stack(columns, axis=1)
+        columns |= {f"{name} {s}": moves[name] * scale for name in _MOVES[2:4]}
+    return list(columns), np.stack(list(columns.values()), axis=1)
 
 
 def _independent(columns: np.ndarray) -> list[int]:

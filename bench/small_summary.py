@@ -16,6 +16,8 @@ NO_BOWL = {"constant": ("lr", "batch"), "hill": ("lr", "batch")} | {
 }
 # Off by more than this factor while claiming less than the other is a gross miss.
 GROSS, CLAIMED = 2.0, 1.3
+# Median width of intervals over that of the reference.
+WIDTH = 1.6
 # A design that misses more often than this is run again with fresh draws.
 AGAIN, AGAIN_LIMIT = 0.09, 0.08
 
@@ -122,6 +124,8 @@ def _direction(group: list[Record], side: str) -> Record:
     return {
         "ok": sum(bool(a and a["ok"]) for a in answers),
         "closed": len(closed),
+        # Where there is no optimum, none can be missed.
+        "judged": sum(a["best"] is not None for a in closed),
         "bare": sum(map(is_bare, answers)),
         "missed": sum(map(is_miss, closed)),
         "one_sided_missed": sum(
@@ -140,13 +144,13 @@ def pooled(groups: dict[str, list[Record]], again: bool = False) -> list[Share]:
     rows = [row(name, group) for name, group in plain.items()]
     if again:
         return [_missed(r, AGAIN_LIMIT) for r in rows]
-    closed = sum(r["lr"]["closed"] for r in rows)
+    judged = sum(r["lr"]["judged"] for r in rows)
     everything = [r for group in groups.values() for r in group]
     shares = [
         Share(
             "lr* off by more than its interval, of draws answered ok",
             sum(r["lr"]["missed"] for r in rows),
-            closed,
+            judged,
             0.06,
         ),
         Share(
@@ -156,7 +160,7 @@ def pooled(groups: dict[str, list[Record]], again: bool = False) -> list[Share]:
             0.001,
         ),
     ]
-    shares += [_missed(r, AGAIN) for r in rows if r["lr"]["closed"]]
+    shares += [_missed(r, AGAIN) for r in rows if r["lr"]["judged"]]
     for each in rows:
         for side in DESIGNS[each["design"]].identifies:
             part = each[side]
@@ -175,10 +179,24 @@ def pooled(groups: dict[str, list[Record]], again: bool = False) -> list[Share]:
     return shares + _wrongs(groups) + of_verdicts(everything) + [_regret(everything)]
 
 
+def widths(rows: list[Record]) -> list[Record]:
+    """Median widths over the reference's, each with what is asked and its verdict."""
+    found = []
+    for each in rows:
+        for side in ("lr", "batch"):
+            ratio = each[side]["width"]
+            if ratio is not None:
+                verdict = "PASS" if ratio <= WIDTH else "short"
+                name = f"median width of {side} in {each['design']}"
+                entry = {"name": name, "value": ratio, "limit": WIDTH}
+                found.append(entry | {"verdict": verdict})
+    return found
+
+
 def _missed(each: Record, limit: float) -> Share:
     part = each["lr"]
     name = f"lr* missed in {each['design']}"
-    return Share(name, part["missed"], part["closed"], limit)
+    return Share(name, part["missed"], part["judged"], limit)
 
 
 def _wrongs(groups: dict[str, list[Record]]) -> list[Share]:

@@ -97,16 +97,18 @@ class Truth:
     ) -> np.ndarray:
         """Logarithm of the loss [nats per token] at settings in natural units.
 
-        `move` shifts x and y and stretches both, for derivatives: 4 numbers a run.
+        `move` bends the bowl, for derivatives: shifts of x and y, stretches of both, a
+        twist (x by y), skews of both.
         """
         e, a, alpha, b, beta = self.law
         level = np.log(e + a * params**-alpha + b * tokens**-beta)
         x = np.log(lr) - self.lr(params, tokens)
         y = np.log(batch) - self.batch(params, tokens)
         if move is not None:
-            shift_x, shift_y, stretch_x, stretch_y = move
-            x = (x - shift_x) * np.exp(stretch_x)
-            y = (y - shift_y) * np.exp(stretch_y)
+            shifts, stretches, (twist, *skews) = move[:2], move[2:4], move[4:]
+            x = (x - shifts[0]) * np.exp(stretches[0])
+            y = (y - shifts[1]) * np.exp(stretches[1])
+            x, y = x + twist * y + skews[0] * x**2, y + skews[1] * y**2
         return level + self.phi(x, y) + self.wall(x)
 
     def phi(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:

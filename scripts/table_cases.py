@@ -59,7 +59,7 @@ CASES = (
         "runs never count; lr and batch never vary apart.",
         {"fit": "fit FILE FLAGS --out FIT", "check": "check FILE"},
         {
-            "not refused": exits("fit", 1, 2),
+            "not refused": exits("fit", 2),
             "column of steps not named": says("fit", "optimizer_steps"),
             "length 512 not named": says("fit", r"\b512\b"),
             "lr tied to batch not said": says(

@@ -138,9 +138,8 @@ def decisive(outcomes: dict[str, Outcome]) -> list[str]:
     lines = []
     for name, outcome in outcomes.items():
         document = outcome.document
-        if name in ("check", "fit") and outcome.code == 0:
-            continue
-        if document:
+        refusal = get(document, "error.message")
+        if document and not refusal:
             parts = [str(get(document, "status") or "read")]
             parts += [_number(document, key) for key in ("lr", "batch", "loss")]
             parts += [_number(document, key) for key in ("regret", "diverged")]
@@ -148,10 +147,20 @@ def decisive(outcomes: dict[str, Outcome]) -> list[str]:
             said = ", ".join(part for part in parts if part)
             text = f"{said}. {warnings[0]}".strip()
         else:
-            printed = outcome.text.strip().splitlines() or [""]
-            text = next((t for t in printed if "error" in t), printed[-1]).strip()
+            text = refusal or _last_word(outcome.text)
+        text = text.replace(f"{cases_dir()}/", "")
         lines.append(f"{name} (exit {outcome.code}): {text}")
     return lines
+
+
+def _last_word(text: str) -> str:
+    """The error that was printed, or else the first warning, or the last line."""
+    printed = text.strip().splitlines() or [""]
+    for kind in ("error: ", "warning: "):
+        for each in printed:
+            if each.startswith(f"surrogate: {kind}"):
+                return each.removeprefix("surrogate: ")
+    return printed[-1].strip()
 
 
 def _number(document: dict[str, Any], key: str) -> str:

@@ -129,6 +129,8 @@ def test_a_planted_miss_is_counted_and_an_open_side_covers() -> None:
     assert (part["bare"], part["identified"], part["identified_closed"]) == (1, 7, 3)
     # ln(1.25e-3 / 8e-4) / 0.4, the middle of three.
     assert part["width"] == pytest.approx(np.log(1.25 / 0.8) / 0.4)
+    wide = summary.widths([summary.row("nine-lr", groups["nine-lr"])])
+    assert [each["verdict"] for each in wide] == ["PASS"]
     shares = summary.pooled(groups)
     missed = shares[0]
     assert (missed.hits, missed.of, missed.verdict) == (2, 3, "short")
