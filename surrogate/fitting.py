@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date
 from importlib import metadata
 from typing import Any, NamedTuple
@@ -35,6 +35,7 @@ from surrogate.fitted import Fitted
 from surrogate.mixing import Mixture
 from surrogate.objective import Objective, measure_noise
 from surrogate.query import CellRecord, Fit, Provenance
+from surrogate.query.sides import unclear
 from surrogate.runs import Runs
 from surrogate.selection import HeldOut
 from surrogate.stability import Stability
@@ -147,7 +148,7 @@ def _fit(
     _stop(progress)
     residual = rows.target - surface.fitted[0]
     spread = np.asarray(Objective().spread(jnp.asarray(surface.excess[0])))
-    return Fit(
+    done = Fit(
         family=found.family,
         features=features,
         theta=found.theta,
@@ -191,6 +192,8 @@ def _fit(
         ),
         runs=runs,
     )
+    doubts = [unclear(done, name) for name in features.choices]
+    return replace(done, warnings=(*done.warnings, *filter(None, doubts)))
 
 
 class _Choice(NamedTuple):

@@ -96,7 +96,9 @@ def test_a_saddle_has_no_best_batch_but_a_best_lr_at_one() -> None:
 @pytest.mark.parametrize("bend", [0.0, -0.02])
 def test_what_does_not_bend_has_no_optimum(bend: float) -> None:
     runs = table(lambda x, y: bend * x**2, 3)
-    answer = fit(runs, family="quadratic", bootstrap=0).optimum(**WHERE)
+    found = fit(runs, family="quadratic", bootstrap=0)
+    assert any("do not show a best lr" in text for text in found.warnings)
+    answer = found.optimum(**WHERE)
     assert answer.status is Status.not_identifiable
     assert np.isnan(answer.lr)
     assert any("do not show a best lr" in text for text in answer.context.warnings)

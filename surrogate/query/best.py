@@ -21,6 +21,7 @@ from surrogate.query.nearest import nearest_cell
 from surrogate.query.question import Question, check_positive
 from surrogate.query.sides import Side, opened, say, sides, unclear
 from surrogate.query.unfitted import unfitted
+from surrogate.runs.advice import count
 from surrogate.units import format_count
 
 # A batch this far below the smallest fitted one was probably given in sequences.
@@ -406,8 +407,8 @@ def interval_warnings(fit: Fit) -> list[str]:
     cells = fit.fitted_cells
     if fit.freedom is not None:
         return [
-            f"{cells} cells: intervals are over runs ({fit.freedom} degrees of "
-            "freedom), the weaker kind, and do not count what a cell's runs share."
+            f"{count(cells, 'cell')}: intervals are over runs ({fit.freedom} degrees "
+            "of freedom), the weaker kind, and do not count what a cell's runs share."
         ]
     if len(fit.leaves):
         return []
