@@ -5,5 +5,5 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 # What runs; `auto` is a choice between them.
-Backend = Literal["xla", "mosaic"]
+Backend = Literal["numpy", "xla", "mosaic"]
 NAMES: tuple[str, ...] = ("auto", *get_args(Backend))

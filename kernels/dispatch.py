@@ -82,6 +82,14 @@ def choose(
         raise ValueError(f"expected backend {known}, got {backend!r}")
     if backend == "xla":
         return "xla"
+    if backend == "numpy":
+        platform = device if isinstance(device, str) else device.platform
+        if platform != "cpu":
+            raise NotImplementedError(
+                f"backend numpy computes on a CPU and not on a {platform}. Use "
+                "--device cpu, or --backend auto or xla."
+            )
+        return "numpy"
     reasons = [
         *lacking,
         *mosaic.missing_device(device),

@@ -16,11 +16,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Float64, Int
 
-from surrogate import blocks, linear, newton
+from surrogate import blocks, interrupts, linear, newton
 from surrogate import weights as plans
 from surrogate.blocks import Device, Interrupted, Progress
 from surrogate.errors import DataError
-from surrogate.families import Curved, Family, Linear
+from surrogate.families import Bowl, Curved, Family, Linear, Posynomial, Quadratic
+from surrogate.plain import curved
+from surrogate.plain import linear as plain_linear
+from surrogate.plain import newton as plain_newton
+from surrogate.plain.newton import Minima
 from surrogate.weights import Plan, Weights
 from surrogate_kernels import dispatch
 from surrogate_kernels.ref import NormalEquations
@@ -37,6 +41,11 @@ _LINEAR_TURNS = 16
 # cache, or a share of a GPU's memory, holds.
 _ELEMENTS = {"cpu": 2**19, "gpu": 2**27}
 _OF_A_SYSTEM = 8
+# In NumPy: numbers of a step that a cache holds, and problems a call at least.
+_PLAIN_ELEMENTS, _PLAIN_PROBLEMS = 2**15, 64
+_PLAIN_SLOTS = 8
+# Rows times fits up to which a compiler costs more than it saves: it needs some 30 s.
+_PLAIN_WORK = 2**21
 _LEAST_BLOCK, _LARGEST_BLOCK = 64, {"cpu": 4096, "gpu": 2**20}
 # Decrement^2 at which a fit has converged: the next step gains less of the cost. Small
 # enough that where a fit stops does not show in any answer; a step more at most.
@@ -95,13 +104,22 @@ def pick_device(device: str) -> Device:
 
 
 def pick_backend(
-    backend: str, device: Device, family: Family | None = None
+    backend: str, device: Device, family: Family | None = None, work: int | None = None
 ) -> dispatch.Backend:
-    """The kernel backend that will run on this device, for this family if it is known.
+    """The backend that will run on this device, for this family if it is known.
+
+    Args:
+        backend: `auto`, or the one that must run.
+        device: where.
+        family: what is fitted.
+        work: rows times fits, by which `auto` takes NumPy on a CPU; None for much.
 
     Raises:
         DataError: the named one cannot; all the reasons.
     """
+    is_small = work is not None and work <= _PLAIN_WORK and device.platform == "cpu"
+    if backend == "auto" and is_small:
+        return "numpy"
     try:
         chosen = dispatch.choose(backend, device, lacking=_lacking(family))
         if chosen == "mosaic" and isinstance(family, Curved):
@@ -111,6 +129,11 @@ def pick_backend(
             return "xla"
         raise DataError(f"--backend {backend}: {error}") from error
     return chosen
+
+
+def arithmetic(backend: dispatch.Backend) -> dispatch.Backend:
+    """What computes beside draws, for which alone there are kernels."""
+    return "numpy" if backend == "numpy" else "xla"
 
 
 def _lacking(family: Family | None) -> list[str]:
@@ -174,6 +197,12 @@ def solve(
     """
     if len(weights) == 0:
         raise DataError("Expected weights of at least one problem, got none.")
+    if backend == "numpy":
+        steps = (bulk or 0) + iterations
+        tolerance = TOLERANCE if iterations else _BULK_TOLERANCE
+        return _solve_plain(
+            family, z, target, weights, theta0, steps, tolerance, progress
+        )
     with jax.enable_x64(True):
         if isinstance(family, Linear):
             return _solve_linear(family, z, target, weights, progress)
@@ -192,6 +221,56 @@ def solve(
             progress,
             backend=backend if bulk else "xla",
         )
+
+
+def _solve_plain(
+    family: Family,
+    z: Float64[np.ndarray, "n k"],
+    target: Float64[np.ndarray, " n"],
+    weights: Weights,
+    theta0: Float64[np.ndarray, "problems p"] | None,
+    steps: int,
+    tolerance: float,
+    progress: Progress | None,
+) -> Solution:
+    """In NumPy, block by block, as many at a time as there are cores."""
+    rows = len(target)
+    size = max(_PLAIN_PROBLEMS, _PLAIN_ELEMENTS // rows)
+    slots = max(_PLAIN_SLOTS, _PLAIN_ELEMENTS // rows)
+
+    def block(first: int) -> Minima:
+        part = slice(first, first + size)
+        own = plans.rows_of(weights.plan, weights.shared, weights.each[part])
+        if isinstance(family, Quadratic):
+            return plain_linear.solve(family, z, target, own)
+        assert isinstance(family, Bowl | Posynomial)
+        assert theta0 is not None
+        model = curved.Model(family, z, target, own)
+        found = plain_newton.minimise(
+            model.normal_equations,
+            model.to_solver(theta0[part]),
+            limit=steps,
+            tolerance=tolerance,
+            slots=slots,
+        )
+        return found._replace(v=model.from_solver(found.v))
+
+    def joined(parts: list[Minima]) -> Solution:
+        whole = [np.concatenate(values) for values in zip(*parts, strict=True)]
+        return Solution(*whole, block=size, is_halved=False, backend="numpy")
+
+    parts: list[Minima] = []
+    try:
+        for part in blocks.in_turn(block, range(0, len(weights), size)):
+            parts.append(part)
+            interrupts.finished()
+            if progress is not None:
+                progress.advance(len(part.cost))
+    except KeyboardInterrupt as signal:
+        if parts:
+            raise Interrupted(joined(parts)) from signal
+        raise
+    return joined(parts)
 
 
 def minimise(

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float64
 
-from surrogate import blocks, engine, solve
+from surrogate import blocks, engine, plain, solve
 from surrogate import weights as plans
 from surrogate.engine import Progress, Solution
 from surrogate.families import (
@@ -85,6 +85,7 @@ def estimate(
     *,
     seed: int = 0,
     objective: Objective | None = None,
+    backend: Backend = "numpy",
     progress: Progress | None = None,
 ) -> Estimate:
     """Fit a family to the rows, a problem for each line of counts.
@@ -96,11 +97,12 @@ def estimate(
         box: lower and upper bounds of u within which a cell's minimum is sought.
         seed: of the starts.
         objective: scales of the weights; default the family's own `misfit`.
+        backend: of the arithmetic.
         progress: told of finished problems.
     """
     objective = objective or Objective(growth=family.misfit)
     first = family if isinstance(family, Linear) else Quadratic(family.shape)
-    pilot = _linear(first, rows, counts, box, objective)
+    pilot = _linear(first, rows, counts, box, objective, backend)
     if isinstance(family, Linear):
         second_start = np.zeros(len(counts))
         if progress is not None:
@@ -108,12 +110,14 @@ def estimate(
         return pilot._replace(second_start=second_start)
     wide = _Wide.of(family, rows, _copies(rows, counts))
     weights = pilot.weights
-    theta, second_start = _cold(wide.family, wide.rows, wide.all_weights(weights), seed)
+    theta, second_start = _cold(wide, weights, seed, backend)
     for _ in range(objective.rounds):
-        weights = _reweigh(family, rows, theta, counts, box, objective, weights)
-        theta = _go_on(wide, weights, theta, ROUND_STEPS).theta
-    solution = _go_on(wide, weights, theta, LAST_STEPS, progress)
-    surface = evaluate(family, rows, solution.theta, box)
+        weights = _reweigh(
+            family, rows, theta, counts, box, objective, weights, backend
+        )
+        theta = _go_on(wide, weights, theta, ROUND_STEPS, backend).theta
+    solution = _go_on(wide, weights, theta, LAST_STEPS, backend, progress)
+    surface = evaluate(family, rows, solution.theta, box, backend)
     return Estimate(solution, weights, second_start, surface)
 
 
@@ -153,6 +157,7 @@ def _go_on(
     weights: Float64[np.ndarray, "problems n"],
     theta: Float64[np.ndarray, "problems p"],
     steps: int,
+    backend: Backend,
     progress: Progress | None = None,
 ) -> Solution:
     """From where the problems are; in float64, but in the program of the search."""
@@ -164,6 +169,7 @@ def _go_on(
         theta,
         bulk=0,
         iterations=steps,
+        backend=backend,
         progress=progress,
     )
 
@@ -191,6 +197,7 @@ def refit_without(
     box: Float64[np.ndarray, "2 choices"],
     *,
     objective: Objective | None = None,
+    backend: Backend = "numpy",
     progress: Progress | None = None,
 ) -> Solution:
     """Fits that differ little from one fit, with weights of their own: cells left out.
@@ -203,20 +210,21 @@ def refit_without(
         theta: of the full fit.
         box: lower and upper bounds of u within which a cell's minimum is sought.
         objective: scales of the weights; default the family's own `misfit`.
+        backend: of the arithmetic.
         progress: told of finished problems.
     """
     objective = objective or Objective(growth=family.misfit)
     if isinstance(family, Linear):
-        solution = _linear(family, rows, counts, box, objective).solution
+        solution = _linear(family, rows, counts, box, objective, backend).solution
         if progress is not None:
             progress.advance(len(counts))
         return solution
     wide = _Wide.of(family, rows, _copies(rows, counts))
     own, start = counts * weights, np.tile(theta, (len(counts), 1))
     for _ in range(_NEAR_ROUNDS):
-        start = _go_on(wide, own, start, ROUND_STEPS).theta
-        own = _reweigh(family, rows, start, counts, box, objective, own)
-    return _go_on(wide, own, start, LAST_STEPS, progress)
+        start = _go_on(wide, own, start, ROUND_STEPS, backend).theta
+        own = _reweigh(family, rows, start, counts, box, objective, own, backend)
+    return _go_on(wide, own, start, LAST_STEPS, backend, progress)
 
 
 def refit(
@@ -227,7 +235,7 @@ def refit(
     theta: Float64[np.ndarray, " p"],
     *,
     rivals: Float64[np.ndarray, "rivals cells"] | None = None,
-    backend: Backend = "xla",
+    backend: Backend = "numpy",
     progress: Progress | None = None,
 ) -> Solution:
     """Fits from a warm start under weights that stay as they are: bootstrap draws.
@@ -301,7 +309,7 @@ def make_room() -> None:
     memory for all families, and nothing else drops those that are not used again.
     """
     if blocks.is_full():
-        programs: tuple[Any, ...] = (*engine.PROGRAMS, _evaluate, _starts, _weigh)
+        programs: tuple[Any, ...] = (*engine.PROGRAMS, _evaluate)
         for program in programs:
             program.clear_cache()
 
@@ -321,8 +329,14 @@ def evaluate(
     rows: Rows,
     theta: Float64[np.ndarray, "problems p"],
     box: Float64[np.ndarray, "2 choices"],
+    backend: Backend = "numpy",
 ) -> Surface:
     """The surfaces of theta on the rows and at the minimum of every cell."""
+    if backend == "numpy":
+        fitted = plain.log_losses(family, theta, rows.z)
+        found = plain.lowest(family, theta, rows.cell_s, *box)
+        excess = np.maximum(fitted - found.value[:, rows.cell], 0.0)
+        return Surface(fitted, excess, *found)
     with jax.enable_x64(True):
         arrays = map(jnp.asarray, (theta, rows.z, rows.cell_s, rows.cell, *box))
         return Surface(*map(np.asarray, _evaluate(family, *arrays)))
@@ -357,34 +371,18 @@ def _reweigh(
     box: Float64[np.ndarray, "2 choices"],
     objective: Objective,
     last: Float64[np.ndarray, "problems n"],
+    backend: Backend,
 ) -> Float64[np.ndarray, "problems n"]:
     """From the excess of the surface alone; what a cell shares is no residual.
 
     Were it one, cells near the surface would count for more and the others for less,
     as if the surface were surer than it is. `last` are the weights that led to theta.
     """
-    surface = evaluate(family, rows, theta, box)
+    surface = evaluate(family, rows, theta, box, backend)
     residual = rows.target - surface.fitted
-    with jax.enable_x64(True):
-        member = np.eye(len(rows.cell_s))[rows.cell]
-        shared = (last, member, _copies(rows, counts))
-        arrays = map(jnp.asarray, (residual, surface.excess, counts, *shared))
-        return np.asarray(_weigh(objective, *arrays))
-
-
-@partial(jax.jit, static_argnums=0)
-def _weigh(
-    objective: Objective,
-    residual: Array,
-    excess: Array,
-    counts: Array,
-    last: Array,
-    member: Array,
-    copies: Array,
-) -> Array:
-    shared, _ = cell_offsets(residual, last, member, copies)
-    residual = residual - jnp.matmul(shared, member.T, precision="highest")
-    return jax.vmap(objective.weights)(residual, excess, counts)
+    member = np.eye(len(rows.cell_s))[rows.cell]
+    shared, _ = cell_offsets(residual, last, member, _copies(rows, counts))
+    return objective.weights(residual - shared @ member.T, surface.excess, counts)
 
 
 def _linear(
@@ -393,39 +391,50 @@ def _linear(
     counts: Float64[np.ndarray, "problems n"],
     box: Float64[np.ndarray, "2 choices"],
     objective: Objective,
+    backend: Backend,
 ) -> Estimate:
     """From equal weights; the excess of each fit weighs the next."""
     weights = counts / 0.01**2
     for _ in range(objective.rounds):
-        theta = engine.solve(family, rows.z, rows.target, plans.given(weights)).theta
-        weights = _reweigh(family, rows, theta, counts, box, objective, weights)
-    solution = engine.solve(family, rows.z, rows.target, plans.given(weights))
-    surface = evaluate(family, rows, solution.theta, box)
+        theta = _least(family, rows, weights, backend).theta
+        weights = _reweigh(
+            family, rows, theta, counts, box, objective, weights, backend
+        )
+    solution = _least(family, rows, weights, backend)
+    surface = evaluate(family, rows, solution.theta, box, backend)
     return Estimate(solution, weights, np.zeros(len(counts)), surface)
 
 
-def _cold(
-    family: Family,
+def _least(
+    family: Linear,
     rows: Rows,
-    weights: Float64[np.ndarray, "problems m"],
+    weights: Float64[np.ndarray, "problems n"],
+    backend: Backend,
+) -> Solution:
+    plan = plans.given(weights)
+    return engine.solve(family, rows.z, rows.target, plan, backend=backend)
+
+
+def _cold(
+    wide: _Wide,
+    weights: Float64[np.ndarray, "problems n"],
     seed: int,
+    backend: Backend,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The best of many starts, and how much worse the second best is."""
+    family = wide.family
     assert isinstance(family, Curved)
-    with jax.enable_x64(True):
-        starts = np.asarray(_starts(family, len(weights), jax.random.key(seed)))
-    kept, _ = descend(family, rows, weights, starts, (SEARCH_STEPS, 0))
-    theta, cost = descend(
-        family, rows, weights, kept[:, :KEPT], (START_STEPS, START_STEPS)
-    )
+    # Of each problem its own, whatever the others.
+    each = [np.random.default_rng([seed, k]) for k in range(len(weights))]
+    starts = np.stack([family.starts(rng, STARTS) for rng in each])
+    every = wide.all_weights(weights)
+
+    def go(starts: np.ndarray, steps: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        return descend(family, wide.rows, every, starts, steps, backend)
+
+    kept, _ = go(starts, (SEARCH_STEPS, 0))
+    theta, cost = go(kept[:, :KEPT], (START_STEPS, START_STEPS))
     return theta[:, 0], cost[:, 1] / cost[:, 0] - 1
-
-
-@partial(jax.jit, static_argnums=(0, 1))
-def _starts(family: Curved, problems: int, key: Array) -> Array:
-    """Of each problem its own, whatever the others."""
-    each = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(problems))
-    return jax.vmap(lambda key: family.starts(key, STARTS))(each)
 
 
 def descend(
@@ -434,6 +443,7 @@ def descend(
     weights: Float64[np.ndarray, "problems m"],
     starts: Float64[np.ndarray, "problems starts p"],
     steps: tuple[int, int],
+    backend: Backend = "numpy",
 ) -> tuple[np.ndarray, np.ndarray]:
     """Many starts at once, each problem's best first.
 
@@ -443,6 +453,7 @@ def descend(
         weights: of the rows, a problem each.
         starts: of each problem.
         steps: at most so many in float32, then in float64.
+        backend: of the arithmetic.
 
     Returns:
         Theta [problems, starts, p] and cost [problems, starts].
@@ -456,6 +467,7 @@ def descend(
         starts.reshape(-1, size),
         bulk=steps[0],
         iterations=steps[1],
+        backend=backend,
     )
     cost = np.where(np.isfinite(solution.cost), solution.cost, np.inf)
     cost = cost.reshape(problems, count)

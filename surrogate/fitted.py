@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
-from surrogate import estimate, interrupts, uncertainty
+from surrogate import engine, estimate, interrupts, uncertainty
 from surrogate.engine import Progress
 from surrogate.families import Family, Mix
 from surrogate.features import Rows
@@ -65,7 +65,8 @@ def fit_all(
         progress: told of finished draws.
     """
     ones = np.ones((1, len(rows.target)))
-    full = estimate.estimate(family, rows, ones, box, seed=seed)
+    host = engine.arithmetic(backend)
+    full = estimate.estimate(family, rows, ones, box, seed=seed, backend=host)
     solution = full.solution
     theta = solution.theta[0]
     quality: dict[str, Any] = {
@@ -83,7 +84,7 @@ def fit_all(
     start(progress, f"Leaving out each {units[0]}", units[1])
     weights = full.weights[0]
     leaves, unsettled = uncertainty.leave_each_out(
-        family, rows, weights, theta, box, progress
+        family, rows, weights, theta, box, progress, host
     )
     interrupts.keep(completes)
     fits = bootstrap * uncertainty.starts(family, cells)

@@ -10,7 +10,6 @@ from importlib import metadata
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float64
 
@@ -47,6 +46,8 @@ MIX_TERMS = (3, 4, 5)
 _SURE = 0.8
 # A candidate that fewer resamples would choose is no rival: draws do not take it.
 _RIVAL = 0.05
+# Fits that selecting takes, at least, for a guess at the work.
+_FOLDS = 100
 # What is made of several families.
 MIXED = (AUTO, MIX)
 # What a report of a wrong answer needs to say.
@@ -74,7 +75,7 @@ def fit(
         bootstrap: draws of resampled cells; 0 for none. Under 5 cells there are none.
         seed: of starts and resampling.
         device: `auto`, `cpu` or `gpu`.
-        backend: of the kernels: `auto`, `xla` or `mosaic`.
+        backend: of the arithmetic: `auto`, `numpy`, `xla` or `mosaic`.
         progress: told what runs and how far it is.
 
     Returns:
@@ -115,18 +116,23 @@ def _fit(
     box = features.box()
     shape = Shape(len(features.choices), len(features.givens), features.offsets)
     members = _members(family, shape, terms)
+    work = len(rows.target) * max(bootstrap, _FOLDS)
     # Of all candidates, so that a named one that cannot run is refused before the work.
     device, backend = place
     backends: dict[str, Backend] = {
-        name: engine.pick_backend(backend, device, member)
+        name: engine.pick_backend(backend, device, member, work)
         for name, member in members.items()
     }
-    held, warnings = _held_out(members, features, rows, runs, box, seed, progress)
+    hosts = {name: engine.arithmetic(chosen) for name, chosen in backends.items()}
+    held, warnings = _held_out(
+        members, features, rows, runs, box, seed, hosts, progress
+    )
     has_draws = uncertainty.has_draws(rows, shape.choices, bootstrap)
     freedom = uncertainty.freedom_of_runs(rows, shape.choices)
     # Draws over runs do not choose anew: families were compared on cells left out.
     chooses = has_draws and freedom is None
-    choice = _choose(family, members, held, rows, runs, features, chooses)
+    host = next(iter(hosts.values()))
+    choice = _choose(family, members, held, rows, runs, features, chooses, host)
 
     def fit_all(name: str, completes: bool) -> Fitted:
         return fitted.fit_all(
@@ -144,10 +150,10 @@ def _fit(
     found = _joined(taken, parts, rows, seed)
     # A choice among families is the one chosen, whose program is compiled already.
     alone = parts.get(choice.chosen, found)
-    surface = estimate.evaluate(alone.family, rows, alone.theta[None], box)
+    surface = estimate.evaluate(alone.family, rows, alone.theta[None], box, host)
     _stop(progress)
     residual = rows.target - surface.fitted[0]
-    spread = np.asarray(Objective().spread(jnp.asarray(surface.excess[0])))
+    spread = Objective().spread(surface.excess[0])
     done = Fit(
         family=found.family,
         features=features,
@@ -158,7 +164,7 @@ def _fit(
         stability=Stability.of(runs),
         cells=_records(runs, features, surface.cell_u[0]),
         freedom=freedom if has_draws else None,
-        evidence=evidence.directions(features, rows, runs, spread.astype(np.float64)),
+        evidence=evidence.directions(features, rows, runs, spread),
         scores=choice.scores,
         is_converged=bool(found.quality["is_settled"]),
         loss_kind=runs.loss_kind,
@@ -337,12 +343,13 @@ def _choose(
     runs: Runs,
     features: Features,
     has_draws: bool,
+    host: Backend,
 ) -> _Choice:
     """The family asked for, or the best on cells left out, with rivals for draws."""
     candidates, mixture, warnings = dict(held), None, []
     mixed = {name: h for name, h in held.items() if not h.unsettled}
     if family in MIXED and mixed:
-        mixture = mixing.mix(mixed, features, rows, runs)
+        mixture = mixing.mix(mixed, features, rows, runs, host)
         if family == MIX or len(mixture.weights) > 1:
             candidates[MIX] = mixture.held
     if family == MIX:
@@ -426,6 +433,7 @@ def _held_out(
     runs: Runs,
     box: Float64[np.ndarray, "2 choices"],
     seed: int,
+    hosts: dict[str, Backend],
     progress: Progress | None,
 ) -> tuple[dict[str, HeldOut], list[str]]:
     cells = len(np.unique(rows.cell))
@@ -446,7 +454,15 @@ def _held_out(
     for name, member in members.items():
         fitted.start(progress, f"Leaving out cells, {name}", len(folds.held))
         found = selection.leave_out(
-            member, features, rows, runs, box, folds, seed=seed, progress=progress
+            member,
+            features,
+            rows,
+            runs,
+            box,
+            folds,
+            seed=seed,
+            backend=hosts[name],
+            progress=progress,
         )
         if found.is_whole():
             held[name] = found

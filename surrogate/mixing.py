@@ -14,6 +14,7 @@ from surrogate.families import Mix
 from surrogate.features import Features, Rows
 from surrogate.runs import Runs
 from surrogate.selection import LARGEST, Folds, HeldOut, is_near, read
+from surrogate_kernels.backends import Backend
 
 # A member with less of the weight is left out: it is not worth its fit.
 _LEAST_SHARE = 0.01
@@ -52,6 +53,7 @@ def mix(
     features: Features,
     rows: Rows,
     runs: Runs,
+    backend: Backend = "numpy",
 ) -> Mixture:
     """Weights of the candidates on the folds that extrapolate, and the mix's scores.
 
@@ -64,6 +66,7 @@ def mix(
         features: coordinates of the runs.
         rows: the runs that did not diverge.
         runs: all of them.
+        backend: of the arithmetic.
     """
     first = next(iter(held.values()))
     folds, asked = first.folds, _asked(first.folds)
@@ -79,7 +82,7 @@ def mix(
     # Of all candidates, though some have no weight: one program for all such choices.
     every = Mix(first.family.shape, tuple(h.family for h in held.values()))
     theta = every.join(weights, [h.theta for h in held.values()])
-    surface = estimate.evaluate(every, rows, theta, features.box())
+    surface = estimate.evaluate(every, rows, theta, features.box(), backend)
     scored = read(every, features, rows, runs, folds, theta, surface)
     return Mixture(chosen, scored, products.sum(axis=0))
 

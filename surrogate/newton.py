@@ -33,18 +33,18 @@ STATUSES = (
     "the cost at the start is no number",
     "no step lowers the cost",
 )
-_DAMPING = 1e-4
-_LEAST_DAMPING = 1e-14
-_LARGEST_DAMPING = 1e10
+DAMPING = 1e-4
+LEAST_DAMPING = 1e-14
+LARGEST_DAMPING = 1e10
 # A step as good as foreseen eases the damping to this share of it.
-_EASE = 0.1
-_GROWTH = 2.0
+EASE = 0.1
+GROWTH = 2.0
 # Where a factorisation fails: the damping that is tried next, at least and times.
-_FIRST_RAISE = 1e-8
-_RAISE = 10.0
-_RAISES = 24
+FIRST_RAISE = 1e-8
+RAISE = 10.0
+RAISES = 24
 # Multiples of the rounding error of a cost below which falls tell nothing.
-_NOISE = 64.0
+NOISE = 64.0
 
 
 @runtime_checkable
@@ -176,10 +176,10 @@ def _advance(
     is_better = is_sound & (at.cost < now.at.cost)
     fall = now.at.cost - at.cost
     gain = fall / now.foreseen
-    eased = now.damping * jnp.maximum(_EASE, 1 - (2 * gain - 1) ** 3)
+    eased = now.damping * jnp.maximum(EASE, 1 - (2 * gain - 1) ** 3)
     damping = jnp.where(is_better, eased, now.damping * now.growth)
     damping = jnp.where(is_fresh, now.damping, damping)
-    growth = jnp.where(is_better, _GROWTH, _GROWTH * now.growth)
+    growth = jnp.where(is_better, GROWTH, GROWTH * now.growth)
     v = jnp.where(is_better[:, None], now.trial, now.v)
     at = NormalEquations(
         jnp.where(is_better, at.cost, now.at.cost),
@@ -190,7 +190,7 @@ def _advance(
 
     newton = model.solve_spd(at.hessian, at.gradient)
     left = jnp.sum(at.gradient * newton, axis=1)
-    rounding = _NOISE * jnp.finfo(v.dtype).eps
+    rounding = NOISE * jnp.finfo(v.dtype).eps
     is_refused = ~is_better & ~is_fresh
     is_flat = is_refused & (now.foreseen < rounding * at.cost)
     # Of a perfect fit no cost is left to measure a gain by.
@@ -222,7 +222,7 @@ def _advance(
         jnp.where(is_blind[:, None], v - newton, v),
         at,
         size,
-        jnp.maximum(damping, _LEAST_DAMPING),
+        jnp.maximum(damping, LEAST_DAMPING),
         growth,
         foreseen,
         now.steps,
@@ -246,7 +246,7 @@ def _damped(
     is_asked = is_open
 
     def is_unfinished(carry: tuple[Array, Array, Array, Array]) -> Array:
-        return jnp.any(carry[2]) & (carry[3] < _RAISES)
+        return jnp.any(carry[2]) & (carry[3] < RAISES)
 
     def attempt(carry: tuple[Array, Array, Array, Array]) -> tuple:
         step, damping, is_open, raises = carry
@@ -255,12 +255,12 @@ def _damped(
         is_found = jnp.all(jnp.isfinite(found), axis=1)
         step = jnp.where((is_open & is_found)[:, None], found, step)
         is_open = is_open & ~is_found
-        higher = jnp.maximum(_RAISE * damping, _FIRST_RAISE)
+        higher = jnp.maximum(RAISE * damping, FIRST_RAISE)
         return step, jnp.where(is_open, higher, damping), is_open, raises + 1
 
     start = (jnp.zeros_like(size), damping, is_open, jnp.zeros((), jnp.int32))
     step, damping, is_open, _ = lax.while_loop(is_unfinished, attempt, start)
-    return step, damping, is_asked & (is_open | (damping > _LARGEST_DAMPING))
+    return step, damping, is_asked & (is_open | (damping > LARGEST_DAMPING))
 
 
 def _write(found: Minima, now: _Slots, ended: _Ended) -> Minima:
@@ -317,8 +317,8 @@ def _fresh(problem: Array, each: Any, start: Array) -> _Slots:
         start,
         none,
         jnp.zeros_like(start),
-        jnp.full_like(zero, _DAMPING),
-        jnp.full_like(zero, _GROWTH),
+        jnp.full_like(zero, DAMPING),
+        jnp.full_like(zero, GROWTH),
         jnp.ones_like(zero),
         jnp.zeros((slots,), jnp.int32),
     )

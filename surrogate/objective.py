@@ -18,9 +18,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Float64
+from jaxtyping import Float, Float64
+
+from surrogate.families.base import Numbers
+from surrogate.solve import namespace
 
 # A normal standard deviation over its median absolute deviation.
 _NORMAL_MAD = 1.4826
@@ -42,36 +44,44 @@ class Objective:
     tail: float = 3.0
     rounds: int = 6
 
-    def spread(self, excess: Float[Array, " n"]) -> Float[Array, " n"]:
+    def spread(self, excess: Float[Numbers, "*n"]) -> Float[Numbers, "*n"]:
         """Sigma(e), the size of residual to expect at that fitted excess."""
-        return jnp.sqrt(self.floor**2 + (self.growth * excess) ** 2)
+        return (self.floor**2 + (self.growth * excess) ** 2) ** 0.5
 
     def weights(
         self,
-        residual: Float[Array, " n"],
-        excess: Float[Array, " n"],
-        counts: Float[Array, " n"],
-    ) -> Float[Array, " n"]:
-        """Weights of one problem's rows.
+        residual: Float[Numbers, "problems n"],
+        excess: Float[Numbers, "problems n"],
+        counts: Float[Numbers, "problems n"],
+    ) -> Float[Numbers, "problems n"]:
+        """Weights of the rows of each problem.
 
         Args:
             residual: ln loss minus its fitted value.
             excess: fitted ln loss minus its minimum over u at the same s.
             counts: how often each row is in the problem, 0 for never.
         """
+        xp = namespace(residual)
         spread = self.spread(excess)
-        size = jnp.abs(residual / spread)
-        scale = jnp.maximum(1.0, _NORMAL_MAD * _median(size, counts))
+        size = abs(residual / spread)
+        scale = xp.maximum(1.0, _NORMAL_MAD * _median(size, counts))[:, None]
         return counts / (spread**2 * (1 + (size / scale) ** 2 / self.tail))
 
 
-def _median(values: Float[Array, " n"], counts: Float[Array, " n"]) -> Array:
+def _median(
+    values: Float[Numbers, "problems n"], counts: Float[Numbers, "problems n"]
+) -> Float[Numbers, " problems"]:
     """The median where each value stands as often as its count says."""
-    order = jnp.argsort(values)
-    below = jnp.cumsum(counts[order])
-    half = 0.5 * below[-1]
-    middle = jnp.stack([jnp.argmax(below >= half), jnp.argmax(below > half)])
-    return values[order][middle].mean()
+    xp = namespace(values)
+    order = xp.argsort(values, axis=1)
+    below = xp.cumsum(xp.take_along_axis(counts, order, axis=1), axis=1)
+    half = 0.5 * below[:, -1:]
+    middle = xp.stack(
+        [xp.argmax(below >= half, axis=1), xp.argmax(below > half, axis=1)], axis=1
+    )
+    return xp.take_along_axis(
+        values, xp.take_along_axis(order, middle, axis=1), axis=1
+    ).mean(axis=1)
 
 
 class Noise(NamedTuple):

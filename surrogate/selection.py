@@ -23,6 +23,7 @@ from surrogate.features import Features, Rows
 from surrogate.reach import Leverage
 from surrogate.runs import WORSE, Runs
 from surrogate.scores import CellScore, Spread, mean_se, score_cell, spearman
+from surrogate_kernels.backends import Backend
 
 ONE = "leave-one-cell-out"
 LARGEST = "leave-largest-out"
@@ -224,6 +225,7 @@ def leave_out(
     folds: Folds,
     *,
     seed: int = 0,
+    backend: Backend = "numpy",
     progress: Progress | None = None,
 ) -> HeldOut:
     """Fit without the cells of each fold and ask for their optima and losses.
@@ -231,7 +233,9 @@ def leave_out(
     Only the standardisation of the coordinates sees all cells.
     """
     counts = (~folds.held[:, rows.cell]).astype(np.float64)
-    fits = estimate.estimate(family, rows, counts, box, seed=seed, progress=progress)
+    fits = estimate.estimate(
+        family, rows, counts, box, seed=seed, backend=backend, progress=progress
+    )
     theta, surface = fits.solution.theta, fits.surface
     settled = estimate.is_settled(fits.solution, len(rows.target))
     found = read(family, features, rows, runs, folds, theta, surface)

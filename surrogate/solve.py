@@ -22,6 +22,13 @@ from jaxtyping import Array, Bool, Float
 
 from surrogate.cut import Cut, line_of
 from surrogate.errors import DataError
+from surrogate.families.base import Numbers
+
+
+def namespace(array: Any) -> Any:
+    """The module whose functions take this array: `numpy` or `jax.numpy`."""
+    return np if isinstance(array, np.ndarray | np.generic | float) else jnp
+
 
 LogLoss = Callable[[Any, Any, Any], Any]
 """`log_loss(theta, u [d], s [g]) -> scalar`: ln L at one point."""
@@ -29,7 +36,7 @@ LogLoss = Callable[[Any, Any, Any], Any]
 _EPS = float(np.finfo(np.float64).eps)
 CERTIFIED_GAP = 1e-10
 """Largest gap, in ln L, of an optimum that is called converged."""
-_MAX_STEPS = 100
+MAX_STEPS = 100
 
 
 class Minimum(NamedTuple):
@@ -190,32 +197,37 @@ def box_of(lo: Array, hi: Array) -> Box:
     return Box(lo[0], hi[0], lo[1], hi[1])
 
 
-def gap_bound(at: Local, x: Array, y: Array, box: Box) -> Array:
+def gap_bound(at: Local, x: Numbers, y: Numbers, box: Box) -> Numbers:
     """How far above the lowest value of the box a convex surface can be at (x, y)."""
-    gap_x = jnp.maximum(at.gx * (x - box.x_lo), at.gx * (x - box.x_hi))
-    gap_y = jnp.maximum(at.gy * (y - box.y_lo), at.gy * (y - box.y_hi))
+    xp = namespace(x)
+    gap_x = xp.maximum(at.gx * (x - box.x_lo), at.gx * (x - box.x_hi))
+    gap_y = xp.maximum(at.gy * (y - box.y_lo), at.gy * (y - box.y_hi))
     return gap_x + gap_y
 
 
-def _line_target(g: Array, h: Array, z: Array, lo: Array, hi: Array) -> Array:
+def _line_target(
+    g: Numbers, h: Numbers, z: Numbers, lo: Numbers, hi: Numbers
+) -> Numbers:
     """Minimiser over [lo, hi] of g (t - z) + h (t - z)^2 / 2, h >= 0."""
+    xp = namespace(g)
     curved = h > 0
-    flat = jnp.where(g > 0, lo, jnp.where(g < 0, hi, jnp.clip(z, lo, hi)))
-    return jnp.where(curved, jnp.clip(z - g / jnp.where(curved, h, 1.0), lo, hi), flat)
+    flat = xp.where(g > 0, lo, xp.where(g < 0, hi, xp.clip(z, lo, hi)))
+    return xp.where(curved, xp.clip(z - g / xp.where(curved, h, 1.0), lo, hi), flat)
 
 
-def _target(at: Local, x: Array, y: Array, box: Box) -> tuple[Array, Array]:
+def _target(at: Local, x: Numbers, y: Numbers, box: Box) -> tuple[Numbers, Numbers]:
     """Exact minimiser over the box of the quadratic model at (x, y).
 
     Where the free minimiser is outside the box, the constrained one is on an edge,
     and on each edge the model is a parabola in one variable.
     """
+    xp = namespace(x)
     trace = at.hxx + at.hyy
     is_weak = at.hxx * at.hyy - at.hxy**2 < 1e-12 * trace**2
-    shift = jnp.where(is_weak, 1e-12 * trace, 0.0)
+    shift = xp.where(is_weak, 1e-12 * trace, 0.0)
     a, b, c = at.hxx + shift, at.hxy, at.hyy + shift
     det = a * c - b**2
-    safe = jnp.where(det > 0, det, 1.0)
+    safe = xp.where(det > 0, det, 1.0)
     best_x = x + (b * at.gy - c * at.gx) / safe
     best_y = y + (b * at.gx - a * at.gy) / safe
     is_free = (
@@ -225,7 +237,7 @@ def _target(at: Local, x: Array, y: Array, box: Box) -> tuple[Array, Array]:
         & (box.y_lo <= best_y)
         & (best_y <= box.y_hi)
     )
-    best = jnp.where(is_free, -jnp.inf, jnp.inf)
+    best = xp.where(is_free, -xp.inf, xp.inf)
     edges = []
     for edge_x in (box.x_lo, box.x_hi):
         g = at.gy + b * (edge_x - x)
@@ -237,13 +249,13 @@ def _target(at: Local, x: Array, y: Array, box: Box) -> tuple[Array, Array]:
         p, q = tx - x, ty - y
         model = at.gx * p + at.gy * q + 0.5 * (a * p**2 + 2.0 * b * p * q + c * q**2)
         is_lower = model < best
-        best = jnp.where(is_lower, model, best)
-        best_x = jnp.where(is_lower, tx, best_x)
-        best_y = jnp.where(is_lower, ty, best_y)
+        best = xp.where(is_lower, model, best)
+        best_x = xp.where(is_lower, tx, best_x)
+        best_y = xp.where(is_lower, ty, best_y)
     return best_x, best_y
 
 
-class _Search(NamedTuple):
+class Search(NamedTuple):
     """One problem under way: the best point, and the share of the next step to try."""
 
     x: Array
@@ -255,16 +267,17 @@ class _Search(NamedTuple):
     is_done: Array
 
 
-def _advance(local: Callable[..., Local], box: Box, now: _Search) -> _Search:
+def advance(local: Callable[..., Local], box: Box, now: Search) -> Search:
     """Try one step towards the model's minimiser: take it, or shorten it."""
+    xp = namespace(now.x)
     to_x, to_y = _target(now.at, now.x, now.y, box)
     move_x, move_y = to_x - now.x, to_y - now.y
     is_full = now.share == 1.0
-    x = jnp.where(is_full, to_x, now.x + now.share * move_x)
-    y = jnp.where(is_full, to_y, now.y + now.share * move_y)
+    x = xp.where(is_full, to_x, now.x + now.share * move_x)
+    y = xp.where(is_full, to_y, now.y + now.share * move_y)
     at = local(x, y)
     gap = gap_bound(at, x, y, box)
-    noise = _EPS * (1.0 + jnp.abs(at.value))
+    noise = _EPS * (1.0 + xp.abs(at.value))
     slope = now.at.gx * move_x + now.at.gy * move_y
     allowed = now.at.value + 1e-4 * now.share * slope + 8.0 * noise
     is_taken = (at.value <= allowed) | (now.steps == 0)
@@ -273,16 +286,18 @@ def _advance(local: Callable[..., Local], box: Box, now: _Search) -> _Search:
     is_taken = is_taken & ~(is_stalled & (gap > now.gap))
     # Along the way the surface is convex too: aim at the zero of its slope.
     end = at.gx * move_x + at.gy * move_y
-    ratio = slope / jnp.where(slope == end, 1.0, slope - end)
-    ratio = jnp.where(jnp.isfinite(ratio), jnp.clip(ratio, 0.1, 0.5), 0.5)
-    share = jnp.where(is_taken, 1.0, now.share * ratio)
-    gap = jnp.where(is_taken, gap, now.gap)
+    ratio = slope / xp.where(slope == end, 1.0, slope - end)
+    ratio = xp.where(xp.isfinite(ratio), xp.clip(ratio, 0.1, 0.5), 0.5)
+    share = xp.where(is_taken, 1.0, now.share * ratio)
+    gap = xp.where(is_taken, gap, now.gap)
     is_flat = is_taken & (gap <= 4.0 * noise)
-    is_done = is_stalled | is_flat | (share < 1e-12) | ~jnp.isfinite(gap)
-    return _Search(
-        x=jnp.where(is_taken, x, now.x),
-        y=jnp.where(is_taken, y, now.y),
-        at=jax.tree.map(lambda new, old: jnp.where(is_taken, new, old), at, now.at),
+    is_done = is_stalled | is_flat | (share < 1e-12) | ~xp.isfinite(gap)
+    return Search(
+        x=xp.where(is_taken, x, now.x),
+        y=xp.where(is_taken, y, now.y),
+        at=Local(
+            *(xp.where(is_taken, new, old) for new, old in zip(at, now.at, strict=True))
+        ),
         share=share,
         gap=gap,
         steps=now.steps + 1,
@@ -290,13 +305,13 @@ def _advance(local: Callable[..., Local], box: Box, now: _Search) -> _Search:
     )
 
 
-def search(local: Callable[..., Local], x: Array, y: Array, box: Box) -> _Search:
+def search(local: Callable[..., Local], x: Array, y: Array, box: Box) -> Search:
     """Minimise `local` over the box from (x, y) until rounding stops it."""
     x = jnp.clip(x, box.x_lo, box.x_hi)
     y = jnp.clip(y, box.y_lo, box.y_hi)
     zero = jnp.zeros_like(x)
     # The first step has share 0: the surface is then traced and compiled only once.
-    start = _Search(
+    start = Search(
         x=x,
         y=y,
         at=Local(zero, zero, zero, zero, zero, zero),
@@ -306,8 +321,8 @@ def search(local: Callable[..., Local], x: Array, y: Array, box: Box) -> _Search
         is_done=jnp.zeros((), bool),
     )
     return lax.while_loop(
-        lambda now: ~now.is_done & (now.steps < _MAX_STEPS),
-        partial(_advance, local, box),
+        lambda now: ~now.is_done & (now.steps < MAX_STEPS),
+        partial(advance, local, box),
         start,
     )
 

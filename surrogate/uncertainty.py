@@ -18,13 +18,10 @@ surface is moved (`moves`), so that the optima of draws spread as the intervals 
 
 from __future__ import annotations
 
-from functools import partial
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float64
+from jaxtyping import Float64
 from scipy.special import stdtrit
 
 from surrogate import estimate
@@ -75,12 +72,14 @@ def resample(
 ) -> Float64[np.ndarray, "draws cells"]:
     """How often each cell is in each replica: cells drawn with replacement.
 
-    The counter behind a replica is (seed, replica) alone, so replica 7 is the same
+    The numbers of a replica depend on (seed, replica) alone, so replica 7 is the same
     however many are asked for, on every device.
     """
-    with jax.enable_x64(True):
-        counts = _resample(jax.random.key(seed), jnp.arange(replicas), cells)
-        return np.asarray(counts)
+    found = np.zeros((replicas, cells))
+    for replica, counts in enumerate(found):
+        drawn = np.random.default_rng([seed, replica]).integers(0, cells, cells)
+        counts += np.bincount(drawn, minlength=cells)
+    return found
 
 
 def cell_counts(
@@ -114,17 +113,6 @@ def freedom_of_runs(rows: Rows, choices: int) -> int | None:
     return len(rows.target) - size
 
 
-@partial(jax.jit, static_argnames="cells")
-def _resample(key: Array, replicas: Array, cells: int) -> Array:
-    def one(replica: Array) -> Array:
-        drawn = jax.random.randint(jax.random.fold_in(key, replica), (cells,), 0, cells)
-        # Comparisons and not a scatter, which is slow on a GPU.
-        hits = drawn[:, None] == jnp.arange(cells)[None, :]
-        return hits.sum(axis=0).astype(jnp.float64)
-
-    return jax.vmap(one)(replicas)
-
-
 def leave_each_out(
     family: Family,
     rows: Rows,
@@ -132,6 +120,7 @@ def leave_each_out(
     theta: Float64[np.ndarray, " p"],
     box: Float64[np.ndarray, "2 choices"],
     progress: Progress | None = None,
+    backend: Backend = "numpy",
 ) -> tuple[Float64[np.ndarray, "units p"], int]:
     """Refit without each cell, with weights of its own; and how many had not settled.
 
@@ -144,13 +133,21 @@ def leave_each_out(
         theta: the full fit.
         box: lower and upper bounds of u within which a cell's minimum is sought.
         progress: told of finished refits.
+        backend: of the arithmetic.
     """
     unit = rows.cell
     if len(np.unique(unit)) < MIN_CELLS:
         unit = np.arange(len(rows.target))
     counts = (unit != np.unique(unit)[:, None]).astype(np.float64)
     found = estimate.refit_without(
-        family, rows, weights, counts, theta, box, progress=progress
+        family,
+        rows,
+        weights,
+        counts,
+        theta,
+        box,
+        progress=progress,
+        backend=backend,
     )
     settled = estimate.is_settled(found, len(rows.target))
     return found.theta, int((~settled).sum())
@@ -165,7 +162,7 @@ def draw(
     *,
     replicas: int,
     seed: int,
-    backend: Backend = "xla",
+    backend: Backend = "numpy",
     progress: Progress | None = None,
 ) -> Draws:
     """Refit under resampled cells, with the fit's weights; of few cells, from leaves.

@@ -14,6 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float64, Int
 
+from surrogate.families.base import Numbers
+
 # A matrix product is fast where its columns come in multiples of so many.
 _LANES = 16
 
@@ -33,8 +35,8 @@ class Plan(NamedTuple):
 class Shared(NamedTuple):
     """What all problems have in common."""
 
-    base: Float[Array, " n"]
-    place: Int[Array, " n"]
+    base: Float[Numbers, " n"]
+    place: Int[Numbers, " n"]
 
 
 class Weights(NamedTuple):
@@ -87,12 +89,13 @@ def per_cell(
 
 
 def _shared(base: np.ndarray, place: np.ndarray) -> Shared:
-    with jax.enable_x64(True):
-        return Shared(jnp.asarray(base, jnp.float64), jnp.asarray(place, jnp.int32))
+    return Shared(np.asarray(base, np.float64), np.asarray(place, np.int32))
 
 
-def rows_of(plan: Plan, shared: Shared, each: Array) -> Float[Array, "problems n"]:
-    """Weights of one block, on the device."""
+def rows_of(
+    plan: Plan, shared: Shared, each: Float[Numbers, "problems places"]
+) -> Float[Numbers, "problems n"]:
+    """Weights of one block."""
     return shared.base[None] * (each if plan.is_row else each[:, shared.place])
 
 

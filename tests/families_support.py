@@ -50,7 +50,7 @@ def sums(family: Curved, theta: Any, z: Any, target: Any, weights: Any) -> Any:
 
 @partial(jax.jit, static_argnums=0)
 def _starts(family: Curved, seed: Any) -> Any:
-    return family.starts(jax.random.key(seed), 40)
+    return family.starts(np.random.default_rng(seed), 40)
 
 
 def draw_starts(family: Curved, seed: int) -> np.ndarray:

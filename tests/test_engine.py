@@ -47,7 +47,7 @@ def draw_table(family: Member, noise: float = 0.002, seed: int = 1) -> Table:
         curved = [0.04, 0.02, 0, 0.05, 0, 0.02]
         truth = np.array([0.1, 0.02, 0.01, -0.1, *curved, 0.01, -0.02, 0.01, 0])
         if isinstance(family, Posynomial):
-            truth = np.asarray(family.starts(jax.random.key(seed), 1))[0]
+            truth = np.asarray(family.starts(np.random.default_rng(seed), 1))[0]
     target = formula(family, truth, z) + noise * rng.normal(size=ROWS)
     kept = rng.random((PROBLEMS, ROWS)) < 0.8
     theta0 = truth + 0.05 * rng.normal(size=(PROBLEMS, family.size))

@@ -28,7 +28,7 @@ class Affine(ABC):
 
     @property
     @abstractmethod
-    def _free(self) -> int:
+    def free(self) -> int:
         """Number of parameters without offsets."""
 
     @property
@@ -73,7 +73,7 @@ class Affine(ABC):
     @property
     def size(self) -> int:
         """Number of parameters p."""
-        return self._free + self.shape.offsets
+        return self.free + self.shape.offsets
 
     def normal_equations(
         self,
@@ -138,7 +138,7 @@ class Affine(ABC):
     def _spread(self, v: Float[Array, " p"]) -> Float[Array, " k"]:
         """Affine coefficients, then offsets, of solver coordinates."""
         theta = self.from_solver(v)
-        return jnp.concatenate([self.coefficients(theta), theta[self._free :]])
+        return jnp.concatenate([self.coefficients(theta), theta[self.free :]])
 
     def _split(self, z: Float[Array, "n k"]) -> tuple[Array, Array, Array]:
         """Rows (1, u, s), the indicators of recipes among them, and those of cells."""

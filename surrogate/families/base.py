@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +13,10 @@ from surrogate_kernels.ref import NormalEquations
 
 # Spread of ln loss that the runs of a cell share: released sweeps show 0.002.
 CELL_SPREAD = 0.002
+
+
+Numbers: TypeAlias = Array | np.ndarray
+"""Arrays of either world."""
 
 
 class Shape(NamedTuple):
@@ -167,7 +171,9 @@ class Curved(Family, Protocol):
         """Weighted squares and the prior's, of one theta; differentiable."""
         ...
 
-    def starts(self, key: Array, count: int) -> Float[Array, "count p"]:
+    def starts(
+        self, rng: np.random.Generator, count: int
+    ) -> Float64[np.ndarray, "count p"]:
         """Random thetas to search from."""
         ...
 
@@ -191,12 +197,19 @@ class Shared(Curved, Protocol):
         ...
 
 
+def product(left: Numbers, right: Numbers) -> Numbers:
+    """The matrix product in full precision."""
+    if isinstance(left, np.ndarray):
+        return left @ right
+    return jnp.matmul(left, right, precision="highest")
+
+
 def cell_offsets(
-    residual: Float[Array, "*problems n"],
-    weights: Float[Array, "*problems n"],
-    member: Float[Array, "n cells"],
-    copies: Float[Array, "*problems cells"],
-) -> tuple[Float[Array, "*problems cells"], Float[Array, "*problems cells"]]:
+    residual: Float[Numbers, "*problems n"],
+    weights: Float[Numbers, "*problems n"],
+    member: Float[Numbers, "n cells"],
+    copies: Float[Numbers, "*problems cells"],
+) -> tuple[Float[Numbers, "*problems cells"], Float[Numbers, "*problems cells"]]:
     """What each cell shares, given the rest, and the curvature of the cost in it.
 
     Args:
@@ -205,7 +218,7 @@ def cell_offsets(
         member: whether a row is of a cell.
         copies: how often each cell is there; at least 1.
     """
-    pull = jnp.matmul(weights * residual, member, precision="highest")
-    stiff = jnp.matmul(weights, member, precision="highest")
+    pull = product(weights * residual, member)
+    stiff = product(weights, member)
     stiff = stiff + copies / CELL_SPREAD**2
     return pull / stiff, stiff

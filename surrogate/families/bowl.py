@@ -25,7 +25,7 @@ from functools import cached_property
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Float64
 
 from surrogate.families import scaling
 from surrogate.families.affine import Affine
@@ -58,29 +58,30 @@ class Bowl(Affine):
     has_kernel = False
 
     @cached_property
-    def _law(self) -> scaling.Law:
+    def law(self) -> scaling.Law:
         """Of one scale gamma would be alpha's own."""
         return scaling.Law(self.shape.scales, is_bent=self.shape.scales >= 2)
 
     @cached_property
-    def _starts_at(self) -> tuple[int, int, int, int, int]:
+    def starts_at(self) -> tuple[int, int, int, int, int]:
         """Where the height, the optimum, the a_k, the shares and the offsets begin."""
         choices, scales, offsets = self.shape
         counts = (1 + scales, choices * (1 + scales + offsets), choices**2, choices)
         first, second, third, fourth, fifth = np.cumsum(
-            [self._law.size, *counts]
+            [self.law.size, *counts]
         ).tolist()
         return first, second, third, fourth, fifth
 
     @property
-    def _free(self) -> int:
-        return self._starts_at[-1]
+    def free(self) -> int:
+        """Number of parameters without offsets."""
+        return self.starts_at[-1]
 
     @property
     def pattern(self) -> ref.Pattern:
         """Affine functions of (1, u, s): of the scaling law, H, then H l_k exp(...)."""
         choices, scales, offsets = self.shape
-        term, coordinate = self._law.pattern(choices)
+        term, coordinate = self.law.pattern(choices)
         of_height = [0, *range(1 + choices, 1 + choices + scales)]
         law = 1 + max(term)
         term += [law] * len(of_height)
@@ -99,11 +100,11 @@ class Bowl(Affine):
         """
         centre = np.zeros(self.size)
         precision = np.full(self.size, 1 / 9.0)
-        height = self._starts_at[0]
-        centre[:height], precision[:height] = self._law.prior()
+        height = self.starts_at[0]
+        centre[:height], precision[:height] = self.law.prior()
         centre[height] = np.log(0.01)
         if self.shape.offsets:
-            _, begin, end, _, _ = self._starts_at
+            _, begin, end, _, _ = self.starts_at
             table = precision[begin:end].reshape(self.shape.choices, -1)
             table[:, -self.shape.offsets :] = 1.0
         return Prior(centre, precision)
@@ -120,14 +121,14 @@ class Bowl(Affine):
         return table[:, 0] + table[:, 1:] @ s
 
     def _optimum_table(self, theta: Float[Array, " p"]) -> Float[Array, "choices k"]:
-        _, begin, end, _, _ = self._starts_at
+        _, begin, end, _, _ = self.starts_at
         return theta[begin:end].reshape(self.shape.choices, -1)
 
     def coefficients(self, theta: Float[Array, " p"]) -> Float[Array, " m"]:
         """Coefficients of the affine functions, in the order of `pattern`."""
         theta = jnp.asarray(theta)
         choices = self.shape.choices
-        begin, end, pushes, weights, offsets = self._starts_at
+        begin, end, pushes, weights, offsets = self.starts_at
         height = theta[begin:end]
         of_u = theta[pushes:weights].reshape(choices, choices)
         log_weight = theta[weights:offsets]
@@ -140,7 +141,7 @@ class Bowl(Affine):
         of_s = own - of_u @ self._optimum_table(theta)
         constant = of_s[:, :1] + log_share[:, None]
         walls = jnp.concatenate([constant, of_u, of_s[:, 1:]], axis=1)
-        parts = [self._law.coefficients(theta[:begin]), height, walls.reshape(-1)]
+        parts = [self.law.coefficients(theta[:begin]), height, walls.reshape(-1)]
         return jnp.concatenate(parts)
 
     def log_loss(
@@ -152,7 +153,7 @@ class Bowl(Affine):
         """Ln loss, relative to the fit's level, at one standardised point."""
         matrix = ref.affine_matrix(self.coefficients(theta), self.pattern)
         terms = matrix[:, 0] + matrix[:, 1:] @ jnp.concatenate([u, s])
-        return self._of_terms(terms) + theta[self._free :] @ s[self.shape.scales :]
+        return self._of_terms(terms) + theta[self.free :] @ s[self.shape.scales :]
 
     def log_losses(
         self, theta: Float[Array, " p"], z: Float[Array, "n k"]
@@ -161,13 +162,13 @@ class Bowl(Affine):
         rows, linear, _ = self._split(z)
         matrix = ref.affine_matrix(self.coefficients(theta), self.pattern)
         terms = jnp.matmul(matrix, rows.T, precision="highest")
-        return self._of_terms(terms) + linear @ theta[self._free :]
+        return self._of_terms(terms) + linear @ theta[self.free :]
 
     def _of_terms(self, terms: Float[Array, "t ..."]) -> Array:
         """The scaling law, less H, and each H l_k exp(...)."""
         law = self.pattern.terms - self.shape.choices - 2
         added = jnp.exp(terms[law:])
-        return self._law.level(terms[:law]) - added[0] + added[1:].sum(axis=0)
+        return self.law.level(terms[:law]) - added[0] + added[1:].sum(axis=0)
 
     def _parts(
         self, coefficients: Float[Array, "problems m"], rows: Float[Array, "n d"]
@@ -175,19 +176,19 @@ class Bowl(Affine):
         """`_of_terms` of a batch, with the law's derivatives, addend by addend."""
         terms = sums.affine(coefficients, self.pattern, rows)
         inner = self.pattern.terms - self.shape.choices - 2
-        law = self._law.values(terms[:inner])
+        law = self.law.values(terms[:inner])
         height, *walls = (jnp.exp(term) for term in terms[inner:])
         return law, [-height, *walls]
 
     def to_solver(self, theta: Float[Array, " p"]) -> Float[Array, " p"]:
         """Level and slopes of the scaling law at the centre; the rest as it is."""
-        theta, own = jnp.asarray(theta), slice(0, self._starts_at[0])
-        return theta.at[own].set(self._law.to_solver(theta[own]))
+        theta, own = jnp.asarray(theta), slice(0, self.starts_at[0])
+        return theta.at[own].set(self.law.to_solver(theta[own]))
 
     def from_solver(self, v: Float[Array, " p"]) -> Float[Array, " p"]:
         """Theta; NaN where nothing is left for E."""
-        v, own = jnp.asarray(v), slice(0, self._starts_at[0])
-        return v.at[own].set(self._law.from_solver(v[own]))
+        v, own = jnp.asarray(v), slice(0, self.starts_at[0])
+        return v.at[own].set(self.law.from_solver(v[own]))
 
     def _sums(
         self,
@@ -248,27 +249,27 @@ class Bowl(Affine):
             whole.hessian - jnp.matmul(crossed, turned, precision="highest"),
         )
 
-    def starts(self, key: Array, count: int) -> Float[Array, "count p"]:
+    def starts(
+        self, rng: np.random.Generator, count: int
+    ) -> Float64[np.ndarray, "count p"]:
         """Optima near the data's centre; walls at even angles, jittered."""
-        keys = jax.random.split(key, 4)
-        noise = jax.random.normal(keys[0], (count, self.size), jnp.float64)
-        theta = jnp.asarray(self.prior.centre)[None] + 0.5 * noise
+        noise = rng.normal(size=(count, self.size))
+        theta = self.prior.centre + 0.5 * noise
         choices = self.shape.choices
-        _, begin, pushes, weights, offsets = self._starts_at
+        _, begin, pushes, weights, offsets = self.starts_at
         if self.shape.offsets:
             table = theta[:, begin:pushes].reshape(count, choices, -1)
-            table = table.at[:, :, -self.shape.offsets :].set(0.0)
-            theta = theta.at[:, begin:pushes].set(table.reshape(count, -1))
-        turn = jax.random.uniform(keys[1], (count, 1), jnp.float64)
-        jitter = jax.random.normal(keys[2], (count, choices), jnp.float64)
-        size = jax.random.normal(keys[3], (count, choices), jnp.float64)
-        even = jnp.arange(choices, dtype=jnp.float64)[None] / (choices + 1)
-        angle = 2 * jnp.pi * (turn + even) + 0.4 * jitter
+            table[:, :, -self.shape.offsets :] = 0.0
+            theta[:, begin:pushes] = table.reshape(count, -1)
+        turn = rng.uniform(size=(count, 1))
+        jitter, size = rng.normal(size=(2, count, choices))
+        angle = 2 * np.pi * (turn + np.arange(choices) / (choices + 1)) + 0.4 * jitter
         if choices == 2:
-            push = jnp.stack([jnp.cos(angle), jnp.sin(angle)], axis=2)
+            push = np.stack([np.cos(angle), np.sin(angle)], axis=2)
         else:
-            push = jnp.ones((count, 1, 1), jnp.float64)
-        push = jnp.exp(0.4 * size)[:, :, None] * push
-        theta = theta.at[:, pushes:weights].set(push.reshape(count, -1))
+            push = np.ones((count, 1, 1))
+        push = np.exp(0.4 * size)[:, :, None] * push
+        theta[:, pushes:weights] = push.reshape(count, -1)
         # Logarithms of weights near 1 each, so a triangle around 0.
-        return theta.at[:, weights:offsets].set(0.3 * noise[:, weights:offsets])
+        theta[:, weights:offsets] = 0.3 * noise[:, weights:offsets]
+        return theta

@@ -20,7 +20,7 @@ from functools import cached_property
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Float64
 
 from surrogate.errors import DataError
 from surrogate.families.affine import Affine
@@ -57,31 +57,33 @@ class Posynomial(Affine):
     has_kernel = True
 
     @property
-    def _free(self) -> int:
-        return self._steps.stop
+    def free(self) -> int:
+        """Number of parameters without offsets."""
+        return self.steps.stop
 
     @property
-    def _steps(self) -> slice:
+    def steps(self) -> slice:
         """How far the recipes move u: [choices, offsets]."""
-        start = self._first + self.terms * self._width
+        start = self._first + self.terms * self.width
         return slice(start, start + self.shape.choices * self.shape.offsets)
 
     @property
-    def _width(self) -> int:
+    def width(self) -> int:
+        """Parameters of a further term."""
         return 1 + self.shape.choices + self.shape.scales
 
     @cached_property
-    def _law(self) -> Law:
+    def law(self) -> Law:
         """The terms without lr and batch."""
         return Law(self.shape.scales, is_bent=False)
 
     @property
     def _first(self) -> int:
         """Where the first further term begins in theta."""
-        return self._law.size
+        return self.law.size
 
     def _term_slice(self, term: int, begin: int, count: int) -> slice:
-        start = self._first + term * self._width + begin
+        start = self._first + term * self.width + begin
         return slice(start, start + count)
 
     @property
@@ -93,14 +95,14 @@ class Posynomial(Affine):
     def pattern(self) -> ref.Pattern:
         """Where the free coefficients stand in the affine functions."""
         choices, scales, offsets = self.shape
-        term, coordinate = self._law.pattern(choices)
-        width = self._width + offsets
+        term, coordinate = self.law.pattern(choices)
+        width = self.width + offsets
         for k in range(self.terms):
-            term += [1 + scales + k] * self._width
-            coordinate += range(self._width)
+            term += [1 + scales + k] * self.width
+            coordinate += range(self.width)
         for k in range(self.terms):
             term += [1 + scales + k] * offsets
-            coordinate += range(self._width, width)
+            coordinate += range(self.width, width)
         terms = 1 + scales + self.terms
         return ref.Pattern(tuple(term), tuple(coordinate), terms, width)
 
@@ -112,17 +114,17 @@ class Posynomial(Affine):
         """
         centre = np.zeros(self.size)
         precision = np.full(self.size, 1 / 9.0)
-        centre[: self._first], precision[: self._first] = self._law.prior()
+        centre[: self._first], precision[: self._first] = self.law.prior()
         for k in range(self.terms):
             centre[self._term_slice(k, 0, 1)] = -5.0
-        precision[self._steps] = 1.0
+        precision[self.steps] = 1.0
         return Prior(centre, precision)
 
     def coefficients(self, theta: Float[Array, " p"]) -> Float[Array, " m"]:
         """Free coefficients of the affine functions: decay and coercivity built in."""
         theta = jnp.asarray(theta)
-        law = self._law.coefficients(theta[: self._first])
-        free = theta[: self._steps.start].at[: self._first].set(law)
+        law = self.law.coefficients(theta[: self._first])
+        free = theta[: self.steps.start].at[: self._first].set(law)
         choices = self.shape.choices
         others = jnp.stack(
             [theta[self._term_slice(k, 1, choices)] for k in range(choices)]
@@ -132,7 +134,7 @@ class Posynomial(Affine):
         if not self.shape.offsets:
             return free
         of_u = [free[self._term_slice(k, 1, choices)] for k in range(self.terms)]
-        steps = theta[self._steps].reshape(choices, self.shape.offsets)
+        steps = theta[self.steps].reshape(choices, self.shape.offsets)
         return jnp.concatenate([free, -(jnp.stack(of_u) @ steps).reshape(-1)])
 
     def log_loss(
@@ -144,7 +146,7 @@ class Posynomial(Affine):
         """Ln loss, relative to the fit's level, at one standardised point."""
         matrix = ref.affine_matrix(self.coefficients(theta), self.pattern)
         value = jax.nn.logsumexp(matrix[:, 0] + matrix[:, 1:] @ jnp.concatenate([u, s]))
-        return value + theta[self._free :] @ s[self.shape.scales :]
+        return value + theta[self.free :] @ s[self.shape.scales :]
 
     def log_losses(
         self, theta: Float[Array, " p"], z: Float[Array, "n k"]
@@ -152,17 +154,17 @@ class Posynomial(Affine):
         """`log_loss` of many points (u, s)."""
         rows, linear, _ = self._split(z)
         value, _ = ref.log_sum_exp(self.coefficients(theta), self.pattern, rows)
-        return value + linear @ theta[self._free :]
+        return value + linear @ theta[self.free :]
 
     def to_solver(self, theta: Float[Array, " p"]) -> Float[Array, " p"]:
         """Level and slopes of the law at the centre of the data; the rest as it is."""
         theta, own = jnp.asarray(theta), slice(0, self._first)
-        return theta.at[own].set(self._law.to_solver(theta[own]))
+        return theta.at[own].set(self.law.to_solver(theta[own]))
 
     def from_solver(self, v: Float[Array, " p"]) -> Float[Array, " p"]:
         """Theta; NaN where nothing is left for E."""
         v, own = jnp.asarray(v), slice(0, self._first)
-        return v.at[own].set(self._law.from_solver(v[own]))
+        return v.at[own].set(self.law.from_solver(v[own]))
 
     def _sums(
         self,
@@ -182,26 +184,25 @@ class Posynomial(Affine):
             coefficients, offsets, self.pattern, rows, linear, target, weights
         )
 
-    def starts(self, key: Array, count: int) -> Float[Array, "count p"]:
+    def starts(
+        self, rng: np.random.Generator, count: int
+    ) -> Float64[np.ndarray, "count p"]:
         """Terms that push from all sides: exponents of u at even angles, jittered."""
-        keys = jax.random.split(key, 4)
-        noise = jax.random.normal(keys[0], (count, self.size), jnp.float64)
-        theta = jnp.asarray(self.prior.centre)[None] + 0.5 * noise
-        turn = jax.random.uniform(keys[1], (count, 1), jnp.float64)
-        jitter = jax.random.normal(keys[2], (count, self.terms), jnp.float64)
-        size = jax.random.normal(keys[3], (count, self.terms), jnp.float64)
-        even = jnp.arange(self.terms, dtype=jnp.float64)[None] / self.terms
-        angle = 2 * jnp.pi * (turn + even) + 0.4 * jitter
-        length = jnp.exp(0.4 * size)
+        noise = rng.normal(size=(count, self.size))
+        theta = self.prior.centre + 0.5 * noise
+        turn = rng.uniform(size=(count, 1))
+        jitter, size = rng.normal(size=(2, count, self.terms))
+        even = np.arange(self.terms) / self.terms
+        angle = 2 * np.pi * (turn + even) + 0.4 * jitter
+        length = np.exp(0.4 * size)
         for k in range(self.terms):
             if self.shape.choices == 2:
-                push = [jnp.cos(angle[:, k]), jnp.sin(angle[:, k])]
+                push = [np.cos(angle[:, k]), np.sin(angle[:, k])]
             else:
-                push = [jnp.full(count, 1.0 if k % 2 == 0 else -1.0)]
-            exponents = length[:, k, None] * jnp.stack(push, axis=1)
-            theta = theta.at[:, self._term_slice(k, 1, self.shape.choices)].set(
-                exponents
-            )
-        theta = theta.at[:, self._steps].set(0.0)
+                push = [np.full(count, 1.0 if k % 2 == 0 else -1.0)]
+            exponents = length[:, k, None] * np.stack(push, axis=1)
+            theta[:, self._term_slice(k, 1, self.shape.choices)] = exponents
+        theta[:, self.steps] = 0.0
         # Where logarithms of weights stand: near 1 each, so a triangle around 0.
-        return theta.at[:, self._bound].set(0.3 * noise[:, self._bound])
+        theta[:, self._bound] = 0.3 * noise[:, self._bound]
+        return theta

@@ -51,7 +51,8 @@ class Quadratic:
         return "additive" if self.is_additive else "quadratic"
 
     @cached_property
-    def _pairs(self) -> tuple[np.ndarray, np.ndarray]:
+    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """The two coordinates of each product."""
         first, second = np.triu_indices(self.shape.choices + self.shape.scales)
         if self.is_additive:
             kept = first < self.shape.choices
@@ -63,7 +64,7 @@ class Quadratic:
         """Number of parameters p."""
         choices, scales, offsets = self.shape
         inner = choices + scales
-        return 1 + inner + len(self._pairs[0]) + (inner + 1) * offsets
+        return 1 + inner + len(self.pairs[0]) + (inner + 1) * offsets
 
     @property
     def prior(self) -> Prior:
@@ -82,7 +83,7 @@ class Quadratic:
         inner = self.shape.choices + self.shape.scales
         x, offsets = z[:, :inner], z[:, inner:]
         ones = jnp.ones((z.shape[0], 1), z.dtype)
-        products = x[:, self._pairs[0]] * x[:, self._pairs[1]]
+        products = x[:, self.pairs[0]] * x[:, self.pairs[1]]
         steps = [x[:, i, None] * offsets for i in range(inner)]
         return jnp.concatenate([ones, x, products, *steps, offsets], axis=1)
 
@@ -102,15 +103,15 @@ class Quadratic:
         return self.features(z) @ theta
 
     @cached_property
-    def _bound(self) -> np.ndarray:
+    def bound(self) -> np.ndarray:
         """Coefficients of products of two choices."""
         choices = self.shape.choices
-        in_u = (self._pairs[0] < choices) & (self._pairs[1] < choices)
+        in_u = (self.pairs[0] < choices) & (self.pairs[1] < choices)
         return 1 + choices + self.shape.scales + np.flatnonzero(in_u)
 
     def is_convex(self, theta: Float[Array, " p"]) -> Bool[Array, ""]:
         """Whether the u-block is >= EPS I already."""
-        q = theta[self._bound]
+        q = theta[self.bound]
         if self.shape.choices == 1:
             return q[0] >= 0.5 * EPS
         return _is_convex(q)
@@ -124,7 +125,7 @@ class Quadratic:
         t_r = theta_r - gram_rr^-1 gram_rq (t_q - theta_q), which leaves a problem in q
         alone with the Schur complement as its metric.
         """
-        bound = self._bound
+        bound = self.bound
         # gram^-1_qq is the inverse of the Schur complement, and gram^-1_rq its answer
         # in the others: one solve gives both, singular or not thanks to the prior.
         columns = solve_systems(gram, _units(self.size, bound, theta))

@@ -1,0 +1,235 @@
+"""Sums over the rows: cost, gradient and Hessian in the affine functions' coefficients.
+
+What a row's ln loss owes to its scales alone is the same for all rows of one place, and
+is computed once a place; the walls about the optimum are computed a row. The Hessian's
+large parts are matrix products of weighted with plain Jacobians.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float64, Int
+
+from surrogate.families.base import CELL_SPREAD
+from surrogate.families.scaling import Law
+from surrogate.plain import law as laws
+from surrogate_kernels.ref import Pattern
+
+
+class Normal(NamedTuple):
+    """`ref.NormalEquations` of a batch.
+
+    Attributes:
+        cost: weighted squares.
+        gradient: half of the cost's.
+        hessian: half of the cost's.
+    """
+
+    cost: Float64[np.ndarray, " R"]
+    gradient: Float64[np.ndarray, "R m"]
+    hessian: Float64[np.ndarray, "R m m"]
+
+
+class Rows(NamedTuple):
+    """Rows shared by all problems, ordered by place: equal scales, recipe and cell.
+
+    Attributes:
+        order: where the rows were.
+        begin: the first row of each place.
+        place: of each row.
+        rows: (1, u, s) of each row.
+        products: of all pairs of those.
+        at: (1, u, s) of each place, with the u of its first row.
+        linear: indicators of recipes at each place.
+        member: indicators of cells at each place.
+        target: of each row.
+    """
+
+    order: Int[np.ndarray, " n"]
+    begin: Int[np.ndarray, " places"]
+    place: Int[np.ndarray, " n"]
+    rows: Float64[np.ndarray, "n d"]
+    products: Float64[np.ndarray, "n dd"]
+    at: Float64[np.ndarray, "places d"]
+    linear: Float64[np.ndarray, "places q"]
+    member: Float64[np.ndarray, "places cells"]
+    target: Float64[np.ndarray, " n"]
+
+    @classmethod
+    def of(
+        cls,
+        z: Float64[np.ndarray, "n k"],
+        target: Float64[np.ndarray, " n"],
+        choices: int,
+        scales: int,
+        cells: int,
+    ) -> Rows:
+        """Of points (u, s), recipes and cells among the last of s."""
+        _, place = np.unique(z[:, choices:], axis=0, return_inverse=True)
+        place = np.ravel(place)
+        order = np.argsort(place, kind="stable")
+        place, z = place[order], z[order]
+        begin = np.flatnonzero(np.diff(place, prepend=-1))
+        own = z.shape[1] - cells
+        rows = np.concatenate([np.ones((len(z), 1)), z[:, :own]], axis=1)
+        products = (rows[:, :, None] * rows[:, None, :]).reshape(len(rows), -1)
+        linear, member = z[begin, choices + scales : own], z[begin, own:]
+        return cls(
+            *(order, begin, place, rows, products, rows[begin], linear, member),
+            target[order],
+        )
+
+    def each(self, values: np.ndarray) -> np.ndarray:
+        """Sums over the rows of each place."""
+        return np.add.reduceat(values, self.begin, axis=-1)
+
+
+def _gram(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    return left @ right.transpose(0, 2, 1)
+
+
+def of_bowl(
+    law: Law,
+    pattern: Pattern,
+    at: Rows,
+    coefficients: Float64[np.ndarray, "R m"],
+    offsets: Float64[np.ndarray, "R q"],
+    weights: Float64[np.ndarray, "R n"],
+    copies: Float64[np.ndarray, "R cells"],
+) -> Normal:
+    """`Bowl`: scaling law less H, plus the walls; then the recipes' offsets.
+
+    What each cell shares has been minimised over.
+    """
+    terms = _terms(pattern, coefficients, at.at)
+    inner = pattern.terms - _walls(pattern) - 1
+    found = laws.values(law, terms[:inner])
+    height = np.exp(terms[inner])
+    width, walls = pattern.coordinates, _walls(pattern)
+    split = coefficients.shape[1] - walls * width
+    of_walls = coefficients[:, split:].reshape(len(coefficients), walls, width)
+    wall = np.exp(of_walls @ at.rows.T)
+    base = found.level - height + offsets @ at.linear.T
+    residual = base[:, at.place] + wall.sum(axis=1) - at.target
+    heavy = at.each(weights)
+    if at.member.shape[1]:
+        stiff = heavy @ at.member + copies / CELL_SPREAD**2
+        shared = -(at.each(weights * residual) @ at.member) / stiff
+        residual += (shared @ at.member.T)[:, at.place]
+    pull = weights * residual
+    drawn = at.each(pull)
+    # Walls, a row: the Jacobian and its weighted copy.
+    slope = (wall[:, :, None] * at.rows.T).reshape(len(wall), walls * width, -1)
+    weighted = slope * weights[:, None]
+    in_walls = _gram(weighted, slope)
+    bend = (wall * pull[:, None]) @ at.products
+    bend = bend.reshape(len(wall), walls, width, width)
+    for k in range(walls):
+        part = slice(k * width, (k + 1) * width)
+        in_walls[:, part, part] += bend[:, k]
+    # Law, height and recipes, a place.
+    term, coordinate = (
+        np.array(part)[:split] for part in (pattern.term, pattern.coordinate)
+    )
+    first = np.stack([*found.first, -height], axis=1)
+    along = at.at.T[coordinate]
+    of_place = first[:, term] * along
+    linear = np.broadcast_to(at.linear.T, (len(wall), *at.linear.T.shape))
+    of_place = np.concatenate([of_place, linear], axis=1)
+    heavy_place = of_place * heavy[:, None]
+    in_place = _gram(heavy_place, of_place)
+    in_place[:, :split, :split] += _bend(found, -height, term, along, drawn)
+    sums = at.each(weighted)
+    between = _gram(of_place, sums)
+    count = coefficients.shape[1]
+    own = np.concatenate([np.arange(split), np.arange(count, count + offsets.shape[1])])
+    rest = np.arange(split, count)
+    size = count + offsets.shape[1]
+    hessian = np.empty((len(wall), size, size))
+    hessian[:, own[:, None], own] = in_place
+    hessian[:, own[:, None], rest] = between
+    hessian[:, rest[:, None], own] = between.transpose(0, 2, 1)
+    hessian[:, rest[:, None], rest] = in_walls
+    gradient = np.empty((len(wall), size))
+    gradient[:, own] = (of_place @ drawn[:, :, None])[:, :, 0]
+    gradient[:, rest] = (slope @ pull[:, :, None])[:, :, 0]
+    cost = np.einsum("rn,rn->r", pull, residual)
+    if at.member.shape[1]:
+        crossed = np.empty((len(wall), size, at.member.shape[1]))
+        crossed[:, own], crossed[:, rest] = heavy_place @ at.member, sums @ at.member
+        hessian -= _gram(crossed / stiff[:, None], crossed)
+        cost += np.sum(copies * (shared / CELL_SPREAD) ** 2, axis=1)
+    return Normal(cost, gradient, hessian)
+
+
+def _walls(pattern: Pattern) -> int:
+    """How many affine functions at the end have every coordinate."""
+    counts = np.bincount(np.array(pattern.term))
+    full = counts == pattern.coordinates
+    return int(np.argmin(full[::-1])) if not full.all() else len(full)
+
+
+def _bend(
+    found: laws.Values,
+    height: np.ndarray,
+    term: np.ndarray,
+    along: np.ndarray,
+    drawn: np.ndarray,
+) -> np.ndarray:
+    """Second derivatives of law and height, pulled, in their coefficients."""
+    last = len(found.first)
+    second = np.zeros((last + 1, last + 1, *height.shape))
+    for t, row in enumerate(found.second):
+        for k, value in enumerate(row):
+            second[t, t + k] = second[t + k, t] = value
+    second[last, last] = height
+    pulled = (second * drawn)[term[:, None], term]
+    return np.einsum("ijrg,ig,jg->rij", pulled, along, along, optimize=True)
+
+
+def of_sum(
+    pattern: Pattern,
+    at: Rows,
+    coefficients: Float64[np.ndarray, "R m"],
+    offsets: Float64[np.ndarray, "R q"],
+    weights: Float64[np.ndarray, "R n"],
+) -> Normal:
+    """`Posynomial`: the log of a sum of exponentials; then the recipes' offsets."""
+    exponents = _terms(pattern, coefficients, at.rows)
+    top = exponents.max(axis=0)
+    share = np.exp(exponents - top)
+    total = share.sum(axis=0)
+    share = (share / total).transpose(1, 0, 2)
+    residual = top + np.log(total) - at.target + (offsets @ at.linear.T)[:, at.place]
+    pull = weights * residual
+    term, coordinate = np.array(pattern.term), np.array(pattern.coordinate)
+    slope = share[:, term] * at.rows.T[coordinate]
+    # The Hessian of ln sum exp is diag(share) - share share' in the affine functions.
+    hessian = _gram(slope * (weights - pull)[:, None], slope)
+    bend = (share * pull[:, None]) @ at.products
+    where = coordinate[:, None] * pattern.coordinates + coordinate
+    hessian += (term[:, None] == term) * bend[:, term[:, None], where]
+    gradient = (slope @ pull[:, :, None])[:, :, 0]
+    cost = np.einsum("rn,rn->r", pull, residual)
+    if not at.linear.shape[1]:
+        return Normal(cost, gradient, hessian)
+    cross = at.each(slope * weights[:, None]) @ at.linear
+    square = (at.linear.T * at.each(weights)[:, None]) @ at.linear
+    gradient = np.concatenate([gradient, at.each(pull) @ at.linear], axis=1)
+    above = np.concatenate([hessian, cross], axis=2)
+    below = np.concatenate([cross.transpose(0, 2, 1), square], axis=2)
+    return Normal(cost, gradient, np.concatenate([above, below], axis=1))
+
+
+def _terms(
+    pattern: Pattern,
+    coefficients: Float64[np.ndarray, "R m"],
+    rows: Float64[np.ndarray, "n d"],
+) -> Float64[np.ndarray, "t R n"]:
+    """Each term's affine function of the rows."""
+    matrix = np.zeros((pattern.terms, len(coefficients), pattern.coordinates))
+    term, coordinate = np.array(pattern.term), np.array(pattern.coordinate)
+    matrix[term, :, coordinate] = coefficients.T
+    return matrix @ rows.T
