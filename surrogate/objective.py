@@ -50,11 +50,11 @@ class Objective:
 
     def weights(
         self,
-        residual: Float[Numbers, "problems n"],
-        excess: Float[Numbers, "problems n"],
-        counts: Float[Numbers, "problems n"],
-    ) -> Float[Numbers, "problems n"]:
-        """Weights of the rows of each problem.
+        residual: Float[Numbers, "*problems n"],
+        excess: Float[Numbers, "*problems n"],
+        counts: Float[Numbers, "*problems n"],
+    ) -> Float[Numbers, "*problems n"]:
+        """Weights of the rows of one problem, or of each.
 
         Args:
             residual: ln loss minus its fitted value.
@@ -64,24 +64,24 @@ class Objective:
         xp = namespace(residual)
         spread = self.spread(excess)
         size = abs(residual / spread)
-        scale = xp.maximum(1.0, _NORMAL_MAD * _median(size, counts))[:, None]
+        scale = xp.maximum(1.0, _NORMAL_MAD * _median(size, counts))[..., None]
         return counts / (spread**2 * (1 + (size / scale) ** 2 / self.tail))
 
 
 def _median(
-    values: Float[Numbers, "problems n"], counts: Float[Numbers, "problems n"]
-) -> Float[Numbers, " problems"]:
+    values: Float[Numbers, "*problems n"], counts: Float[Numbers, "*problems n"]
+) -> Float[Numbers, "*problems"]:
     """The median where each value stands as often as its count says."""
     xp = namespace(values)
-    order = xp.argsort(values, axis=1)
-    below = xp.cumsum(xp.take_along_axis(counts, order, axis=1), axis=1)
-    half = 0.5 * below[:, -1:]
+    order = xp.argsort(values, axis=-1)
+    below = xp.cumsum(xp.take_along_axis(counts, order, axis=-1), axis=-1)
+    half = 0.5 * below[..., -1:]
     middle = xp.stack(
-        [xp.argmax(below >= half, axis=1), xp.argmax(below > half, axis=1)], axis=1
+        [xp.argmax(below >= half, axis=-1), xp.argmax(below > half, axis=-1)], axis=-1
     )
     return xp.take_along_axis(
-        values, xp.take_along_axis(order, middle, axis=1), axis=1
-    ).mean(axis=1)
+        values, xp.take_along_axis(order, middle, axis=-1), axis=-1
+    ).mean(axis=-1)
 
 
 class Noise(NamedTuple):

@@ -1,0 +1,223 @@
+"""Fits in NumPy against the JAX that they stand for, function by function."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from surrogate import engine, estimate
+from surrogate import weights as plans
+from surrogate.families import Bowl, Family, Mix, Posynomial, Quadratic, Shape
+from surrogate.features import Rows
+from surrogate.plain import curved, linear, lowest
+from surrogate.plain.cholesky import solve_spd
+from surrogate_kernels import dispatch, ref
+
+SHAPES = (
+    Shape(2, 2, 0),
+    Shape(1, 1, 0),
+    Shape(2, 2, 3),
+    Shape(2, 0, 2),
+    Shape(1, 2, 1),
+    Shape(2, 3, 0),
+)
+
+
+def curved_families(shape: Shape) -> list[Bowl | Posynomial]:
+    bowl = Bowl(shape)
+    return [bowl, bowl.with_cells(5), Posynomial(shape, 3), Posynomial(shape, 5)]
+
+
+def problem(
+    family: Family, rows: int = 40, problems: int = 6, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Random z, target, weights and thetas of a family."""
+    rng = np.random.default_rng(seed)
+    choices, scales, offsets = family.shape
+    recipe = np.eye(offsets + 1)[rng.integers(0, offsets + 1, rows)][:, 1:]
+    z = np.concatenate([rng.normal(size=(rows, choices + scales)), recipe], axis=1)
+    weights = rng.uniform(0, 1e4, size=(problems, rows))
+    cells = getattr(family, "cells", 0)
+    if cells:
+        z = np.concatenate([z, np.eye(cells)[rng.integers(0, cells, rows)]], axis=1)
+        copies = rng.integers(1, 4, (problems, cells)).astype(np.float64)
+        weights = np.concatenate([weights, copies], axis=1)
+    if isinstance(family, Bowl | Posynomial):
+        theta = family.starts(rng, problems)
+    else:
+        theta = 0.1 * rng.normal(size=(problems, family.size))
+    return z, 0.1 * rng.normal(size=rows), weights, theta
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_normal_equations_are_those_of_jax(shape: Shape) -> None:
+    for family in curved_families(shape):
+        z, target, weights, theta = problem(family)
+        model = curved.Model(family, z, target, weights)
+        v = model.to_solver(theta)
+        np.testing.assert_allclose(model.from_solver(v), theta, atol=1e-12)
+        with jax.enable_x64(True):
+            there = jax.vmap(family.to_solver)(jnp.asarray(theta))
+            arrays = map(jnp.asarray, (v, z, target, weights))
+            asked = family.normal_equations(*arrays, dispatch.BATCHED["xla"])
+        np.testing.assert_allclose(v, np.asarray(there), atol=1e-12)
+        found = model.normal_equations(v, np.arange(len(v)))
+        for one, other in zip(found, asked, strict=True):
+            size = np.abs(np.asarray(other)).max()
+            np.testing.assert_allclose(one, np.asarray(other), atol=1e-12 * size)
+
+
+def test_equal_scales_are_computed_once_and_give_the_same() -> None:
+    family = Bowl(Shape(2, 2, 3)).with_cells(5)
+    z, target, weights, theta = problem(family)
+    place = np.arange(len(z)) % 7
+    z[:, 2:] = z[place, 2:]
+    model = curved.Model(family, z, target, weights)
+    assert len(model.rows.begin) == 7
+    v = model.to_solver(theta)
+    found = model.normal_equations(v, np.arange(len(v)))
+    with jax.enable_x64(True):
+        arrays = map(jnp.asarray, (v, z, target, weights))
+        asked = family.normal_equations(*arrays, dispatch.BATCHED["xla"])
+    for one, other in zip(found, asked, strict=True):
+        size = np.abs(np.asarray(other)).max()
+        np.testing.assert_allclose(one, np.asarray(other), atol=1e-12 * size)
+
+
+def test_gradient_and_hessian_are_the_derivatives_of_the_cost() -> None:
+    family = Posynomial(Shape(2, 2, 2), 4)
+    z, target, weights, theta = problem(family, problems=1)
+    with jax.enable_x64(True):
+        arrays = tuple(map(jnp.asarray, (z, target, weights[0])))
+
+        def cost(v: jax.Array) -> jax.Array:
+            return family.cost(family.from_solver(v), *arrays)
+
+        model = curved.Model(family, z, target, weights)
+        v = model.to_solver(theta)
+        at = jnp.asarray(v[0])
+        asked = cost(at), 0.5 * jax.grad(cost)(at), 0.5 * jax.hessian(cost)(at)
+    found = model.normal_equations(v, np.arange(1))
+    for one, other in zip(found, asked, strict=True):
+        size = np.abs(np.asarray(other)).max()
+        np.testing.assert_allclose(one[0], np.asarray(other), atol=1e-10 * size)
+
+
+def test_systems_solved_and_refused_alike() -> None:
+    rng = np.random.default_rng(0)
+    root = rng.normal(size=(9, 7, 7))
+    matrix = root @ root.transpose(0, 2, 1)
+    matrix[4] *= -1
+    matrix[5] = np.nan
+    right = rng.normal(size=(9, 7))
+    found = solve_spd(matrix, right)
+    with jax.enable_x64(True):
+        asked = jax.vmap(ref.solve_spd)(jnp.asarray(matrix), jnp.asarray(right))
+    np.testing.assert_allclose(found, np.asarray(asked), rtol=1e-7)
+    assert np.isnan(found[[4, 5]]).all()
+
+
+@pytest.mark.parametrize("shape", [Shape(2, 2, 0), Shape(1, 1, 0), Shape(2, 1, 2)])
+@pytest.mark.parametrize("is_additive", [False, True])
+def test_linear_fits_are_those_of_jax_projected_or_not(
+    shape: Shape, is_additive: bool
+) -> None:
+    family = Quadratic(shape, is_additive)
+    z, target, weights, _ = problem(family, rows=60, problems=40)
+    # Of random targets about half are not convex.
+    found = linear.solve(family, z, target, weights)
+    asked = engine.solve(family, z, target, plans.given(weights), backend="xla")
+    wrong = ~linear.is_convex(family, found.v - 0)
+    np.testing.assert_allclose(found.v, asked.theta, atol=1e-9)
+    np.testing.assert_allclose(found.cost, asked.cost, rtol=1e-10)
+    off = found.v[wrong][:, family.bound]
+    assert off.size == 0 or np.abs(off).min() >= 0
+
+
+def families_of(shape: Shape) -> list[Family]:
+    single = [
+        Quadratic(shape),
+        Quadratic(shape, is_additive=True),
+        Posynomial(shape, 3),
+        Bowl(shape),
+    ]
+    return [*single, Mix(shape, tuple(single))]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_minima_in_the_box_are_those_of_jax(shape: Shape) -> None:
+    rng = np.random.default_rng(1)
+    for family in families_of(shape):
+        thetas = []
+        for member in getattr(family, "members", (family,)):
+            theta = problem(member, problems=8)[3]
+            if isinstance(member, Quadratic):
+                theta[:, member.bound] = 0.0
+                theta[:, member.bound[[0, -1]]] = rng.uniform(0.01, 0.1, (8, 2))[
+                    :, : len(member.bound[[0, -1]])
+                ]
+            thetas.append(theta)
+        theta = thetas[0]
+        if isinstance(family, Mix):
+            theta = family.join(rng.dirichlet(np.ones(4), 8), thetas)
+        z = problem(family)[0]
+        s = np.unique(z[:, shape.choices :], axis=0)[:5]
+        rows = Rows(z, np.zeros(len(z)), s, np.zeros(len(z), np.int64))
+        box = np.array([[-1.5] * shape.choices, [1.2] * shape.choices])
+        one, other = (
+            estimate.evaluate(family, rows, theta, box, backend)
+            for backend in ("numpy", "xla")
+        )
+        np.testing.assert_allclose(one.fitted, other.fitted, rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(
+            one.cell_minimum, other.cell_minimum, rtol=1e-12, atol=1e-12
+        )
+        assert one.certified.all()
+        # A flat bottom leaves u less sure than the loss there.
+        np.testing.assert_allclose(one.cell_u, other.cell_u, atol=2e-5)
+        inside = (one.cell_u >= box[0]) & (one.cell_u <= box[1])
+        assert inside.all()
+        found = lowest(family, theta, s, *box)
+        np.testing.assert_array_equal(found.value, one.cell_minimum)
+
+
+@pytest.mark.parametrize("family", [Bowl(Shape(2, 1, 0)), Posynomial(Shape(2, 1, 0), 3)])
+def test_newton_ends_where_that_of_jax_does(family: Bowl | Posynomial) -> None:
+    rng = np.random.default_rng(2)
+    z = rng.normal(size=(80, 3))
+    bottom = (z[:, 0] - 0.3 * z[:, 2]) ** 2 + 0.5 * z[:, 1] ** 2
+    target = 0.02 * bottom - 0.1 * z[:, 2] + 0.001 * rng.normal(size=80)
+    weights = plans.given(np.full((16, 80), 1e6) * rng.uniform(0.5, 1, (16, 80)))
+    theta = family.starts(rng, 16)
+    one, other = (
+        engine.solve(
+            family, z, target, weights, theta, iterations=300, backend=backend
+        )
+        for backend in ("numpy", "xla")
+    )
+    assert one.backend == "numpy"
+    assert one.converged.mean() > 0.5
+    np.testing.assert_array_equal(one.status, other.status)
+    same = one.converged & (np.abs(one.cost / other.cost - 1) < 1e-9)
+    # The same minimum from the same start, but where a saddle parts the ways.
+    assert same.sum() >= 0.8 * one.converged.sum()
+
+
+def test_a_problem_does_not_depend_on_the_others() -> None:
+    family = Bowl(Shape(2, 1, 0))
+    z, target, weights, theta = problem(family, problems=150)
+    whole = engine.solve(
+        family, z, target, plans.given(weights), theta, iterations=50, backend="numpy"
+    )
+    part = engine.solve(
+        family,
+        z,
+        target,
+        plans.given(weights[70:90]),
+        theta[70:90],
+        iterations=50,
+        backend="numpy",
+    )
+    np.testing.assert_allclose(part.theta, whole.theta[70:90], rtol=1e-6, atol=1e-8)
