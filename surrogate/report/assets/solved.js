@@ -25,7 +25,7 @@ function placesOf(model, { found, leaves }) {
 // surrogate/query/best.py). `whole` is what was solved before.
 function solveSides(model, question, s, hold, kept) {
   const whole = solveOver(model, s, regionOf(model, question, hold, kept)), first = placesOf(model, whole);
-  const sides = Number.isFinite(whole.found.v) ? sidesOf(model, question, first.best, first.interval) : {};
+  const sides = Number.isFinite(whole.found.v) ? oneSidedOf(model, question, first.best, first.interval) : {};
   if (!Object.keys(sides).length) {
     for (const name of model.choices) first.interval[name] = openedOf(model, question, name, first.best[name], first.interval[name]);
     return { ...whole, ...first, sides, whole };

@@ -97,7 +97,7 @@ function triedOf(model, question, name) {
 
 // The settings of which an answer tells one side only: {side, than, at, ...}, `than`
 // null where nothing is known. `interval` may be null.
-function sidesOf(model, question, best, intervals) {
+function oneSidedOf(model, question, best, intervals) {
   const found = {};
   for (const name of toldChoices(model)) {
     const told = model.evidence[name];
