@@ -66,9 +66,7 @@ def fits() -> dict[str, Fit]:
             **quick,
         ),
         "no best batch": fit(
-            table(
-                lambda x, y: 0.02 * x**2 - 0.03 * y**2, 0, batch=BATCH, cells=5
-            ),
+            table(lambda x, y: 0.02 * x**2 - 0.03 * y**2, 0, batch=BATCH, cells=5),
             **quick,
         ),
         "no best lr": fit(table(lambda x, y: 0.0 * x, 3), **quick),
@@ -92,9 +90,7 @@ def _moving() -> Runs:
     lr, batch, n, d, bowl, y, k = np.array(rows).T
     loss = 1.1 - 0.05 * k + bowl + 0.02 * (y - 0.6 * k + 1) ** 2
     loss += 5e-4 * rng.normal(size=len(loss))
-    return Runs.from_arrays(
-        lr=lr, batch=batch, params=n, tokens=d, loss=np.exp(loss)
-    )
+    return Runs.from_arrays(lr=lr, batch=batch, params=n, tokens=d, loss=np.exp(loss))
 
 
 def questions(fitted: Fit) -> list[dict[str, Any]]:

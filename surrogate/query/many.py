@@ -270,9 +270,7 @@ def _cell_sizes(runs: Runs) -> dict[str, Column]:
         {"params": cell.params, "tokens": cell.tokens, **dict(cell.scales)}
         for cell in runs.cells
     ]
-    return {
-        name: np.array([float(cell[name]) for cell in cells]) for name in cells[0]
-    }
+    return {name: np.array([float(cell[name]) for cell in cells]) for name in cells[0]}
 
 
 def _told(row: CellScore, status: str) -> CellScore:

@@ -11,16 +11,18 @@ function drawSlice(model, answer, i, width) {
     return { v: fromU(model, i, u), loss: lossOf(model, value), ends: ends && ends.map((e) => lossOf(model, e)) };
   });
   const losses = rows.flatMap((row) => [row.loss, ...(row.ends || [])]).concat(answer.lossLimit);
-  const low = Math.min(...losses), high = Math.min(Math.max(...losses), answer.loss * (1 + Math.max(0.03, 12 * question.tol)));
+  const wall = Math.max(0.03, 12 * question.tol), low = Math.max(Math.min(...losses), answer.loss * (1 - wall));
+  const high = side ? Math.max(...rows.map((row) => row.loss), answer.lossLimit) * 1.002 : Math.min(Math.max(...losses), answer.loss * (1 + wall));
   const other = model.choices[1 - i], where = answer.sides[other] ? "at the end of what was tried" : other in model.untold ? `held at ${settingText(other, answer.best[other], question)}` : "at its optimum";
   const label = `Loss along ${NAMES[name]}${other ? `, ${NAMES[other]} ${where}` : ""}${side ? `; nothing ${side.side === "above" ? "above" : "below"} was tried` : ""}`;
-  const chart = chartOf(width, 240, settingAxis(name, rows[0].v, rows[60].v, question, Math.floor(width / 75)), lossAxis(low - 0.06 * (high - low), high), label);
+  const chart = chartOf(width, 240, settingAxis(name, ...axisEnds(rows[0].v, rows[60].v, side), question, Math.floor(width / 75)), lossAxis(low - 0.06 * (high - low), high), label);
   const slice = answer.slices[name] || (toldChoices(model).length === 1 || side ? answer.plateau[name] : null);
   if (slice) {
     // Open where nothing was tried: to the border.
     const [a, b] = slice.map((v, end) => (v === null ? [chart.left, chart.right][end] : clamp(chart.x(v), chart.left, chart.right)));
     chart.plot.append(sv("rect", { class: "within", x: a, y: chart.top, width: Math.max(b - a, 0), height: chart.bottom - chart.top }));
   }
+  if (side) drawUntried({ sides: { lr: { ...side } } }, chart);
   const sure = rows.filter((row) => row.ends);
   if (sure.length > 1) chart.plot.append(sv("path", { class: "spread", d: bandPath(chart, sure.map((row) => [row.v, ...row.ends])) }));
   chart.plot.append(
@@ -37,11 +39,16 @@ function aroundPlateau(answer, region, i) {
   return [Math.max(edges[0] - half, bounds[0]), Math.min(edges[1] + half, bounds[1])];
 }
 
-// Where one side is open, what was tried and no more: two octaves at least.
+// Where one side is open, what was tried and no more.
 function triedSpan(model, name, i, { side, at }) {
   const [low, high] = model.fitted[name];
-  const ends = side === "above" ? [Math.min(low, at / 4), at] : [at, Math.max(high, at * 4)];
-  return ends.map((v) => toU(model, i, v));
+  return (side === "above" ? [Math.min(low, at / 2), at] : [at, Math.max(high, at * 2)]).map((v) => toU(model, i, v));
+}
+
+// An axis with room beyond the end of what was tried.
+function axisEnds(lo, hi, side) {
+  const room = (hi / lo) ** 0.12;
+  return [side && side.side === "below" ? lo / room : lo, side && side.side === "above" ? hi * room : hi];
 }
 
 const SCALES = { params: "parameters", tokens: "training tokens" };

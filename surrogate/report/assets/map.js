@@ -53,7 +53,7 @@ function drawMap(model, answer, sure, view, width) {
   // Texts above the bands that were drawn after them.
   plot.append(...plot.querySelectorAll("text"));
   if (region.cut) drawEdge(chart, region, place);
-  if (isOpen) drawUntried(model, answer, chart);
+  if (isOpen) drawUntried(answer, chart);
   else plot.append(sv("path", { class: "plateau", d: closed(outlineOf(surface, region, free, answer.level, 240).map(place)) }));
   if (sure && sure.robust && sure.robust.outline.length) plot.append(sv("path", { class: "robust", d: sure.robust.outline.map((loop) => closed(loop.map(place))).join("") }));
   return { ...chart, goesOn: drawMarks(model, answer, chart) };
@@ -74,7 +74,7 @@ function drawEdge(chart, region, place) {
 }
 
 // Covered: beyond the end of what was tried the shades would be the family's own.
-function drawUntried(model, answer, chart) {
+function drawUntried(answer, chart) {
   for (const [name, { side, at }] of Object.entries(answer.sides)) {
     const isAbove = side === "above", { left, right, top, bottom } = chart;
     const end = name === "lr" ? clamp(chart.x(at), left, right) : clamp(chart.y(at), top, bottom);

@@ -75,7 +75,7 @@ function run(model) {
 }
 
 function describe(model) {
-  const kinds = `${model.family.name} surface of ${model.provenance.runs.toLocaleString("en-US")} runs in ${model.cell_count} cells`;
+  const kinds = `${model.family.name} surface of ${model.provenance.runs.toLocaleString("en-US")} runs in ${model.cell_count} ${model.cell_count === 1 ? "cell" : "cells"}`;
   byId("about").textContent = `Fit ${plain(model.name)}: ${kinds}, loss ${model.loss_kind.replace("_", " ")}. Everything here is computed in this page; it loads and sends nothing.`;
   byId("foot").textContent = `Made by surrogate ${plain(model.provenance.version || "")}. The address of this page holds what is asked: copy it to share the question.`;
 }
@@ -187,7 +187,7 @@ function drawSlices(model, answer) {
   }
   const isOpen = Object.keys(answer.sides).length > 0, lowest = isOpen ? "at the end of what was tried" : "lowest";
   body.replaceChildren(...toldChoices(model).map((name) => drawSlice(model, answer, model.choices.indexOf(name), width)),
-    legendOf([["line", "curve", "fitted loss"], ["line", "limit", `${lowest} + ${formatPercent(answer.question.tol)}`], ["area", "within", isOpen ? "plateau, open at a border" : "plateau"],
+    legendOf([["line", "curve", "fitted loss"], ["line", "limit", `${lowest} + ${formatPercent(answer.question.tol)}`], ["area", "within", isOpen ? "plateau, open where nothing was tried" : "plateau"], ...(isOpen ? [["area", "untried", "not tried"]] : []),
       ...(model.leaves.length ? [["area", "spread", `${intervalText(model)} of the surface`]] : [])]));
 }
 
@@ -197,4 +197,6 @@ function drawScalings(model, answer) {
   else if (answer.refused) body.replaceChildren(el("p", null, NOTHING));
   else body.replaceChildren(...scalingFigures(model, answer, width),
     legendOf([["line", "curve", "optimum"], ["area", "within", "fitted range"], ...(model.leaves.length ? [["area", "spread", intervalText(model)]] : []), ...model.laws.slice(0, 1).map((law) => ["line", "lawline", `published law: ${plain(law.name)}`])]));
+  // Where every figure is a sentence there is nothing to explain.
+  if (!body.querySelector("figure svg")) body.querySelector(".legend")?.remove();
 }

@@ -51,8 +51,7 @@ function answerRows(model, answer, sure) {
   if (answer.refused) return [["status", answer.status]];
   for (const name of toldChoices(model)) {
     const side = answer.sides[name], what = name === "lr" ? "best learning rate" : "best batch";
-    const end = side ? `, the ${side.side === "above" ? "highest" : "lowest"} tried` : "";
-    rows.push([what, settingText(name, answer.best[name], question) + end]);
+    rows.push([side ? `${what} tried` : what, settingText(name, answer.best[name], question)]);
     if (side) rows.push(["the best lies", rangeText(name, answer.interval[name] || answer.plateau[name], question)]);
     else if (answer.interval[name]) rows.push([percent, rangeText(name, answer.interval[name], question)]);
   }
