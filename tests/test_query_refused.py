@@ -85,7 +85,9 @@ def test_runs_of_one_lr_leave_no_batch_to_choose() -> None:
         "loss": loss,
     }
     found = fit(Runs.from_arrays(**columns), family="quadratic", bootstrap=0)
-    with pytest.raises(DataError, match="Expected no batch, since all .* lr 0.001, so"):
+    with pytest.raises(
+        DataError, match=r"Expected no batch, since all .* lr 0\.001, so"
+    ):
         found.optimum(**WHERE, batch=131072.0)
 
 
