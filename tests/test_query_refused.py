@@ -104,7 +104,7 @@ def test_the_command_says_so(
     assert "nothing is left to choose" in capsys.readouterr().err
     rows = "lr,batch,params,tokens\n4e-4,131072,1e8,2e9\n4e-4,131072,7e9,2e9\n"
     Path("p.csv").write_text(rows)
-    assert main("predict f p.csv --json --out o.csv".split()) == 0
+    assert main("predict f p.csv --json --max-dropped 50% --out o.csv".split()) == 0
     document = json.loads(capsys.readouterr().out)
     assert document["refused"] == {"not_identifiable": 1}
     with open("o.csv", newline="") as file:

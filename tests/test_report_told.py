@@ -74,6 +74,13 @@ def fits() -> dict[str, Fit]:
         "all told": fit(grid, **quick),
         "moving away": fit(_moving(), **quick),
     }
+    told = found["all told"]
+    lr = replace(told.evidence["lr"], is_curved=False, is_high=True, above=LR[-2])
+    found["highest is best"] = replace(told, evidence=told.evidence | {"lr": lr})
+    # Tried from just below the best: the interval reaches farther down.
+    near = {"lr": (-1e-4, 2.0), "batch": (-1e-4, 2.0)}
+    cells = tuple(replace(cell, around=near) for cell in told.cells)
+    found["interval beyond"] = replace(told, cells=cells)
     return found | {"batch not fitted": fit_support.lr_alone()}
 
 
@@ -120,7 +127,7 @@ def questions(fitted: Fit) -> list[dict[str, Any]]:
 
 @pytest.fixture(params=list(fits_names := (
     "best above all", "best below all", "two batches", "no best batch", "no best lr",
-    "one cell", "all told", "moving away", "batch not fitted",
+    "one cell", "all told", "moving away", "highest is best", "interval beyond", "batch not fitted",
 )), scope="module")  # fmt: skip
 def pair(request: pytest.FixtureRequest) -> tuple[Fit, list[Any], list[Any]]:
     """A fit, what is asked, what the page says."""
