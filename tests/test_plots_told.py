@@ -40,7 +40,7 @@ def saddle() -> Fit:
 def test_a_slice_ends_where_nothing_was_tried(rising: Fit) -> None:
     picture = SlicesPicture.of(rising, **WHERE)
     lr = picture.slices[0]
-    assert (lr.x[-1], lr.best) == pytest.approx((LR[4], LR[4]))
+    assert (lr.x[-1], lr.best) == pytest.approx((LR[4], LR[4]), rel=0.01)
     assert np.isnan(lr.plateau[1])
     first, _ = picture.draw()
     assert first.get_title().endswith("nothing above was tried")
@@ -65,8 +65,8 @@ def test_a_setting_without_a_best_has_no_slice_and_no_surface(saddle: Fit) -> No
 
 def test_what_has_no_answer_is_not_drawn() -> None:
     one = fitted(lambda x, y: 0.02 * x**2, batch=BATCH[:1], cells=1)
-    with pytest.raises(SolveError, match="7B cannot be answered.*nothing to draw"):
+    with pytest.raises(SolveError, match=r"7B cannot be answered.*nothing to draw"):
         SlicesPicture.of(one, params=7e9, tokens=2e9)
-    flat = fitted(lambda x, y: 0.0 * x, batch=BATCH[:1], cells=1)
-    with pytest.raises(SolveError, match="do not show a best lr.*nothing to draw"):
+    flat = fit(table(lambda x, y: 0.0 * x, 3), family="quadratic", bootstrap=0)
+    with pytest.raises(SolveError, match=r"do not show a best lr.*nothing to draw"):
         SlicesPicture.of(flat, **WHERE)
