@@ -43,7 +43,7 @@ def test_a_slice_ends_where_nothing_was_tried(rising: Fit) -> None:
     assert (lr.x[-1], lr.best) == pytest.approx((LR[4], LR[4]), rel=0.01)
     assert np.isnan(lr.plateau[1])
     first, _ = picture.draw()
-    assert first.get_title().endswith("nothing above was tried")
+    assert first.get_title(loc="left").endswith("nothing above was tried")
     labels = [text.get_text() for text in first.figure.legends[0].get_texts()]
     assert any(label.startswith("end of what was tried, 95%") for label in labels)
     assert not any(label.startswith("optimum") for label in labels)

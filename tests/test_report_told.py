@@ -127,7 +127,8 @@ def questions(fitted: Fit) -> list[dict[str, Any]]:
 
 @pytest.fixture(params=list(fits_names := (
     "best above all", "best below all", "two batches", "no best batch", "no best lr",
-    "one cell", "all told", "moving away", "highest is best", "interval beyond", "batch not fitted",
+    "one cell", "all told", "moving away", "highest is best",
+    "interval beyond", "batch not fitted",
 )), scope="module")  # fmt: skip
 def pair(request: pytest.FixtureRequest) -> tuple[Fit, list[Any], list[Any]]:
     """A fit, what is asked, what the page says."""
