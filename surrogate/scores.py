@@ -84,8 +84,8 @@ class CellScore(TypedDict):
     """One cell's row of `Fit.evaluate`; None is unknown, never a stand-in number."""
 
     runs: int
-    lr: float
-    batch: float
+    lr: float | None
+    batch: float | None
     best_lr: float | None
     best_batch: float | None
     regret: float | None

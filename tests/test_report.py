@@ -454,7 +454,9 @@ def test_what_may_be_asked_ends_where_no_answer_means_anything() -> None:
         """,
         document,
     )
-    assert found[0].endswith("Expected 100K to 900T: is a K, M, B or T missing?")
+    assert found[0].endswith(
+        "params 7 is 1/14,300,000 of the smallest fitted (100M): did you mean 7B?"
+    )
     assert found[1].endswith("Expected 100K to 900T.")
     assert found[2] == found[4] == ""
     assert ": is a K, M, B or T missing?" in found[3]

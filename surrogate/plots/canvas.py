@@ -175,16 +175,18 @@ def cross(
     at: Sequence[float],
     interval: Sequence[tuple[float, float]],
     level: float,
+    what: str = "optimum",
 ) -> None:
-    """The optimum, its interval along each axis; no bar where that is not known.
+    """The answer with its interval along each axis; no bar where that is not known.
 
     The limits of the axes are set before: an arrow at the border, in place of a cap,
     says that the interval goes on.
     """
     views = [sorted(axes.get_xlim()), sorted(axes.get_ylim())]
+    interval = [_opened(ends) for ends in interval]
     errors = [
         np.abs(np.clip(ends, view[0], view[1]) - value)[:, None]
-        if np.isfinite(ends).all()
+        if not np.isnan(ends).any()
         else None
         for value, ends, view in zip(at, interval, views, strict=True)
     ]
@@ -195,7 +197,7 @@ def cross(
         if errors[i] is not None and not view[0] <= ends[side] <= view[1]
     ]
     is_known = any(error is not None for error in errors)
-    label = f"optimum, {level:.0%} interval" if is_known else "optimum"
+    label = f"{what}, {level:.0%} interval" if is_known else what
     drawn = axes.errorbar(
         [at[0]],
         [at[1]],
@@ -219,6 +221,14 @@ def cross(
         tip[i] = views[i][side]
         style = {"color": BEST, "markersize": 8, "clip_on": False, "zorder": 6}
         axes.plot(tip[:1], tip[1:], ("<>", "v^")[i][side], **style)
+
+
+def _opened(ends: tuple[float, float]) -> tuple[float, float]:
+    """An interval of which one end is not known goes on beyond every border."""
+    low, high = ends
+    if math.isnan(low) == math.isnan(high):
+        return ends
+    return (0.0 if math.isnan(low) else low, math.inf if math.isnan(high) else high)
 
 
 def legend_below(axes: Axes, columns: int, gap: float = 0.2) -> None:

@@ -19,6 +19,7 @@ from surrogate.query.fit import Fit
 from surrogate.query.many import check_comparable, surface_at
 from surrogate.query.nearest import distances, nearest_cell
 from surrogate.query.question import Question
+from surrogate.query.sides import unclear
 from surrogate.runs import Runs
 from surrogate.units import format_count
 
@@ -93,20 +94,40 @@ def missing(fit: Fit) -> str | None:
     return next((name for name in CHOICES if name not in fit.features.choices), None)
 
 
+def untold(fit: Fit) -> dict[str, str]:
+    """Fitted settings of which the runs show no best, and why."""
+    why = {name: unclear(fit, name) for name in fit.features.choices}
+    return {name: text for name, text in why.items() if text is not None}
+
+
 def held(fit: Fit, question: Question) -> dict[str, float]:
-    """What the fit cannot choose, at the nearest cell's value."""
-    name = missing(fit)
-    return {} if name is None else {name: nearest_level(fit, question, name)}
+    """What the fit or its runs cannot tell, at the nearest cell's value.
+
+    Raises:
+        SolveError: nothing is left to draw along.
+    """
+    why, name = untold(fit), missing(fit)
+    if len(why) == len(fit.features.choices):
+        raise SolveError(f"{' '.join(why.values())} There is nothing to draw.")
+    names = [*why, *(() if name is None else (name,))]
+    return {name: nearest_level(fit, question, name) for name in names}
 
 
 def check_found(answer: Optimum | Plateau) -> None:
-    """Refuse to draw a surface that has no minimum.
+    """Refuse to draw a surface that has no minimum, or no answer.
 
     Raises:
         SolveError: it has none.
     """
+    if answer.status is Status.not_identifiable:
+        raise SolveError(f"{answer.context.warnings[0]} There is nothing to draw.")
     if answer.status is Status.no_optimum:
         raise SolveError(f"{answer.status.sentence} There is nothing to draw.")
+
+
+def called(optimum: Optimum) -> str:
+    """What the answer is: where one side is open it is the end of what was tried."""
+    return "end of what was tried" if optimum.context.one_sided else "optimum"
 
 
 def nearest(fit: Fit, question: Question, runs: Runs | None) -> Nearest | None:

@@ -114,6 +114,7 @@ class SlicesPicture:
         slices = tuple(
             _slice(fit, question, optimum, plateau, near, name)
             for name in fit.features.choices
+            if name not in numbers.untold(fit)
         )
         return cls(question, optimum, plateau, slices, near, tuple(dict.fromkeys(said)))
 
@@ -141,8 +142,10 @@ class SlicesPicture:
         limits = self._limits()
         seen = each.x[each.loss <= limits[1]]
         canvas.log_axis(axes.xaxis, each.name, (seen[0] / 1.1, seen[-1] * 1.1))
+        # Open where nothing was tried: to the border.
+        ends = np.where(np.isnan(each.plateau), axes.get_xlim(), each.plateau)
         axes.axvspan(
-            *each.plateau,
+            *ends,
             color=canvas.PLATEAU,
             alpha=0.14,
             linewidth=0,
@@ -177,6 +180,7 @@ class SlicesPicture:
             (each.best, least),
             (each.interval, (np.nan, np.nan)),
             self.optimum.level,
+            numbers.called(self.optimum),
         )
         axes.set_ylim(*limits)
         held = (
@@ -184,7 +188,9 @@ class SlicesPicture:
             if is_batch
             else f"batch {format_count(each.held)} tokens"
         )
-        axes.set_title(f"at {held}", fontsize=9)
+        side = self.optimum.context.one_sided.get(each.name)
+        open_at = f"; nothing {side['side']} was tried" if side else ""
+        axes.set_title(f"at {held}{open_at}", fontsize=9)
 
     def _runs_label(self) -> str:
         assert self.nearest is not None
@@ -257,7 +263,8 @@ def _slice(
     other = CHOICES[1 - CHOICES.index(name)]
     best = {"lr": optimum.lr, "batch": optimum.batch}
     within, along = _plateau_along(plateau, name), getattr(plateau, name)
-    x = np.geomspace(*_window(fit, along, name), _POINTS)
+    side = optimum.context.one_sided.get(name)
+    x = np.geomspace(*_window(fit, along, name, best[name], side), _POINTS)
     settings = {name: x, other: np.full(_POINTS, best[other])}
     loss, low, high = numbers.banded(fit, question.s, settings)
     run_x, run_loss = _moved(fit, question, near, name, best[other])
@@ -282,9 +289,18 @@ def _plateau_along(plateau: Plateau, name: str) -> Pair:
     return found if np.isfinite(found).all() else getattr(plateau, name)
 
 
-def _window(fit: Fit, plateau: Pair, name: str) -> Pair:
-    """The fitted range, stretched to the plateau."""
+def _window(
+    fit: Fit,
+    plateau: Pair,
+    name: str,
+    best: float,
+    side: Mapping[str, Any] | None,
+) -> Pair:
+    """The fitted range, stretched to the plateau; on an open side what was tried."""
     low, high = fit.features.fitted[name]
+    if side is not None:
+        is_above = side["side"] == "above"
+        return (min(low, best / 2), best) if is_above else (best, max(high, best * 2))
     return min(low, plateau[0] / 1.5), max(high, plateau[1] * 1.5)
 
 

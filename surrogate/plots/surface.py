@@ -90,6 +90,12 @@ class SurfacePicture:
                 "there is no surface over it. `surrogate plot slices` draws the loss "
                 "along the other choice."
             )
+        why = " ".join(numbers.untold(fit).values())
+        if why:
+            raise DataError(
+                f"plot surface: {why} So there is no surface with an optimum. "
+                "`surrogate plot slices` draws the loss along the other choice."
+            )
         where: dict[str, Any] = {
             "params": params,
             "tokens": tokens,
@@ -130,12 +136,14 @@ class SurfacePicture:
             self._measured(axes, colours)
             self._edge_line(axes)
             self._extents(axes)
+            self._untried(axes)
             best = self.optimum
             canvas.cross(
                 axes,
                 (best.lr, best.batch),
                 (best.lr_interval, best.batch_interval),
                 best.level,
+                numbers.called(best),
             )
             self._choice(axes)
             at = best.context
@@ -165,6 +173,8 @@ class SurfacePicture:
         )
         for label in labels:
             label.set_path_effects([halo])
+        if not len(self.plateau.contour_lr):
+            return
         axes.fill(
             self.plateau.contour_lr,
             self.plateau.contour_batch,
@@ -270,6 +280,22 @@ class SurfacePicture:
         axes.plot(
             [0.012] * 2, batch, transform=axes.get_yaxis_transform(), zorder=5, **style
         )
+
+    def _untried(self, axes: Axes) -> None:
+        """Covered: there the shades would be the family's own, not the runs'."""
+        label = "not tried: nothing is known there"
+        for name, side in self.optimum.context.one_sided.items():
+            view = axes.get_xlim() if name == "lr" else axes.get_ylim()
+            ends = (
+                (side["at"], view[1])
+                if side["side"] == "above"
+                else (view[0], side["at"])
+            )
+            span = axes.axvspan if name == "lr" else axes.axhspan
+            span(
+                *ends, color="#eeeeee", alpha=0.93, zorder=3.5, linewidth=0, label=label
+            )
+            label = ""
 
     def _choice(self, axes: Axes) -> None:
         if self.choice is None:

@@ -352,7 +352,8 @@ class Prediction:
         loss_high: upper end.
         inside: no farther from the data than the farthest fitted.
         distance: as in `Context`.
-        status: `ok`, or why there is no prediction.
+        status: `ok`; `not_identifiable` where the fitted runs say nothing of the size;
+            else why there is no prediction.
         level: nominal coverage.
         family: of the surface.
         loss_kind: which loss it predicts.
@@ -406,6 +407,7 @@ class Evaluation:
         device: where it was computed.
         backend: of the kernels.
         warnings: what to know before using it.
+        status: of each cell, as of `Prediction`; all `ok` where there is none.
     """
 
     runs: int
@@ -420,9 +422,11 @@ class Evaluation:
     device: str
     backend: str
     warnings: tuple[str, ...] = field(default=())
+    status: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The contract's document."""
+        status = self.status or ("ok",) * len(self.cells)
         return {
             "schema": SCHEMA,
             "family": self.family,
@@ -436,7 +440,10 @@ class Evaluation:
             "regret_smoothed": self.regret_smoothed,
             "cells": [
                 {"recipe": recipe or None, "params": params, "tokens": tokens, **score}
-                for recipe, params, tokens, score in self.cells
+                | ({} if told == "ok" else {"status": told})
+                for (recipe, params, tokens, score), told in zip(
+                    self.cells, status, strict=True
+                )
             ],
             "band": self.band,
             "status": str(Status.ok),

@@ -95,6 +95,10 @@ def plateau(
     )
     extents, intervals, is_open = _edges(fit, solved, found)
     status = state(fit, solved)
+    for name in (*why, *one_sided):
+        # Held there, so that the plateau has no extent along it.
+        extents[name] = UNKNOWN
+        intervals |= {edge: UNKNOWN for edge in EDGES if edge.startswith(name)}
     for name, side in one_sided.items():
         # Beyond what was tried nothing tells how far the plateau goes.
         than = side.than if math.isfinite(side.than) else side.at
@@ -139,7 +143,7 @@ def plateau(
         edge_intervals=intervals,
         robust=None
         if one_sided
-        else _robust(fit, question, solved, found, tol, probability),
+        else _robust(fit, question, solved, found, tol, probability, tuple(why)),
         stability=_stability(fit, question, solved, best, found),
         optimum=(best["lr"], best["batch"]),
         largest_batch=_largest_batch(fit, found),
@@ -309,15 +313,20 @@ def _robust(
     found: surface.Edges,
     tol: float,
     probability: float,
+    untold: tuple[str, ...],
 ) -> dict[str, Any] | None:
-    """Extents of the robust plateau in natural units; None without draws."""
+    """Extents of the robust plateau in natural units; None without draws.
+
+    Along the settings `untold`, which are held, it has none.
+    """
     edges = solved.draws(found.edges)
     if not np.isfinite(edges).all(axis=(1, 2)).any():
         return None
     safe: Robust = robust(fit, question, solved, edges, tol, probability)
     pairs: dict[str, Pair] = dict.fromkeys(CHOICES, UNKNOWN)
     for i, name in enumerate(fit.features.choices):
-        pairs[name] = _natural(fit, i, safe.edges[i])
+        if name not in untold:
+            pairs[name] = _natural(fit, i, safe.edges[i])
     return {
         "probability": safe.probability,
         "max_probability": safe.largest,

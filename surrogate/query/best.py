@@ -130,6 +130,7 @@ def optimum(
     unknown = unfitted(fit, question)
     if unknown is not None:
         return _refused(fit, question, unknown)
+    _check_choice(fit, held)
     held = only_levels(fit) | held
     box = question.box | {name: (value, value) for name, value in held.items()}
     why = not_told(fit, held)
@@ -162,6 +163,25 @@ def optimum(
         certificate=certificate(fit, solved),
         stability=edge.risk(fit, question, best),
     )
+
+
+def _check_choice(fit: Fit, held: Mapping[str, float]) -> None:
+    """Refuse to hold one setting where all runs share the other.
+
+    Raises:
+        DataError: nothing is left to choose.
+    """
+    for name, level in only_levels(fit).items():
+        other = "lr" if name == "batch" else "batch"
+        if other in held and name not in held:
+            shared = f"lr {level:.3g}"
+            if name == "batch":
+                shared = f"a batch of {level:,.0f} tokens"
+            raise DataError(
+                f"Expected no {other}, since all fitted runs have {shared}, so that "
+                "nothing is left to choose: leave it out, or ask for the regret of "
+                "the pair."
+            )
 
 
 def not_told(fit: Fit, held: Mapping[str, float]) -> dict[str, str]:
@@ -213,7 +233,7 @@ def solve_sides(
     found: dict[str, Side] = {}
     if np.isfinite(solved.minimum.value[0]):
         found = sides(fit, question, best, intervals, free)
-    asked = {n for n in CHOICES if box[n] != _default(fit, n)}
+    asked = {n for n in CHOICES if question.box[n] != _default(fit, n)}
     found = {name: side for name, side in found.items() if name not in asked}
     for name in fit.features.choices:
         intervals[name] = opened(fit, question, name, best[name], intervals[name])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import cast
 
 import numpy as np
 from jaxtyping import Float64
 
 from surrogate import selection, uncertainty
 from surrogate.defaults import SMALL
-from surrogate.errors import DataError
+from surrogate.errors import DataError, Status
 from surrogate.features import CHOICES, settings_of
 from surrogate.objective import Noise
 from surrogate.query import surface
@@ -26,11 +27,13 @@ from surrogate.query.question import (
     unlikely_loss,
     unlikely_size,
 )
+from surrogate.query.unfitted import unfitted_at
 from surrogate.runs import Runs
-from surrogate.scores import band, loss_errors, mean_se
+from surrogate.scores import CellScore, band, loss_errors, mean_se
 from surrogate.units import quote
 
 Column = Float64[np.ndarray, " m"]
+_OUTSIDE = ("outside_grid", "outside_hull")
 
 
 def predict(
@@ -68,7 +71,8 @@ def predict(
     low, high = _interval(fit, losses, s, noise)
     distance = fit.features.distance(table["params"], table["tokens"], further, chosen)
     sizes = {n: v for n, v in table.items() if n not in CHOICES}
-    status = _statuses(fit, sizes, _natural(fit, losses[0]), allow)
+    unknown = unfitted_at(fit, sizes)
+    status = _statuses(fit, sizes, unknown, _natural(fit, losses[0]), allow)
     is_told = np.array([text == "ok" for text in status])
     columns = (
         np.where(is_told, _natural(fit, v), np.nan) for v in (losses[0], low, high)
@@ -85,28 +89,41 @@ def predict(
         family=fit.family.name,
         loss_kind=fit.loss_kind,
         **surface.ran(),
-        warnings=_warnings(fit, distance),
+        warnings=(*_warnings(fit, distance), *_unanswered(unknown, "points")),
     )
 
 
 def _statuses(
-    fit: Fit, sizes: Mapping[str, Column], loss: Column, allow: Collection[str]
+    fit: Fit,
+    sizes: Mapping[str, Column],
+    unknown: Sequence[str | None],
+    loss: Column,
+    allow: Collection[str],
 ) -> tuple[str, ...]:
-    """Of each point `ok`, or why it was probably typed wrong."""
-    found = ["ok"] * len(loss)
+    """Of each point `ok`, `not_identifiable`, or why it was probably typed wrong."""
+    told, untold = str(Status.ok), str(Status.not_identifiable)
+    found = [told if why is None else untold for why in unknown]
     if SMALL in allow:
         return tuple(found)
     for name, column in sizes.items():
         low, high = fit.features.fitted[name]
         for row in np.flatnonzero(column < low):
             small = unlikely_size(name, float(column[row]), low, high)
-            if small is not None and found[row] == "ok":
+            if small is not None and found[row] in (told, untold):
                 found[row] = small.said
     for row in np.flatnonzero(loss > MOST_LOSS):
         high_loss = unlikely_loss(fit, float(loss[row]))
-        if high_loss is not None and found[row] == "ok":
+        if high_loss is not None and found[row] == told:
             found[row] = high_loss.said
     return tuple(found)
+
+
+def _unanswered(unknown: Sequence[str | None], what: str) -> tuple[str, ...]:
+    """How many have no answer, and the first reason."""
+    reasons = [why for why in unknown if why is not None]
+    if not reasons:
+        return ()
+    return (f"{len(reasons)} of {len(unknown)} {what} have no answer: {reasons[0]}",)
 
 
 def _warnings(fit: Fit, distance: Column) -> tuple[str, ...]:
@@ -204,7 +221,16 @@ def evaluate(fit: Fit, runs: Runs, tol: float) -> Evaluation:
     """Errors of losses, regret of proposals cell by cell, membership of plateaus."""
     check_tol(tol)
     check_comparable(fit, runs)
-    usable = runs.usable
+    sizes = _cell_sizes(runs)
+    unknown = unfitted_at(fit, sizes)
+    status = _statuses(fit, sizes, unknown, np.zeros(len(unknown)), ())
+    is_told = np.array([text == "ok" for text in status])
+    usable = runs.usable & is_told[runs.cell]
+    if not usable.any():
+        raise DataError(
+            "Expected runs at sizes that the fit can answer, but there are none: "
+            f"{next((why for why in unknown if why is not None), status[0])}"
+        )
     s_cells = fit.features.cell_points(runs)
     least, best_u = surface.minima_at(
         fit.family, fit.theta, s_cells, *fit.features.box()
@@ -216,8 +242,8 @@ def evaluate(fit: Fit, runs: Runs, tol: float) -> Evaluation:
     loss = runs.loss[usable]
     best = np.array([c.best for c in runs.cells])[cell]
     scored = [
-        selection.score(runs, index, fit.features, fit.features.from_u(u))
-        for index, u in enumerate(best_u)
+        _told(selection.score(runs, index, fit.features, fit.features.from_u(u)), text)
+        for index, (u, text) in enumerate(zip(best_u, status, strict=True))
     ]
     return Evaluation(
         runs=len(runs),
@@ -233,8 +259,26 @@ def evaluate(fit: Fit, runs: Runs, tol: float) -> Evaluation:
         family=fit.family.name,
         loss_kind=fit.loss_kind,
         **surface.ran(),
-        warnings=comparison_warnings(fit, runs),
+        warnings=(*comparison_warnings(fit, runs), *_unanswered(unknown, "cells")),
+        status=status,
     )
+
+
+def _cell_sizes(runs: Runs) -> dict[str, Column]:
+    """Params, tokens and further scales of every cell."""
+    cells = [
+        {"params": cell.params, "tokens": cell.tokens, **dict(cell.scales)}
+        for cell in runs.cells
+    ]
+    return {name: np.array([float(cell[name]) for cell in cells]) for name in cells[0]}
+
+
+def _told(row: CellScore, status: str) -> CellScore:
+    """A cell's row, without a proposal where the fit has none for its size."""
+    if status == "ok":
+        return row
+    nothing = dict.fromkeys(("lr", "batch", "regret", "regret_smoothed"))
+    return cast(CellScore, row | nothing | dict.fromkeys(_OUTSIDE))
 
 
 def check_comparable(fit: Fit, runs: Runs) -> None:

@@ -20,7 +20,7 @@ _PLAUSIBLE_RATIO = (0.1, 1e5)
 _POINT = np.ones(1)
 _SIZES = ("params", "tokens")
 # A size under this share of the smallest fitted lacks a K, M, B or T.
-_SMALL = 1e-3
+SMALL_SHARE = 1e-3
 _UNITS = (1e3, 1e6, 1e9, 1e12)
 # A guess at random among 160,000 tokens costs so many nats.
 MOST_LOSS = 12.0
@@ -174,14 +174,14 @@ def unlikely_size(
         low: the smallest fitted.
         high: the largest fitted.
     """
-    if value >= _SMALL * low:
+    if value >= SMALL_SHARE * low:
         return None
     times = float(f"{low / value:.3g}")
     meant = min(
         (value * unit for unit in _UNITS),
         key=lambda size: max(low / size, size / high, 1.0),
     )
-    is_near = max(low / meant, meant / high) <= 1 / _SMALL
+    is_near = max(low / meant, meant / high) <= 1 / SMALL_SHARE
     shown = format_count(meant) if is_near else None
     return UnlikelyError(
         f"{name} {value:g} is 1/{times:,.0f} of the smallest fitted "
@@ -192,13 +192,17 @@ def unlikely_size(
     )
 
 
+def has_known_losses(fit: Fit) -> bool:
+    """Whether a loss over `MOST_LOSS` would be a slip: those fitted are far below."""
+    return fit.loss_unit == "nats" and math.exp(fit.features.level) <= MOST_LOSS
+
+
 def unlikely_loss(fit: Fit, loss: float) -> UnlikelyError | None:
     """Why a predicted loss [nats per token] says nothing; None if it may.
 
     A fit whose own losses are that high is of another unit, of which we know nothing.
     """
-    is_known = fit.loss_unit == "nats" and math.exp(fit.features.level) <= MOST_LOSS
-    if not (loss > MOST_LOSS and is_known):
+    if not (loss > MOST_LOSS and has_known_losses(fit)):
         return None
     return UnlikelyError(
         f"The predicted loss is {loss:.3g} nats a token, over {MOST_LOSS:g}, more than "

@@ -87,7 +87,7 @@ def robust(
     mine, pieces = _piece(axes, shares >= probability, best)
     for _ in range(_FOCUS):
         closer = _about(axes, mine)
-        if all(2 * np.ptp(a) > np.ptp(b) for a, b in zip(closer, axes, strict=True)):
+        if all(2 * np.ptp(a) >= np.ptp(b) for a, b in zip(closer, axes, strict=True)):
             break
         shares = _on(share, closer)
         axes, found = closer, max(found, float(shares.max()))
@@ -170,7 +170,8 @@ def _nearest(
     axes: list[np.ndarray], is_in: Bool[np.ndarray, ...], best: np.ndarray
 ) -> tuple[int, ...]:
     """The grid point inside that is the fewest steps from the optimum."""
-    steps = [axis[1] - axis[0] for axis in axes]
+    # An axis that is held has no length.
+    steps = [axis[1] - axis[0] or 1.0 for axis in axes]
     points = np.argwhere(is_in)
     start = np.array([axis[0] for axis in axes])
     off = points - (best - start) / steps

@@ -1,7 +1,8 @@
 """What the runs leave open: an optimum beyond the grid, or along a setting no optimum.
 
 Whether an answer is open is decided at the question: the best is carried there from the
-cells nearest to it, and with it the range that was tried about their own best.
+cells nearest to it, and with it the range that was tried about their own best. The
+explorer does the same in report/assets/told.js.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from surrogate.query.question import Question
 from surrogate.units import format_lr, format_tokens_exact
 
 # Of the cells of a recipe, the nearest of which tell what was tried.
-_SHARE = 1 / 3
-_AGREE = 1e-6
+SHARE = 1 / 3
+AGREE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def _beyond(
 ) -> Side | None:
     """The surface bends, and its best lies beyond what was tried."""
     low, high = tried(fit, question, name)
-    if high < -_AGREE:
+    if high < -AGREE:
         than = told.above if told.is_high and told.above is not None else interval[0]
         at = best * math.exp(high)
         return Side(
@@ -143,7 +144,7 @@ def _beyond(
             told.is_high,
             told.levels,
         )
-    if low > _AGREE:
+    if low > AGREE:
         than = told.below if told.is_low and told.below is not None else interval[1]
         at = best * math.exp(low)
         return Side(
@@ -162,7 +163,7 @@ def tried(fit: Fit, question: Question, name: str) -> tuple[float, float]:
     known = [i for i in known if name in fit.cells[i].around]
     if not known:
         return -math.inf, math.inf
-    near = known[: max(1, math.ceil(_SHARE * len(known)))]
+    near = known[: max(1, math.ceil(SHARE * len(known)))]
     ends = [fit.cells[i].around[name] for i in near]
     return min(low for low, _ in ends), max(high for _, high in ends)
 
@@ -176,8 +177,8 @@ def opened(
     low, high = tried(fit, question, name)
     lower, upper = interval
     return (
-        lower if lower >= best * math.exp(low) * (1 - _AGREE) else math.nan,
-        upper if upper <= best * math.exp(high) * (1 + _AGREE) else math.nan,
+        lower if lower >= best * math.exp(low) * (1 - AGREE) else math.nan,
+        upper if upper <= best * math.exp(high) * (1 + AGREE) else math.nan,
     )
 
 

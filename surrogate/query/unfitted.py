@@ -7,8 +7,10 @@ nothing tells how the optimum moves with it, and no answer is given.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
+from jaxtyping import Float64
 
 from surrogate.features import CHOICES
 from surrogate.query.fit import Fit
@@ -18,33 +20,54 @@ from surrogate.units import format_count
 
 def unfitted(fit: Fit, question: Question) -> str | None:
     """Why these sizes have no answer, and what can be asked; None if they have one."""
-    features = fit.features
     sizes = {"params": question.params, "tokens": question.tokens, **question.scales}
-    s = [np.log(np.array([sizes[name]])) for name in features.givens]
+    columns = {name: np.array([float(value)]) for name, value in sizes.items()}
+    return unfitted_at(fit, columns)[0]
+
+
+def unfitted_at(
+    fit: Fit, sizes: Mapping[str, Float64[np.ndarray, " m"]]
+) -> list[str | None]:
+    """The same of many sizes, one entry a row.
+
+    refusedSizes in report/assets/told.js is the same rule.
+    """
+    features = fit.features
+    found: list[str | None] = [None] * len(sizes["params"])
+    s = [np.log(sizes[name]) for name in features.givens]
     for name in features.held:
         if name in CHOICES or name not in sizes:
             continue
-        line = features.lines[name]
-        log = np.log(np.array([sizes[name]]))
-        if line.distance(log, s)[0] <= 1:
-            continue
-        pairs = zip(line.slopes, s, strict=False)
-        centre = sum((slope * float(each[0]) for slope, each in pairs), 0.0)
-        low, high = (math.exp(centre + end) for end in (line.low, line.high))
-        is_one = high <= 1.001 * low
-        at = _shown(low) if is_one else f"{_shown(low)} to {_shown(high)}"
-        others = [given for given in features.givens if given in sizes]
-        why = (
-            f"moves with {' and '.join(others[: len(line.slopes)])} in the fitted runs"
-            if line.slopes
-            else "does not vary in the fitted runs, or between recipes only"
-        )
-        return (
-            f"{name} {why}, so they do not tell how the optimum moves with it, and "
-            f"{_shown(sizes[name])} cannot be answered. Ask at {name} {at}, or add "
-            f"runs at other {name} and fit again."
-        )
-    return None
+        distance = features.lines[name].distance(np.log(sizes[name]), s)
+        for row in np.flatnonzero(distance > 1):
+            if found[row] is None:
+                given = [float(column[row]) for column in s]
+                value = float(sizes[name][row])
+                found[row] = _sentence(fit, name, value, given, tuple(sizes))
+    return found
+
+
+def _sentence(
+    fit: Fit, name: str, value: float, given: list[float], known: tuple[str, ...]
+) -> str:
+    """What a size follows in the fitted runs, and where it can be asked."""
+    line = fit.features.lines[name]
+    pairs = zip(line.slopes, given, strict=False)
+    centre = sum((slope * each for slope, each in pairs), 0.0)
+    low, high = (math.exp(centre + end) for end in (line.low, line.high))
+    is_one = high <= 1.001 * low
+    at = _shown(low) if is_one else f"{_shown(low)} to {_shown(high)}"
+    others = [other for other in fit.features.givens if other in known]
+    why = (
+        f"moves with {' and '.join(others[: len(line.slopes)])} in the fitted runs"
+        if line.slopes
+        else "does not vary in the fitted runs, or between recipes only"
+    )
+    return (
+        f"{name} {why}, so they do not tell how the optimum moves with it, and "
+        f"{_shown(value)} cannot be answered. Ask at {name} {at}, or add "
+        f"runs at other {name} and fit again."
+    )
 
 
 def _shown(value: float) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import jax
@@ -20,13 +19,13 @@ from jaxtyping import Float64
 from surrogate import uncertainty
 from surrogate.families import Family, Mix
 from surrogate.families.affine import Affine
-from surrogate.features import CHOICES, WIDEN
+from surrogate.features import WIDEN
 from surrogate.laws import LAWS, Law, PowerLaw
 from surrogate.query import Fit
-from surrogate.query.best import middle_level
-from surrogate.query.fit import DEFAULT_PROBABILITY, DEFAULT_TOL, CellRecord
+from surrogate.query.fit import DEFAULT_PROBABILITY, DEFAULT_TOL
 from surrogate.query.many import check_known
 from surrogate.reach import HELD_SPAN
+from surrogate.report import told
 from surrogate.runs import Runs
 from surrogate.runs.cells import Cell
 from surrogate.stability import P_MAX
@@ -52,20 +51,19 @@ def document(fit: Fit, runs: Runs | None, name: str) -> dict[str, Any]:
         DataError: the runs have a recipe that the fit lacks, or lack a scale.
     """
     features, used = fit.features, fit.fitted_cells
-    if fit.freedom is not None:
-        # The page knows intervals over cells alone; without them it says so.
-        fit = replace(fit, leaves=fit.leaves[:0], draws=fit.draws[:0])
-    leaves = fit.leaves
-    has_interval = len(leaves) >= uncertainty.MIN_CELLS
+    leaves, cells = fit.leaves, len(fit.leaves)
+    has_interval = cells >= (uncertainty.MIN_CELLS if fit.freedom is None else 1)
     return {
         "name": name,
         "family": _spec(fit.family) | {"name": fit.family.name},
         "shape": fit.family.shape._asdict(),
         "k": fit.family.terms,
         "theta": _vectors(fit.family, fit.theta[None])[0].tolist(),
-        "draws": _packed(fit.family, fit.draws, MAX_DRAWS),
+        "draws": _packed(fit.family, fit.draws, _most_draws(fit)),
         "leaves": _packed(fit.family, leaves, len(leaves)),
-        "t": uncertainty.student(len(leaves)) if has_interval else None,
+        "t": uncertainty.student(cells, freedom=fit.freedom) if has_interval else None,
+        "freedom": fit.freedom,
+        "interval_unit": fit.unit,
         "min_cells": uncertainty.MIN_CELLS,
         "level_of_intervals": uncertainty.LEVEL,
         "min_cells_pairs": uncertainty.MIN_CELLS_PAIRS,
@@ -78,12 +76,13 @@ def document(fit: Fit, runs: Runs | None, name: str) -> dict[str, Any]:
         "probability": DEFAULT_PROBABILITY,
         "tol": DEFAULT_TOL,
         "stability": fit.stability.to_json() if fit.stability else None,
-        **_cells(fit),
+        **told.document(fit),
         "fitted_cells": used,
         "scores": fit.scores,
         "selection": fit.provenance.selection,
         "is_converged": fit.is_converged,
         "loss_kind": fit.loss_kind,
+        "loss_unit": fit.loss_unit,
         "params_kind": fit.params_kind,
         "warnings": list(fit.warnings),
         "notes": features.notes(),
@@ -136,13 +135,21 @@ def _powers(law: Law, part: str) -> dict[str, float] | None:
     return {"c": c, "params": exponents["N"], "tokens": exponents["D"]}
 
 
-def _factors(fit: Fit) -> list[list[float]] | None:
-    """What moves draws of few cells (`uncertainty.moves`), of the draws embedded."""
-    cells = len(fit.leaves)
-    if not uncertainty.MIN_CELLS <= cells < uncertainty.MIN_CELLS_PAIRS:
+def _factors(fit: Fit) -> str | None:
+    """What moves draws of few cells (`uncertainty.moves`), a row a draw embedded."""
+    leaves = len(fit.leaves)
+    is_few = uncertainty.MIN_CELLS <= leaves < uncertainty.MIN_CELLS_PAIRS
+    if not leaves or not (is_few or fit.freedom is not None):
         return None
-    found = uncertainty.factors(min(len(fit.draws), MAX_DRAWS), cells)
-    return np.round(found, 6).tolist()
+    count = min(len(fit.draws), _most_draws(fit))
+    return _base64(uncertainty.factors(count, leaves, fit.freedom))
+
+
+def _most_draws(fit: Fit) -> int:
+    """How many draws there is room for; over many runs each has many factors."""
+    if fit.freedom is None:
+        return MAX_DRAWS
+    return max(min(MAX_DRAWS, _DRAW_BYTES // (4 * max(len(fit.leaves), 1))), 1)
 
 
 def _spec(family: Family) -> dict[str, Any]:
@@ -210,31 +217,6 @@ def _base64(values: np.ndarray, kind: str = "<f4") -> str:
     return base64.b64encode(np.ascontiguousarray(values, kind).tobytes()).decode()
 
 
-def _cells(fit: Fit) -> dict[str, Any]:
-    """How many cells there are, the largest, and what a choice not fitted is held at.
-
-    All cells are needed only for that: the page looks for the nearest among them.
-    """
-    largest = max(fit.cells, key=lambda cell: cell.params * cell.tokens)
-    missing = [name for name in CHOICES if name not in fit.features.choices]
-    held = [{n: middle_level(cell, n) for n in missing} for cell in fit.cells]
-    pairs = zip(fit.cells, held, strict=True)
-    return {
-        "cell_count": len(fit.cells),
-        "largest_cell": _where(largest),
-        "cells": [_where(c) | {"held": h} for c, h in pairs] if missing else [],
-    }
-
-
-def _where(cell: Cell | CellRecord) -> dict[str, Any]:
-    return {
-        "recipe": cell.recipe,
-        "params": cell.params,
-        "tokens": cell.tokens,
-        "scales": dict(cell.scales),
-    }
-
-
 def _provenance(fit: Fit) -> dict[str, Any]:
     known = fit.provenance
     dropped = () if fit.runs is None else fit.runs.dropped
@@ -291,7 +273,7 @@ def _names(names: list[str]) -> list[str] | None:
 
 
 def _run_cell(cell: Cell) -> dict[str, Any]:
-    return _where(cell) | {
+    return told.where(cell) | {
         "best": cell.best,
         "runs": cell.runs,
         "diverged": cell.diverged,

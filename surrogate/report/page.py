@@ -25,8 +25,10 @@ CORE = (
     "plateau.js",
     "outline.js",
     "robust.js",
-    "answer.js",
     "units.js",
+    "told.js",
+    "answer.js",
+    "solved.js",
     "text.js",
     "state.js",
 )

@@ -79,6 +79,7 @@ const SHAPES = {
   dot: (x, y) => sv("circle", { cx: x, cy: y, r: 3.2 }),
   cross: (x, y) => sv("path", { d: `M${x - 4} ${y - 4}L${x + 4} ${y + 4}M${x - 4} ${y + 4}L${x + 4} ${y - 4}` }),
   plus: (x, y) => sv("path", { d: `M${x - 8} ${y}H${x + 8}M${x} ${y - 8}V${y + 8}` }),
+  end: (x, y) => sv("path", { d: `M${x} ${y - 7}A7 7 0 1 0 ${x} ${y + 7}A7 7 0 1 0 ${x} ${y - 7}Z` }),
   diamond: (x, y) => sv("path", { d: `M${x} ${y - 8}L${x + 8} ${y}L${x} ${y + 8}L${x - 8} ${y}Z` }),
   triangle: (x, y) => sv("path", { d: `M${x} ${y - 7}L${x + 7} ${y + 6}L${x - 7} ${y + 6}Z` }),
 };

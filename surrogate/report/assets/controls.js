@@ -8,7 +8,7 @@ const rounded = (value) => Number(value.toPrecision(3));
 // What can be asked: how each is named, read, shown, and how far its slider goes.
 function settingsOf(model, state) {
   const wide = (name, times) => { const [low, high] = model.fitted[name]; return [low / times, high * times]; };
-  const note = (name) => (model.givens.includes(name) ? "" : "not fitted: the optimum does not depend on it");
+  const note = (name) => (model.givens.includes(name) ? "" : "not fitted: how the optimum moves with it is not known");
   const count = "a number above 0, such as 1e9, 7B or 512Ki";
   const unit = state.seq || 1;
   return [

@@ -4,10 +4,11 @@ const LEVELS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5];
 
 // What the map shows: the whole box, or the neighbourhood of the plateau and the choice.
 function viewOf(model, answer) {
-  const { box } = answer.region;
+  const { region: { box }, found } = answer.whole, isOpen = Object.keys(answer.sides).length > 0;
   if (answer.question.view === "box") return box;
   const far = Math.log1p(Math.max(6 * answer.question.tol, 0.01));
-  const ring = contourOf(answer.surface, box, answer.found.free, answer.found.free.v + far, 32);
+  // Where one side is open, what was tried is shown: nothing is known of the rest.
+  const ring = isOpen ? triedCorners(model, answer) : contourOf(answer.surface, box, found.free, found.free.v + far, 32);
   if (answer.choice) ring.push(answer.choice.u);
   const ends = (values, lo, hi) => {
     const low = Math.min(...values), high = Math.max(...values), pad = 0.08 * (high - low);
@@ -17,8 +18,17 @@ function viewOf(model, answer) {
   return { xlo, xhi, ylo, yhi };
 }
 
+// Of what was fitted, and of the answer with half an octave beyond it.
+function triedCorners(model, answer) {
+  const ends = model.choices.map((name, i) => {
+    const [low, high] = model.fitted[name], at = answer.best[name];
+    return [Math.min(low, at / Math.SQRT2), Math.max(high, at * Math.SQRT2)].map((v) => toU(model, i, v));
+  });
+  return [[ends[0][0], ends[1][0]], [ends[0][1], ends[1][1]]];
+}
+
 function drawMap(model, answer, sure, view, width) {
-  const { question, surface, region, found } = answer;
+  const { question, surface, found } = answer, { region, found: { free } } = answer.whole, isOpen = Object.keys(answer.sides).length > 0;
   const height = Math.round(Math.min(560, Math.max(320, 0.72 * width)));
   const xAxis = settingAxis("lr", fromU(model, 0, view.xlo), fromU(model, 0, view.xhi), question);
   const yAxis = settingAxis("batch", fromU(model, 1, view.ylo), fromU(model, 1, view.yhi), question);
@@ -29,8 +39,8 @@ function drawMap(model, answer, sure, view, width) {
   let last = null;
   for (let k = LEVELS.length - 1; k >= 0; k--) {
     const level = base + Math.log1p(LEVELS[k]);
-    if (level < found.free.v) continue;
-    const ring = contourOf(surface, wide, found.free, level, 108).map(place);
+    if (level < free.v) continue;
+    const ring = contourOf(surface, wide, free, level, 108).map(place);
     plot.append(sv("path", { class: `band band${k}`, d: closed(ring) }));
     const inside = ring.filter(([x, y]) => x > chart.left + 18 && x < chart.right - 18 && y > chart.top + 8 && y < chart.bottom - 8);
     if (inside.length && LEVELS[k] > question.tol) {
@@ -43,9 +53,9 @@ function drawMap(model, answer, sure, view, width) {
   // Texts above the bands that were drawn after them.
   plot.append(...plot.querySelectorAll("text"));
   if (region.cut) drawEdge(chart, region, place);
-  const band = outlineOf(surface, region, found.free, answer.level, 240);
-  plot.append(sv("path", { class: "plateau", d: closed(band.map(place)) }));
-  if (sure && sure.robust.outline.length) plot.append(sv("path", { class: "robust", d: sure.robust.outline.map((loop) => closed(loop.map(place))).join("") }));
+  if (isOpen) drawUntried(answer, chart);
+  else plot.append(sv("path", { class: "plateau", d: closed(outlineOf(surface, region, free, answer.level, 240).map(place)) }));
+  if (sure && sure.robust && sure.robust.outline.length) plot.append(sv("path", { class: "robust", d: sure.robust.outline.map((loop) => closed(loop.map(place))).join("") }));
   return { ...chart, goesOn: drawMarks(model, answer, chart) };
 }
 
@@ -61,6 +71,17 @@ function drawEdge(chart, region, place) {
   if (!(line.low < line.high)) return;
   const ends = [line.low, line.high].map((t) => place([line.x + t * line.dx, line.y + t * line.dy]));
   chart.plot.append(sv("path", { class: "edge", d: path(ends) }));
+}
+
+// Covered: beyond the end of what was tried the shades would be the family's own.
+function drawUntried(answer, chart) {
+  for (const [name, { side, at }] of Object.entries(answer.sides)) {
+    const isAbove = side === "above", { left, right, top, bottom } = chart;
+    const end = name === "lr" ? clamp(chart.x(at), left, right) : clamp(chart.y(at), top, bottom);
+    const [x1, x2] = name === "batch" ? [left, right] : isAbove ? [end, right] : [left, end];
+    const [y1, y2] = name === "lr" ? [top, bottom] : isAbove ? [top, end] : [end, bottom];
+    chart.plot.append(sv("rect", { class: "untried", x: x1, y: y1, width: Math.max(x2 - x1, 0), height: Math.max(y2 - y1, 0) }));
+  }
 }
 
 // Returns whether an interval goes on beyond the map.
@@ -80,14 +101,16 @@ function drawMarks(model, answer, chart) {
     plot.append(mark("triangle", ...at(law.lr, law.batch), "law", `${plain(law.name)}: lr ${formatLr(law.lr)}, batch ${formatTokens(law.batch)}`));
   }
   for (const [i, name] of ["lr", "batch"].entries()) {
-    const ends = answer.interval[name];
-    if (!ends) continue;
+    const known = answer.interval[name];
+    if (!known) continue;
+    const ends = known.map((v, side) => v ?? (side ? 1e300 : 1e-300));
     const [x, y] = at(best.lr, best.batch);
     if (i) bars.push(...barOf(ends.map(chart.y), chart.top, chart.bottom, (along, across) => [x + across, along]));
     else bars.push(...barOf(ends.map(chart.x), chart.left, chart.right, (along, across) => [along, y + across]));
   }
   plot.append(...bars);
-  plot.append(mark("plus", ...at(best.lr, best.batch), "best", "optimum"));
+  const isOpen = Object.keys(answer.sides).length > 0;
+  plot.append(mark(isOpen ? "end" : "plus", ...at(best.lr, best.batch), "best", isOpen ? "the end of what was tried: the best lies beyond" : "optimum"));
   if (choice) plot.append(mark("diamond", ...at(choice.lr, choice.batch), "choice", "your choice"));
   return bars.some((bar) => bar.classList.contains("onward"));
 }
@@ -115,9 +138,10 @@ function nearestRuns(model, question) {
 }
 
 function mapLegend(model, answer, sure, chart) {
-  const tol = formatPercent(answer.question.tol), entries = [
-    ["plus", "best", `optimum and its interval${chart.goesOn ? ", beyond the map at an arrow" : ""}`], ["area", "plateau", `plateau: within ${tol}`]];
-  if (sure) entries.push(["area", "robust", sure.robust.natural ? `robust: in ${Math.round(100 * sure.robust.probability)}% of draws` : "robust: nowhere"]);
+  const tol = formatPercent(answer.question.tol), isOpen = Object.keys(answer.sides).length > 0;
+  const entries = isOpen ? [["end", "best", "the end of what was tried: the best lies beyond, at an arrow"], ["area", "untried", "not tried: nothing is known there"]]
+    : [["plus", "best", `optimum and its interval${chart.goesOn ? ", beyond the map at an arrow" : ""}`], ["area", "plateau", `plateau: within ${tol}`]];
+  if (sure && sure.robust) entries.push(["area", "robust", sure.robust.natural ? `robust: in ${Math.round(100 * sure.robust.probability)}% of draws` : "robust: nowhere"]);
   if (answer.choice) entries.push(["diamond", "choice", "your choice"]);
   if (answer.region.cut) entries.push(["line", "edge", `stability edge: ${formatPercent(model.p_max)} diverge beyond`]);
   if (model.runs) entries.push(["dot", "run run0", "measured run, stronger the better"], ["cross", "diverged", "diverged run"]);

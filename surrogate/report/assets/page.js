@@ -75,7 +75,7 @@ function run(model) {
 }
 
 function describe(model) {
-  const kinds = `${model.family.name} surface of ${model.provenance.runs.toLocaleString("en-US")} runs in ${model.cell_count} cells`;
+  const kinds = `${model.family.name} surface of ${model.provenance.runs.toLocaleString("en-US")} runs in ${model.cell_count} ${model.cell_count === 1 ? "cell" : "cells"}`;
   byId("about").textContent = `Fit ${plain(model.name)}: ${kinds}, loss ${model.loss_kind.replace("_", " ")}. Everything here is computed in this page; it loads and sends nothing.`;
   byId("foot").textContent = `Made by surrogate ${plain(model.provenance.version || "")}. The address of this page holds what is asked: copy it to share the question.`;
 }
@@ -93,22 +93,36 @@ function buildAnswer(model, answers, getState, setState) {
       copier("Copy as text", (answer, sure) => answerText(model, answer, sure)),
       ...verbs.map((verb) => copier(`Copy ${verb} command`, (answer) => commandOf(model, answer.question, verb))),
       copier("Copy link", () => location.href)), told, el("p", { class: "command" }, command));
-  const map = model.choices.length > 1 ? buildMap(model, answers, getState, setState) : null;
-  if (!map) byId("map-body").replaceChildren(el("p", null, "Only one of learning rate and batch can be told apart in the fitted runs, so there is no map: the slice below is the whole answer."));
+  const map = toldChoices(model).length > 1 ? buildMap(model, answers, getState, setState) : null;
   return {
     show(answer, sure, state) {
       const rows = answerRows(model, answer, sure);
       byId("numbers").replaceChildren(el("dl", null, rows.map(([what, value], i) => el("div", { class: what.startsWith("best") ? "main" : null }, el("dt", null, what), el("dd", null, value)))));
       byId("cautions").replaceChildren(...cautionsOf(model, answer).map((text) => el("li", null, text)));
       command.textContent = commandOf(model, answer.question, verbs[0]);
-      if (map) map(answer, sure);
+      if (answer.refused || !map) byId("map-body").replaceChildren(el("p", null, answer.refused ? NOTHING : noMap(model)));
+      else map(answer, sure);
     },
     say(answer, sure) {
-      const best = model.choices.map((name) => `best ${NAMES[name]} ${settingText(name, answer.best[name], answer.question)}`).join(", ");
-      const loses = answer.choice ? ` Your choice loses ${formatPermille(answer.choice.regret)}.` : "";
+      if (answer.refused) {
+        byId("said").textContent = `For ${sizesText(model, answer.question)}: no answer. ${answer.refused}`;
+        return;
+      }
+      const best = toldChoices(model).map((name) => (answer.sides[name]
+        ? `the best ${NAMES[name]} lies ${rangeText(name, answer.interval[name] || answer.plateau[name], answer.question)}`
+        : `best ${NAMES[name]} ${settingText(name, answer.best[name], answer.question)}`)).join(", ");
+      const loses = answer.choice && !answer.choice.refused ? ` Your choice loses ${formatPermille(answer.choice.regret)}.` : "";
       byId("said").textContent = `For ${sizesText(model, answer.question)}: ${best}, loss ${formatLoss(answer.loss)}.${loses}`;
     },
   };
+}
+
+const NOTHING = "Nothing to draw: there is no answer to what is asked.";
+
+// Why there is no map.
+function noMap(model) {
+  const missing = CHOICES.find((name) => !toldChoices(model).includes(name));
+  return `${untoldReasons(model).length ? `These runs do not show a best ${NAMES[missing]}` : "Only one of learning rate and batch can be told apart in the fitted runs"}, so there is no map: the slice below is the whole answer.`;
 }
 
 // The map takes clicks, and arrow keys once it has the focus; both move the choice.
@@ -117,7 +131,7 @@ function buildMap(model, answers, getState, setState) {
   const legend = el("div"), near = el("p", { class: "note", id: "near" }), best = el("div");
   const views = [["near", "Near the plateau"], ["box", "Whole range"]].map(([view, text]) =>
     el("button", { type: "button", "data-view": view, onclick: () => setState({ ...getState(), view }) }, text));
-  byId("map-body").replaceChildren(el("div", { class: "buttons", role: "group", "aria-label": "What the map shows" }, views), area, legend, near, best);
+  const all = [el("div", { class: "buttons", role: "group", "aria-label": "What the map shows" }, views), area, legend, near, best];
   let chart = null, view = null, isHeld = false;
   const choose = (lr, batch) => setState({ ...getState(), lr: rounded(clamp(lr, ...limitsOf(model, "lr"))), batch: Math.round(clamp(batch, ...limitsOf(model, "batch"))) });
   const pointed = (event) => {
@@ -145,6 +159,7 @@ function buildMap(model, answers, getState, setState) {
     choose(state.lr * 2 ** (move[0] / 8), state.batch * 2 ** (move[1] / 8));
   });
   function draw(answer, sure) {
+    if (area.parentNode !== byId("map-body")) byId("map-body").replaceChildren(...all);
     // Axes that moved under the hand would carry the choice away with them.
     if (!isHeld) view = viewOf(model, answer);
     chart = drawMap(model, answer, sure, view, Math.max(area.clientWidth, 240));
@@ -166,13 +181,22 @@ function figureWidth(body, most) {
 
 function drawSlices(model, answer) {
   const body = byId("slices-body"), width = figureWidth(body, 2);
-  body.replaceChildren(...model.choices.map((_, i) => drawSlice(model, answer, i, width)),
-    legendOf([["line", "curve", "fitted loss"], ["line", "limit", `lowest + ${formatPercent(answer.question.tol)}`], ["area", "within", "plateau"], ...(model.leaves.length ? [["area", "spread", "95% interval of the surface"]] : [])]));
+  if (answer.refused) {
+    body.replaceChildren(el("p", null, NOTHING));
+    return;
+  }
+  const isOpen = Object.keys(answer.sides).length > 0, lowest = isOpen ? "at the end of what was tried" : "lowest";
+  body.replaceChildren(...toldChoices(model).map((name) => drawSlice(model, answer, model.choices.indexOf(name), width)),
+    legendOf([["line", "curve", "fitted loss"], ["line", "limit", `${lowest} + ${formatPercent(answer.question.tol)}`], ["area", "within", isOpen ? "plateau, open where nothing was tried" : "plateau"], ...(isOpen ? [["area", "untried", "not tried"]] : []),
+      ...(model.leaves.length ? [["area", "spread", `${intervalText(model)} of the surface`]] : [])]));
 }
 
 function drawScalings(model, answer) {
   const body = byId("scaling-body"), width = figureWidth(body, 4);
   if (!model.givens.length) body.replaceChildren(el("p", null, "The fitted runs do not tell how the optimum moves with size."));
+  else if (answer.refused) body.replaceChildren(el("p", null, NOTHING));
   else body.replaceChildren(...scalingFigures(model, answer, width),
-    legendOf([["line", "curve", "optimum"], ["area", "within", "fitted range"], ...(model.leaves.length ? [["area", "spread", "95% interval"]] : []), ...model.laws.slice(0, 1).map((law) => ["line", "lawline", `published law: ${plain(law.name)}`])]));
+    legendOf([["line", "curve", "optimum"], ["area", "within", "fitted range"], ...(model.leaves.length ? [["area", "spread", intervalText(model)]] : []), ...model.laws.slice(0, 1).map((law) => ["line", "lawline", `published law: ${plain(law.name)}`])]));
+  // Where every figure is a sentence there is nothing to explain.
+  if (!body.querySelector("figure svg")) body.querySelector(".legend")?.remove();
 }

@@ -158,12 +158,15 @@ function robustPlateau(draws, region, best, probability, scale) {
   const result = { probability, most: 0, edges: null, pieces: 0, outline: [] };
   const fine = scale.map((unit) => (FINE * Math.LN2) / unit);
   const span = (axis) => [Math.min(...draws.map((d) => d.edges[axis][0].at)), Math.max(...draws.map((d) => d.edges[axis][1].at))];
-  if (!draws[0].f.twoD) {
-    const { segments, most } = overlap(draws, region, 0, 0, need);
+  const { box } = region, isHeld = [box.xlo === box.xhi, box.ylo === box.yhi];
+  if (!draws[0].f.twoD || isHeld.some(Boolean)) {
+    // One setting alone is free, the other held, or not fitted.
+    const axis = draws[0].f.twoD && isHeld[0] ? 1 : 0, at = draws[0].f.twoD ? best[1 - axis] : 0;
+    const { segments, most } = overlap(draws, region, axis, at, need);
     result.most = most / total;
     if (!segments.length) return result;
-    const near = nearestPiece(segments.map((s) => [{ at: 0, span: s }]), best[0], 0, 1)[0];
-    return { ...result, pieces: segments.length, edges: [near.span] };
+    const near = nearestPiece(segments.map((s) => [{ at: 0, span: s }]), best[axis], 0, 1)[0];
+    return { ...result, pieces: segments.length, edges: axis ? [null, near.span] : [near.span, ...(draws[0].f.twoD ? [null] : [])] };
   }
   let band = null, widest = 0;
   const edges = [0, 1].map((axis) => {

@@ -23,7 +23,7 @@ function limitsOf(model, key) {
   if (key === "tol") return [1e-6, 0.99];
   if (key === "seq") return [1, 1e9];
   const name = key.replace(/^scale:/, ""), [low, high] = model.fitted[name];
-  if (!CHOICES.includes(name)) return [low / 1e3, high * 1e6];
+  if (!CHOICES.includes(name)) return [low * model.small_share, high * 1e6];
   return [name === "batch" ? Math.max(low / 1e6, 1) : low / 1e6, high * 1e6];
 }
 
@@ -31,6 +31,9 @@ function limitsOf(model, key) {
 function refusalOf(model, key, value) {
   if (!(value > 0 && value < Infinity)) return "Expected a number above 0.";
   if (key === "seq" && !Number.isInteger(value)) return "Expected a whole number.";
+  const name = key.replace(/^scale:/, ""), isSized = name in model.fitted && !CHOICES.includes(name);
+  const wrong = isSized ? unlikelySize(model, name, value) : "";
+  if (wrong) return wrong;
   const [low, high] = limitsOf(model, key);
   if (value >= low && value <= high) return "";
   const show = key === "tol" ? exactPercent : key === "lr" ? formatLr : formatCount;

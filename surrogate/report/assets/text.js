@@ -32,26 +32,33 @@ const settingText = (name, value, question) => (name === "lr" ? formatLr(value) 
 
 function rangeText(name, pair, question) {
   if (!pair) return "unknown";
+  if (pair[0] === null || pair[1] === null) return pair[0] === null ? `below ${settingText(name, pair[1], question)}` : `above ${settingText(name, pair[0], question)}`;
   return `${settingText(name, pair[0], question)} to ${settingText(name, pair[1], question)}`;
 }
 
-const octavesText = (pair) => `${trimmed(Math.log2(pair[1] / pair[0]))} octaves`;
+const extentText = (name, pair, question) => rangeText(name, pair, question) + (pair.includes(null) ? "" : ` (${trimmed(Math.log2(pair[1] / pair[0]))} octaves)`);
 const NAMES = { lr: "learning rate", batch: "batch" };
 
-// The answer as rows of [what, value], the number to use first.
+// What an interval is called: those over runs are the weaker kind, and named so.
+function intervalText(model) {
+  const percent = `${Math.round(100 * model.level_of_intervals)}% interval`;
+  return model.interval_unit === "runs" ? `${percent} over runs` : percent;
+}
+
+// The answer as rows of [what, value], the number to use first; none where there is none.
 function answerRows(model, answer, sure) {
-  const { question } = answer, percent = `${Math.round(100 * model.level_of_intervals)}%`, rows = [];
-  for (const name of model.choices) {
-    rows.push([name === "lr" ? "best learning rate" : "best batch", settingText(name, answer.best[name], question)]);
-    if (answer.interval[name]) rows.push([`${percent} interval`, rangeText(name, answer.interval[name], question)]);
+  const { question } = answer, percent = intervalText(model), rows = [];
+  if (answer.refused) return [["status", answer.status]];
+  for (const name of toldChoices(model)) {
+    const side = answer.sides[name], what = name === "lr" ? "best learning rate" : "best batch";
+    rows.push([side ? `${what} tried` : what, settingText(name, answer.best[name], question)]);
+    if (side) rows.push(["the best lies", rangeText(name, answer.interval[name] || answer.plateau[name], question)]);
+    else if (answer.interval[name]) rows.push([percent, rangeText(name, answer.interval[name], question)]);
   }
   for (const name of Object.keys(answer.held)) rows.push([`${NAMES[name]} held at`, settingText(name, answer.held[name], question)]);
   rows.push(["loss there", formatLoss(answer.loss) + (answer.interval.loss ? ` (${percent} ${answer.interval.loss.map(formatLoss).join(" to ")})` : "")]);
-  for (const name of model.choices) {
-    const pair = answer.plateau[name];
-    rows.push([`${NAMES[name]} within ${formatPercent(question.tol)}`, `${rangeText(name, pair, question)} (${octavesText(pair)})`]);
-  }
-  if (model.draws.length) rows.push(...robustRows(model, sure && sure.robust, question));
+  for (const name of toldChoices(model)) rows.push([`${NAMES[name]} within ${formatPercent(question.tol)}`, extentText(name, answer.plateau[name], question)]);
+  if (model.draws.length) rows.push(...robustRows(model, answer, sure));
   rows.push(["divergence", riskText(model, answer.risk)]);
   rows.push(...choiceRows(model, answer, sure));
   rows.push(["fitted range", `${answer.distance <= 1 ? "inside" : "outside"} (distance ${answer.distance.toFixed(2)}, edge 1)`]);
@@ -59,11 +66,14 @@ function answerRows(model, answer, sure) {
   return rows;
 }
 
-function robustRows(model, robust, question) {
-  const share = `${Math.round(100 * model.probability)}% of draws`;
-  if (!robust) return model.choices.map((name) => [`${NAMES[name]} in ${share}`, "computing…"]);
+// None where the plateau is open: there is no robust one.
+function robustRows(model, answer, sure) {
+  const share = `${Math.round(100 * model.probability)}% of draws`, { question } = answer, told = toldChoices(model);
+  if (Object.keys(answer.sides).length) return [];
+  if (!sure) return told.map((name) => [`${NAMES[name]} in ${share}`, "computing…"]);
+  const { robust } = sure;
   if (!robust.natural) return [[`robust in ${share}`, `nowhere: at most ${Math.round(100 * robust.most)}% of draws agree`]];
-  return model.choices.map((name, i) => [`${NAMES[name]} in ${share}`, `${rangeText(name, robust.natural[i], question)} (${octavesText(robust.natural[i])})`]);
+  return told.map((name) => [`${NAMES[name]} in ${share}`, extentText(name, robust.natural[model.choices.indexOf(name)], question)]);
 }
 
 function riskText(model, risk) {
@@ -76,6 +86,7 @@ function riskText(model, risk) {
 function choiceRows(model, answer, sure) {
   const { choice, question } = answer;
   if (!choice) return [];
+  if (choice.refused) return [["your choice", `lr ${formatLr(choice.lr)}, batch ${batchText(choice.batch, question)}`], ["it loses", "unknown"]];
   const more = sure && sure.regret;
   const isPending = model.draws.length && !sure;
   const upper = isPending ? ", computing…" : more && more.upper !== null ? `, at most ${formatPermille(more.upper)} (${Math.round(100 * model.level_of_intervals)}%)` : "";
@@ -106,30 +117,38 @@ function answerText(model, answer, sure) {
 
 // Intervals of the plateau's edges.
 function edgeRows(model, answer) {
-  const percent = `${Math.round(100 * model.level_of_intervals)}%`;
+  if (answer.refused) return [];
   return model.choices.flatMap((name) => ["low", "high"].map((word, side) => {
     const ends = answer.edgeIntervals[name][side];
-    return ends ? `${NAMES[name]} ${word} edge, ${percent} interval: ${rangeText(name, ends, answer.question)}` : null;
+    return ends ? `${NAMES[name]} ${word} edge, ${intervalText(model)}: ${rangeText(name, ends, answer.question)}` : null;
   })).filter(Boolean);
 }
 
 // What to know before using the answer.
 function cautionsOf(model, answer) {
   const { question, choice } = answer, found = [], ratio = question.tokens / question.params;
-  if (model.choices.length < 2) {
-    const missing = CHOICES.find((name) => !model.choices.includes(name));
-    found.push(`In the fitted runs ${NAMES[missing]} does not vary inside any cell, so no optimum over it can be told: the answer holds at ${settingText(missing, answer.held[missing], question)}.`);
-  }
+  if (answer.refused) return [answer.refused];
+  found.push(...untoldReasons(model));
+  for (const [name, side] of Object.entries(answer.sides)) found.push(sayOf(name, side));
+  for (const name of CHOICES.filter((key) => !model.choices.includes(key))) found.push(missingText(model, name, answer.held[name], question));
+  if (choice && choice.refused) found.push(choice.refused);
   if (!(ratio >= 0.1 && ratio <= 1e5)) found.push(`Tokens / parameters is ${trimmed(ratio)}: check the units of both.`);
   if (answer.distance > 1) found.push(`Extrapolation: ${answer.distance.toFixed(2)} times as far from the centre of the data as the farthest fitted run.`);
   if (answer.region.isBeyond) found.push(`Everywhere in the box training diverges with more than ${formatPercent(model.p_max)} probability by the fitted runs: the edge was left out.`);
   if (answer.found.isCut) found.push("The lowest loss within the stability edge lies on it: beyond, the surface is lower still, but training is likely to diverge.");
   if (answer.found.atBound.some(Boolean)) found.push("The lowest loss lies on the edge of the box that was searched: the optimum may lie beyond it.");
-  if (answer.openEdges.length) found.push(`The plateau runs into the edge of the box (${answer.openEdges.join(", ").replace(/_/g, " ")}): it may go on beyond what the runs show.`);
+  if (answer.openEdges.length && !Object.keys(answer.sides).length) found.push(`The plateau runs into the edge of the box (${answer.openEdges.join(", ").replace(/_/g, " ")}): it may go on beyond what the runs show.`);
   if (!model.is_converged) found.push("The fit had not converged: fit again with another seed.");
-  if (!model.leaves.length) found.push(`No intervals: ${model.fitted_cells} ${model.fitted_cells === 1 ? "cell" : "cells"}${model.fitted_cells < model.min_cells ? `, and under ${model.min_cells} they would mean nothing` : " and no refits in this page"}.`);
+  found.push(...model.interval_warnings);
+  if (!model.leaves.length && !model.interval_warnings.length) found.push("No intervals: there was no room for the refits in this page.");
   if (choice && choice.risk && choice.risk.probability > model.p_max) found.push(`At your choice training diverges with probability ${choice.risk.probability.toPrecision(2)}: its loss holds only for runs that finish.`);
   if (choice && choice.distance > 1 && answer.distance <= 1) found.push("Your choice lies outside what was fitted.");
   if (choice && choice.batch < model.fitted.batch[0] / 16) found.push("Your batch is under 1/16 of the smallest fitted one: were sequences meant?");
   return found;
+}
+
+// Of a setting that the fit does not see.
+function missingText(model, name, held, question) {
+  if (name in model.only) return `All fitted runs have ${name === "lr" ? "lr" : "a batch of"} ${settingText(name, held, question)}: the answer is at that ${name}, and nothing tells whether another is better.`;
+  return `In the fitted runs ${NAMES[name]} does not vary inside any cell, so no optimum over it can be told: the answer holds at ${settingText(name, held, question)}.`;
 }

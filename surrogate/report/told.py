@@ -1,0 +1,68 @@
+"""What the page knows of what the runs tell: of which setting a best, at which sizes.
+
+Sentences and counts that depend on the runs alone are made here; told.js carries them
+to the question by the rules of query/sides.py and query/unfitted.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from surrogate.features import CHOICES
+from surrogate.query import Fit
+from surrogate.query.best import interval_warnings, middle_level, only_levels
+from surrogate.query.fit import CellRecord
+from surrogate.query.question import MOST_LOSS, SMALL_SHARE, has_known_losses
+from surrogate.query.sides import AGREE, SHARE, unclear
+from surrogate.runs.cells import Cell
+
+
+def document(fit: Fit) -> dict[str, Any]:
+    """How many cells there are, the largest, and what their runs tell.
+
+    All cells are needed only for what is carried from the nearest: the page looks for
+    it among them.
+    """
+    largest = max(fit.cells, key=lambda cell: cell.params * cell.tokens)
+    only, fitted = only_levels(fit), fit.features.choices
+    missing = [name for name in CHOICES if name not in fitted]
+    why = {name: unclear(fit, name) for name in fitted}
+    untold = {name: text for name, text in why.items() if text is not None}
+    held = [*missing, *untold]
+    has_cells = held or fit.evidence
+    return {
+        "cell_count": len(fit.cells),
+        "largest_cell": where(largest),
+        "cells": [_cell(fit, cell, held) for cell in fit.cells] if has_cells else [],
+        "only": only,
+        "untold": {n: "" for n in missing if n not in only} | untold,
+        "evidence": {name: each.to_json() for name, each in fit.evidence.items()},
+        "held_sizes": [n for n in fit.features.held if n not in CHOICES],
+        "most_loss": MOST_LOSS if has_known_losses(fit) else None,
+        "small_share": SMALL_SHARE,
+        "near_share": SHARE,
+        "agree": AGREE,
+        "interval_warnings": interval_warnings(fit),
+    }
+
+
+def where(cell: Cell | CellRecord) -> dict[str, Any]:
+    """Recipe and sizes of a cell."""
+    return {
+        "recipe": cell.recipe,
+        "params": cell.params,
+        "tokens": cell.tokens,
+        "scales": dict(cell.scales),
+    }
+
+
+def _cell(fit: Fit, cell: CellRecord, held: list[str]) -> dict[str, Any]:
+    """A cell, what is held at its own, and what was tried in it."""
+    return where(cell) | {
+        "held": {name: middle_level(cell, name) for name in held},
+        "ends": {
+            name: [min(getattr(cell, name)), max(getattr(cell, name))]
+            for name in fit.evidence
+        },
+        "around": {name: list(cell.around[name]) for name in cell.around},
+    }
