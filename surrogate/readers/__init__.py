@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from surrogate.defaults import SMALL
 from surrogate.errors import DataError
 from surrogate.readers.csv import Table, read_table
-from surrogate.readers.hints import seeds, separating_columns
+from surrogate.readers.hints import separating_columns
 from surrogate.readers.plan import Plan, make_plan
+from surrogate.readers.replicates import with_replicates
 from surrogate.readers.rows import Converted, Words, convert
 from surrogate.runs import SETTINGS, Runs, Source, check_kinds
-from surrogate.runs.advice import count, is_repeat_warning
-from surrogate.runs.cells import Rows
-from surrogate.units import format_percent
+from surrogate.runs.advice import is_repeat_warning
 
 __all__ = ["read_runs"]
 
@@ -183,24 +179,6 @@ def _join(
     )
 
 
-def _with_seeds(runs: Runs, repeats: Sequence[Rows], column: str) -> Runs:
-    """`runs`, whose repeats are replicates, and the noise that they show."""
-    logs = [np.log(runs.loss[rows]) for rows in repeats]
-    freedom = sum(len(x) - 1 for x in logs)
-    noise = math.sqrt(sum(float(((x - x.mean()) ** 2).sum()) for x in logs) / freedom)
-    note = (
-        f"{count(len(repeats), 'setting')} repeated under other values of {column}: "
-        f"seed noise {format_percent(noise)} of the loss"
-    )
-    warnings = [text for text in runs.warnings if not is_repeat_warning(text)]
-    return replace(
-        runs,
-        warnings=tuple(warnings),
-        notes=(*runs.notes, note),
-        seed_noise=noise,
-    )
-
-
 def _with_hint(
     runs: Runs,
     tables: Sequence[Table],
@@ -208,14 +186,15 @@ def _with_hint(
     parts: Sequence[Converted],
 ) -> Runs:
     """`runs`, told which columns of a single file set repeated settings apart."""
-    repeats = runs.repeats()
-    if len(tables) > 1 or not repeats:
+    if len(tables) > 1:
         return runs
+    header, used = tables[0].header, plans[0].used()
     fields = [item.row.fields for item in parts[0].runs]
-    seed = seeds(tables[0].header, fields, repeats)
-    if seed is not None:
-        return _with_seeds(runs, repeats, seed)
-    names = separating_columns(tables[0].header, fields, repeats, plans[0].used())
+    runs = with_replicates(runs, header, fields, used)
+    repeats = runs.repeats()
+    if not any(is_repeat_warning(text) for text in runs.warnings):
+        return runs
+    names = separating_columns(header, fields, repeats, used)
     if not names:
         return runs
     hint = (

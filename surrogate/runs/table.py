@@ -250,8 +250,11 @@ class Runs:
         owners = np.array([cell for cell, _ in pairs], dtype=np.int64)
         return np.bincount(owners, minlength=len(self.cells)).astype(np.int64)
 
-    def repeats(self) -> list[Rows]:
-        """Rows that share cell, LR level and batch but differ in loss, by setting."""
+    def repeats(self, *, any_loss: bool = False) -> list[Rows]:
+        """Rows that share cell, LR level and batch but differ in loss, by setting.
+
+        With `any_loss` also those whose losses are equal to the last digit.
+        """
         groups: dict[tuple[int, float, float], list[int]] = {}
         for row in np.flatnonzero(self.usable).tolist():
             key = (
@@ -263,7 +266,7 @@ class Runs:
         return [
             np.array(rows, dtype=np.int64)
             for _, rows in sorted(groups.items())
-            if np.unique(self.loss[rows]).size > 1
+            if len(rows) > 1 and (any_loss or np.unique(self.loss[rows]).size > 1)
         ]
 
     def spikes(self) -> list[tuple[int, float]]:
