@@ -172,6 +172,7 @@ def _join(
         allow=(SMALL,),
         dropped=[item for part in parts for item in part.dropped],
         notes=[part.note for part in parts],
+        cautions=[text for part in parts for text in part.warnings],
         sources=[
             Source(table.file, table.sha256, len(table.rows) + len(table.dropped))
             for table in tables

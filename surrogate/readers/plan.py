@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from surrogate.errors import DataError
 from surrogate.readers.columns import (
+    ACCUMULATIONS,
     ALIASES,
     LAYOUTS,
     LOSS_KINDS,
@@ -49,6 +50,7 @@ class Plan:
         scales: further scale variables.
         is_sequences: whether the batch is given in sequences.
         steps: optimiser steps, where the length of a sequence follows from them.
+        accumulation: parts of a batch that one step adds up, by its column's name.
         title: of the published file that this is, or "".
         loss_kind: as the loss column tells.
         params_kind: as the params column tells.
@@ -61,6 +63,7 @@ class Plan:
     scales: dict[str, Term]
     is_sequences: bool
     steps: Term | None
+    accumulation: Term | None
     title: str
     loss_kind: LossKind
     params_kind: ParamsKind
@@ -70,8 +73,10 @@ class Plan:
         """The columns that play a role."""
         terms = [*self.terms.values(), *self.scales.values()]
         columns = {column for term in terms for column in term.columns}
-        steps = self.steps.columns if self.steps else ()
-        return columns | set(self.texts.values()) | set(self.recipe) | set(steps)
+        texts = {*self.texts.values(), *self.recipe}
+        for term in (self.steps, self.accumulation):
+            columns |= set(term.columns if term else ())
+        return columns | texts
 
 
 def make_plan(
@@ -125,6 +130,7 @@ def make_plan(
         },
         is_sequences=_name(table, terms["batch"]) in ALIASES["sequences"],
         steps=_steps(table, layout),
+        accumulation=None if layout else _numbers(table, ACCUMULATIONS),
         title=layout.title if layout else "",
         loss_kind=_loss_kind(table, terms["loss"], layout),
         params_kind=_params_kind(table, terms["params"], layout),
@@ -136,7 +142,12 @@ def _steps(table: Table, layout: Layout | None) -> Term | None:
     """The column of optimiser steps: the layout's, or one of numbers by its name."""
     if layout is not None:
         return _term(table, layout.steps, "steps") if layout.steps else None
-    places = [k for k, name in enumerate(table.header) if fold(name) in STEPS]
+    return _numbers(table, STEPS)
+
+
+def _numbers(table: Table, names: Sequence[str]) -> Term | None:
+    """The one column of such a name, where all of its cells are positive numbers."""
+    places = [k for k, name in enumerate(table.header) if fold(name) in names]
     if len(places) != 1 or not table.rows:
         return None
     cells = [parse_cell(row.fields[places[0]]) for row in table.rows]

@@ -11,6 +11,7 @@ import numpy as np
 
 from surrogate.defaults import SAID_FAILED, SMALL
 from surrogate.errors import DataError
+from surrogate.readers.arithmetic import check_peak
 from surrogate.readers.batch import tokens_per_step
 from surrogate.readers.checkpoints import Point, last_of_each
 from surrogate.readers.csv import Row, Table, parse_cell
@@ -64,11 +65,13 @@ class Converted:
         runs: the usable rows.
         dropped: the others, in the order of their lines.
         note: what was recognised and converted.
+        warnings: what of it may be wrong.
     """
 
     runs: tuple[Parsed, ...]
     dropped: tuple[Dropped, ...]
     note: str
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,11 +110,13 @@ def convert(
     """
     words = words or Words()
     _check_statuses(table, plan, words)
+    check_peak(table, plan)
     read = [_read_row(table, plan, row, words) for row in table.rows]
     parsed = [item for item in read if isinstance(item, Parsed)]
     dropped = [*table.dropped, *(item for item in read if isinstance(item, Dropped))]
     note = _note(table, plan)
-    runs = []
+    runs: list[Parsed] = []
+    warnings: list[str] = []
     if parsed:
         columns = {
             key: np.array([item.values[key] for item in parsed])
@@ -125,7 +130,7 @@ def convert(
         note += how
         note += _convert_loss(table, plan, parsed, words)
         lines = [item.row.line for item in parsed]
-        batch, how = tokens_per_step(
+        batch, how, warnings = tokens_per_step(
             table, plan, columns, lines, seq_len, is_small=SMALL in words.allow
         )
         note += how
@@ -137,7 +142,7 @@ def convert(
     dropped.sort(key=lambda item: item.line)
     if not runs:
         raise DataError(_nothing_left(table, dropped))
-    return Converted(tuple(runs), tuple(dropped), note)
+    return Converted(tuple(runs), tuple(dropped), note, tuple(warnings))
 
 
 def _read_row(table: Table, plan: Plan, row: Row, words: Words) -> Parsed | Dropped:
@@ -146,11 +151,12 @@ def _read_row(table: Table, plan: Plan, row: Row, words: Words) -> Parsed | Drop
     if isinstance(marked, Dropped):
         return marked
     values: dict[str, float] = {}
-    steps = {"steps": plan.steps} if plan.steps else {}
+    known = {"steps": plan.steps, "accumulation": plan.accumulation}
+    further = {key: term for key, term in known.items() if term is not None}
     settings = {key: term for key, term in plan.terms.items() if key != "loss"}
     if not plan.is_sequences:
         settings.pop("seq_len", None)
-    for key, term in {**settings, **plan.scales, **steps}.items():
+    for key, term in {**settings, **plan.scales, **further}.items():
         value = _product(table, term, row)
         if isinstance(value, Dropped):
             return value

@@ -11,7 +11,7 @@ from jaxtyping import Int64
 from numpy.typing import ArrayLike
 
 from surrogate.errors import DataError
-from surrogate.runs import advice, cells, checks, divergence, spikes
+from surrogate.runs import advice, cells, checks, divergence, spikes, ties
 from surrogate.runs.cells import Cell, Column, Marks, Rows
 from surrogate.runs.checks import SETTINGS, LossKind, ParamsKind
 from surrogate.runs.divergence import Verdict
@@ -73,6 +73,7 @@ class Runs:
         dropped: rows that were not used.
         warnings: what a reader of the answers should know.
         notes: what was recognised and converted while reading.
+        cautions: what of that may be wrong; warnings as well.
         sources: the files that were read.
         seed_noise: standard deviation of ln loss between runs that differ in their
             seed alone; None where none were repeated so.
@@ -99,6 +100,7 @@ class Runs:
     sources: tuple[Source, ...]
     loss_unit: str = "nats"
     seed_noise: float | None = None
+    cautions: tuple[str, ...] = ()
 
     @classmethod
     def from_arrays(
@@ -122,6 +124,7 @@ class Runs:
         allow: Collection[str] = (),
         dropped: Sequence[Dropped] = (),
         notes: Sequence[str] = (),
+        cautions: Sequence[str] = (),
         sources: Sequence[Source] = (),
     ) -> Runs:
         """Builds a checked table from arrays of one entry a run.
@@ -146,6 +149,7 @@ class Runs:
             allow: `small`, for sizes that look like a forgotten unit.
             dropped: rows left out before, for the record.
             notes: what a reader recognised and converted.
+            cautions: what of that may be wrong, for the warnings.
             sources: the files that the arrays came from.
 
         Raises:
@@ -193,6 +197,7 @@ class Runs:
             dropped=tuple(dropped),
             warnings=(),
             notes=tuple(notes),
+            cautions=tuple(cautions),
             sources=tuple(sources),
         )
         return _with_cells(runs, groups)
@@ -341,6 +346,7 @@ def _warnings(runs: Runs) -> Iterator[str]:
     if runs.dropped:
         rows = advice.count(len(runs.dropped), "row")
         yield f"{rows} dropped; the first is {runs.dropped[0]}."
+    yield from runs.cautions
     for what, rows in advice.odd_sizes(runs.params, runs.tokens, runs.batch):
         yield advice.odd_warning(what, [_named(runs, int(row)) for row in rows])
     yield from advice.cell_warnings(runs.cells)
@@ -351,6 +357,8 @@ def _warnings(runs: Runs) -> Iterator[str]:
     for name, values in (("lr", runs.lr_level), ("batch", runs.batch)):
         most = int(runs.levels_within_cells(values).max())
         yield from advice.level_warnings(name, values[runs.usable], most)
+    kept = runs.usable
+    yield from ties.tie_warnings(runs.lr[kept], runs.batch[kept], runs.tokens[kept])
     known = runs.identifiable()
     if known["lr"] and known["batch"] and not known["lr_batch"]:
         yield advice.JOINT_WARNING
