@@ -99,7 +99,7 @@ def read_runs(
             loss_unit or _same(tables, [plan.loss_unit for plan in plans])
         ),
     }
-    runs = _join(tables, parts, sorted(scales or {}), kinds, diverged_above)
+    runs = _join(tables, parts, plans, sorted(scales or {}), kinds, diverged_above)
     return _with_hint(runs, tables, plans, parts)
 
 
@@ -147,6 +147,7 @@ def _kept_unit(unit: str) -> str:
 def _join(
     tables: Sequence[Table],
     parts: Sequence[Converted],
+    plans: Sequence[Plan],
     scales: Sequence[str],
     kinds: Mapping[str, str],
     diverged_above: float | None,
@@ -172,12 +173,20 @@ def _join(
         allow=(SMALL,),
         dropped=[item for part in parts for item in part.dropped],
         notes=[part.note for part in parts],
+        called=_labels(plans),
         cautions=[text for part in parts for text in part.warnings],
         sources=[
             Source(table.file, table.sha256, len(table.rows) + len(table.dropped))
             for table in tables
         ],
     )
+
+
+def _labels(plans: Sequence[Plan]) -> dict[str, str]:
+    """What each role is called in the files."""
+    roles = (*SETTINGS, "loss")
+    names = {role: [plan.terms[role].label for plan in plans] for role in roles}
+    return {role: " or ".join(dict.fromkeys(labels)) for role, labels in names.items()}
 
 
 def _with_hint(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Int64
 from numpy.typing import ArrayLike
 
 from surrogate.errors import DataError
-from surrogate.runs import advice, cells, checks, divergence, spikes, ties
+from surrogate.runs import advice, cells, checks, divergence, oddities, spikes, ties
 from surrogate.runs.cells import Cell, Column, Marks, Rows
 from surrogate.runs.checks import SETTINGS, LossKind, ParamsKind
 from surrogate.runs.divergence import Verdict
@@ -74,6 +74,7 @@ class Runs:
         warnings: what a reader of the answers should know.
         notes: what was recognised and converted while reading.
         cautions: what of that may be wrong; warnings as well.
+        called: what each setting is called where it was read, for messages.
         sources: the files that were read.
         seed_noise: standard deviation of ln loss between runs that differ in their
             seed alone; None where none were repeated so.
@@ -101,6 +102,7 @@ class Runs:
     loss_unit: str = "nats"
     seed_noise: float | None = None
     cautions: tuple[str, ...] = ()
+    called: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_arrays(
@@ -125,6 +127,7 @@ class Runs:
         dropped: Sequence[Dropped] = (),
         notes: Sequence[str] = (),
         cautions: Sequence[str] = (),
+        called: Mapping[str, str] | None = None,
         sources: Sequence[Source] = (),
     ) -> Runs:
         """Builds a checked table from arrays of one entry a run.
@@ -150,6 +153,7 @@ class Runs:
             dropped: rows left out before, for the record.
             notes: what a reader recognised and converted.
             cautions: what of that may be wrong, for the warnings.
+            called: what each setting is called where it was read.
             sources: the files that the arrays came from.
 
         Raises:
@@ -198,6 +202,7 @@ class Runs:
             warnings=(),
             notes=tuple(notes),
             cautions=tuple(cautions),
+            called=dict(called or {}),
             sources=tuple(sources),
         )
         return _with_cells(runs, groups)
@@ -349,6 +354,7 @@ def _warnings(runs: Runs) -> Iterator[str]:
     yield from runs.cautions
     for what, rows in advice.odd_sizes(runs.params, runs.tokens, runs.batch):
         yield advice.odd_warning(what, [_named(runs, int(row)) for row in rows])
+    yield from _odd(runs)
     yield from advice.cell_warnings(runs.cells)
     for verdict, what in divergence.REASONS.items():
         rows = np.flatnonzero(runs.verdict == verdict)
@@ -370,6 +376,33 @@ def _warnings(runs: Runs) -> Iterator[str]:
             f"{format_tokens_exact(float(runs.batch[row]))}"
         )
         yield advice.repeat_warning(len(repeats), first)
+
+
+def _odd(runs: Runs) -> Iterator[str]:
+    """What looks like a slip, each with its place, column and value."""
+    columns = runs.cell, runs.lr_level, runs.batch
+    found = [
+        *oddities.by_size(*columns, runs.cells),
+        *oddities.by_setting(*columns),
+    ]
+    if found:
+        said = [f"{_placed(runs, odd.row, odd.field)}: {odd.said}" for odd in found]
+        yield advice.off_pattern_warning(said)
+    keys = {key: getattr(runs, key) for key in (*SETTINGS, "recipe")} | runs.scales
+    again = oddities.twice(keys, runs.loss)
+    if again.size:
+        yield advice.twice_warning(len(again), _named(runs, int(again[0])))
+    marks = runs.lr_level, runs.loss, runs.usable
+    reason = oddities.not_a_loss(runs.cell, *marks, runs.cells)
+    if reason:
+        yield f"{_placed(runs, 0, 'loss')}: expected a mean loss, but {reason}"
+
+
+def _placed(runs: Runs, row: int, field: str) -> str:
+    """Where a value stands: file and line, its column there, and what it is read as."""
+    where = f"{runs.where[row]}, " if runs.where[row] else f"row {row}, "
+    column = runs.called.get(field, quote(field))
+    return f"{where}column {column}, value {getattr(runs, field)[row]:.6g}"
 
 
 def _named(runs: Runs, row: int) -> str:
