@@ -92,6 +92,8 @@ def check(
     params_kind: options.ParamsKind = None,
     diverged_above: options.DivergedAbove = None,
     loss_unit: options.LossUnit = None,
+    cluster: options.Cluster = None,
+    loss_se: options.LossSe = None,
     finished: options.Finished = None,
     failed: options.Failed = None,
     allow: options.Allow = [],  # noqa: B006
@@ -107,6 +109,8 @@ def check(
     how = options.reading(
         *(column_map, seq_len, recipe, scale, loss_kind, params_kind, diverged_above),
         loss_unit=loss_unit,
+        cluster=cluster,
+        loss_se=loss_se,
         finished=finished,
         failed=failed,
         allow=allow,
@@ -140,6 +144,8 @@ def fit(
     params_kind: options.ParamsKind = None,
     diverged_above: options.DivergedAbove = None,
     loss_unit: options.LossUnit = None,
+    cluster: options.Cluster = None,
+    loss_se: options.LossSe = None,
     finished: options.Finished = None,
     failed: options.Failed = None,
     allow: options.Allow = [],  # noqa: B006
@@ -157,6 +163,8 @@ def fit(
     how = options.reading(
         *(column_map, seq_len, recipe, scale, loss_kind, params_kind, diverged_above),
         loss_unit=loss_unit,
+        cluster=cluster,
+        loss_se=loss_se,
         finished=finished,
         failed=failed,
         allow=allow,
@@ -250,6 +258,8 @@ def evaluate(
     params_kind: options.ParamsKind = None,
     diverged_above: options.DivergedAbove = None,
     loss_unit: options.LossUnit = None,
+    cluster: options.Cluster = None,
+    loss_se: options.LossSe = None,
     finished: options.Finished = None,
     failed: options.Failed = None,
     allow: options.Allow = [],  # noqa: B006
@@ -264,6 +274,8 @@ def evaluate(
     how = options.reading(
         *(column_map, seq_len, recipe, scale, loss_kind, params_kind, diverged_above),
         loss_unit=loss_unit,
+        cluster=cluster,
+        loss_se=loss_se,
         finished=finished,
         failed=failed,
         allow=allow,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -33,8 +34,10 @@ def read_runs(
     scales: Mapping[str, str] | None = None,
     loss_kind: str | None = None,
     params_kind: str | None = None,
-    diverged_above: float | None = None,
+    diverged_above: float | str | None = None,
     loss_unit: str | None = None,
+    cluster: str | None = None,
+    loss_se: str | None = None,
     finished: Sequence[str] = (),
     failed: Sequence[str] = (),
     allow: Collection[str] = (),
@@ -53,9 +56,14 @@ def read_runs(
         loss_kind: which loss it is, where the file does not tell.
         params_kind: which parameters are counted, where the file does not tell.
         diverged_above: instead of looking for jumps along lr: a run has diverged if its
-            loss is this share above its cell's lowest; infinity: only if marked.
+            loss is this share above its cell's lowest; infinity: only if marked;
+            "COLUMN=VALUE": those whose column holds this value, and those marked.
         loss_unit: `nats`, `bits_per_byte`, `bits_per_token` or `perplexity`, where the
             column's name does not tell; the last two become nats.
+        cluster: the column that names what runs share a trunk; kept as
+            `Runs.cluster`, used by no fit yet.
+        loss_se: the column of the standard error of each loss, in the loss's unit; kept
+            as `Runs.loss_se`, used by no fit yet.
         finished: further words of a status column for runs that ended.
         failed: likewise for those that did not, which never count.
         allow: `small`, for sizes that look like a forgotten unit.
@@ -76,8 +84,17 @@ def read_runs(
     files = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     columns = [recipe] if isinstance(recipe, str) else list(recipe or ())
     tables = _read_tables(files)
+    marked = diverged_above if isinstance(diverged_above, str) else None
     plans = [
-        make_plan(table, mapping=map or {}, recipe=columns, scales=scales or {})
+        make_plan(
+            table,
+            mapping=map or {},
+            recipe=columns,
+            scales=scales or {},
+            cluster=cluster,
+            loss_se=loss_se,
+            marked=marked,
+        )
         for table in tables
     ]
     words = Words(
@@ -91,6 +108,7 @@ def read_runs(
         convert(table, plan, seq_len, words)
         for table, plan in zip(tables, plans, strict=True)
     ]
+    above = math.inf if isinstance(diverged_above, str) else diverged_above
     kinds = {
         "loss_kind": loss_kind or _same(tables, [plan.loss_kind for plan in plans]),
         "params_kind": params_kind
@@ -99,7 +117,7 @@ def read_runs(
             loss_unit or _same(tables, [plan.loss_unit for plan in plans])
         ),
     }
-    runs = _join(tables, parts, plans, sorted(scales or {}), kinds, diverged_above)
+    runs = _join(tables, parts, plans, sorted(scales or {}), kinds, above)
     return _with_hint(runs, tables, plans, parts)
 
 
@@ -158,6 +176,8 @@ def _join(
         **settings,
         recipe=[item.recipe for item in rows],
         name=[item.name for item in rows],
+        cluster=[item.cluster for item in rows],
+        loss_se=[item.values["loss_se"] for item in rows],
         diverged=[item.diverged for item in rows],
         diverged_above=diverged_above,
         where=[

@@ -15,7 +15,7 @@ from surrogate.readers.arithmetic import check_peak
 from surrogate.readers.batch import tokens_per_step
 from surrogate.readers.checkpoints import Point, last_of_each
 from surrogate.readers.csv import Row, Table, parse_cell
-from surrogate.readers.plan import Plan, Term
+from surrogate.readers.plan import Plan, Term, is_same
 from surrogate.runs import (
     SETTINGS,
     Dropped,
@@ -55,6 +55,7 @@ class Parsed:
     diverged: bool
     recipe: str
     name: str
+    cluster: str = ""
 
 
 @dataclass(frozen=True)
@@ -164,9 +165,12 @@ def _read_row(table: Table, plan: Plan, row: Row, words: Words) -> Parsed | Drop
     for column in plan.recipe:
         if not row.fields[column]:
             return _drop(table, row, column, "empty cell: the recipe is missing")
+    if plan.cluster is not None and not row.fields[plan.cluster]:
+        return _drop(table, row, plan.cluster, "empty cell: the cluster is missing")
     loss = _loss(table, plan, row, marked)
     if isinstance(loss, Dropped):
         return loss
+    values["loss_se"] = _loss_se(table, plan, row)
     name = plan.texts.get("name")
     return Parsed(
         row=row,
@@ -174,7 +178,23 @@ def _read_row(table: Table, plan: Plan, row: Row, words: Words) -> Parsed | Drop
         diverged=marked or not math.isfinite(loss),
         recipe="/".join(row.fields[column] for column in plan.recipe),
         name="" if name is None else row.fields[name],
+        cluster="" if plan.cluster is None else row.fields[plan.cluster],
     )
+
+
+def _loss_se(table: Table, plan: Plan, row: Row) -> float:
+    """The standard error of a row's loss, nan where it is not given."""
+    column = plan.loss_se
+    if column is None or not row.fields[column]:
+        return math.nan
+    value = parse_cell(row.fields[column])
+    if isinstance(value, str) or not (math.isfinite(value) and value > 0):
+        raise DataError(
+            f"{table.file} line {row.line}, column {quote(table.header[column])}, "
+            f"value {quote(row.fields[column])}: expected a standard error of the "
+            "loss above 0. Leave the cell empty where it is not known."
+        )
+    return value
 
 
 def _product(table: Table, term: Term, row: Row) -> float | Dropped:
@@ -196,6 +216,8 @@ def _status(table: Table, plan: Plan, row: Row, words: Words) -> bool | Dropped:
         if word not in _MARKED:
             return _drop(table, row, column, "expected true or false")
         marked = _MARKED[word]
+    if plan.marked is not None:
+        marked = marked or is_same(plan.marked[1], row.fields[plan.marked[0]])
     column = plan.texts.get("status")
     if column is None:
         return marked
@@ -212,7 +234,7 @@ def _status(table: Table, plan: Plan, row: Row, words: Words) -> bool | Dropped:
 
 def _points(plan: Plan, parsed: list[Parsed]) -> list[Point]:
     """Rows as checkpoints may be; derived numbers are no settings."""
-    moving = {"lr", "tokens", "loss", "steps"}
+    moving = {"lr", "tokens", "loss", "steps", "loss_se"}
     return [
         Point(
             line=item.row.line,
@@ -266,8 +288,14 @@ def _convert_loss(table: Table, plan: Plan, parsed: list[Parsed], words: Words) 
     if unit == "nats":
         return ""
     converted, kept = in_nats(unit, losses)
-    for item, loss in zip(parsed, converted.tolist(), strict=True):
+    # d ln(ppl) = d ppl / ppl; the other units are proportional to nats.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scale = 1 / losses if unit == "perplexity" else converted / losses
+    for item, loss, unit_se in zip(
+        parsed, converted.tolist(), scale.tolist(), strict=True
+    ):
         item.values["loss"] = loss
+        item.values["loss_se"] *= unit_se
     said = unit.replace("_", " ")
     if kept == unit:
         return f"; the loss is in {said}"
@@ -353,6 +381,9 @@ def _note(table: Table, plan: Plan) -> str:
         names = " and ".join(quote(table.header[column]) for column in plan.recipe)
         terms.append(f"recipe = {names}")
     terms += [f"{name} = {term.label}" for name, term in plan.scales.items()]
+    for what, column in (("cluster", plan.cluster), ("loss_se", plan.loss_se)):
+        if column is not None:
+            terms.append(f"{what} = {quote(table.header[column])}")
     return f"{table.file}: {title}{', '.join(terms)}"
 
 

@@ -19,6 +19,11 @@ from surrogate.units import format_lr, format_tokens_exact, quote
 
 # An exponent fitted over a shorter range of logarithms than this is noise.
 MIN_LOG_SPAN = 0.1
+# What each run has of its own.
+_COLUMNS = (
+    *(*SETTINGS, "loss", "verdict", "recipe", "name", "cluster", "loss_se"),
+    "lr_level",
+)
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,8 @@ class Runs:
         recipe: what else differs; "" where there is one unnamed recipe.
         name: the runs' names, "" where they have none.
         where: a file and line for each, "" where there is none.
+        cluster: which runs share a trunk; "" where that is not known.
+        loss_se: standard error of each loss, in its unit; nan where not known.
         lr_level: `lr` with values within 0.8 % of one another made one.
         cell: index into `cells`.
         scales: further scale variables by name.
@@ -88,6 +95,8 @@ class Runs:
     verdict: Int64[np.ndarray, " runs"]
     recipe: np.ndarray
     name: np.ndarray
+    cluster: np.ndarray
+    loss_se: Column
     lr_level: Column
     where: np.ndarray
     cell: Int64[np.ndarray, " runs"]
@@ -115,6 +124,8 @@ class Runs:
         loss: ArrayLike,
         recipe: str | ArrayLike = "",
         name: str | ArrayLike = "",
+        cluster: str | ArrayLike = "",
+        loss_se: ArrayLike | None = None,
         diverged: ArrayLike | None = None,
         diverged_above: float | None = None,
         verdict: ArrayLike | None = None,
@@ -140,6 +151,8 @@ class Runs:
             loss: final loss [nats per token]; nan and inf mark a diverged run.
             recipe: one label for all runs, or one a run.
             name: one name for all runs, or one a run.
+            cluster: which runs share a trunk, likewise.
+            loss_se: standard error of each loss, above 0; nan where not known.
             diverged: marks beyond those that the loss itself tells.
             diverged_above: instead of looking for jumps: every run this share above its
                 cell's best has diverged; infinity: none but those marked.
@@ -190,6 +203,8 @@ class Runs:
             verdict=found,
             recipe=recipes,
             name=checks.labels(name, "name", size),
+            cluster=checks.labels(cluster, "cluster", size),
+            loss_se=checks.standard_errors(loss_se, size),
             lr_level=levels,
             where=checks.labels(where, "where", size),
             cell=np.zeros(size, dtype=np.int64),
@@ -310,7 +325,7 @@ class Runs:
                 "that selects none. Look at Runs.cells for what there is."
             )
         cell = self.cell[chosen]
-        columns = (*SETTINGS, "loss", "verdict", "recipe", "name", "lr_level", "where")
+        columns = (*_COLUMNS, "where")
         smaller = replace(
             self,
             **{key: getattr(self, key)[chosen] for key in columns},
@@ -340,7 +355,7 @@ def _with_cells(runs: Runs, groups: Sequence[Rows]) -> Runs:
     sizes = (runs.recipe, runs.params, runs.tokens, runs.scales)
     found = cells.describe_cells(groups, *sizes, runs.loss, runs.usable, runs.diverged)
     filled = replace(runs, cell=cell, cells=found)
-    for column in (*SETTINGS, "loss", "verdict", "recipe", "name", "lr_level", "cell"):
+    for column in (*_COLUMNS, "cell"):
         getattr(filled, column).setflags(write=False)
     for values in filled.scales.values():
         values.setflags(write=False)
