@@ -119,6 +119,13 @@ Checkpoints = Annotated[
         metavar="|".join(defaults.CHECKPOINTS), help="Rows that are of one run."
     ),
 ]
+LrIsSchedule = Annotated[
+    str | None,
+    typer.Option(
+        metavar="cosine[:floor=10%,warmup=2000]",
+        help="lr falls along each run: compute its peak.",
+    ),
+]
 MaxDropped = Annotated[
     str, typer.Option(metavar="SHARE", help="Dropped rows above this share: exit 1.")
 ]
@@ -197,6 +204,7 @@ class Reading(TypedDict):
     failed: list[str]
     allow: list[str]
     checkpoints: str
+    lr_is_schedule: str | None
 
 
 class Where(TypedDict):
@@ -306,6 +314,7 @@ def reading(
     failed: str | None = None,
     allow: Sequence[str] = (),
     checkpoints: str = defaults.CHECKPOINTS[0],
+    lr_is_schedule: str | None = None,
 ) -> Reading:
     """Parses the options that say how a table of runs is read."""
     if loss_kind is not None:
@@ -327,6 +336,7 @@ def reading(
         "failed": _words(failed),
         "allow": allowed(allow),
         "checkpoints": choose("--checkpoints", checkpoints, defaults.CHECKPOINTS),
+        "lr_is_schedule": lr_is_schedule,
     }
 
 

@@ -98,6 +98,7 @@ def check(
     failed: options.Failed = None,
     allow: options.Allow = [],  # noqa: B006
     checkpoints: options.Checkpoints = defaults.CHECKPOINTS[0],
+    lr_is_schedule: options.LrIsSchedule = None,
     max_dropped: options.MaxDropped = options.MAX_DROPPED,
     json: options.Json = False,
 ) -> int:
@@ -115,6 +116,7 @@ def check(
         failed=failed,
         allow=allow,
         checkpoints=checkpoints,
+        lr_is_schedule=lr_is_schedule,
     )
     table = read_runs(runs, **how)
     code = output.emit(documents.check(table), json, text_tables.check)
@@ -150,6 +152,7 @@ def fit(
     failed: options.Failed = None,
     allow: options.Allow = [],  # noqa: B006
     checkpoints: options.Checkpoints = defaults.CHECKPOINTS[0],
+    lr_is_schedule: options.LrIsSchedule = None,
     max_dropped: options.MaxDropped = options.MAX_DROPPED,
     device: options.Device = "auto",
     backend: options.Backend = "auto",
@@ -169,6 +172,7 @@ def fit(
         failed=failed,
         allow=allow,
         checkpoints=checkpoints,
+        lr_is_schedule=lr_is_schedule,
     )
     settings = {
         "family": options.choose("--family", family, defaults.FAMILIES),
@@ -264,6 +268,7 @@ def evaluate(
     failed: options.Failed = None,
     allow: options.Allow = [],  # noqa: B006
     checkpoints: options.Checkpoints = defaults.CHECKPOINTS[0],
+    lr_is_schedule: options.LrIsSchedule = None,
     max_dropped: options.MaxDropped = options.MAX_DROPPED,
     json: options.Json = False,
 ) -> int:
@@ -280,6 +285,7 @@ def evaluate(
         failed=failed,
         allow=allow,
         checkpoints=checkpoints,
+        lr_is_schedule=lr_is_schedule,
     )
     table = read_runs(runs, **how)
 

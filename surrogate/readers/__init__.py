@@ -15,6 +15,7 @@ from surrogate.readers.hints import separating_columns
 from surrogate.readers.plan import Plan, make_plan
 from surrogate.readers.replicates import with_replicates
 from surrogate.readers.rows import Converted, Words, convert
+from surrogate.readers.schedule import parse_schedule
 from surrogate.runs import SETTINGS, Runs, Source, check_kinds
 from surrogate.runs.advice import is_repeat_warning
 
@@ -42,6 +43,7 @@ def read_runs(
     failed: Sequence[str] = (),
     allow: Collection[str] = (),
     checkpoints: str = "last",
+    lr_is_schedule: str | None = None,
 ) -> Runs:
     """Reads one file of finished runs, or several as one table.
 
@@ -69,6 +71,9 @@ def read_runs(
         allow: `small`, for sizes that look like a forgotten unit.
         checkpoints: of rows that are several of one run the `last` is used; `refuse`
             such a file; or take all rows as `runs`.
+        lr_is_schedule: where lr falls along each run: `cosine`, or
+            `cosine:floor=10%,warmup=2000` (a share of the peak, steps). The peak is
+            computed, the schedule ending at the run's steps or its last row.
 
     Returns:
         The checked table, batch in tokens, with every unused row in `dropped`.
@@ -103,7 +108,13 @@ def read_runs(
         allow=tuple(allow),
         loss_unit=loss_unit,
         checkpoints=checkpoints,
+        schedule=None if lr_is_schedule is None else parse_schedule(lr_is_schedule),
     )
+    if lr_is_schedule is not None and checkpoints == "runs":
+        raise DataError(
+            "--lr-is-schedule: expected rows that are checkpoints of runs, but "
+            "--checkpoints runs says that each is a run. Leave one of them out."
+        )
     parts = [
         convert(table, plan, seq_len, words)
         for table, plan in zip(tables, plans, strict=True)

@@ -13,9 +13,10 @@ from surrogate.defaults import SAID_FAILED, SMALL
 from surrogate.errors import DataError
 from surrogate.readers.arithmetic import check_peak
 from surrogate.readers.batch import tokens_per_step
-from surrogate.readers.checkpoints import Point, last_of_each
+from surrogate.readers.checkpoints import Point, check_ids, last_of_each
 from surrogate.readers.csv import Row, Table, parse_cell
 from surrogate.readers.plan import Plan, Term, is_same
+from surrogate.readers.schedule import Log, Schedule, peak_of
 from surrogate.runs import (
     SETTINGS,
     Dropped,
@@ -86,6 +87,7 @@ class Words:
         loss_unit: of the loss column; None where its name tells.
         checkpoints: what becomes of them: the `last` of a run is used, `refuse`, or
             all are `runs`.
+        schedule: what the lr follows along each run; None where it is the peak.
     """
 
     finished: tuple[str, ...] = ()
@@ -93,6 +95,7 @@ class Words:
     allow: tuple[str, ...] = ()
     loss_unit: str | None = None
     checkpoints: str = "last"
+    schedule: Schedule | None = None
 
 
 def convert(
@@ -111,7 +114,8 @@ def convert(
     """
     words = words or Words()
     _check_statuses(table, plan, words)
-    check_peak(table, plan)
+    if words.schedule is None:
+        check_peak(table, plan)
     read = [_read_row(table, plan, row, words) for row in table.rows]
     parsed = [item for item in read if isinstance(item, Parsed)]
     dropped = [*table.dropped, *(item for item in read if isinstance(item, Dropped))]
@@ -125,16 +129,41 @@ def convert(
         }
         if SMALL not in words.allow:
             _check_units(table, plan, parsed, columns)
-        kept, how = last_of_each(table, plan, _points(plan, parsed), words.checkpoints)
+        points = _points(plan, parsed)
+        if words.checkpoints != "runs" and len(plan.ids) > 1:
+            names = {
+                table.header[k]: [item.row.fields[k] for item in parsed]
+                for k in plan.ids
+            }
+            check_ids(table, points, names)
+        groups, how, warnings = last_of_each(
+            *(table, plan, points, words.checkpoints),
+            is_schedule=words.schedule is not None,
+        )
+        kept = [group[-1] for group in groups]
         parsed = [parsed[k] for k in kept]
         columns = {key: values[kept] for key, values in columns.items()}
         note += how
         note += _convert_loss(table, plan, parsed, words)
         lines = [item.row.line for item in parsed]
-        batch, how, warnings = tokens_per_step(
+        batch, how, more = tokens_per_step(
             table, plan, columns, lines, seq_len, is_small=SMALL in words.allow
         )
         note += how
+        warnings += more
+        if words.schedule is not None:
+            steps = columns.get("steps", np.full(len(kept), np.nan))
+            for k, group in enumerate(groups):
+                rows = [points[row] for row in group]
+                log = Log(
+                    lines=[point.line for point in rows],
+                    lr=np.array([point.lr for point in rows]),
+                    tokens=np.array([point.tokens for point in rows]),
+                    batch=float(batch[k]),
+                    steps=float(steps[k]),
+                )
+                parsed[k].values["lr"] = peak_of(table, plan, log, words.schedule)
+            note += "; lr is the schedule's: the peak of each run was computed"
         for item, tokens in zip(parsed, batch.tolist(), strict=True):
             item.values["batch"] = tokens
             fault = _fault(table, plan, item)
