@@ -223,3 +223,38 @@ def test_a_constant_seed_says_nothing(tmp_path: Path) -> None:
     runs = read_runs(write(tmp_path, HEADER + ",seed", *rows))
     assert runs.seed_noise is None
     assert any("more than once" in text for text in runs.warnings)
+    assert any("'seed' is '7' in all runs" in note for note in runs.notes)
+
+
+def test_runs_that_differ_in_more_than_the_seed_are_no_replicates(
+    tmp_path: Path,
+) -> None:
+    rows = [
+        f"{lr},65536,2e8,4e9,{3 + 0.3 * (wd > 0.1) + 0.01 * (k % 2)},{k},{wd}"
+        for lr in (1e-3, 2e-3, 4e-3)
+        for k, wd in enumerate((0.1, 0.1, 0.2, 0.2))
+    ]
+    runs = read_runs(write(tmp_path, HEADER + ",seed,weight_decay", *rows))
+    # Of pairs that differ by 0.01 in 3 or 3.3, and not by 0.3.
+    expected = math.sqrt(
+        np.mean([math.log(3.01 / 3) ** 2 / 2, math.log(3.31 / 3.3) ** 2 / 2])
+    )
+    np.testing.assert_allclose(runs.seed_noise, expected, rtol=1e-9)
+    assert any("6 settings repeated under other values" in n for n in runs.notes)
+    assert any("more than once" in text for text in runs.warnings)
+    assert any("'weight_decay'" in text for text in runs.warnings)
+    # Each seed with its own weight decay: nothing is a replicate.
+    confounded = [row for row in rows if row.split(",")[5] in "02"]
+    apart = read_runs(write(tmp_path, HEADER + ",seed,weight_decay", *confounded))
+    assert apart.seed_noise is None
+    assert any("'weight_decay'" in text for text in apart.warnings)
+
+
+def test_outcomes_do_not_keep_replicates_apart(tmp_path: Path) -> None:
+    rows = [
+        f"{lr},65536,2e8,4e9,{3 + 0.01 * k},{k},{2.5 + k % 2},n{k}"
+        for lr in (1e-3, 2e-3, 4e-3)
+        for k in range(2)
+    ]
+    header = HEADER + ",seed,train/loss,hostname"
+    assert read_runs(write(tmp_path, header, *rows)).seed_noise is not None

@@ -82,13 +82,28 @@ ParamsKind = Annotated[
 DivergedAbove = Annotated[
     str | None,
     typer.Option(
-        metavar="SHARE|never",
-        help="Runs this far above their cell's lowest loss diverged; default: jumps.",
+        metavar="SHARE|never|COLUMN=VALUE",
+        help="Which runs diverged: this far above their cell's lowest loss; none but "
+        "those marked; or by a column; default: by jumps.",
     ),
 ]
 LossUnit = Annotated[
     str | None,
     typer.Option(metavar="|".join(LOSS_UNITS), help="The unit of the loss column."),
+]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="Runs that share a trunk; kept with the runs, not used by a fit yet.",
+    ),
+]
+LossSe = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="Standard error of each loss; kept with the runs, not used by a fit yet.",
+    ),
 ]
 Finished = Annotated[
     str | None,
@@ -102,6 +117,13 @@ Checkpoints = Annotated[
     str,
     typer.Option(
         metavar="|".join(defaults.CHECKPOINTS), help="Rows that are of one run."
+    ),
+]
+LrIsSchedule = Annotated[
+    str | None,
+    typer.Option(
+        metavar="cosine[:floor=10%,warmup=2000]",
+        help="lr falls along each run: compute its peak.",
     ),
 ]
 MaxDropped = Annotated[
@@ -174,12 +196,15 @@ class Reading(TypedDict):
     scales: dict[str, str] | None
     loss_kind: str | None
     params_kind: str | None
-    diverged_above: float | None
+    diverged_above: float | str | None
     loss_unit: str | None
+    cluster: str | None
+    loss_se: str | None
     finished: list[str]
     failed: list[str]
     allow: list[str]
     checkpoints: str
+    lr_is_schedule: str | None
 
 
 class Where(TypedDict):
@@ -283,10 +308,13 @@ def reading(
     diverged_above: str | None,
     *,
     loss_unit: str | None = None,
+    cluster: str | None = None,
+    loss_se: str | None = None,
     finished: str | None = None,
     failed: str | None = None,
     allow: Sequence[str] = (),
     checkpoints: str = defaults.CHECKPOINTS[0],
+    lr_is_schedule: str | None = None,
 ) -> Reading:
     """Parses the options that say how a table of runs is read."""
     if loss_kind is not None:
@@ -302,10 +330,13 @@ def reading(
         "params_kind": params_kind,
         "diverged_above": _diverged_above(diverged_above),
         "loss_unit": loss_unit and choose("--loss-unit", loss_unit, LOSS_UNITS),
+        "cluster": cluster,
+        "loss_se": loss_se,
         "finished": _words(finished),
         "failed": _words(failed),
         "allow": allowed(allow),
         "checkpoints": choose("--checkpoints", checkpoints, defaults.CHECKPOINTS),
+        "lr_is_schedule": lr_is_schedule,
     }
 
 
@@ -314,17 +345,20 @@ def _words(text: str | None) -> list[str]:
     return [word for part in (text or "").split(",") if (word := part.strip())]
 
 
-def _diverged_above(text: str | None) -> float | None:
-    """Parses `--diverged-above`: a share, or `never` for infinity."""
+def _diverged_above(text: str | None) -> float | str | None:
+    """Parses `--diverged-above`: a share, `never` for infinity, or COLUMN=VALUE."""
     if text is None:
         return None
     if text == "never":
         return math.inf
+    if "=" in text:
+        pairs("--diverged-above", [text], "COLUMN=VALUE, such as status=nan")
+        return text
     value = units.parse_number(text, what="--diverged-above")
     if value <= 0 or (value > 1 and not text.rstrip().endswith("%")):
         raise DataError(
-            "--diverged-above: expected a share above 0% with its sign, or never, got "
-            f"{units.quote(text)}. Write 25% or never."
+            "--diverged-above: expected a share above 0% with its sign, never, or "
+            f"COLUMN=VALUE, got {units.quote(text)}. Write 25%, never or status=nan."
         )
     return value
 

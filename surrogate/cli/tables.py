@@ -92,10 +92,13 @@ def check(
     params_kind: options.ParamsKind = None,
     diverged_above: options.DivergedAbove = None,
     loss_unit: options.LossUnit = None,
+    cluster: options.Cluster = None,
+    loss_se: options.LossSe = None,
     finished: options.Finished = None,
     failed: options.Failed = None,
     allow: options.Allow = [],  # noqa: B006
     checkpoints: options.Checkpoints = defaults.CHECKPOINTS[0],
+    lr_is_schedule: options.LrIsSchedule = None,
     max_dropped: options.MaxDropped = options.MAX_DROPPED,
     json: options.Json = False,
 ) -> int:
@@ -107,10 +110,13 @@ def check(
     how = options.reading(
         *(column_map, seq_len, recipe, scale, loss_kind, params_kind, diverged_above),
         loss_unit=loss_unit,
+        cluster=cluster,
+        loss_se=loss_se,
         finished=finished,
         failed=failed,
         allow=allow,
         checkpoints=checkpoints,
+        lr_is_schedule=lr_is_schedule,
     )
     table = read_runs(runs, **how)
     code = output.emit(documents.check(table), json, text_tables.check)
@@ -140,10 +146,13 @@ def fit(
     params_kind: options.ParamsKind = None,
     diverged_above: options.DivergedAbove = None,
     loss_unit: options.LossUnit = None,
+    cluster: options.Cluster = None,
+    loss_se: options.LossSe = None,
     finished: options.Finished = None,
     failed: options.Failed = None,
     allow: options.Allow = [],  # noqa: B006
     checkpoints: options.Checkpoints = defaults.CHECKPOINTS[0],
+    lr_is_schedule: options.LrIsSchedule = None,
     max_dropped: options.MaxDropped = options.MAX_DROPPED,
     device: options.Device = "auto",
     backend: options.Backend = "auto",
@@ -157,10 +166,13 @@ def fit(
     how = options.reading(
         *(column_map, seq_len, recipe, scale, loss_kind, params_kind, diverged_above),
         loss_unit=loss_unit,
+        cluster=cluster,
+        loss_se=loss_se,
         finished=finished,
         failed=failed,
         allow=allow,
         checkpoints=checkpoints,
+        lr_is_schedule=lr_is_schedule,
     )
     settings = {
         "family": options.choose("--family", family, defaults.FAMILIES),
@@ -250,10 +262,13 @@ def evaluate(
     params_kind: options.ParamsKind = None,
     diverged_above: options.DivergedAbove = None,
     loss_unit: options.LossUnit = None,
+    cluster: options.Cluster = None,
+    loss_se: options.LossSe = None,
     finished: options.Finished = None,
     failed: options.Failed = None,
     allow: options.Allow = [],  # noqa: B006
     checkpoints: options.Checkpoints = defaults.CHECKPOINTS[0],
+    lr_is_schedule: options.LrIsSchedule = None,
     max_dropped: options.MaxDropped = options.MAX_DROPPED,
     json: options.Json = False,
 ) -> int:
@@ -264,10 +279,13 @@ def evaluate(
     how = options.reading(
         *(column_map, seq_len, recipe, scale, loss_kind, params_kind, diverged_above),
         loss_unit=loss_unit,
+        cluster=cluster,
+        loss_se=loss_se,
         finished=finished,
         failed=failed,
         allow=allow,
         checkpoints=checkpoints,
+        lr_is_schedule=lr_is_schedule,
     )
     table = read_runs(runs, **how)
 

@@ -8,18 +8,16 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from surrogate.defaults import SMALL
 from surrogate.errors import DataError
 from surrogate.readers.csv import Table, read_table
-from surrogate.readers.hints import seeds, separating_columns
+from surrogate.readers.hints import separating_columns
 from surrogate.readers.plan import Plan, make_plan
+from surrogate.readers.replicates import with_replicates
 from surrogate.readers.rows import Converted, Words, convert
+from surrogate.readers.schedule import parse_schedule
 from surrogate.runs import SETTINGS, Runs, Source, check_kinds
-from surrogate.runs.advice import count, is_repeat_warning
-from surrogate.runs.cells import Rows
-from surrogate.units import format_percent
+from surrogate.runs.advice import is_repeat_warning
 
 __all__ = ["read_runs"]
 
@@ -37,12 +35,15 @@ def read_runs(
     scales: Mapping[str, str] | None = None,
     loss_kind: str | None = None,
     params_kind: str | None = None,
-    diverged_above: float | None = None,
+    diverged_above: float | str | None = None,
     loss_unit: str | None = None,
+    cluster: str | None = None,
+    loss_se: str | None = None,
     finished: Sequence[str] = (),
     failed: Sequence[str] = (),
     allow: Collection[str] = (),
     checkpoints: str = "last",
+    lr_is_schedule: str | None = None,
 ) -> Runs:
     """Reads one file of finished runs, or several as one table.
 
@@ -57,14 +58,22 @@ def read_runs(
         loss_kind: which loss it is, where the file does not tell.
         params_kind: which parameters are counted, where the file does not tell.
         diverged_above: instead of looking for jumps along lr: a run has diverged if its
-            loss is this share above its cell's lowest; infinity: only if marked.
+            loss is this share above its cell's lowest; infinity: only if marked;
+            "COLUMN=VALUE": those whose column holds this value, and those marked.
         loss_unit: `nats`, `bits_per_byte`, `bits_per_token` or `perplexity`, where the
             column's name does not tell; the last two become nats.
+        cluster: the column that names what runs share a trunk; kept as
+            `Runs.cluster`, used by no fit yet.
+        loss_se: the column of the standard error of each loss, in the loss's unit; kept
+            as `Runs.loss_se`, used by no fit yet.
         finished: further words of a status column for runs that ended.
         failed: likewise for those that did not, which never count.
         allow: `small`, for sizes that look like a forgotten unit.
         checkpoints: of rows that are several of one run the `last` is used; `refuse`
             such a file; or take all rows as `runs`.
+        lr_is_schedule: where lr falls along each run: `cosine`, or
+            `cosine:floor=10%,warmup=2000` (a share of the peak, steps). The peak is
+            computed, the schedule ending at the run's steps or its last row.
 
     Returns:
         The checked table, batch in tokens, with every unused row in `dropped`.
@@ -80,8 +89,17 @@ def read_runs(
     files = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     columns = [recipe] if isinstance(recipe, str) else list(recipe or ())
     tables = _read_tables(files)
+    marked = diverged_above if isinstance(diverged_above, str) else None
     plans = [
-        make_plan(table, mapping=map or {}, recipe=columns, scales=scales or {})
+        make_plan(
+            table,
+            mapping=map or {},
+            recipe=columns,
+            scales=scales or {},
+            cluster=cluster,
+            loss_se=loss_se,
+            marked=marked,
+        )
         for table in tables
     ]
     words = Words(
@@ -90,11 +108,18 @@ def read_runs(
         allow=tuple(allow),
         loss_unit=loss_unit,
         checkpoints=checkpoints,
+        schedule=None if lr_is_schedule is None else parse_schedule(lr_is_schedule),
     )
+    if lr_is_schedule is not None and checkpoints == "runs":
+        raise DataError(
+            "--lr-is-schedule: expected rows that are checkpoints of runs, but "
+            "--checkpoints runs says that each is a run. Leave one of them out."
+        )
     parts = [
         convert(table, plan, seq_len, words)
         for table, plan in zip(tables, plans, strict=True)
     ]
+    above = math.inf if isinstance(diverged_above, str) else diverged_above
     kinds = {
         "loss_kind": loss_kind or _same(tables, [plan.loss_kind for plan in plans]),
         "params_kind": params_kind
@@ -103,7 +128,7 @@ def read_runs(
             loss_unit or _same(tables, [plan.loss_unit for plan in plans])
         ),
     }
-    runs = _join(tables, parts, sorted(scales or {}), kinds, diverged_above)
+    runs = _join(tables, parts, plans, sorted(scales or {}), kinds, above)
     return _with_hint(runs, tables, plans, parts)
 
 
@@ -151,6 +176,7 @@ def _kept_unit(unit: str) -> str:
 def _join(
     tables: Sequence[Table],
     parts: Sequence[Converted],
+    plans: Sequence[Plan],
     scales: Sequence[str],
     kinds: Mapping[str, str],
     diverged_above: float | None,
@@ -161,6 +187,8 @@ def _join(
         **settings,
         recipe=[item.recipe for item in rows],
         name=[item.name for item in rows],
+        cluster=[item.cluster for item in rows],
+        loss_se=[item.values["loss_se"] for item in rows],
         diverged=[item.diverged for item in rows],
         diverged_above=diverged_above,
         where=[
@@ -176,6 +204,8 @@ def _join(
         allow=(SMALL,),
         dropped=[item for part in parts for item in part.dropped],
         notes=[part.note for part in parts],
+        called=_labels(plans),
+        cautions=[text for part in parts for text in part.warnings],
         sources=[
             Source(table.file, table.sha256, len(table.rows) + len(table.dropped))
             for table in tables
@@ -183,22 +213,11 @@ def _join(
     )
 
 
-def _with_seeds(runs: Runs, repeats: Sequence[Rows], column: str) -> Runs:
-    """`runs`, whose repeats are replicates, and the noise that they show."""
-    logs = [np.log(runs.loss[rows]) for rows in repeats]
-    freedom = sum(len(x) - 1 for x in logs)
-    noise = math.sqrt(sum(float(((x - x.mean()) ** 2).sum()) for x in logs) / freedom)
-    note = (
-        f"{count(len(repeats), 'setting')} repeated under other values of {column}: "
-        f"seed noise {format_percent(noise)} of the loss"
-    )
-    warnings = [text for text in runs.warnings if not is_repeat_warning(text)]
-    return replace(
-        runs,
-        warnings=tuple(warnings),
-        notes=(*runs.notes, note),
-        seed_noise=noise,
-    )
+def _labels(plans: Sequence[Plan]) -> dict[str, str]:
+    """What each role is called in the files."""
+    roles = (*SETTINGS, "loss")
+    names = {role: [plan.terms[role].label for plan in plans] for role in roles}
+    return {role: " or ".join(dict.fromkeys(labels)) for role, labels in names.items()}
 
 
 def _with_hint(
@@ -208,14 +227,15 @@ def _with_hint(
     parts: Sequence[Converted],
 ) -> Runs:
     """`runs`, told which columns of a single file set repeated settings apart."""
-    repeats = runs.repeats()
-    if len(tables) > 1 or not repeats:
+    if len(tables) > 1:
         return runs
+    header, used = tables[0].header, plans[0].used()
     fields = [item.row.fields for item in parts[0].runs]
-    seed = seeds(tables[0].header, fields, repeats)
-    if seed is not None:
-        return _with_seeds(runs, repeats, seed)
-    names = separating_columns(tables[0].header, fields, repeats, plans[0].used())
+    runs = with_replicates(runs, header, fields, used)
+    repeats = runs.repeats()
+    if not any(is_repeat_warning(text) for text in runs.warnings):
+        return runs
+    names = separating_columns(header, fields, repeats, used)
     if not names:
         return runs
     hint = (

@@ -8,6 +8,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from surrogate.errors import DataError
+from surrogate.readers.arithmetic import (
+    agreed,
+    lengths_by_steps,
+    looks_like_sequences,
+)
 from surrogate.readers.csv import Table
 from surrogate.readers.plan import Plan
 from surrogate.runs.cells import Column
@@ -28,8 +33,8 @@ def tokens_per_step(
     seq_len: int | None,
     *,
     is_small: bool = False,
-) -> tuple[Column, str]:
-    """Batch sizes in tokens, and what was done, for the note.
+) -> tuple[Column, str, list[str]]:
+    """Batch sizes in tokens, what was done, for the note, and warnings.
 
     Args:
         table: the file, for messages.
@@ -49,8 +54,9 @@ def tokens_per_step(
         is_typed = not plan.terms["batch"].columns
         if batch.max() >= _LEAST_TOKENS or is_small or is_typed:
             unused = "; --seq-len not used, the batch is in tokens" if seq_len else ""
-            return batch, unused
-        if seq_len is None:
+            batch, how, warnings = agreed(table, plan, columns, lines, batch)
+            return batch, unused + how, warnings
+        if seq_len is None and not looks_like_sequences(columns):
             row = int(batch.argmax())
             raise DataError(
                 f"{table.file} line {lines[row]}, column {label}, value "
@@ -66,7 +72,8 @@ def tokens_per_step(
             f"sequences, no run has {_LEAST_STEPS} steps, so it looks like tokens "
             f"already. If it is, say so with --map batch={label}*1."
         )
-    return tokens, f"; batch in sequences, {how}"
+    tokens, more, warnings = agreed(table, plan, columns, lines, tokens)
+    return tokens, f"; batch in sequences, {how}{more}", warnings
 
 
 def _length(
@@ -94,7 +101,8 @@ def _length(
     if plan.steps is not None and plan.title:
         return _from_steps(table, columns, lines, seq_len)
     if plan.steps is not None:
-        found = _told_by_steps(columns)
+        told = lengths_by_steps(columns)
+        found = seq_len if seq_len in told else next(iter(told), None)
         if found is not None and seq_len not in (None, found):
             raise DataError(
                 f"{table.file} line {lines[0]}, column {plan.steps.label}: "
@@ -115,14 +123,6 @@ def _length(
             f"tokens with --map batch=COLUMN."
         )
     return float(seq_len), f"{seq_len:,} tokens each by --seq-len"
-
-
-def _told_by_steps(columns: Mapping[str, Column]) -> int | None:
-    """The whole number that tokens / (steps x sequences) is in every row, if any."""
-    lengths = columns["tokens"] / (columns["steps"] * columns["batch"])
-    length = round(float(np.median(lengths)))
-    is_one = length >= 1 and bool(np.all(np.abs(lengths / length - 1) <= _AGREEMENT))
-    return length if is_one else None
 
 
 def _from_steps(

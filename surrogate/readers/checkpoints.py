@@ -7,8 +7,8 @@ runs, and a grid of sizes is none of this: its tokens go in factors.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -42,28 +42,40 @@ class Point:
 
 
 def last_of_each(
-    table: Table, plan: Plan, points: Sequence[Point], how: str
-) -> tuple[list[int], str]:
-    """The rows to use, and what was done, for the note.
+    table: Table,
+    plan: Plan,
+    points: Sequence[Point],
+    how: str,
+    *,
+    is_schedule: bool = False,
+) -> tuple[list[list[int]], str, list[str]]:
+    """The rows of each run, what was done, for the note, and warnings.
 
     Args:
         table: the file, for messages.
         plan: what its columns are.
         points: its rows.
         how: `last` of each run, `refuse`, or `runs`: every row is one.
+        is_schedule: the lr is known to be the schedule's value at each row.
+
+    Returns:
+        The rows of each run by tokens, so that the last is the one to use; in the
+        file's order of those.
 
     Raises:
         DataError: the file holds checkpoints and `how` is `refuse`, or their lr is the
             schedule's value at that moment.
     """
-    every = list(range(len(points)))
+    every = [[k] for k in range(len(points))]
     if how == "runs" or plan.title:
-        return every, ""
-    groups = _by_name(points) if "name" in plan.texts else _by_settings(points)
+        return every, "", []
+    is_named = "name" in plan.texts
+    groups = _by_name(points) if is_named else _by_settings(points)
     if groups is None:
-        return every, ""
+        return every, "", [] if is_named else _some_only(table, points)
     many = [group for group in groups if len(group) > 1]
-    _check_lr(table, plan, points, many)
+    if not is_schedule:
+        _check_lr(table, plan, points, many)
     first = f"{table.file} line {points[many[0][0]].line}"
     what = f"{len(points)} rows look like checkpoints of {len(groups)} runs"
     if how == "refuse":
@@ -72,8 +84,72 @@ def last_of_each(
             "refuses them. Keep the last row of each, or say --checkpoints last, or "
             "runs if every row is a run of its own."
         )
-    kept = sorted(max(g, key=lambda k: points[k].tokens) for g in groups)
-    return kept, f"; {what}: the last of each is used (--checkpoints runs for all)"
+    single = len(groups) - len(many)
+    some = f" ({single} of one row, taken as finished)" if single else ""
+    ordered = [sorted(g, key=lambda k: points[k].tokens) for g in groups]
+    ordered.sort(key=lambda group: group[-1])
+    said = f"; {what}{some}: the last of each is used (--checkpoints runs for all)"
+    return ordered, said, []
+
+
+def check_ids(
+    table: Table, points: Sequence[Point], names: Mapping[str, Sequence[str]]
+) -> None:
+    """Refuse two columns of ids that tell runs apart differently.
+
+    Args:
+        table: the file, for messages.
+        points: its rows.
+        names: of each row, by column.
+
+    Raises:
+        DataError: other rows would be a run's last by the one than by the other.
+    """
+    first: tuple[str, list[list[int]]] | None = None
+    for column, ids in names.items():
+        named = [replace(point, name=x) for point, x in zip(points, ids, strict=True)]
+        groups = _by_name(named) or [[k] for k in range(len(points))]
+        found = sorted(sorted(group) for group in groups)
+        if first is None:
+            first = column, found
+        elif found != first[1]:
+            ways = (first, (column, found)), ((column, found), first)
+            for (same, groups), (apart, others) in ways:
+                pair = _parted(groups, others)
+                if pair is None:
+                    continue
+                one, other = (points[k].line for k in pair)
+                raise DataError(
+                    f"{table.file} line {other}: expected one id for each run, but "
+                    f"{quote(same)} makes lines {one} and {other} one run and "
+                    f"{quote(apart)} does not. Say which to use: --map "
+                    f"name={quote(same)} or --map name={quote(apart)}."
+                )
+
+
+def _parted(
+    groups: Sequence[Sequence[int]], others: Sequence[Sequence[int]]
+) -> tuple[int, int] | None:
+    """Two rows of one group that are in different ones of the others."""
+    owner = {row: k for k, group in enumerate(others) for row in group}
+    for group in groups:
+        for row in group:
+            if owner[row] != owner[group[0]]:
+                return group[0], row
+    return None
+
+
+def _some_only(table: Table, points: Sequence[Point]) -> list[str]:
+    """Of rows that look like a log among others that do not, one sentence."""
+    logs = [group for group in _in_order(points) if _is_log(points, group)]
+    if not logs:
+        return []
+    ends = points[logs[0][0]].line, points[logs[0][-1]].line
+    return [
+        f"{table.file} lines {ends[0]} to {ends[1]} look like checkpoints of one run, "
+        "but most rows do not: every row is taken as a run of its own. Keep the last "
+        "row of each run, or add a column of their names."
+    ]
 
 
 def _by_name(points: Sequence[Point]) -> list[list[int]] | None:
@@ -90,7 +166,14 @@ def _by_name(points: Sequence[Point]) -> list[list[int]] | None:
 
 
 def _by_settings(points: Sequence[Point]) -> list[list[int]] | None:
-    """The same without ids: runs follow one another in the file's order."""
+    """The same without ids, where most runs look so."""
+    groups = _in_order(points)
+    alike = [g for g in groups if _is_log(points, g)]
+    return groups if alike and len(alike) > _MOST * len(groups) else None
+
+
+def _in_order(points: Sequence[Point]) -> list[list[int]]:
+    """Runs without ids: they follow one another in the file's order."""
     groups: list[list[int]] = []
     for k, point in enumerate(points):
         last = points[groups[-1][-1]] if groups else None
@@ -104,8 +187,7 @@ def _by_settings(points: Sequence[Point]) -> list[list[int]] | None:
             groups[-1].append(k)
         else:
             groups.append([k])
-    alike = [g for g in groups if _is_log(points, g)]
-    return groups if alike and len(alike) > _MOST * len(groups) else None
+    return groups
 
 
 def _falls(points: Sequence[Point], group: Sequence[int]) -> bool:
@@ -143,8 +225,8 @@ def _check_lr(
         remedy = (
             f"Say --map lr={quote(better[0])}."
             if better
-            else "Add a column of the peak lr of each run, or keep one row a run with "
-            "its peak lr."
+            else "Say --lr-is-schedule cosine (cosine:floor=10%,warmup=2000 if you "
+            "know them) to compute the peak lr of each run, or add a column of it."
         )
         raise DataError(
             f"{table.file} line {points[rows[-1]].line}, column "

@@ -65,6 +65,14 @@ STEPS = (
     *("steps", "optimizer_steps", "num_steps", "train_steps", "total_steps"),
     *("max_steps", "max_iters", "iters", "num_iterations"),
 )
+# How many parts of a batch one optimiser step adds up.
+ACCUMULATIONS = (
+    *("gradient_accumulation_steps", "gradient_accumulation", "grad_accum_steps"),
+    *("grad_accum", "accumulation_steps", "accumulation", "accum_steps", "accum"),
+    *("acc_steps", "grad_acc", "grad_acc_steps"),
+)
+# The schedule's last lr.
+LEAST_LRS = ("min_lr", "lr_min", "final_lr", "end_lr", "lr_end", "lr_final")
 # `batch` stands for either unit wherever a user names a role.
 REQUIRED = ("lr", "batch", "params", "tokens", "loss")
 # These are one column as it stands; any other role may be a product of columns.

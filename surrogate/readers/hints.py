@@ -4,26 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from surrogate.readers.columns import ALIASES, fold
+from surrogate.readers.columns import fold
+from surrogate.readers.replicates import SEEDS, is_outcome
 from surrogate.runs.cells import Rows
 from surrogate.units import quote
 
 _MOST_NAMED = 5
-# Outcomes and labels differ between any two runs: they explain nothing.
-SEEDS = ("seed", "random_seed", "data_seed")
-_NOT_RECIPES = frozenset((*ALIASES["loss"], *ALIASES["name"], *SEEDS))
-
-
-def seeds(
-    header: Sequence[str], fields: Sequence[Sequence[str]], repeats: Sequence[Rows]
-) -> str | None:
-    """The column of seeds, where it tells every run of every repeat apart."""
-    for column, name in enumerate(header):
-        if fold(name) in SEEDS and all(
-            len({fields[row][column] for row in rows}) == len(rows) for rows in repeats
-        ):
-            return quote(name)
-    return None
 
 
 def separating_columns(
@@ -42,7 +28,8 @@ def separating_columns(
     """
     ranked = []
     for column, name in enumerate(header):
-        if column in used or not name or fold(name) in _NOT_RECIPES:
+        # Outcomes and labels differ between any two runs: they explain nothing.
+        if column in used or not name or is_outcome(name) or fold(name) in SEEDS:
             continue
         values = [row[column] for row in fields]
         # A column with a value of its own in most rows is an outcome or a label.

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from surrogate.errors import DataError
 from surrogate.readers.columns import (
+    ACCUMULATIONS,
     ALIASES,
     LAYOUTS,
     LOSS_KINDS,
@@ -47,8 +48,13 @@ class Plan:
         texts: the column of status, diverged and name, where there is one.
         recipe: the columns that together name the recipe.
         scales: further scale variables.
+        cluster: the column of runs that share a trunk, if asked for.
+        loss_se: the column of the loss's standard error, likewise.
+        marked: the column and the value of runs that diverged, likewise.
+        ids: all columns that may tell runs apart.
         is_sequences: whether the batch is given in sequences.
         steps: optimiser steps, where the length of a sequence follows from them.
+        accumulation: parts of a batch that one step adds up, by its column's name.
         title: of the published file that this is, or "".
         loss_kind: as the loss column tells.
         params_kind: as the params column tells.
@@ -59,8 +65,13 @@ class Plan:
     texts: dict[str, int]
     recipe: tuple[int, ...]
     scales: dict[str, Term]
+    cluster: int | None
+    loss_se: int | None
+    marked: tuple[int, str] | None
+    ids: tuple[int, ...]
     is_sequences: bool
     steps: Term | None
+    accumulation: Term | None
     title: str
     loss_kind: LossKind
     params_kind: ParamsKind
@@ -70,8 +81,12 @@ class Plan:
         """The columns that play a role."""
         terms = [*self.terms.values(), *self.scales.values()]
         columns = {column for term in terms for column in term.columns}
-        steps = self.steps.columns if self.steps else ()
-        return columns | set(self.texts.values()) | set(self.recipe) | set(steps)
+        texts = {*self.texts.values(), *self.recipe}
+        for term in (self.steps, self.accumulation):
+            columns |= set(term.columns if term else ())
+        places = (self.cluster, self.loss_se, self.marked and self.marked[0])
+        columns |= {column for column in places if column is not None}
+        return columns | texts
 
 
 def make_plan(
@@ -80,6 +95,9 @@ def make_plan(
     mapping: Mapping[str, str],
     recipe: Sequence[str],
     scales: Mapping[str, str],
+    cluster: str | None = None,
+    loss_se: str | None = None,
+    marked: str | None = None,
 ) -> Plan:
     """Finds every role's column.
 
@@ -91,6 +109,9 @@ def make_plan(
         scales: further scale variables by name, written as in `mapping`. They take the
             place of the recipe of a published file: the structures of an MoE differ in
             active parameters.
+        cluster: the column of runs that share a trunk.
+        loss_se: the column of the loss's standard error.
+        marked: COLUMN=VALUE of runs that diverged.
 
     Raises:
         DataError: if a role is missing, has two candidates, or is mapped to something
@@ -123,8 +144,13 @@ def make_plan(
         scales={
             name: _term(table, text, f"--scale {name}") for name, text in scales.items()
         },
+        cluster=None if cluster is None else _column(table, cluster, "--cluster"),
+        loss_se=None if loss_se is None else _column(table, loss_se, "--loss-se"),
+        marked=None if marked is None else _marked(table, marked),
+        ids=_ids(table, named),
         is_sequences=_name(table, terms["batch"]) in ALIASES["sequences"],
         steps=_steps(table, layout),
+        accumulation=None if layout else _numbers(table, ACCUMULATIONS),
         title=layout.title if layout else "",
         loss_kind=_loss_kind(table, terms["loss"], layout),
         params_kind=_params_kind(table, terms["params"], layout),
@@ -132,11 +158,47 @@ def make_plan(
     )
 
 
+def _marked(table: Table, text: str) -> tuple[int, str]:
+    """The column and value of COLUMN=VALUE, where some row has it."""
+    name, _, value = (part.strip() for part in text.partition("="))
+    column = _column(table, name, "--diverged-above")
+    values = sorted({row.fields[column] for row in table.rows})
+    if not any(is_same(value, found) for found in values):
+        some = ", ".join(quote(found) for found in values[:6])
+        raise DataError(
+            f"--diverged-above {text}: expected a value of column {quote(name)} of "
+            f"{table.file}, got {quote(value)}, which no row has. Its values are "
+            f"{some}{', ...' if len(values) > 6 else ''}."
+        )
+    return column, value
+
+
+def is_same(value: str, field: str) -> bool:
+    """Whether a cell holds a value: as a number, else as a word in any case."""
+    one, other = parse_cell(value), parse_cell(field)
+    if isinstance(one, float) and isinstance(other, float):
+        return one == other
+    return value.lower() == field.lower()
+
+
+def _ids(table: Table, named: Mapping[str, str]) -> tuple[int, ...]:
+    """Columns that by their names may tell runs apart, unless one is named."""
+    if "name" in named:
+        return ()
+    names = ALIASES["name"]
+    return tuple(k for k, name in enumerate(table.header) if fold(name) in names)
+
+
 def _steps(table: Table, layout: Layout | None) -> Term | None:
     """The column of optimiser steps: the layout's, or one of numbers by its name."""
     if layout is not None:
         return _term(table, layout.steps, "steps") if layout.steps else None
-    places = [k for k, name in enumerate(table.header) if fold(name) in STEPS]
+    return _numbers(table, STEPS)
+
+
+def _numbers(table: Table, names: Sequence[str]) -> Term | None:
+    """The one column of such a name, where all of its cells are positive numbers."""
+    places = [k for k, name in enumerate(table.header) if fold(name) in names]
     if len(places) != 1 or not table.rows:
         return None
     cells = [parse_cell(row.fields[places[0]]) for row in table.rows]

@@ -11,10 +11,12 @@ import numpy as np
 
 from surrogate.defaults import SAID_FAILED, SMALL
 from surrogate.errors import DataError
+from surrogate.readers.arithmetic import check_peak
 from surrogate.readers.batch import tokens_per_step
-from surrogate.readers.checkpoints import Point, last_of_each
+from surrogate.readers.checkpoints import Point, check_ids, last_of_each
 from surrogate.readers.csv import Row, Table, parse_cell
-from surrogate.readers.plan import Plan, Term
+from surrogate.readers.plan import Plan, Term, is_same
+from surrogate.readers.schedule import Log, Schedule, peak_of
 from surrogate.runs import (
     SETTINGS,
     Dropped,
@@ -54,6 +56,7 @@ class Parsed:
     diverged: bool
     recipe: str
     name: str
+    cluster: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,11 +67,13 @@ class Converted:
         runs: the usable rows.
         dropped: the others, in the order of their lines.
         note: what was recognised and converted.
+        warnings: what of it may be wrong.
     """
 
     runs: tuple[Parsed, ...]
     dropped: tuple[Dropped, ...]
     note: str
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,7 @@ class Words:
         loss_unit: of the loss column; None where its name tells.
         checkpoints: what becomes of them: the `last` of a run is used, `refuse`, or
             all are `runs`.
+        schedule: what the lr follows along each run; None where it is the peak.
     """
 
     finished: tuple[str, ...] = ()
@@ -89,6 +95,7 @@ class Words:
     allow: tuple[str, ...] = ()
     loss_unit: str | None = None
     checkpoints: str = "last"
+    schedule: Schedule | None = None
 
 
 def convert(
@@ -107,11 +114,14 @@ def convert(
     """
     words = words or Words()
     _check_statuses(table, plan, words)
+    if words.schedule is None:
+        check_peak(table, plan)
     read = [_read_row(table, plan, row, words) for row in table.rows]
     parsed = [item for item in read if isinstance(item, Parsed)]
     dropped = [*table.dropped, *(item for item in read if isinstance(item, Dropped))]
     note = _note(table, plan)
-    runs = []
+    runs: list[Parsed] = []
+    warnings: list[str] = []
     if parsed:
         columns = {
             key: np.array([item.values[key] for item in parsed])
@@ -119,16 +129,41 @@ def convert(
         }
         if SMALL not in words.allow:
             _check_units(table, plan, parsed, columns)
-        kept, how = last_of_each(table, plan, _points(plan, parsed), words.checkpoints)
+        points = _points(plan, parsed)
+        if words.checkpoints != "runs" and len(plan.ids) > 1:
+            names = {
+                table.header[k]: [item.row.fields[k] for item in parsed]
+                for k in plan.ids
+            }
+            check_ids(table, points, names)
+        groups, how, warnings = last_of_each(
+            *(table, plan, points, words.checkpoints),
+            is_schedule=words.schedule is not None,
+        )
+        kept = [group[-1] for group in groups]
         parsed = [parsed[k] for k in kept]
         columns = {key: values[kept] for key, values in columns.items()}
         note += how
         note += _convert_loss(table, plan, parsed, words)
         lines = [item.row.line for item in parsed]
-        batch, how = tokens_per_step(
+        batch, how, more = tokens_per_step(
             table, plan, columns, lines, seq_len, is_small=SMALL in words.allow
         )
         note += how
+        warnings += more
+        if words.schedule is not None:
+            steps = columns.get("steps", np.full(len(kept), np.nan))
+            for k, group in enumerate(groups):
+                rows = [points[row] for row in group]
+                log = Log(
+                    lines=[point.line for point in rows],
+                    lr=np.array([point.lr for point in rows]),
+                    tokens=np.array([point.tokens for point in rows]),
+                    batch=float(batch[k]),
+                    steps=float(steps[k]),
+                )
+                parsed[k].values["lr"] = peak_of(table, plan, log, words.schedule)
+            note += "; lr is the schedule's: the peak of each run was computed"
         for item, tokens in zip(parsed, batch.tolist(), strict=True):
             item.values["batch"] = tokens
             fault = _fault(table, plan, item)
@@ -137,7 +172,7 @@ def convert(
     dropped.sort(key=lambda item: item.line)
     if not runs:
         raise DataError(_nothing_left(table, dropped))
-    return Converted(tuple(runs), tuple(dropped), note)
+    return Converted(tuple(runs), tuple(dropped), note, tuple(warnings))
 
 
 def _read_row(table: Table, plan: Plan, row: Row, words: Words) -> Parsed | Dropped:
@@ -146,11 +181,12 @@ def _read_row(table: Table, plan: Plan, row: Row, words: Words) -> Parsed | Drop
     if isinstance(marked, Dropped):
         return marked
     values: dict[str, float] = {}
-    steps = {"steps": plan.steps} if plan.steps else {}
+    known = {"steps": plan.steps, "accumulation": plan.accumulation}
+    further = {key: term for key, term in known.items() if term is not None}
     settings = {key: term for key, term in plan.terms.items() if key != "loss"}
     if not plan.is_sequences:
         settings.pop("seq_len", None)
-    for key, term in {**settings, **plan.scales, **steps}.items():
+    for key, term in {**settings, **plan.scales, **further}.items():
         value = _product(table, term, row)
         if isinstance(value, Dropped):
             return value
@@ -158,9 +194,12 @@ def _read_row(table: Table, plan: Plan, row: Row, words: Words) -> Parsed | Drop
     for column in plan.recipe:
         if not row.fields[column]:
             return _drop(table, row, column, "empty cell: the recipe is missing")
+    if plan.cluster is not None and not row.fields[plan.cluster]:
+        return _drop(table, row, plan.cluster, "empty cell: the cluster is missing")
     loss = _loss(table, plan, row, marked)
     if isinstance(loss, Dropped):
         return loss
+    values["loss_se"] = _loss_se(table, plan, row)
     name = plan.texts.get("name")
     return Parsed(
         row=row,
@@ -168,7 +207,23 @@ def _read_row(table: Table, plan: Plan, row: Row, words: Words) -> Parsed | Drop
         diverged=marked or not math.isfinite(loss),
         recipe="/".join(row.fields[column] for column in plan.recipe),
         name="" if name is None else row.fields[name],
+        cluster="" if plan.cluster is None else row.fields[plan.cluster],
     )
+
+
+def _loss_se(table: Table, plan: Plan, row: Row) -> float:
+    """The standard error of a row's loss, nan where it is not given."""
+    column = plan.loss_se
+    if column is None or not row.fields[column]:
+        return math.nan
+    value = parse_cell(row.fields[column])
+    if isinstance(value, str) or not (math.isfinite(value) and value > 0):
+        raise DataError(
+            f"{table.file} line {row.line}, column {quote(table.header[column])}, "
+            f"value {quote(row.fields[column])}: expected a standard error of the "
+            "loss above 0. Leave the cell empty where it is not known."
+        )
+    return value
 
 
 def _product(table: Table, term: Term, row: Row) -> float | Dropped:
@@ -190,6 +245,8 @@ def _status(table: Table, plan: Plan, row: Row, words: Words) -> bool | Dropped:
         if word not in _MARKED:
             return _drop(table, row, column, "expected true or false")
         marked = _MARKED[word]
+    if plan.marked is not None:
+        marked = marked or is_same(plan.marked[1], row.fields[plan.marked[0]])
     column = plan.texts.get("status")
     if column is None:
         return marked
@@ -206,7 +263,7 @@ def _status(table: Table, plan: Plan, row: Row, words: Words) -> bool | Dropped:
 
 def _points(plan: Plan, parsed: list[Parsed]) -> list[Point]:
     """Rows as checkpoints may be; derived numbers are no settings."""
-    moving = {"lr", "tokens", "loss", "steps"}
+    moving = {"lr", "tokens", "loss", "steps", "loss_se"}
     return [
         Point(
             line=item.row.line,
@@ -260,8 +317,14 @@ def _convert_loss(table: Table, plan: Plan, parsed: list[Parsed], words: Words) 
     if unit == "nats":
         return ""
     converted, kept = in_nats(unit, losses)
-    for item, loss in zip(parsed, converted.tolist(), strict=True):
+    # d ln(ppl) = d ppl / ppl; the other units are proportional to nats.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scale = 1 / losses if unit == "perplexity" else converted / losses
+    for item, loss, unit_se in zip(
+        parsed, converted.tolist(), scale.tolist(), strict=True
+    ):
         item.values["loss"] = loss
+        item.values["loss_se"] *= unit_se
     said = unit.replace("_", " ")
     if kept == unit:
         return f"; the loss is in {said}"
@@ -347,6 +410,9 @@ def _note(table: Table, plan: Plan) -> str:
         names = " and ".join(quote(table.header[column]) for column in plan.recipe)
         terms.append(f"recipe = {names}")
     terms += [f"{name} = {term.label}" for name, term in plan.scales.items()]
+    for what, column in (("cluster", plan.cluster), ("loss_se", plan.loss_se)):
+        if column is not None:
+            terms.append(f"{what} = {quote(table.header[column])}")
     return f"{table.file}: {title}{', '.join(terms)}"
 
 

@@ -93,6 +93,23 @@ def odd_warning(what: str, named: Sequence[str]) -> str:
     )
 
 
+def off_pattern_warning(said: Sequence[str]) -> str:
+    """About values that look like slips of a factor."""
+    first = "; ".join(said[:3]) + ("; ..." if len(said) > 3 else "")
+    return (
+        f"{count(len(said), 'value')} off the pattern of the table, read as it stands "
+        f"(check the file): {first}."
+    )
+
+
+def twice_warning(rows: int, first: str) -> str:
+    """About runs that a table holds more than once."""
+    return (
+        f"{count(rows, 'run')} in the table twice, loss and all "
+        f"(first: {first}): they count twice. Leave one of each out."
+    )
+
+
 def aside_warning(why: str, named: Sequence[str]) -> str:
     """About runs that are neither in the bowl nor evidence on stability."""
     first = "; ".join(named[:3]) + ("; ..." if len(named) > 3 else "")

@@ -169,6 +169,23 @@ def numbers(columns: Mapping[str, ArrayLike]) -> dict[str, Column]:
     return table
 
 
+def standard_errors(values: ArrayLike | None, size: int) -> Column:
+    """A copy of one standard error a run, nan where there is none.
+
+    Raises:
+        DataError: if they are not so many, or one is not above 0.
+    """
+    if values is None:
+        return np.full(size, np.nan)
+    array = np.array(values, dtype=np.float64)
+    if array.shape != (size,) or not (np.isnan(array) | (array > 0)).all():
+        raise DataError(
+            f"loss_se: expected {size} standard errors above 0, one a run (nan where "
+            f"not known), got {_shape(array)}, the least {np.nanmin(array, initial=1)}."
+        )
+    return array
+
+
 def _shape(array: np.ndarray) -> str:
     return f"an array of shape {array.shape} and type {array.dtype}"
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Int64
 from numpy.typing import ArrayLike
 
 from surrogate.errors import DataError
-from surrogate.runs import advice, cells, checks, divergence, spikes
+from surrogate.runs import advice, cells, checks, divergence, oddities, spikes, ties
 from surrogate.runs.cells import Cell, Column, Marks, Rows
 from surrogate.runs.checks import SETTINGS, LossKind, ParamsKind
 from surrogate.runs.divergence import Verdict
@@ -19,6 +19,11 @@ from surrogate.units import format_lr, format_tokens_exact, quote
 
 # An exponent fitted over a shorter range of logarithms than this is noise.
 MIN_LOG_SPAN = 0.1
+# What each run has of its own.
+_COLUMNS = (
+    *(*SETTINGS, "loss", "verdict", "recipe", "name", "cluster", "loss_se"),
+    "lr_level",
+)
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,8 @@ class Runs:
         recipe: what else differs; "" where there is one unnamed recipe.
         name: the runs' names, "" where they have none.
         where: a file and line for each, "" where there is none.
+        cluster: which runs share a trunk; "" where that is not known.
+        loss_se: standard error of each loss, in its unit; nan where not known.
         lr_level: `lr` with values within 0.8 % of one another made one.
         cell: index into `cells`.
         scales: further scale variables by name.
@@ -73,6 +80,8 @@ class Runs:
         dropped: rows that were not used.
         warnings: what a reader of the answers should know.
         notes: what was recognised and converted while reading.
+        cautions: what of that may be wrong; warnings as well.
+        called: what each setting is called where it was read, for messages.
         sources: the files that were read.
         seed_noise: standard deviation of ln loss between runs that differ in their
             seed alone; None where none were repeated so.
@@ -86,6 +95,8 @@ class Runs:
     verdict: Int64[np.ndarray, " runs"]
     recipe: np.ndarray
     name: np.ndarray
+    cluster: np.ndarray
+    loss_se: Column
     lr_level: Column
     where: np.ndarray
     cell: Int64[np.ndarray, " runs"]
@@ -99,6 +110,8 @@ class Runs:
     sources: tuple[Source, ...]
     loss_unit: str = "nats"
     seed_noise: float | None = None
+    cautions: tuple[str, ...] = ()
+    called: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_arrays(
@@ -111,6 +124,8 @@ class Runs:
         loss: ArrayLike,
         recipe: str | ArrayLike = "",
         name: str | ArrayLike = "",
+        cluster: str | ArrayLike = "",
+        loss_se: ArrayLike | None = None,
         diverged: ArrayLike | None = None,
         diverged_above: float | None = None,
         verdict: ArrayLike | None = None,
@@ -122,6 +137,8 @@ class Runs:
         allow: Collection[str] = (),
         dropped: Sequence[Dropped] = (),
         notes: Sequence[str] = (),
+        cautions: Sequence[str] = (),
+        called: Mapping[str, str] | None = None,
         sources: Sequence[Source] = (),
     ) -> Runs:
         """Builds a checked table from arrays of one entry a run.
@@ -134,6 +151,8 @@ class Runs:
             loss: final loss [nats per token]; nan and inf mark a diverged run.
             recipe: one label for all runs, or one a run.
             name: one name for all runs, or one a run.
+            cluster: which runs share a trunk, likewise.
+            loss_se: standard error of each loss, above 0; nan where not known.
             diverged: marks beyond those that the loss itself tells.
             diverged_above: instead of looking for jumps: every run this share above its
                 cell's best has diverged; infinity: none but those marked.
@@ -146,6 +165,8 @@ class Runs:
             allow: `small`, for sizes that look like a forgotten unit.
             dropped: rows left out before, for the record.
             notes: what a reader recognised and converted.
+            cautions: what of that may be wrong, for the warnings.
+            called: what each setting is called where it was read.
             sources: the files that the arrays came from.
 
         Raises:
@@ -182,6 +203,8 @@ class Runs:
             verdict=found,
             recipe=recipes,
             name=checks.labels(name, "name", size),
+            cluster=checks.labels(cluster, "cluster", size),
+            loss_se=checks.standard_errors(loss_se, size),
             lr_level=levels,
             where=checks.labels(where, "where", size),
             cell=np.zeros(size, dtype=np.int64),
@@ -193,6 +216,8 @@ class Runs:
             dropped=tuple(dropped),
             warnings=(),
             notes=tuple(notes),
+            cautions=tuple(cautions),
+            called=dict(called or {}),
             sources=tuple(sources),
         )
         return _with_cells(runs, groups)
@@ -250,8 +275,11 @@ class Runs:
         owners = np.array([cell for cell, _ in pairs], dtype=np.int64)
         return np.bincount(owners, minlength=len(self.cells)).astype(np.int64)
 
-    def repeats(self) -> list[Rows]:
-        """Rows that share cell, LR level and batch but differ in loss, by setting."""
+    def repeats(self, *, any_loss: bool = False) -> list[Rows]:
+        """Rows that share cell, LR level and batch but differ in loss, by setting.
+
+        With `any_loss` also those whose losses are equal to the last digit.
+        """
         groups: dict[tuple[int, float, float], list[int]] = {}
         for row in np.flatnonzero(self.usable).tolist():
             key = (
@@ -263,7 +291,7 @@ class Runs:
         return [
             np.array(rows, dtype=np.int64)
             for _, rows in sorted(groups.items())
-            if np.unique(self.loss[rows]).size > 1
+            if len(rows) > 1 and (any_loss or np.unique(self.loss[rows]).size > 1)
         ]
 
     def spikes(self) -> list[tuple[int, float]]:
@@ -297,7 +325,7 @@ class Runs:
                 "that selects none. Look at Runs.cells for what there is."
             )
         cell = self.cell[chosen]
-        columns = (*SETTINGS, "loss", "verdict", "recipe", "name", "lr_level", "where")
+        columns = (*_COLUMNS, "where")
         smaller = replace(
             self,
             **{key: getattr(self, key)[chosen] for key in columns},
@@ -327,7 +355,7 @@ def _with_cells(runs: Runs, groups: Sequence[Rows]) -> Runs:
     sizes = (runs.recipe, runs.params, runs.tokens, runs.scales)
     found = cells.describe_cells(groups, *sizes, runs.loss, runs.usable, runs.diverged)
     filled = replace(runs, cell=cell, cells=found)
-    for column in (*SETTINGS, "loss", "verdict", "recipe", "name", "lr_level", "cell"):
+    for column in (*_COLUMNS, "cell"):
         getattr(filled, column).setflags(write=False)
     for values in filled.scales.values():
         values.setflags(write=False)
@@ -338,8 +366,10 @@ def _warnings(runs: Runs) -> Iterator[str]:
     if runs.dropped:
         rows = advice.count(len(runs.dropped), "row")
         yield f"{rows} dropped; the first is {runs.dropped[0]}."
+    yield from runs.cautions
     for what, rows in advice.odd_sizes(runs.params, runs.tokens, runs.batch):
         yield advice.odd_warning(what, [_named(runs, int(row)) for row in rows])
+    yield from _odd(runs)
     yield from advice.cell_warnings(runs.cells)
     for verdict, what in divergence.REASONS.items():
         rows = np.flatnonzero(runs.verdict == verdict)
@@ -348,6 +378,8 @@ def _warnings(runs: Runs) -> Iterator[str]:
     for name, values in (("lr", runs.lr_level), ("batch", runs.batch)):
         most = int(runs.levels_within_cells(values).max())
         yield from advice.level_warnings(name, values[runs.usable], most)
+    kept = runs.usable
+    yield from ties.tie_warnings(runs.lr[kept], runs.batch[kept], runs.tokens[kept])
     known = runs.identifiable()
     if known["lr"] and known["batch"] and not known["lr_batch"]:
         yield advice.JOINT_WARNING
@@ -359,6 +391,33 @@ def _warnings(runs: Runs) -> Iterator[str]:
             f"{format_tokens_exact(float(runs.batch[row]))}"
         )
         yield advice.repeat_warning(len(repeats), first)
+
+
+def _odd(runs: Runs) -> Iterator[str]:
+    """What looks like a slip, each with its place, column and value."""
+    columns = runs.cell, runs.lr_level, runs.batch
+    found = [
+        *oddities.by_size(*columns, runs.cells),
+        *oddities.by_setting(*columns),
+    ]
+    if found:
+        said = [f"{_placed(runs, odd.row, odd.field)}: {odd.said}" for odd in found]
+        yield advice.off_pattern_warning(said)
+    keys = {key: getattr(runs, key) for key in (*SETTINGS, "recipe")} | runs.scales
+    again = oddities.twice(keys, runs.loss)
+    if again.size:
+        yield advice.twice_warning(len(again), _named(runs, int(again[0])))
+    marks = runs.lr_level, runs.loss, runs.usable
+    reason = oddities.not_a_loss(runs.cell, *marks, runs.cells)
+    if reason:
+        yield f"{_placed(runs, 0, 'loss')}: expected a mean loss, but {reason}"
+
+
+def _placed(runs: Runs, row: int, field: str) -> str:
+    """Where a value stands: file and line, its column there, and what it is read as."""
+    where = f"{runs.where[row]}, " if runs.where[row] else f"row {row}, "
+    column = runs.called.get(field, quote(field))
+    return f"{where}column {column}, value {getattr(runs, field)[row]:.6g}"
 
 
 def _named(runs: Runs, row: int) -> str:
