@@ -183,7 +183,9 @@ def test_minima_in_the_box_are_those_of_jax(shape: Shape) -> None:
         np.testing.assert_array_equal(found.value, one.cell_minimum)
 
 
-@pytest.mark.parametrize("family", [Bowl(Shape(2, 1, 0)), Posynomial(Shape(2, 1, 0), 3)])
+@pytest.mark.parametrize(
+    "family", [Bowl(Shape(2, 1, 0)), Posynomial(Shape(2, 1, 0), 3)]
+)
 def test_newton_ends_where_that_of_jax_does(family: Bowl | Posynomial) -> None:
     rng = np.random.default_rng(2)
     z = rng.normal(size=(80, 3))
@@ -192,9 +194,7 @@ def test_newton_ends_where_that_of_jax_does(family: Bowl | Posynomial) -> None:
     weights = plans.given(np.full((16, 80), 1e6) * rng.uniform(0.5, 1, (16, 80)))
     theta = family.starts(rng, 16)
     one, other = (
-        engine.solve(
-            family, z, target, weights, theta, iterations=300, backend=backend
-        )
+        engine.solve(family, z, target, weights, theta, iterations=300, backend=backend)
         for backend in ("numpy", "xla")
     )
     assert one.backend == "numpy"
