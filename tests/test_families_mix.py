@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import cache, partial
 
-import jax
 import numpy as np
 import pytest
 from families_support import (

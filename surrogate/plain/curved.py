@@ -139,11 +139,13 @@ class Forms:
     """A family's coefficients, and its function of the affine terms."""
 
     def __init__(self, family: Family) -> None:
+        """Of this family."""
         self.family = family
         self.law = family.law
 
     @cached_property
     def places(self) -> Places:
+        """Where theta holds the exponents of u."""
         raise NotImplementedError
 
     def _law_part(
@@ -164,6 +166,7 @@ class Forms:
         hessian[:, decay, decay] -= np.exp(theta[:, decay]) * gradient[:, decay]
 
     def coefficients(self, theta: np.ndarray) -> Coefficients:
+        """Those of the affine functions, with their slopes in theta."""
         raise NotImplementedError
 
     def add_bend(
@@ -184,6 +187,7 @@ class _BowlForms(Forms):
 
     @cached_property
     def places(self) -> Places:
+        """Where theta holds the exponents of u."""
         choices = self.family.shape.choices
         _, table, pushes, weights, offsets = self.family.starts_at
         return Places(
@@ -200,6 +204,7 @@ class _BowlForms(Forms):
         return np.arange(begin, count).reshape(self.family.shape.choices + 1, -1)
 
     def coefficients(self, theta: np.ndarray) -> Coefficients:
+        """Those of the affine functions, with their slopes in theta."""
         choices, scales, _ = self.family.shape
         height, table = self.family.starts_at[:2]
         at = exponents(theta, self.places)
@@ -234,6 +239,7 @@ class _BowlForms(Forms):
         forms: Coefficients,
         gradient: np.ndarray,
     ) -> None:
+        """Add the coefficients' second derivatives, pulled by the gradient."""
         choices = self.family.shape.choices
         self._bend_law(hessian, theta, gradient)
         where = self._walls()
@@ -256,6 +262,7 @@ class _SumForms(Forms):
 
     @cached_property
     def places(self) -> Places:
+        """Where theta holds the exponents of u."""
         choices, _, offsets = self.family.shape
         terms, width = self.family.terms, self.family.width
         starts = self.law.size + width * np.arange(terms) + 1
@@ -279,6 +286,7 @@ class _SumForms(Forms):
         )
 
     def coefficients(self, theta: np.ndarray) -> Coefficients:
+        """Those of the affine functions, with their slopes in theta."""
         at = exponents(theta, self.places)
         begin = self.family.steps.start
         count = len(self.family.pattern.term)
@@ -303,6 +311,7 @@ class _SumForms(Forms):
         forms: Coefficients,
         gradient: np.ndarray,
     ) -> None:
+        """Add the coefficients' second derivatives, pulled by the gradient."""
         self._bend_law(hessian, theta, gradient)
         turned = gradient[:, self._turned()]
         add_bend(hessian, self.places, forms.at, gradient[:, self._of_u()], turned)

@@ -51,7 +51,7 @@ class Exponents(NamedTuple):
 
 def exponents(theta: Float64[np.ndarray, "R p"], places: Places) -> Exponents:
     """All of them, with first derivatives."""
-    count, size = theta.shape
+    size = theta.shape[1]
     choices = len(places.weights)
     each = np.arange(choices)
     free = theta[:, places.free]

@@ -1,4 +1,4 @@
-"""Families that are linear in theta, many weighted fits over the same rows, in NumPy."""
+"""Families that are linear in theta: many weighted fits over the same rows."""
 
 from __future__ import annotations
 
