@@ -21,8 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Float64
 
-from surrogate.families.base import Numbers
-from surrogate.solve import namespace
+from surrogate.worlds import Numbers, namespace
 
 # A normal standard deviation over its median absolute deviation.
 _NORMAL_MAD = 1.4826

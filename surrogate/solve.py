@@ -22,13 +22,7 @@ from jaxtyping import Array, Bool, Float
 
 from surrogate.cut import Cut, line_of
 from surrogate.errors import DataError
-from surrogate.families.base import Numbers
-
-
-def namespace(array: Any) -> Any:
-    """The module whose functions take this array: `numpy` or `jax.numpy`."""
-    return np if isinstance(array, np.ndarray | np.generic | float) else jnp
-
+from surrogate.worlds import Numbers, namespace
 
 LogLoss = Callable[[Any, Any, Any], Any]
 """`log_loss(theta, u [d], s [g]) -> scalar`: ln L at one point."""

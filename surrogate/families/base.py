@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Float64
 
+from surrogate.worlds import Numbers, product
 from surrogate_kernels.dispatch import Operations
 from surrogate_kernels.ref import NormalEquations
 
 # Spread of ln loss that the runs of a cell share: released sweeps show 0.002.
 CELL_SPREAD = 0.002
-
-
-Numbers: TypeAlias = Array | np.ndarray
-"""Arrays of either world."""
 
 
 class Shape(NamedTuple):
@@ -195,13 +192,6 @@ class Shared(Curved, Protocol):
     def with_cells(self, cells: int) -> Shared:
         """The family with so many indicators of cells at the end of s."""
         ...
-
-
-def product(left: Numbers, right: Numbers) -> Numbers:
-    """The matrix product in full precision."""
-    if isinstance(left, np.ndarray):
-        return left @ right
-    return jnp.matmul(left, right, precision="highest")
 
 
 def cell_offsets(

@@ -1,0 +1,24 @@
+"""One implementation for two worlds: arrays of NumPy and of JAX."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+Numbers: TypeAlias = Array | np.ndarray
+"""Arrays of either world."""
+
+
+def namespace(array: Any) -> Any:
+    """The module whose functions take this array: `numpy` or `jax.numpy`."""
+    return np if isinstance(array, np.ndarray | np.generic | float) else jnp
+
+
+def product(left: Numbers, right: Numbers) -> Numbers:
+    """The matrix product in full precision."""
+    if isinstance(left, np.ndarray):
+        return left @ right
+    return jnp.matmul(left, right, precision="highest")
