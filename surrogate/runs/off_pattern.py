@@ -46,7 +46,7 @@ class Odd:
 
     Attributes:
         row: which.
-        field: `lr`, `batch`, `params` or `tokens`.
+        field: the learning rate, batch, params or tokens, as `Runs` calls them.
         said: why, for people.
     """
 
