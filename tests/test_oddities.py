@@ -84,6 +84,7 @@ def slipped(design: str, field: str, row: int, factor: float) -> Table:
         ("grid of sizes", "lr", 70, 10),
         ("grid of sizes", "lr", 70, 100),
         ("grid of sizes", "batch", 33, 2048),
+        ("grid of sizes", "batch", 31, 10),
         ("grid of sizes", "params", 33, 1000),
         ("grid of sizes", "tokens", 33, 0.1),
         ("lr at four sizes", "lr", 7, 0.1),
@@ -164,7 +165,7 @@ def test_a_value_far_from_all_others_needs_no_grid(field: str) -> None:
     table["batch"] = np.exp(rng.uniform(11, 13.5, 24))
     assert not odd(table)
     row = int(np.argsort(table[field])[12])
-    for factor in (300, 1 / 300):
+    for factor in (60, 300, 1 / 300):
         wrong = {**table, field: table[field].copy()}
         wrong[field][row] *= factor
         (said,) = odd(wrong)

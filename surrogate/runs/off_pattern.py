@@ -46,7 +46,7 @@ class Odd:
 
     Attributes:
         row: which.
-        field: the learning rate, batch, params or tokens, as `Runs` calls them.
+        field: the name of lr, batch, params or tokens.
         said: why, for people.
     """
 
