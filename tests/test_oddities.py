@@ -84,6 +84,7 @@ def slipped(design: str, field: str, row: int, factor: float) -> Table:
         ("grid of sizes", "lr", 70, 10),
         ("grid of sizes", "lr", 70, 100),
         ("grid of sizes", "batch", 33, 2048),
+        ("grid of sizes", "batch", 31, 10),
         ("grid of sizes", "params", 33, 1000),
         ("grid of sizes", "tokens", 33, 0.1),
         ("lr at four sizes", "lr", 7, 0.1),
@@ -140,6 +141,39 @@ def test_tokens_per_parameter_of_one_cell() -> None:
     table["params"][15:] *= 1000
     (said,) = odd(table)
     assert "row 15, column 'tokens', value 8e+09: tokens / params 0.02, where" in said
+
+
+@pytest.mark.parametrize(("field", "factor"), [("params", 10), ("tokens", 100)])
+def test_a_whole_cell_whose_size_leaves_a_hole(field: str, factor: float) -> None:
+    sizes = [(1e8 * 2**i, 1e9 * 4**j) for i in range(4) for j in range(4)]
+    table = grid([1e-3, 2e-3, 4e-3], [65536, 131072], sizes)
+    assert not odd(table)
+    # Its tokens / params is within what the other cells have.
+    rows = (table["params"] == 4e8) & (table["tokens"] == 4e9)
+    if field == "params":
+        rows = (table["params"] == 4e8) & (table["tokens"] == 6.4e10)
+    table[field][rows] *= factor
+    (said,) = odd(table)
+    assert f"row {np.flatnonzero(rows)[0]}, column '{field}'" in said
+    assert f"{factor} times" in said
+
+
+@pytest.mark.parametrize("field", ["lr", "batch"])
+def test_a_value_far_from_all_others_needs_no_grid(field: str) -> None:
+    rng = np.random.default_rng(0)
+    table = grid(np.exp(rng.uniform(-8, -5, 24)), [131072], [(1e8, 2e9)])
+    table["batch"] = np.exp(rng.uniform(11, 13.5, 24))
+    assert not odd(table)
+    row = int(np.argsort(table[field])[12])
+    for factor in (60, 300, 1 / 300):
+        wrong = {**table, field: table[field].copy()}
+        wrong[field][row] *= factor
+        (said,) = odd(wrong)
+        assert f"row {row}, column '{field}'" in said
+    # Between a factor of 8 and the design's own gaps nothing is said.
+    near = {**table, "lr": table["lr"].copy()}
+    near["lr"][near["lr"].argmax()] *= 6
+    assert not odd(near)
 
 
 def test_every_run_twice() -> None:

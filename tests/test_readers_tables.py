@@ -119,8 +119,16 @@ def test_bits_per_token_are_nats_over_ln_2(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("unit", "loss", "message"),
     [
-        ("perplexity", "0.9", "perplexities of at least 1, got 0.9"),
-        ("bits_per_byte", "7.1", "bits per byte, of which a guess at random costs 8"),
+        (
+            "perplexity",
+            "0.9",
+            "line 2, column 'loss', value 0.9: .*perplexities of at least 1, got 0.9",
+        ),
+        (
+            "bits_per_byte",
+            "7.1",
+            "line 2, column 'loss', value 7.1: .*bits per byte, of which a guess",
+        ),
         ("hartleys", "2.9", "Expected the unit of the loss among nats"),
     ],
 )

@@ -34,7 +34,10 @@ def lengths_by_steps(columns: Mapping[str, Column]) -> list[int]:
 
     Whole numbers, equal in every row; with accumulation first, where that is usual.
     """
-    plain = columns["tokens"] / (columns["steps"] * columns["batch"])
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        plain = columns["tokens"] / (columns["steps"] * columns["batch"])
+    if not np.isfinite(plain).all():
+        return []
     found = []
     if "accumulation" in columns:
         found.append(_whole(plain / columns["accumulation"]))
@@ -85,7 +88,9 @@ def agreed(
         if is_counted:
             return batch, "", []
         return batch, "", [_uncounted(table, plan, term.label)]
-    missing = columns["tokens"] / (columns["steps"] * batch)
+    # A row of 0 is dropped later, with its reason.
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        missing = columns["tokens"] / (columns["steps"] * batch)
     usable = np.isfinite(missing) & (missing > 0) & np.isfinite(columns["loss"])
     if not usable.any() or _is_one(missing[usable], columns["steps"][usable]):
         return batch, "", []
@@ -101,7 +106,8 @@ def agreed(
                 "accumulation = tokens"
             )
             return batch * share, said, []
-    off = np.where(usable, np.maximum(missing, 1 / missing), 1.0)
+    ratio = np.where(usable, missing, 1.0)
+    off = np.maximum(ratio, 1 / ratio)
     row = int(off.argmax())
     text = _numbers(table, plan, columns, lines, (batch, row))
     if off[row] < _CONTRADICTION:

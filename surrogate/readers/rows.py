@@ -312,8 +312,10 @@ def _convert_loss(table: Table, plan: Plan, parsed: list[Parsed], words: Words) 
     try:
         check_loss_unit(unit, losses)
     except DataError as error:
-        label = plan.terms["loss"].label
-        raise DataError(f"{table.file}, column {label}: {error}") from error
+        row = _against_unit(unit, losses)
+        place = f"{table.file} line {parsed[row].row.line}, column"
+        label, value = plan.terms["loss"].label, losses[row]
+        raise DataError(f"{place} {label}, value {value:g}: {error}") from error
     if unit == "nats":
         return ""
     converted, kept = in_nats(unit, losses)
@@ -329,6 +331,13 @@ def _convert_loss(table: Table, plan: Plan, parsed: list[Parsed], words: Words) 
     if kept == unit:
         return f"; the loss is in {said}"
     return f"; the loss, in {said}, was converted to nats per token"
+
+
+def _against_unit(unit: str, losses: np.ndarray) -> int:
+    """The row that a unit of the loss cannot have: the least perplexity, most bits."""
+    if unit == "perplexity":
+        return int(np.where(np.isfinite(losses), losses, np.inf).argmin())
+    return int(np.where(np.isfinite(losses), losses, -np.inf).argmax())
 
 
 def _says_diverged(plan: Plan, row: Row) -> bool:

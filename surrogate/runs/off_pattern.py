@@ -46,7 +46,7 @@ class Odd:
 
     Attributes:
         row: which.
-        field: `lr`, `batch`, `params` or `tokens`.
+        field: the name of lr, batch, params or tokens.
         said: why, for people.
     """
 
