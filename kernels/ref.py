@@ -14,18 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-
-class Pattern(NamedTuple):
-    """Which coefficients of the affine functions are free, in two lists.
-
-    Free coefficient i multiplies coordinate `coordinate[i]` (0 is the constant 1) in
-    the affine function of term `term[i]`; every other coefficient is zero.
-    """
-
-    term: tuple[int, ...]
-    coordinate: tuple[int, ...]
-    terms: int
-    coordinates: int
+from surrogate_kernels.pattern import Pattern
 
 
 class NormalEquations(NamedTuple):

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import jax.numpy as jnp
-import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Bool, Float
+
+from surrogate.worlds import Numbers, namespace, stacked
 
 # Rounding by which a point on the line may seem beyond it.
 _SLACK = 1e-12
@@ -24,13 +24,15 @@ class Cut(NamedTuple):
         bound: what the product may reach.
     """
 
-    normal: Float[Array | np.ndarray, " 2"]
-    bound: Float[Array | np.ndarray, ""]
+    normal: Float[Numbers, "*problems 2"]
+    bound: Float[Numbers, "*problems"]
 
-    def holds(self, u: Float[Array, " 2"]) -> Bool[Array, ""]:
+    def holds(self, u: Float[Numbers, "*more 2"]) -> Bool[Numbers, "*more"]:
         """Whether u is in the half-plane."""
-        slack = _SLACK * (1 + jnp.abs(self.bound))
-        return jnp.sum(self.normal * u) <= self.bound + slack
+        xp = namespace(u)
+        slack = _SLACK * (1 + xp.abs(self.bound))
+        across = self.normal[..., 0] * u[..., 0] + self.normal[..., 1] * u[..., 1]
+        return across <= self.bound + slack
 
 
 class Line(NamedTuple):
@@ -44,34 +46,37 @@ class Line(NamedTuple):
         high: of t.
     """
 
-    origin: Float[Array, " 2"]
-    along: Float[Array, " 2"]
-    across: Float[Array, " 2"]
-    low: Float[Array, ""]
-    high: Float[Array, ""]
+    origin: Float[Numbers, "*problems 2"]
+    along: Float[Numbers, "*problems 2"]
+    across: Float[Numbers, "*problems 2"]
+    low: Float[Numbers, "*problems"]
+    high: Float[Numbers, "*problems"]
 
-    def at(self, t: Array) -> Float[Array, " 2"]:
+    def at(self, t: Numbers) -> Float[Numbers, "*problems 2"]:
         """The point at t."""
-        return self.origin + t * self.along
+        return self.origin + t[..., None] * self.along
 
 
-def line_of(cut: Cut, lo: Float[Array, " 2"], hi: Float[Array, " 2"]) -> Line:
+def line_of(
+    cut: Cut, lo: Float[Numbers, "*more 2"], hi: Float[Numbers, "*more 2"]
+) -> Line:
     """The edge of a cut and its share of a box."""
-    normal = jnp.asarray(cut.normal)
-    length = jnp.sqrt(jnp.sum(normal**2))
-    across = normal / length
-    origin = across * (cut.bound / length)
-    along = jnp.stack([-across[1], across[0]])
+    xp = namespace(lo)
+    normal, bound = xp.asarray(cut.normal), xp.asarray(cut.bound)
+    length = xp.sqrt(xp.sum(normal**2, axis=-1))
+    across = normal / length[..., None]
+    origin = across * (bound / length)[..., None]
+    along = stacked(normal, [-across[..., 1], across[..., 0]])
     is_level = along == 0
-    step = jnp.where(is_level, 1.0, along)
-    ends = jnp.stack([(lo - origin) / step, (hi - origin) / step])
+    step = xp.where(is_level, 1.0, along)
+    first, second = (lo - origin) / step, (hi - origin) / step
     # A line parallel to two sides of the box lies between them or misses it.
     is_between = (lo <= origin) & (origin <= hi)
-    wide = jnp.where(is_between, jnp.inf, -jnp.inf)
-    low = jnp.max(jnp.where(is_level, -wide, jnp.min(ends, axis=0)))
-    high = jnp.min(jnp.where(is_level, wide, jnp.max(ends, axis=0)))
+    wide = xp.where(is_between, xp.inf, -xp.inf)
+    low = xp.max(xp.where(is_level, -wide, xp.minimum(first, second)), axis=-1)
+    high = xp.min(xp.where(is_level, wide, xp.maximum(first, second)), axis=-1)
     # In a box that is a segment the line meets a point, but for rounding.
-    is_point = (low > high) & (low - high <= _SLACK * (1 + jnp.abs(low)))
+    is_point = (low > high) & (low - high <= _SLACK * (1 + xp.abs(low)))
     middle = 0.5 * (low + high)
-    low, high = (jnp.where(is_point, middle, end) for end in (low, high))
+    low, high = (xp.where(is_point, middle, end) for end in (low, high))
     return Line(origin, along, across, low, high)

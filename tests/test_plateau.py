@@ -23,7 +23,7 @@ from test_solve import (
     value,
 )
 
-from surrogate import plateau, solve
+from surrogate import plateau, plateau_edges, solve
 from surrogate.errors import DataError
 
 TOL = 0.0025
@@ -385,8 +385,8 @@ def test_the_slow_iteration_gives_the_same_extents(
     s = rng.normal(size=(200, 2))
     lo, hi = np.full(2, -4.0), np.full(2, 4.0)
     found = []
-    for patience in (0, plateau._PATIENCE):
-        monkeypatch.setattr(plateau, "_PATIENCE", patience)
+    for patience in (0, plateau_edges._PATIENCE):
+        monkeypatch.setattr(plateau_edges, "_PATIENCE", patience)
 
         # A new function, so that nothing compiled for another patience is reused.
         def surface(theta: Any, u: Any, s: Any) -> Any:
@@ -453,7 +453,7 @@ def test_a_quadratic_takes_few_steps(
 
     # The model is the surface: from the minimum one step, and one to see it; where
     # the other coordinate meets its bound on the way, the model knows that too.
-    monkeypatch.setattr(plateau, "_MAX_STEPS", 2)
+    monkeypatch.setattr(plateau_edges, "_MAX_STEPS", 2)
     theta = unit_bowl(3.0, 2.0, 0.9)
     answers = Answers(surface, theta, NONE, -FREE, np.array([60.0, bound]))
     assert np.isfinite(answers.found.edges).all()

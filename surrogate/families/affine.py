@@ -10,14 +10,19 @@ coordinates.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
 
-import jax
-import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from surrogate.families.base import CELL_SPREAD, Prior, Shape, cell_offsets
-from surrogate_kernels import ref
-from surrogate_kernels.dispatch import Operations
+from surrogate.worlds import Array, Late, Numbers, jax, jnp
+from surrogate_kernels.pattern import Pattern
+
+if TYPE_CHECKING:
+    from surrogate_kernels import dispatch, ref
+else:
+    dispatch = Late("surrogate_kernels.dispatch")
+    ref = Late("surrogate_kernels.ref")
 
 
 class Affine(ABC):
@@ -33,7 +38,7 @@ class Affine(ABC):
 
     @property
     @abstractmethod
-    def pattern(self) -> ref.Pattern:
+    def pattern(self) -> Pattern:
         """Where the coefficients stand in the affine functions of (1, u, s)."""
 
     @property
@@ -42,7 +47,7 @@ class Affine(ABC):
         """Keeps directions finite that the data do not identify."""
 
     @abstractmethod
-    def coefficients(self, theta: Float[Array, " p"]) -> Float[Array, " m"]:
+    def coefficients(self, theta: Float[Numbers, "*problems p"]) -> Numbers:
         """Coefficients of the affine functions, in the order of `pattern`."""
 
     @abstractmethod
@@ -66,7 +71,7 @@ class Affine(ABC):
         target: Float[Array, " n"],
         weights: Float[Array, "problems n"],
         copies: Float[Array, "problems cells"],
-        operations: Operations,
+        operations: dispatch.Operations,
     ) -> ref.NormalEquations:
         """Normal equations in coefficients and offsets, cells' own minimised over."""
 
@@ -81,7 +86,7 @@ class Affine(ABC):
         z: Float[Array, "n k"],
         target: Float[Array, " n"],
         weights: Float[Array, "problems m"],
-        operations: Operations,
+        operations: dispatch.Operations,
     ) -> ref.NormalEquations:
         """Sums over rows in the affine coefficients, then the chain rule to v."""
         rows, linear, member = self._split(z)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Float64
+from jaxtyping import Bool, Float, Float64
 
-from surrogate.worlds import Numbers, product
-from surrogate_kernels.dispatch import Operations
-from surrogate_kernels.ref import NormalEquations
+from surrogate.worlds import Array, Late, Numbers, jnp, product
+
+if TYPE_CHECKING:
+    from surrogate_kernels import dispatch, ref
+else:
+    dispatch = Late("surrogate_kernels.dispatch")
+    ref = Late("surrogate_kernels.ref")
 
 # Spread of ln loss that the runs of a cell share: released sweeps show 0.002.
 CELL_SPREAD = 0.002
@@ -149,8 +152,8 @@ class Curved(Family, Protocol):
         z: Float[Array, "n k"],
         target: Float[Array, " n"],
         weights: Float[Array, "problems m"],
-        operations: Operations,
-    ) -> NormalEquations:
+        operations: dispatch.Operations,
+    ) -> ref.NormalEquations:
         """Cost with the prior's, half its gradient and Hessian in v, of a batch.
 
         Weights are those of the rows; of a `Shared` family with cells, then how often

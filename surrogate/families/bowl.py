@@ -21,18 +21,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Float64
+from jaxtyping import Float, Float64
 
 from surrogate.families import scaling
 from surrogate.families.affine import Affine
 from surrogate.families.base import CELL_SPREAD, Prior, Shape, cell_offsets
-from surrogate_kernels import log_sum_exp_xla as sums
-from surrogate_kernels import ref
-from surrogate_kernels.dispatch import Operations
+from surrogate.worlds import Array, Late, Numbers, jnp, log_sum_exp, namespace, product
+from surrogate_kernels.pattern import Pattern
+
+if TYPE_CHECKING:
+    from surrogate_kernels import dispatch, ref
+    from surrogate_kernels import log_sum_exp_xla as sums
+else:
+    dispatch = Late("surrogate_kernels.dispatch")
+    ref = Late("surrogate_kernels.ref")
+    sums = Late("surrogate_kernels.log_sum_exp_xla")
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,7 @@ class Bowl(Affine):
         return self.starts_at[-1]
 
     @property
-    def pattern(self) -> ref.Pattern:
+    def pattern(self) -> Pattern:
         """Affine functions of (1, u, s): of the scaling law, H, then H l_k exp(...)."""
         choices, scales, offsets = self.shape
         term, coordinate = self.law.pattern(choices)
@@ -90,7 +96,7 @@ class Bowl(Affine):
         for k in range(choices + 1):
             term += [law + 1 + k] * width
             coordinate += range(width)
-        return ref.Pattern(tuple(term), tuple(coordinate), law + 2 + choices, width)
+        return Pattern(tuple(term), tuple(coordinate), law + 2 + choices, width)
 
     @property
     def prior(self) -> Prior:
@@ -124,25 +130,27 @@ class Bowl(Affine):
         _, begin, end, _, _ = self.starts_at
         return theta[begin:end].reshape(self.shape.choices, -1)
 
-    def coefficients(self, theta: Float[Array, " p"]) -> Float[Array, " m"]:
+    def coefficients(self, theta: Float[Numbers, "*problems p"]) -> Numbers:
         """Coefficients of the affine functions, in the order of `pattern`."""
-        theta = jnp.asarray(theta)
+        xp, lead = namespace(theta), theta.shape[:-1]
         choices = self.shape.choices
         begin, end, pushes, weights, offsets = self.starts_at
-        height = theta[begin:end]
-        of_u = theta[pushes:weights].reshape(choices, choices)
-        log_weight = theta[weights:offsets]
-        of_u = jnp.concatenate([of_u, -(jnp.exp(log_weight) @ of_u)[None]])
-        log_share = jax.nn.log_softmax(
-            jnp.concatenate([log_weight, jnp.zeros((1,), theta.dtype)])
-        )
-        steps = jnp.zeros(self.shape.offsets, theta.dtype)
-        own = jnp.concatenate([height, steps])[None]
-        of_s = own - of_u @ self._optimum_table(theta)
-        constant = of_s[:, :1] + log_share[:, None]
-        walls = jnp.concatenate([constant, of_u, of_s[:, 1:]], axis=1)
-        parts = [self.law.coefficients(theta[:begin]), height, walls.reshape(-1)]
-        return jnp.concatenate(parts)
+        of_u = theta[..., pushes:weights].reshape(*lead, choices, choices)
+        log_weight = theta[..., weights:offsets]
+        bound = -product(xp.exp(log_weight)[..., None, :], of_u)
+        of_u = xp.concatenate([of_u, bound], axis=-2)
+        log_share = xp.concatenate([log_weight, 0 * log_weight[..., :1]], axis=-1)
+        log_share = log_share - log_sum_exp(log_share, axis=-1)[..., None]
+        table = theta[..., end:pushes].reshape(*lead, choices, -1)
+        # The height knows neither u nor recipes.
+        height = theta[..., begin:end]
+        steps = xp.zeros((*lead, self.shape.offsets), theta.dtype)
+        own = xp.concatenate([height, steps], axis=-1)[..., None, :]
+        of_s = own - product(of_u, table)
+        constant = of_s[..., :1] + log_share[..., None]
+        walls = xp.concatenate([constant, of_u, of_s[..., 1:]], axis=-1)
+        law = self.law.coefficients(theta[..., :begin])
+        return xp.concatenate([law, height, walls.reshape(*lead, -1)], axis=-1)
 
     def log_loss(
         self,
@@ -151,7 +159,7 @@ class Bowl(Affine):
         s: Float[Array, " g"],
     ) -> Float[Array, ""]:
         """Ln loss, relative to the fit's level, at one standardised point."""
-        matrix = ref.affine_matrix(self.coefficients(theta), self.pattern)
+        matrix = ref.affine_matrix(self.coefficients(jnp.asarray(theta)), self.pattern)
         terms = matrix[:, 0] + matrix[:, 1:] @ jnp.concatenate([u, s])
         return self._of_terms(terms) + theta[self.free :] @ s[self.shape.scales :]
 
@@ -160,11 +168,11 @@ class Bowl(Affine):
     ) -> Float[Array, " n"]:
         """`log_loss` of many points (u, s)."""
         rows, linear, _ = self._split(z)
-        matrix = ref.affine_matrix(self.coefficients(theta), self.pattern)
+        matrix = ref.affine_matrix(self.coefficients(jnp.asarray(theta)), self.pattern)
         terms = jnp.matmul(matrix, rows.T, precision="highest")
         return self._of_terms(terms) + linear @ theta[self.free :]
 
-    def _of_terms(self, terms: Float[Array, "t ..."]) -> Array:
+    def _of_terms(self, terms: Float[Array, "t ..."]) -> Numbers:
         """The scaling law, less H, and each H l_k exp(...)."""
         law = self.pattern.terms - self.shape.choices - 2
         added = jnp.exp(terms[law:])
@@ -200,7 +208,7 @@ class Bowl(Affine):
         target: Float[Array, " n"],
         weights: Float[Array, "problems n"],
         copies: Float[Array, "problems cells"],
-        operations: Operations,
+        operations: dispatch.Operations,
     ) -> ref.NormalEquations:
         """No backend has a kernel of it: XLA's matrix products serve all.
 

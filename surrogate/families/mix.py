@@ -11,12 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Float64
+from jaxtyping import Float, Float64
 
 from surrogate.defaults import MIX
 from surrogate.families.base import Family, Prior, Shape
+from surrogate.worlds import Array, jnp
 
 
 @dataclass(frozen=True)

@@ -16,18 +16,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Float64
+from jaxtyping import Float, Float64
 
 from surrogate.errors import DataError
 from surrogate.families.affine import Affine
 from surrogate.families.base import Prior, Shape
 from surrogate.families.scaling import Law
-from surrogate_kernels import ref
-from surrogate_kernels.dispatch import Operations
+from surrogate.worlds import Array, Late, Numbers, jax, jnp, namespace, product
+from surrogate_kernels.pattern import Pattern
+
+if TYPE_CHECKING:
+    from surrogate_kernels import dispatch, ref
+else:
+    dispatch = Late("surrogate_kernels.dispatch")
+    ref = Late("surrogate_kernels.ref")
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,7 @@ class Posynomial(Affine):
         return self._term_slice(self.shape.choices, 1, self.shape.choices)
 
     @property
-    def pattern(self) -> ref.Pattern:
+    def pattern(self) -> Pattern:
         """Where the free coefficients stand in the affine functions."""
         choices, scales, offsets = self.shape
         term, coordinate = self.law.pattern(choices)
@@ -104,7 +109,7 @@ class Posynomial(Affine):
             term += [1 + scales + k] * offsets
             coordinate += range(self.width, width)
         terms = 1 + scales + self.terms
-        return ref.Pattern(tuple(term), tuple(coordinate), terms, width)
+        return Pattern(tuple(term), tuple(coordinate), terms, width)
 
     @property
     def prior(self) -> Prior:
@@ -120,22 +125,26 @@ class Posynomial(Affine):
         precision[self.steps] = 1.0
         return Prior(centre, precision)
 
-    def coefficients(self, theta: Float[Array, " p"]) -> Float[Array, " m"]:
+    def coefficients(self, theta: Float[Numbers, "*problems p"]) -> Numbers:
         """Free coefficients of the affine functions: decay and coercivity built in."""
-        theta = jnp.asarray(theta)
-        law = self.law.coefficients(theta[: self._first])
-        free = theta[: self.steps.start].at[: self._first].set(law)
-        choices = self.shape.choices
-        others = jnp.stack(
-            [theta[self._term_slice(k, 1, choices)] for k in range(choices)]
-        )
-        weights = jnp.exp(theta[self._bound])
-        free = free.at[self._bound].set(-(weights @ others))
-        if not self.shape.offsets:
-            return free
-        of_u = [free[self._term_slice(k, 1, choices)] for k in range(self.terms)]
-        steps = theta[self.steps].reshape(choices, self.shape.offsets)
-        return jnp.concatenate([free, -(jnp.stack(of_u) @ steps).reshape(-1)])
+        xp, lead = namespace(theta), theta.shape[:-1]
+        choices, _, offsets = self.shape
+        law = self.law.coefficients(theta[..., : self._first])
+        free = theta[..., self._first : self.steps.start]
+        free = free.reshape(*lead, self.terms, self.width)
+        others = free[..., :choices, 1 : 1 + choices]
+        weights = xp.exp(theta[..., self._bound])[..., None, :]
+        of_u = [
+            others,
+            -product(weights, others),
+            free[..., choices + 1 :, 1 : 1 + choices],
+        ]
+        of_u = xp.concatenate(of_u, axis=-2)
+        parts = [free[..., :1], of_u, free[..., 1 + choices :]]
+        free = xp.concatenate(parts, axis=-1).reshape(*lead, -1)
+        steps = theta[..., self.steps].reshape(*lead, choices, offsets)
+        moved = -product(of_u, steps).reshape(*lead, self.terms * offsets)
+        return xp.concatenate([law, free, moved], axis=-1)
 
     def log_loss(
         self,
@@ -144,7 +153,7 @@ class Posynomial(Affine):
         s: Float[Array, " g"],
     ) -> Float[Array, ""]:
         """Ln loss, relative to the fit's level, at one standardised point."""
-        matrix = ref.affine_matrix(self.coefficients(theta), self.pattern)
+        matrix = ref.affine_matrix(self.coefficients(jnp.asarray(theta)), self.pattern)
         value = jax.nn.logsumexp(matrix[:, 0] + matrix[:, 1:] @ jnp.concatenate([u, s]))
         return value + theta[self.free :] @ s[self.shape.scales :]
 
@@ -153,7 +162,9 @@ class Posynomial(Affine):
     ) -> Float[Array, " n"]:
         """`log_loss` of many points (u, s)."""
         rows, linear, _ = self._split(z)
-        value, _ = ref.log_sum_exp(self.coefficients(theta), self.pattern, rows)
+        value, _ = ref.log_sum_exp(
+            self.coefficients(jnp.asarray(theta)), self.pattern, rows
+        )
         return value + linear @ theta[self.free :]
 
     def to_solver(self, theta: Float[Array, " p"]) -> Float[Array, " p"]:
@@ -176,7 +187,7 @@ class Posynomial(Affine):
         target: Float[Array, " n"],
         weights: Float[Array, "problems n"],
         copies: Float[Array, "problems cells"],
-        operations: Operations,
+        operations: dispatch.Operations,
     ) -> ref.NormalEquations:
         """The backend's log-sum-exp."""
         del member, copies

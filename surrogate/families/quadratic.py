@@ -9,14 +9,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
 
 from surrogate.families.base import Prior, Shape
-from surrogate_kernels.solve_spd_xla import solve_systems
+from surrogate.worlds import Array, Late, jax, jnp
+
+if TYPE_CHECKING:
+    from surrogate_kernels import solve_spd_xla
+else:
+    solve_spd_xla = Late("surrogate_kernels.solve_spd_xla")
 
 # Least curvature in a standardised u: one standard deviation away costs 0.005 permille.
 EPS = 1e-5
@@ -128,9 +132,11 @@ class Quadratic:
         bound = self.bound
         # gram^-1_qq is the inverse of the Schur complement, and gram^-1_rq its answer
         # in the others: one solve gives both, singular or not thanks to the prior.
-        columns = solve_systems(gram, _units(self.size, bound, theta))
+        columns = solve_spd_xla.solve_systems(gram, _units(self.size, bound, theta))
         inner = columns[bound]
-        metric = solve_systems(inner, _units(len(bound), np.arange(len(bound)), theta))
+        metric = solve_spd_xla.solve_systems(
+            inner, _units(len(bound), np.arange(len(bound)), theta)
+        )
         target = theta[bound]
         if self.shape.choices == 1:
             moved = jnp.maximum(target, 0.5 * EPS)

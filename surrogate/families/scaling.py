@@ -13,10 +13,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
+
+from surrogate.worlds import Array, Numbers, jax, jnp, log_sum_exp, namespace
 
 
 class Values(NamedTuple):
@@ -71,19 +71,22 @@ class Law:
             coordinate.append(0)
         return term, coordinate
 
-    def coefficients(self, theta: Float[Array, " k"]) -> Float[Array, " k"]:
+    def coefficients(self, theta: Float[Numbers, "*problems k"]) -> Numbers:
         """The coefficients that `pattern` places: decay built in."""
-        decay = np.arange(2, self._end, 2)
-        return theta.at[decay].set(-jnp.exp(theta[decay]))
+        xp = namespace(theta)
+        is_decay = np.isin(np.arange(self.size), np.arange(2, self._end, 2))
+        decay = -xp.exp(xp.where(is_decay, theta, 0.0))
+        return xp.where(is_decay, decay, theta)
 
-    def level(self, terms: Float[Array, "t ..."]) -> Array:
+    def level(self, terms: Float[Numbers, "t ..."]) -> Numbers:
         """The law alone, at t of `values`."""
+        xp = namespace(terms)
         if not self.scales:
             return terms[0]
-        power = jax.nn.logsumexp(terms[1 : 1 + self.scales], axis=0)
+        power = log_sum_exp(terms[1 : 1 + self.scales], axis=0)
         if self.is_bent:
-            power = power * jnp.exp(terms[1 + self.scales])
-        return jnp.logaddexp(terms[0], power)
+            power = power * xp.exp(terms[1 + self.scales])
+        return xp.logaddexp(terms[0], power)
 
     def values(self, terms: list[Float[Array, "... n"]]) -> Values:
         """The law, its gradient and its Hessian at t."""

@@ -1,0 +1,111 @@
+"""The one form of every family against its own ln loss, differentiated by JAX."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import surrogate
+from surrogate.families import Bowl, Family, Mix, Posynomial, Quadratic, Shape
+from surrogate.families.forms import form, log_losses
+from surrogate.solve import expand
+
+SHAPES = (Shape(2, 2, 0), Shape(2, 3, 2), Shape(1, 1, 1), Shape(2, 1, 0))
+PROBLEMS = 40
+
+
+def families(shape: Shape) -> list[Family]:
+    single = [
+        Quadratic(shape),
+        Quadratic(shape, is_additive=True),
+        Bowl(shape),
+        Posynomial(shape, shape.choices + 1),
+        Posynomial(shape, shape.choices + 3),
+    ]
+    return [*single, Mix(shape, (single[0], single[2], single[4]))]
+
+
+CASES = [(family, shape) for shape in SHAPES for family in families(shape)]
+
+
+def draw(family: Family, rng: np.random.Generator) -> np.ndarray:
+    """Thetas as a fit might have them."""
+    theta = family.prior.centre + 0.3 * rng.normal(size=(PROBLEMS, family.size))
+    if isinstance(family, Mix):
+        count = len(family.members)
+        theta[:, :count] = rng.dirichlet(np.ones(count), PROBLEMS)
+    return theta
+
+
+def by_jax(family: Family, theta: Any, u: Any, s: Any) -> list[np.ndarray]:
+    """Value, slopes and curvatures of one theta, place and scales each."""
+    d = family.shape.choices
+
+    def one(theta: Any, u: Any, s: Any) -> Any:
+        return expand(family.log_loss, theta, s, d)(u[0], u[-1])
+
+    with jax.enable_x64(True):
+        found = jax.jit(jax.vmap(one))(*map(jnp.asarray, (theta, u, s)))
+        return [np.asarray(part) for part in found]
+
+
+def places(
+    shape: Shape, rng: np.random.Generator, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    u = rng.normal(size=(count, shape.choices))
+    s = rng.normal(size=(count, shape.scales + shape.offsets))
+    s[:, shape.scales :] = s[:, shape.scales :] > 0
+    return u, s
+
+
+def close(found: Any, expected: list[np.ndarray]) -> None:
+    for got, asked in zip(found, expected, strict=True):
+        np.testing.assert_allclose(got, asked, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(("family", "shape"), CASES, ids=lambda v: repr(v)[:60])
+def test_value_and_derivatives_are_those_of_the_family(
+    family: Family, shape: Shape
+) -> None:
+    rng = np.random.default_rng(family.size)
+    theta = draw(family, rng)
+    u, s = places(shape, rng, PROBLEMS)
+    x, y = u[:, 0], u[:, 1] if shape.choices == 2 else np.zeros(PROBLEMS)
+    surface = form(family, theta, s)
+    expected = by_jax(family, theta, u, s)
+    close(surface.at(x, y), expected)
+    close([surface.value(x, y)], expected[:1])
+    longer = surface.spread().at(x[:, None], y[:, None])
+    close([part[:, 0] for part in longer], expected)
+
+
+@pytest.mark.parametrize("name", ["steplaw-dense", "steplaw-moe"])
+def test_a_bundled_fit_has_the_same_surface_in_both_worlds(name: str) -> None:
+    fit = surrogate.load(f"bundled:{name}")
+    rng = np.random.default_rng(0)
+    theta = np.concatenate([fit.theta[None], fit.leaves, fit.draws])[:PROBLEMS]
+    u, s = places(fit.family.shape, rng, PROBLEMS)
+    expected = by_jax(fit.family, theta, u, s)
+    close(form(fit.family, theta, s).at(u[:, 0], u[:, 1]), expected)
+    # Every theta at every place.
+    z = np.concatenate([u, s], axis=1)
+    every = log_losses(fit.family, theta[:, None], z)
+    close([np.diagonal(every)], expected[:1])
+
+
+def test_jax_computes_the_form_too() -> None:
+    family = Bowl(Shape(2, 2, 1))
+    rng = np.random.default_rng(1)
+    theta = draw(family, rng)
+    u, s = places(family.shape, rng, PROBLEMS)
+
+    def one(theta: Any, u: Any, s: Any) -> Any:
+        return form(family, theta, s).at(u[0], u[1])
+
+    with jax.enable_x64(True):
+        found = jax.jit(jax.vmap(one))(*map(jnp.asarray, (theta, u, s)))
+        close([np.asarray(part) for part in found], by_jax(family, theta, u, s))
