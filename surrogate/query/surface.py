@@ -1,4 +1,4 @@
-"""The fit and its draws solved together: one compiled call a kind of question.
+"""The fit and its draws solved together, in NumPy.
 
 All arrays are standardised coordinates of `features`; line 0 is the fit, the others are
 its draws. NaN marks what could not be computed.
@@ -6,28 +6,23 @@ its draws. NaN marks what could not be computed.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import NamedTuple, TypedDict
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float64
+from jaxtyping import Float64
 
-from surrogate import plateau, solve
+from surrogate import plateau_box, plateau_shape
 from surrogate.cut import Cut
 from surrogate.families import Family
+from surrogate.families.forms import form
+from surrogate.minimum import Minimum, lowest
+from surrogate.plateau_edges import Extents
 
 Vector = Float64[np.ndarray, " _"]
-# A question is asked once in a process: compiling takes longer than answering, and at
-# level 0 half as long. The rounding of float64 does not depend on it.
-_for_one_question = partial(
-    jax.jit,
-    static_argnames="family",
-    compiler_options={"xla_backend_optimization_level": 0},
-)
-# Points solved in one call; the last block is padded.
+# Numbers of one array at most, so that the work stays near the processor.
 BLOCK = 512
+_NUMBERS = 1 << 18
+_POINTS = 128
 
 
 class Ran(TypedDict):
@@ -38,12 +33,12 @@ class Ran(TypedDict):
 
 
 def ran() -> Ran:
-    """What answers record of the machine: nothing here has a kernel but XLA's own."""
-    return Ran(device=jax.local_devices()[0].platform, backend="xla")
+    """What answers record of the machine."""
+    return Ran(device="cpu", backend="numpy")
 
 
 class Minima(NamedTuple):
-    """`solve.Minimum` of the fit and its draws, one a line, as NumPy arrays."""
+    """`minimum.Minimum` of the fit and its draws, one a line."""
 
     u: Float64[np.ndarray, "thetas choices"]
     value: Float64[np.ndarray, " thetas"]
@@ -59,7 +54,7 @@ class Minima(NamedTuple):
 
 
 class Edges(NamedTuple):
-    """`plateau.Extents` of the fit and its draws, one a line, as NumPy arrays."""
+    """`plateau_edges.Extents` of the fit and its draws, one a line."""
 
     edges: Float64[np.ndarray, "thetas choices 2"]
     is_open: np.ndarray
@@ -82,6 +77,22 @@ class Band(NamedTuple):
     area: float
 
 
+def _solved(
+    family: Family,
+    thetas: np.ndarray,
+    s: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+    cut: Cut | None,
+) -> Minimum:
+    """The lowest points, from the middle of each box; leading axes broadcast."""
+    shape = np.broadcast_shapes(thetas.shape[:-1], s.shape[:-1])
+    middle = 0.5 * (low + high)
+    start = np.broadcast_to(middle, (*shape, middle.shape[-1]))
+    with np.errstate(all="ignore"):
+        return lowest(form(family, thetas, s), start, low, high, cut)
+
+
 def minima(
     family: Family,
     thetas: np.ndarray,
@@ -91,24 +102,7 @@ def minima(
     cut: Cut | None = None,
 ) -> Minima:
     """The lowest point over the box, and within the cut, of every theta."""
-    with jax.enable_x64(True):
-        found = _minima(family, *map(jnp.asarray, (thetas, s, low, high)), cut)
-        return Minima(*map(np.asarray, found))
-
-
-@_for_one_question
-def _minima(
-    family: Family,
-    thetas: Array,
-    s: Array,
-    low: Array,
-    high: Array,
-    cut: Cut | None,
-) -> solve.Minimum:
-    start = 0.5 * (low + high)
-    return jax.vmap(
-        lambda theta: solve.argmin(family.log_loss, theta, start, s, low, high, cut)
-    )(thetas)
+    return Minima(*_solved(family, thetas, s, low, high, cut))
 
 
 def extents(
@@ -122,28 +116,11 @@ def extents(
     cut: Cut | None = None,
 ) -> Edges:
     """The plateau's edges of every theta."""
-    with jax.enable_x64(True):
-        least = solve.Minimum(*map(jnp.asarray, minimum))
-        arrays = map(jnp.asarray, (thetas, s, low, high, np.log1p(tol)))
-        return Edges(*map(np.asarray, _extents(family, least, *arrays, cut)))
-
-
-@_for_one_question
-def _extents(
-    family: Family,
-    minimum: solve.Minimum,
-    thetas: Array,
-    s: Array,
-    low: Array,
-    high: Array,
-    log_tol: Array,
-    cut: Cut | None,
-) -> plateau.Extents:
-    return jax.vmap(
-        lambda theta, least: plateau.extents(
-            family.log_loss, theta, least, s, low, high, least.value + log_tol, cut
-        )
-    )(thetas, minimum)
+    level = minimum.value + np.log1p(tol)
+    with np.errstate(all="ignore"):
+        surface = form(family, thetas, s)
+        found = plateau_box.extents(surface, Minimum(*minimum), low, high, level, cut)
+    return Edges(*found)
 
 
 def band(
@@ -158,35 +135,29 @@ def band(
     cut: Cut | None = None,
 ) -> Band:
     """Slices, contour and area of the first plateau of `found`, in two coordinates."""
-    with jax.enable_x64(True):
-        first = plateau.Extents(*(jnp.asarray(array[0]) for array in found))
-        arrays = map(jnp.asarray, (theta, u, s, low, high, level))
-        slices, contour, area = _band(family, first, *arrays, cut)
-        return Band(np.asarray(slices), np.asarray(contour), float(area))
+    region = _region(family, theta, s, low, high, level, cut)
+    first = Extents(*(array[0] for array in found))
+    with np.errstate(all="ignore"):
+        slices = [
+            plateau_shape.slice_extents(region, i, u[1 - i]).edges for i in (0, 1)
+        ]
+        boundary = plateau_shape.contour(region, first, _POINTS)
+        area = plateau_shape.area_octaves2(region, first)
+    return Band(np.stack(slices), np.asarray(boundary.u), float(area))
 
 
-@_for_one_question
-def _band(
+def _region(
     family: Family,
-    found: plateau.Extents,
-    theta: Array,
-    u: Array,
-    s: Array,
-    low: Array,
-    high: Array,
-    level: Array,
+    theta: Vector,
+    s: Vector,
+    low: Vector,
+    high: Vector,
+    level: float,
     cut: Cut | None,
-) -> tuple[Array, Array, Array]:
-    surface = family.log_loss
-    # One program for both slices, since each is a second to compile.
-    slices = jax.vmap(
-        lambda i, at: plateau.slice_extents(
-            surface, theta, s, i, at, low, high, level, cut
-        )
-    )(jnp.arange(2), u[::-1]).edges
-    boundary = plateau.contour(surface, theta, found, s, low, high, level, cut)
-    area = plateau.area_octaves2(surface, theta, found, s, low, high, level, cut)
-    return slices, boundary.u, area
+) -> plateau_shape.Region:
+    with np.errstate(all="ignore"):
+        surface = form(family, theta, s)
+    return plateau_shape.Region(surface, low, high, np.asarray(level), cut)
 
 
 def slice_at(
@@ -201,27 +172,10 @@ def slice_at(
     cut: Cut | None = None,
 ) -> Vector:
     """Interval of coordinate i, the other held at `at`; NaN where none is inside."""
-    with jax.enable_x64(True):
-        arrays = map(jnp.asarray, (theta, s, i, at, low, high, level))
-        return np.asarray(_slice_at(family, *arrays, cut))
-
-
-@_for_one_question
-def _slice_at(
-    family: Family,
-    theta: Array,
-    s: Array,
-    i: Array,
-    at: Array,
-    low: Array,
-    high: Array,
-    level: Array,
-    cut: Cut | None,
-) -> Array:
-    found = plateau.slice_extents(
-        family.log_loss, theta, s, i, at, low, high, level, cut
-    )
-    return found.edges
+    region = _region(family, theta, s, low, high, level, cut)
+    with np.errstate(all="ignore"):
+        found = plateau_shape.slice_extents(region, i, np.asarray(at))
+    return np.asarray(found.edges)
 
 
 def points(
@@ -242,24 +196,27 @@ def log_losses(
     `moves` are steps in u by which each theta's surface is moved.
     """
     choices = family.shape.choices
-    steps = np.zeros((len(thetas), z.shape[1]))
-    if moves is not None:
-        steps[:, :choices] = moves
-    parts = []
-    with jax.enable_x64(True):
-        stack = jnp.asarray(thetas), jnp.asarray(steps)
-        for first in range(0, len(z), BLOCK):
-            block = z[first : first + BLOCK]
-            part = _log_losses(family, *stack, jnp.asarray(_padded(block)))
-            parts.append(np.asarray(part)[:, : len(block)])
-    return np.concatenate(parts, axis=1)
+    if moves is None:
+        moves = np.zeros((len(thetas), choices))
+    found = np.empty((len(thetas), len(z)))
+    size = max(_NUMBERS // max(len(thetas), 1), 1)
+    for first in range(0, len(z), size):
+        some = slice(first, first + size)
+        found[:, some] = _log_losses(family, thetas, z[some], moves)
+    return found
 
 
-@partial(jax.jit, static_argnames="family")
-def _log_losses(family: Family, thetas: Array, steps: Array, z: Array) -> Array:
-    return jax.vmap(lambda theta, step: family.log_losses(theta, z - step[None]))(
-        thetas, steps
-    )
+def _log_losses(
+    family: Family, thetas: np.ndarray, z: np.ndarray, moves: np.ndarray
+) -> Float64[np.ndarray, "thetas m"]:
+    choices = family.shape.choices
+    u = z[:, :choices] - moves[:, None]
+    s = z[:, choices:]
+    # At one place the coefficients are those of all points.
+    s = s[:1] if len(s) and (s == s[0]).all() else s
+    y = u[..., 1] if choices == 2 else np.zeros(u.shape[:-1])
+    with np.errstate(all="ignore"):
+        return form(family, thetas[:, None], s).value(u[..., 0], y)
 
 
 def minima_at(
@@ -274,28 +231,8 @@ def minima_at(
 
     `cuts` has one normal and one bound a line of s.
     """
-    values, places = [], []
-    with jax.enable_x64(True):
-        for first in range(0, len(s), BLOCK):
-            chosen = slice(first, first + BLOCK)
-            size = len(s[chosen])
-            arrays = map(jnp.asarray, (theta, _padded(s[chosen]), low, high))
-            cut = jax.tree.map(lambda a, c=chosen: jnp.asarray(_padded(a[c])), cuts)
-            value, u = _minima_at(family, *arrays, cut)
-            values.append(np.asarray(value)[:size])
-            places.append(np.asarray(u)[:size])
-    return np.concatenate(values), np.concatenate(places)
-
-
-@partial(jax.jit, static_argnames="family")
-def _minima_at(
-    family: Family, theta: Array, s: Array, low: Array, high: Array, cuts: Cut | None
-) -> tuple[Array, Array]:
-    start = 0.5 * (low + high)
-    found = jax.vmap(
-        lambda s, cut: solve.argmin(family.log_loss, theta, start, s, low, high, cut)
-    )(s, cuts)
-    return found.value, found.u
+    found = _solved(family, theta, s, low, high, cuts)
+    return np.asarray(found.value), np.asarray(found.u)
 
 
 def minima_each(
@@ -307,29 +244,5 @@ def minima_each(
     cuts: Cut | None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Lowest ln loss, and where, of every theta at places and in boxes of its own."""
-    with jax.enable_x64(True):
-        arrays = map(jnp.asarray, (thetas, s, low, high))
-        value, u = _minima_each(family, *arrays, jax.tree.map(jnp.asarray, cuts))
-        return np.asarray(value), np.asarray(u)
-
-
-@_for_one_question
-def _minima_each(
-    family: Family, thetas: Array, s: Array, low: Array, high: Array, cuts: Cut | None
-) -> tuple[Array, Array]:
-    def one(
-        theta: Array, s: Array, low: Array, high: Array, cut: Cut | None
-    ) -> solve.Minimum:
-        return solve.argmin(
-            family.log_loss, theta, 0.5 * (low + high), s, low, high, cut
-        )
-
-    places = jax.vmap(one, (None, 0, 0, 0, 0))
-    found = jax.vmap(places)(thetas, s, low, high, cuts)
-    return found.value, found.u
-
-
-def _padded(block: np.ndarray) -> np.ndarray:
-    """To BLOCK rows, so that few shapes are compiled."""
-    missing = BLOCK - len(block)
-    return np.concatenate([block, np.repeat(block[:1], missing, axis=0)])
+    found = _solved(family, thetas[:, None], s, low, high, cuts)
+    return np.asarray(found.value), np.asarray(found.u)
