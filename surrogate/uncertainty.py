@@ -18,18 +18,23 @@ surface is moved (`moves`), so that the optima of draws spread as the intervals 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
 from scipy.special import stdtrit
 
-from surrogate import estimate
 from surrogate.defaults import MIN_CELLS_FOR_INTERVALS
-from surrogate.engine import Interrupted, Progress
 from surrogate.families import Family
 from surrogate.features import Rows
-from surrogate_kernels.dispatch import Backend
+from surrogate.worlds import Late
+from surrogate_kernels.backends import Backend
+
+if TYPE_CHECKING:
+    from surrogate import engine, estimate
+else:
+    # Answers take intervals from here, and wait for no fit.
+    engine, estimate = Late("surrogate.engine"), Late("surrogate.estimate")
 
 MIN_CELLS = MIN_CELLS_FOR_INTERVALS
 # From so many on draws are refits under resampled cells.
@@ -119,7 +124,7 @@ def leave_each_out(
     weights: Float64[np.ndarray, " n"],
     theta: Float64[np.ndarray, " p"],
     box: Float64[np.ndarray, "2 choices"],
-    progress: Progress | None = None,
+    progress: engine.Progress | None = None,
     backend: Backend = "numpy",
 ) -> tuple[Float64[np.ndarray, "units p"], int]:
     """Refit without each cell, with weights of its own; and how many had not settled.
@@ -163,7 +168,7 @@ def draw(
     replicas: int,
     seed: int,
     backend: Backend = "numpy",
-    progress: Progress | None = None,
+    progress: engine.Progress | None = None,
 ) -> Draws:
     """Refit under resampled cells, with the fit's weights; of few cells, from leaves.
 
@@ -197,7 +202,7 @@ def draw(
             backend=backend,
             progress=progress,
         )
-    except Interrupted as stopped:
+    except engine.Interrupted as stopped:
         found = stopped.finished
     counts = counts[: len(found.theta)]
     settled = estimate.is_settled(found, len(rows.target))

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from surrogate import estimate, families, selection
+from surrogate import families, selection
 from surrogate.defaults import SEED, TERMS
-from surrogate.engine import Progress
 from surrogate.errors import DataError
 from surrogate.families import Shape
 from surrogate.features import Features
@@ -24,6 +24,12 @@ from surrogate.laws.published import LAWS
 from surrogate.laws.recipe import near_best, step_law_recipe
 from surrogate.runs import Runs
 from surrogate.scores import CellScore, Spread, mean_se, read_off
+from surrogate.worlds import Late
+
+if TYPE_CHECKING:
+    from surrogate import engine, estimate
+else:
+    engine, estimate = Late("surrogate.engine"), Late("surrogate.estimate")
 
 IN_SAMPLE, OUT, HELD_OUT = "in-sample", "out-of-sample", "held-out"
 # What `--scale` may call the active parameters of a mixture of experts.
@@ -239,7 +245,7 @@ def score_surrogate(
     *,
     terms: int = TERMS,
     seed: int = SEED,
-    progress: Progress | None = None,
+    progress: engine.Progress | None = None,
 ) -> Entry:
     """A family of the library, refitted without the cell that it is scored on."""
     title = f"the surrogate ({family})"

@@ -11,8 +11,6 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float64
 
@@ -189,11 +187,8 @@ def _vectors(
         return np.concatenate(parts, axis=1)
     if not isinstance(family, Affine):
         return thetas
-    with jax.enable_x64(True):
-        found = np.asarray(jax.vmap(family.coefficients)(jnp.asarray(thetas)))
-    return np.concatenate(
-        [found, thetas[:, thetas.shape[1] - family.shape.offsets :]], axis=1
-    )
+    found = [family.coefficients(thetas), thetas[:, family.free :]]
+    return np.concatenate(found, axis=1)
 
 
 def _packed(
