@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float64
-from scipy import stats
 
+from surrogate.chances import coin, student
 from surrogate.features import Features, Rows
 from surrogate.runs import Runs
 
@@ -100,7 +100,7 @@ def directions(
 
 def is_sure(count: int, groups: int) -> bool:
     """Whether so many of so many groups are more than a coin would give, at 5 %."""
-    return bool(groups > 0 and stats.binom.sf(count - 1, groups, 0.5) < _SIGN_TEST)
+    return bool(groups > 0 and coin(count, groups) < _SIGN_TEST)
 
 
 class _Polynomial(NamedTuple):
@@ -188,7 +188,7 @@ class _Polynomial(NamedTuple):
             return 0.0
         needed = max(
             float(np.sqrt(max(along @ covariance @ along, 1e-300)))
-            * float(stats.t.isf(_ONE_SIDED, freedom))
+            * student(1 - _ONE_SIDED, freedom)
             for covariance, freedom in self.covariance
         )
         return float(along @ self.value) / needed

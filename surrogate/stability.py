@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Float64
-from scipy.special import expit
 
+from surrogate.chances import logistic
 from surrogate.defaults import P_MAX
 from surrogate.features import settings_of
 from surrogate.runs import Runs
@@ -89,7 +89,7 @@ class Stability:
 
     def probability(self, settings: Mapping[str, Any]) -> Values:
         """Probability of divergence."""
-        return expit(self.logit(settings))
+        return logistic(self.logit(settings))
 
     def limit(
         self, settings: Mapping[str, Any], names: tuple[str, ...], p_max: float = P_MAX
@@ -172,7 +172,7 @@ def _newton(
     beta = np.zeros(design.shape[1])
     value = objective(beta)
     for _ in range(_STEPS):
-        p = expit(design @ beta)
+        p = logistic(design @ beta)
         gradient = design.T @ (p - diverged) + penalty * beta
         hessian = (design * (p * (1 - p))[:, None]).T @ design + np.diag(penalty)
         step = np.linalg.solve(hessian, gradient)

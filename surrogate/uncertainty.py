@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
-from scipy.special import stdtrit
 
+from surrogate.chances import student as quantile
 from surrogate.defaults import MIN_CELLS_FOR_INTERVALS
 from surrogate.families import Family
 from surrogate.features import Rows
@@ -227,7 +227,7 @@ def student(cells: int, level: float = LEVEL, freedom: int | None = None) -> flo
 
     Over runs with so many degrees of freedom as are given.
     """
-    return float(stdtrit(freedom or cells - 3, 0.5 * (1 + level)))
+    return quantile(0.5 * (1 + level), freedom or cells - 3)
 
 
 def standard_error(

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from surrogate import fitting, store
+from surrogate import store
 from surrogate.cli import documents, output
-from surrogate.engine import Progress
 from surrogate.errors import DataError
 from surrogate.laws import Shape, compare
 from surrogate.laws.compare import Entry
 from surrogate.query import Fit, load
 from surrogate.query.beside import beside
 from surrogate.runs import Runs
+from surrogate.worlds import Late
+
+if TYPE_CHECKING:
+    from surrogate import engine, fitting
+else:
+    # Stored scores and fits are shown without waiting for a fit.
+    engine, fitting = Late("surrogate.engine"), Late("surrogate.fitting")
 
 # Of the families the best on both kinds of folds, and slower than the quadratic.
 DEFAULT_FAMILY = "bowl"
@@ -25,7 +31,7 @@ def fit_of(
     runs: Runs | None,
     family: str | None,
     seed: int,
-    progress: Progress,
+    progress: engine.Progress,
 ) -> Fit:
     """The fit named, the bundled one of the same files, or one of the runs."""
     if name is not None:
@@ -75,7 +81,7 @@ def on_cells(
     family: str | None,
     seed: int,
     seq_len: float | int | None,
-    progress: Progress,
+    progress: engine.Progress,
 ) -> dict[str, Any]:
     """The document of every cell, the surrogate's row from cells left out.
 

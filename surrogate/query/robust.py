@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float64
-from scipy import ndimage
+from jaxtyping import Bool, Float64, Int
 
 from surrogate.query import surface
 from surrogate.query.best import Solved
@@ -149,9 +148,34 @@ def _piece(
     axes: list[np.ndarray], is_in: Bool[np.ndarray, ...], best: np.ndarray
 ) -> tuple[Bool[np.ndarray, ...], int]:
     """The piece of a set that is nearest to the optimum, and how many there are."""
-    labelled: Any = ndimage.label(is_in, np.ones((3,) * len(axes)))
-    labels, pieces = labelled
-    return labels == labels[_nearest(axes, is_in, best)], int(pieces)
+    labels = _labels(is_in)
+    pieces = len(np.unique(labels[is_in]))
+    return labels == labels[_nearest(axes, is_in, best)], pieces
+
+
+def _labels(is_in: Bool[np.ndarray, ...]) -> Int[np.ndarray, ...]:
+    """A number of each piece, neighbours being a step away on every axis; else -1.
+
+    The largest number of each neighbourhood spreads until every piece has one.
+    """
+    labels = np.where(is_in, np.arange(is_in.size).reshape(is_in.shape), -1)
+    while True:
+        spread = labels
+        for axis in range(is_in.ndim):
+            spread = _largest_beside(spread, axis)
+        spread = np.where(is_in, spread, -1)
+        if (spread == labels).all():
+            return labels
+        labels = spread
+
+
+def _largest_beside(labels: Int[np.ndarray, ...], axis: int) -> Int[np.ndarray, ...]:
+    """The largest of each number and its two neighbours along an axis."""
+    along = np.moveaxis(labels, axis, 0)
+    found = along.copy()
+    np.maximum(found[1:], along[:-1], out=found[1:])
+    np.maximum(found[:-1], along[1:], out=found[:-1])
+    return np.moveaxis(found, 0, axis)
 
 
 def _about(axes: list[np.ndarray], mine: Bool[np.ndarray, ...]) -> list[np.ndarray]:
