@@ -5,6 +5,7 @@ Arrays begin with the axes of the problems; what cannot be computed is NaN.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -16,8 +17,13 @@ from surrogate.plateau_edges import Extents, Range, climb
 from surrogate.taylor import Frame, Framed, Surface
 from surrogate.worlds import Numbers, namespace, stacked
 
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
 _LN2 = float(np.log(2.0))
+
+
+@cache
+def _gauss() -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights of 16 points on [-1, 1]."""
+    return np.polynomial.legendre.leggauss(16)
 
 
 class Slice(NamedTuple):
@@ -220,12 +226,12 @@ def area_octaves2(region: Region, found: Extents) -> Float[Numbers, "*problems"]
     starts = _kinks(region, found, frame)
     ends = xp.concatenate([starts[..., 1:], starts[..., :1] + 2.0 * np.pi], axis=-1)
     half = 0.5 * (ends - starts)
+    nodes, weights = (xp.asarray(part)[(None,) * half.ndim] for part in _gauss())
     middle = (starts + half)[..., None]
-    angles = middle + half[..., None] * xp.asarray(_NODES)[(None,) * half.ndim]
+    angles = middle + half[..., None] * nodes
     angles = angles.reshape(*half.shape[:-1], -1)
     t, _ = _rays(region, frame.centre[..., None, :], frame.directions(angles))
-    weights = half[..., None] * xp.asarray(_WEIGHTS)[(None,) * half.ndim]
-    weights = weights.reshape(t.shape)
+    weights = (half[..., None] * weights).reshape(t.shape)
     scale = frame.half_x * frame.half_y / _LN2**2
     whole = 0.5 * scale * xp.sum(weights * t**2, axis=-1)
     return xp.where(scale == 0, 0.0, whole)
