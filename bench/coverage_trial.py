@@ -18,7 +18,7 @@ from surrogate.query.best import solve_box
 from surrogate.query.fit import DEFAULT_PROBABILITY, DEFAULT_TOL
 from surrogate.query.many import surface_at
 from surrogate.query.question import ask
-from surrogate.query.robust import share_of
+from surrogate.query.robust import Share
 from surrogate.runs import Runs
 from surrogate.stability import P_MAX
 
@@ -138,7 +138,7 @@ def _robust(fit: Fit, place: dict[str, float], truth: Known) -> dict[str, float]
     """The robust plateau on the grid, against the true band."""
     question = ask(fit, place["params"], place["tokens"], None, None, None, None, P_MAX)
     solved = solve_box(fit, question, question.box)
-    share = share_of(fit, question, solved, DEFAULT_TOL)
+    share = Share(fit, question, solved, DEFAULT_TOL)
     u = fit.features.u_of(dict(zip(("lr", "batch"), truth.grid, strict=True)))
     mine = share(u) >= DEFAULT_PROBABILITY
     both = float((mine & truth.inside).sum())

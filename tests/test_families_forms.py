@@ -109,3 +109,16 @@ def test_jax_computes_the_form_too() -> None:
     with jax.enable_x64(True):
         found = jax.jit(jax.vmap(one))(*map(jnp.asarray, (theta, u, s)))
         close([np.asarray(part) for part in found], by_jax(family, theta, u, s))
+
+
+@pytest.mark.parametrize("family", families(SHAPES[1]), ids=lambda f: f.name)
+def test_a_grid_has_the_values_of_its_points(family: Family) -> None:
+    rng = np.random.default_rng(2)
+    theta = draw(family, rng)
+    _, s = places(family.shape, rng, PROBLEMS)
+    x, y = np.sort(rng.normal(size=(2, PROBLEMS, 7)), axis=2)
+    surface = form(family, theta, s)
+    found = surface.on_grid(x, y[:, :5])
+    wide = surface.spread().spread()
+    pairs = np.broadcast_arrays(x[:, :, None], y[:, None, :5])
+    close([found], [wide.value(*pairs)])

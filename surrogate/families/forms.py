@@ -22,7 +22,7 @@ from surrogate.families.mix import Mix
 from surrogate.families.posynomial import Posynomial
 from surrogate.families.quadratic import Quadratic
 from surrogate.taylor import Local
-from surrogate.worlds import Numbers, log_sum_exp, namespace
+from surrogate.worlds import Numbers, log_sum_exp, namespace, product
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,26 @@ class Exponentials:
             hxx, hxy, hyy = hxx - gx * gx, hxy - gx * gy, hyy - gy * gy
         return Local(*(self.weight * each for each in (total, gx, gy, hxx, hxy, hyy)))
 
+    def on_grid(self, x: Numbers, y: Numbers) -> Numbers:
+        """At all pairs of x [..., m] and y [..., n]: products of exponentials.
+
+        Counted from the middle, where the exponents are moderate.
+        """
+        xp = namespace(x)
+        middle = 0.5 * (x.min(axis=-1) + x.max(axis=-1))
+        centre = 0.5 * (y.min(axis=-1) + y.max(axis=-1))
+        base = self.constant + self.of_x * middle[None] + self.of_y * centre[None]
+        top = base.max(axis=0) if self.is_log else xp.zeros_like(middle)
+        off_x, off_y = x - middle[..., None], y - centre[..., None]
+        by_x = xp.exp(
+            (base - top[None])[..., None] + self.of_x[..., None] * off_x[None]
+        )
+        by_y = xp.exp(self.of_y[..., None] * off_y[None])
+        total = product(xp.moveaxis(by_x, 0, -1), xp.moveaxis(by_y, 0, -2))
+        if self.is_log:
+            total = xp.log(total) + top[..., None, None]
+        return self.weight[..., None, None] * total
+
     def spread(self) -> Exponentials:
         """With an axis more behind those of the problems."""
         return Exponentials(
@@ -116,6 +136,15 @@ class Form:
             own = group.at(x, y)
             found = Local(*(a + b for a, b in zip(found, own, strict=True)))
         return found
+
+    def on_grid(self, x: Numbers, y: Numbers) -> Numbers:
+        """Values at all pairs of x [..., m] and y [..., n] of every problem."""
+        q = Local(*(part[..., None] for part in self.quadratic))
+        along_x = q.value + (q.gx + 0.5 * q.hxx * x) * x
+        along_y = (q.gy + 0.5 * q.hyy * y) * y
+        crossed = (q.hxy * x)[..., None] * y[..., None, :]
+        value = along_x[..., None] + along_y[..., None, :] + crossed
+        return sum((group.on_grid(x, y) for group in self.groups), start=value)
 
     def _slopes(self, x: Numbers, y: Numbers) -> tuple[Numbers, Numbers]:
         q = self.quadratic

@@ -7,7 +7,8 @@ finds the pieces, and each end of the one that is reported is then closed in on.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -29,8 +30,6 @@ _FINE = 0.5e-3 * math.log(2)
 _ROUNDS = 24
 # How often the grid is laid anew about a piece that is small against it.
 _FOCUS = 4
-
-Share = Callable[[Float64[np.ndarray, "m choices"]], Float64[np.ndarray, " m"]]
 
 
 class Robust(NamedTuple):
@@ -67,7 +66,7 @@ def robust(
         tol: of the plateau.
         probability: share of the draws.
     """
-    share = share_of(fit, question, solved, tol)
+    share = Share(fit, question, solved, tol)
     # A plateau that is moved may leave the box, which no answer does.
     span = solved.bounds.low[:, None], solved.bounds.high[:, None]
     edges = np.clip(edges + solved.moves[:, :, None], *span)
@@ -75,7 +74,7 @@ def robust(
     axes = [
         np.linspace(a, b, _POINTS[len(low)]) for a, b in zip(low, high, strict=True)
     ]
-    shares = _on(share, axes)
+    shares = share.on(axes)
     best = solved.minimum.u[0]
     found = float(shares.max())
     if found < probability:
@@ -88,7 +87,7 @@ def robust(
         closer = _about(axes, mine)
         if all(2 * np.ptp(a) >= np.ptp(b) for a, b in zip(closer, axes, strict=True)):
             break
-        shares = _on(share, closer)
+        shares = share.on(closer)
         axes, found = closer, max(found, float(shares.max()))
         mine, _ = _piece(axes, shares >= probability, best)
     ends = [
@@ -105,24 +104,52 @@ def robust(
     return Robust(probability, found, bound, pieces)
 
 
-def share_of(fit: Fit, question: Question, solved: Solved, tol: float) -> Share:
-    """Share of draws whose plateau holds each u; 0 out of the box or beyond its cut."""
-    thetas = solved.draws(solved.thetas)
-    limit = solved.draws(solved.minimum.value) + np.log1p(tol)
+@dataclass(frozen=True)
+class Share:
+    """Share of draws whose plateau holds a u; 0 out of the box or beyond its cut.
 
-    def share(u: Float64[np.ndarray, "m choices"]) -> Float64[np.ndarray, " m"]:
-        z = surface.points(u, question.s)
-        losses = surface.log_losses(fit.family, thetas, z, solved.moves)
-        inside = np.mean(losses <= limit[:, None], axis=0)
-        return np.where(solved.bounds.hold(u), inside, 0.0)
+    Attributes:
+        fit: whose draws count.
+        question: where.
+        solved: the minimum of each draw.
+        tol: of the plateau.
+    """
 
-    return share
+    fit: Fit
+    question: Question
+    solved: Solved
+    tol: float
 
+    @cached_property
+    def _thetas(self) -> Float64[np.ndarray, "draws p"]:
+        return self.solved.draws(self.solved.thetas)
 
-def _on(share: Share, axes: list[np.ndarray]) -> np.ndarray:
-    """Shares on the grid of the axes."""
-    mesh = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
-    return share(mesh.reshape(-1, len(axes))).reshape(mesh.shape[:-1])
+    @cached_property
+    def _limits(self) -> Float64[np.ndarray, " draws"]:
+        return self.solved.draws(self.solved.minimum.value) + np.log1p(self.tol)
+
+    def __call__(
+        self, u: Float64[np.ndarray, "m choices"]
+    ) -> Float64[np.ndarray, " m"]:
+        """At many u."""
+        z = surface.points(u, self.question.s)
+        losses = surface.log_losses(self.fit.family, self._thetas, z, self.solved.moves)
+        inside = np.mean(losses <= self._limits[:, None], axis=0)
+        return np.where(self.solved.bounds.hold(u), inside, 0.0)
+
+    def on(self, axes: list[np.ndarray]) -> Float64[np.ndarray, ...]:
+        """On the grid of the axes."""
+        counts = surface.inside(
+            self.fit.family,
+            self._thetas,
+            self.question.s,
+            axes,
+            self.solved.moves,
+            self._limits,
+        )
+        mesh = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+        is_held = self.solved.bounds.hold(mesh.reshape(-1, len(axes)))
+        return np.where(is_held.reshape(counts.shape), counts / len(self._thetas), 0.0)
 
 
 def _close_in(
@@ -135,7 +162,7 @@ def _close_in(
             np.linspace(axis[max(k - 2, 0)], axis[min(k + 2, len(axis) - 1)], 33)
             for axis, k in zip(axes, at, strict=True)
         ]
-        finer = _on(share, closer)
+        finer = share.on(closer)
         if finer.max() <= shares.max():
             break
         axes, shares = closer, finer
@@ -228,7 +255,7 @@ def _end(
         along = inner + sign * step * np.arange(1, _ZOOM + 1) / _ZOOM
         window = [np.linspace(*span, _ALONG) for span in across]
         window.insert(i, along)
-        inside = np.moveaxis(_on(share, window) >= probability, i, 0)
+        inside = np.moveaxis(share.on(window) >= probability, i, 0)
         reached = np.flatnonzero(inside.reshape(_ZOOM, -1).any(axis=1))
         # A thin tip slips between points of the grid and may be longer than its step.
         if not (reached.size and reached[-1] == _ZOOM - 1):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple, TypedDict
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int
 
 from surrogate import plateau_box, plateau_shape
 from surrogate.cut import Cut
@@ -217,6 +217,28 @@ def _log_losses(
     y = u[..., 1] if choices == 2 else np.zeros(u.shape[:-1])
     with np.errstate(all="ignore"):
         return form(family, thetas[:, None], s).value(u[..., 0], y)
+
+
+def inside(
+    family: Family,
+    thetas: np.ndarray,
+    s: Vector,
+    axes: list[np.ndarray],
+    moves: Float64[np.ndarray, "thetas choices"],
+    limits: Float64[np.ndarray, " thetas"],
+) -> Int[np.ndarray, ...]:
+    """How many thetas have a ln loss within their limit, on the grid of the axes."""
+    x, y = axes[0], axes[1] if len(axes) == 2 else np.zeros(1)
+    steps = moves if moves.shape[1] == 2 else np.pad(moves, ((0, 0), (0, 1)))
+    found = np.zeros((len(x), len(y)), dtype=np.int64)
+    size = max(_NUMBERS // found.size, 1)
+    with np.errstate(all="ignore"):
+        for first in range(0, len(thetas), size):
+            some = slice(first, first + size)
+            at_x, at_y = x - steps[some, :1], y - steps[some, 1:]
+            losses = form(family, thetas[some], s).on_grid(at_x, at_y)
+            found += (losses <= limits[some, None, None]).sum(axis=0)
+    return found.reshape([len(axis) for axis in axes])
 
 
 def minima_at(
