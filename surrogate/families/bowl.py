@@ -133,24 +133,28 @@ class Bowl(Affine):
     def coefficients(self, theta: Float[Numbers, "*problems p"]) -> Numbers:
         """Coefficients of the affine functions, in the order of `pattern`."""
         xp, lead = namespace(theta), theta.shape[:-1]
-        choices = self.shape.choices
+        choices, scales, recipes = self.shape
         begin, end, pushes, weights, offsets = self.starts_at
+        width = 1 + scales + recipes
         of_u = theta[..., pushes:weights].reshape(*lead, choices, choices)
         log_weight = theta[..., weights:offsets]
         bound = -product(xp.exp(log_weight)[..., None, :], of_u)
         of_u = xp.concatenate([of_u, bound], axis=-2)
         log_share = xp.concatenate([log_weight, 0 * log_weight[..., :1]], axis=-1)
         log_share = log_share - log_sum_exp(log_share, axis=-1)[..., None]
-        table = theta[..., end:pushes].reshape(*lead, choices, -1)
+        table = theta[..., end:pushes].reshape(*lead, choices, width)
         # The height knows neither u nor recipes.
         height = theta[..., begin:end]
-        steps = xp.zeros((*lead, self.shape.offsets), theta.dtype)
+        steps = xp.zeros((*lead, recipes), theta.dtype)
         own = xp.concatenate([height, steps], axis=-1)[..., None, :]
         of_s = own - product(of_u, table)
         constant = of_s[..., :1] + log_share[..., None]
         walls = xp.concatenate([constant, of_u, of_s[..., 1:]], axis=-1)
         law = self.law.coefficients(theta[..., :begin])
-        return xp.concatenate([law, height, walls.reshape(*lead, -1)], axis=-1)
+        return xp.concatenate(
+            [law, height, walls.reshape(*lead, (1 + choices) * (choices + width))],
+            axis=-1,
+        )
 
     def log_loss(
         self,

@@ -141,7 +141,7 @@ class Posynomial(Affine):
         ]
         of_u = xp.concatenate(of_u, axis=-2)
         parts = [free[..., :1], of_u, free[..., 1 + choices :]]
-        free = xp.concatenate(parts, axis=-1).reshape(*lead, -1)
+        free = xp.concatenate(parts, axis=-1).reshape(*lead, self.terms * self.width)
         steps = theta[..., self.steps].reshape(*lead, choices, offsets)
         moved = -product(of_u, steps).reshape(*lead, self.terms * offsets)
         return xp.concatenate([law, free, moved], axis=-1)
