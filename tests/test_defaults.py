@@ -26,7 +26,7 @@ LISTS = {
     "kinds of loss": {"train", "validation"},
     "counts of parameters": {"non_embedding", "total"},
     "devices": {"auto", "gpu"},
-    "backends": {"xla", "mosaic"},
+    "backends": {"numpy", "xla", "mosaic"},
 }
 # Arguments whose defaults have a name.
 NAMED = {"tol", "probability", "p_max", "bootstrap", "draws", "terms", "max_dropped"}

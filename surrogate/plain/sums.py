@@ -99,7 +99,7 @@ def of_bowl(
     weights: Float64[np.ndarray, "R n"],
     copies: Float64[np.ndarray, "R cells"],
 ) -> Normal:
-    """`Bowl`: scaling law less H, plus the walls; then the recipes' offsets.
+    """`families.Bowl`: scaling law less H, plus the walls; then the recipes' offsets.
 
     What each cell shares has been minimised over.
     """
@@ -196,7 +196,7 @@ def of_sum(
     offsets: Float64[np.ndarray, "R q"],
     weights: Float64[np.ndarray, "R n"],
 ) -> Normal:
-    """`Posynomial`: the log of a sum of exponentials; then the recipes' offsets."""
+    """`families.Posynomial`: the log of a sum of exponentials; then the recipes' offsets."""
     exponents = _terms(pattern, coefficients, at.rows)
     top = exponents.max(axis=0)
     share = np.exp(exponents - top)

@@ -86,7 +86,7 @@ def _quadratic(family: Quadratic, theta: np.ndarray, s: np.ndarray) -> Surface:
     """By the values at seven points, which are exact but for rounding."""
     choices = family.shape.choices
 
-    def at(x: float, y: float) -> np.ndarray:
+    def at(x: int, y: int) -> np.ndarray:
         u = np.broadcast_to(np.array([x, y])[:choices], (len(s), choices))
         return theta @ features(family, np.concatenate([u, s], axis=1)).T
 
