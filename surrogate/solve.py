@@ -71,21 +71,21 @@ class Local(NamedTuple):
     arrays and the 2 x 2 algebra below is arithmetic on them.
     """
 
-    value: Array
-    gx: Array
-    gy: Array
-    hxx: Array
-    hxy: Array
-    hyy: Array
+    value: Numbers
+    gx: Numbers
+    gy: Numbers
+    hxx: Numbers
+    hxy: Numbers
+    hyy: Numbers
 
 
 class Box(NamedTuple):
     """Bounds of the two coordinates; the second is [0, 0] for d = 1."""
 
-    x_lo: Array
-    x_hi: Array
-    y_lo: Array
-    y_hi: Array
+    x_lo: Numbers
+    x_hi: Numbers
+    y_lo: Numbers
+    y_hi: Numbers
 
 
 def argmin(
@@ -252,13 +252,13 @@ def _target(at: Local, x: Numbers, y: Numbers, box: Box) -> tuple[Numbers, Numbe
 class Search(NamedTuple):
     """One problem under way: the best point, and the share of the next step to try."""
 
-    x: Array
-    y: Array
+    x: Numbers
+    y: Numbers
     at: Local
-    share: Array
-    gap: Array
-    steps: Array
-    is_done: Array
+    share: Numbers
+    gap: Numbers
+    steps: Numbers
+    is_done: Numbers
 
 
 def advance(local: Callable[..., Local], box: Box, now: Search) -> Search:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-Numbers: TypeAlias = Array | np.ndarray
-"""Arrays of either world."""
+# Arrays of either world: a type checker cannot tell which a call has.
+if TYPE_CHECKING:
+    Numbers: TypeAlias = Any
+else:
+    Numbers = Array | np.ndarray
 
 
 def namespace(array: Any) -> Any:

@@ -55,7 +55,8 @@ DESIGNS = {
 
 
 def odd(table: Table, **more: Any) -> list[str]:
-    runs = Runs.from_arrays(**table, **more)
+    every: dict[str, Any] = {**table, **more}
+    runs = Runs.from_arrays(**every)
     return [text for text in runs.warnings if "off the pattern" in text]
 
 
@@ -177,7 +178,9 @@ def test_a_value_far_from_all_others_needs_no_grid(field: str) -> None:
 
 
 def test_every_run_twice() -> None:
-    table = {key: np.tile(values, 2) for key, values in DESIGNS["nine lr"].items()}
+    table: dict[str, Any] = {
+        key: np.tile(values, 2) for key, values in DESIGNS["nine lr"].items()
+    }
     runs = Runs.from_arrays(**table)
     assert any("9 runs in the table twice" in text for text in runs.warnings)
     # Losses of two digits tie by chance.

@@ -43,7 +43,7 @@ def log_losses(
         return theta @ features(family, z).T
     if isinstance(family, Mix):
         parts = [log_losses(member, t, z) for member, t in _members(family, theta)]
-        return sum(theta[:, i, None] * part for i, part in enumerate(parts))
+        return np.sum(theta[:, : len(parts)].T[:, :, None] * np.stack(parts), axis=0)
     assert isinstance(family, Bowl | Posynomial)
     ones = np.ones((len(z), 1))
     with np.errstate(all="ignore"):
@@ -147,7 +147,7 @@ def _exponentials(
 
     def local(x: np.ndarray, y: np.ndarray) -> Local:
         exponents = constant + ax * x[:, None] + ay * y[:, None]
-        top = exponents.max(axis=1, keepdims=True) if is_sum else 0.0
+        top = exponents.max(axis=1, keepdims=True) if is_sum else np.zeros(1)
         part = np.exp(exponents - top)
         total = part.sum(axis=1)
         if is_sum:
