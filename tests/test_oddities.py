@@ -62,7 +62,8 @@ def odd(table: Table, **more: Any) -> list[str]:
 
 @pytest.mark.parametrize("design", DESIGNS)
 def test_a_sound_design_is_not_odd(design: str) -> None:
-    runs = Runs.from_arrays(**DESIGNS[design])
+    table: dict[str, Any] = dict(DESIGNS[design])
+    runs = Runs.from_arrays(**table)
     words = ("off the pattern", "twice", "mean loss")
     assert not [w for w in runs.warnings if any(word in w for word in words)]
 
