@@ -103,7 +103,7 @@ def test_commands_and_functions_agree() -> None:
 
 
 def test_names_are_those_that_run() -> None:
-    assert backends.NAMES == ("auto", *dispatch.BATCHED)
+    assert backends.NAMES == ("auto", "numpy", *dispatch.BATCHED)
     for name in defaults.SINGLE_FAMILIES:
         assert families.make(name, families.Shape(2, 2, 0), 3).name == name
     assert families.MIX in defaults.FAMILIES
