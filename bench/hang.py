@@ -3,7 +3,8 @@
     python bench/hang.py [--quick] [--json] [--store FILE] [--case FILE] [--together N]
 
 60 fits of 1 to 12 recipes and 3 to 150 cells, of each family in turn, with 1, 2 and 4
-calls at a time, one in five compiled, beside four busy loops. One hangs that uses no processor for a minute.
+calls at a time, one in five compiled, beside four busy loops. One hangs that uses no
+processor for a minute.
 `--quick`: six fits of at most 30 cells without load. `--case`: this table first
 (additive, no draws), which hung for ever in jaxlib 0.10 (docs/log.md, 2026-11-29).
 Finished fits are kept in the store and not run again.

@@ -120,7 +120,7 @@ def cold(sweep: Sweep, seed: int = 0) -> np.ndarray:
     """The best theta of cold starts on equally weighted rows."""
     family, rows = sweep.posynomial(COLD_TERMS), sweep.rows
     with jax.enable_x64(True):
-        theta = np.asarray(family.starts(jax.random.key(seed), COLD_STARTS))
+        theta = np.asarray(family.starts(np.random.default_rng(seed), COLD_STARTS))
     alike = np.full((1, len(rows.target)), 1 / 0.01**2)
     near, _ = estimate.descend(family, rows, alike, theta[None], (COLD_FIRST, 0))
     steps = COLD_LAST, COLD_POLISH

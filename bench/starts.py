@@ -89,7 +89,7 @@ def ways(
 ) -> Iterator[tuple[str, Callable[[], float]]]:
     """Name, and a function that returns the lowest cost it found."""
     with jax.enable_x64(True):
-        starts = np.asarray(family.starts(jax.random.key(seed), estimate.STARTS))
+        starts = np.asarray(family.starts(np.random.default_rng(seed), estimate.STARTS))
     first, kept, last = estimate.SEARCH_STEPS, estimate.KEPT, estimate.START_STEPS
 
     def lowest(theta: np.ndarray) -> float:

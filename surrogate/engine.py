@@ -62,7 +62,7 @@ class Solution(NamedTuple):
         cost: weighted squares plus the prior's.
         decrement: sqrt(g' H^-1 g / cost), g and H half the cost's gradient and Hessian:
             the relative gradient, free of the parameters' scale.
-        status: an index of `newton.STATUSES`.
+        status: an index of the solver's STATUSES.
         iterations: steps tried.
         block: problems a call.
         is_halved: that is fewer than at first, for want of memory.

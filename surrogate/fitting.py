@@ -123,7 +123,9 @@ def _fit(
         name: engine.pick_backend(backend, device, member, work)
         for name, member in members.items()
     }
-    hosts = {name: engine.arithmetic(chosen) for name, chosen in backends.items()}
+    hosts: dict[str, Backend] = {
+        name: engine.arithmetic(chosen) for name, chosen in backends.items()
+    }
     held, warnings = _held_out(
         members, features, rows, runs, box, seed, hosts, progress
     )

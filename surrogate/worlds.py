@@ -39,15 +39,16 @@ if TYPE_CHECKING:
     import jax
     import jax.numpy as jnp
     from jaxtyping import Array
+
+    # Arrays of either world: a type checker cannot tell which a call has.
+    Numbers: TypeAlias = Any
 else:
     jax, jnp = Late("jax"), Late("jax.numpy")
 
     class Array(metaclass=_IsJax):
         """`jax.Array` for whoever asks whether something is one."""
 
-
-Numbers: TypeAlias = Array | np.ndarray
-"""Arrays of either world."""
+    Numbers = Array | np.ndarray
 
 
 def namespace(array: Any) -> Any:

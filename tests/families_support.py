@@ -48,14 +48,9 @@ def sums(family: Curved, theta: Any, z: Any, target: Any, weights: Any) -> Any:
     return one, (cost(v), jax.grad(cost)(v) / 2, jax.hessian(cost)(v) / 2)
 
 
-@partial(jax.jit, static_argnums=0)
-def _starts(family: Curved, seed: Any) -> Any:
-    return family.starts(np.random.default_rng(seed), 40)
-
-
 def draw_starts(family: Curved, seed: int) -> np.ndarray:
-    """40 thetas that a search begins with; always as many, to compile it once."""
-    return exact(partial(_starts, family), seed)
+    """40 thetas that a search begins with."""
+    return family.starts(np.random.default_rng(seed), 40)
 
 
 @partial(jax.jit, static_argnums=0)

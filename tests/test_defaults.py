@@ -26,7 +26,7 @@ LISTS = {
     "kinds of loss": {"train", "validation"},
     "counts of parameters": {"non_embedding", "total"},
     "devices": {"auto", "gpu"},
-    "backends": {"xla", "mosaic"},
+    "backends": {"numpy", "xla", "mosaic"},
 }
 # Arguments whose defaults have a name.
 NAMED = {"tol", "probability", "p_max", "bootstrap", "draws", "terms", "max_dropped"}
@@ -103,7 +103,7 @@ def test_commands_and_functions_agree() -> None:
 
 
 def test_names_are_those_that_run() -> None:
-    assert backends.NAMES == ("auto", *dispatch.BATCHED)
+    assert backends.NAMES == ("auto", "numpy", *dispatch.BATCHED)
     for name in defaults.SINGLE_FAMILIES:
         assert families.make(name, families.Shape(2, 2, 0), 3).name == name
     assert families.MIX in defaults.FAMILIES

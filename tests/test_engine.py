@@ -329,7 +329,7 @@ def test_a_device_that_is_not_there_is_refused() -> None:
             "mosaic",
             "--backend mosaic: .*the device is a cpu, and Mosaic needs a Hopper",
         ),
-        ("triton", "--backend triton: expected backend auto, xla or mosaic"),
+        ("triton", "--backend triton: expected backend auto, numpy, xla or mosaic"),
     ],
 )
 def test_a_backend_that_cannot_run_is_refused(backend: str, message: str) -> None:

@@ -300,14 +300,10 @@ def test_a_full_process_drops_its_programs_and_computes_the_same(
 ) -> None:
     # Property, to the bit.
     features, rows = sweep(0)
-    old = estimate.estimate(QUADRATIC, rows, ones(rows), features.box())
+    old = estimate.estimate(QUADRATIC, rows, ones(rows), features.box(), backend="xla")
     monkeypatch.setattr(blocks, "is_full", lambda: False)
     estimate.make_room()
-    programs: tuple[Any, ...] = (
-        *engine.PROGRAMS,
-        estimate._starts,
-        estimate._evaluate,
-    )
+    programs: tuple[Any, ...] = (*engine.PROGRAMS, estimate._evaluate)
     assert programs[-1]._cache_size() > 0
     monkeypatch.setattr(blocks, "is_full", lambda: True)
     estimate.make_room()

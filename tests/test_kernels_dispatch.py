@@ -187,7 +187,7 @@ def test_a_backend_that_cannot_run_says_all_its_reasons(
 
 
 def test_an_unknown_backend_is_refused() -> None:
-    with pytest.raises(ValueError, match="auto, xla or mosaic, got 'triton'"):
+    with pytest.raises(ValueError, match="auto, numpy, xla or mosaic, got 'triton'"):
         dispatch.choose("triton", HOPPER)
 
 

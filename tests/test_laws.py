@@ -322,7 +322,9 @@ def test_the_refit_never_sees_the_cell_that_it_is_scored_on() -> None:
         for k in (None, 4)
     )
     assert plain.sample == compare.HELD_OUT
-    lr = [[cell["lr"] for cell in entry.cells] for entry in (plain, other)]
+    lr: list[list[Any]] = [
+        [cell["lr"] for cell in entry.cells] for entry in (plain, other)
+    ]
     assert lr[0][4] == lr[1][4]
     assert abs(math.log(lr[1][5] / lr[0][5])) > 0.01
 

@@ -55,13 +55,15 @@ DESIGNS = {
 
 
 def odd(table: Table, **more: Any) -> list[str]:
-    runs = Runs.from_arrays(**table, **more)
+    every: dict[str, Any] = {**table, **more}
+    runs = Runs.from_arrays(**every)
     return [text for text in runs.warnings if "off the pattern" in text]
 
 
 @pytest.mark.parametrize("design", DESIGNS)
 def test_a_sound_design_is_not_odd(design: str) -> None:
-    runs = Runs.from_arrays(**DESIGNS[design])
+    table: dict[str, Any] = dict(DESIGNS[design])
+    runs = Runs.from_arrays(**table)
     words = ("off the pattern", "twice", "mean loss")
     assert not [w for w in runs.warnings if any(word in w for word in words)]
 
@@ -177,7 +179,9 @@ def test_a_value_far_from_all_others_needs_no_grid(field: str) -> None:
 
 
 def test_every_run_twice() -> None:
-    table = {key: np.tile(values, 2) for key, values in DESIGNS["nine lr"].items()}
+    table: dict[str, Any] = {
+        key: np.tile(values, 2) for key, values in DESIGNS["nine lr"].items()
+    }
     runs = Runs.from_arrays(**table)
     assert any("9 runs in the table twice" in text for text in runs.warnings)
     # Losses of two digits tie by chance.

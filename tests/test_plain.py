@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -51,6 +53,11 @@ def problem(
     return z, 0.1 * rng.normal(size=rows), weights, theta
 
 
+def there_of(family: Any, *arrays: np.ndarray) -> ref.NormalEquations:
+    """Normal equations by JAX."""
+    return family.normal_equations(*map(jnp.asarray, arrays), dispatch.BATCHED["xla"])
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_normal_equations_are_those_of_jax(shape: Shape) -> None:
     for family in curved_families(shape):
@@ -60,8 +67,7 @@ def test_normal_equations_are_those_of_jax(shape: Shape) -> None:
         np.testing.assert_allclose(model.from_solver(v), theta, atol=1e-12)
         with jax.enable_x64(True):
             there = jax.vmap(family.to_solver)(jnp.asarray(theta))
-            arrays = map(jnp.asarray, (v, z, target, weights))
-            asked = family.normal_equations(*arrays, dispatch.BATCHED["xla"])
+            asked = there_of(family, v, z, target, weights)
         np.testing.assert_allclose(v, np.asarray(there), atol=1e-12)
         found = model.normal_equations(v, np.arange(len(v)))
         for one, other in zip(found, asked, strict=True):
@@ -79,8 +85,7 @@ def test_equal_scales_are_computed_once_and_give_the_same() -> None:
     v = model.to_solver(theta)
     found = model.normal_equations(v, np.arange(len(v)))
     with jax.enable_x64(True):
-        arrays = map(jnp.asarray, (v, z, target, weights))
-        asked = family.normal_equations(*arrays, dispatch.BATCHED["xla"])
+        asked = there_of(family, v, z, target, weights)
     for one, other in zip(found, asked, strict=True):
         size = np.abs(np.asarray(other)).max()
         np.testing.assert_allclose(one, np.asarray(other), atol=1e-12 * size)
@@ -129,11 +134,8 @@ def test_linear_fits_are_those_of_jax_projected_or_not(
     # Of random targets about half are not convex.
     found = linear.solve(family, z, target, weights)
     asked = engine.solve(family, z, target, plans.given(weights), backend="xla")
-    wrong = ~linear.is_convex(family, found.v - 0)
     np.testing.assert_allclose(found.v, asked.theta, atol=1e-9)
     np.testing.assert_allclose(found.cost, asked.cost, rtol=1e-10)
-    off = found.v[wrong][:, family.bound]
-    assert off.size == 0 or np.abs(off).min() >= 0
 
 
 def families_of(shape: Shape) -> list[Family]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli_support import surrogate
@@ -43,7 +44,7 @@ def write(folder: Path, *lines: str, header: str = HEADER) -> Path:
     return path
 
 
-def three(folder: Path, **how: float) -> Path:
+def three(folder: Path, **how: Any) -> Path:
     rows = [log(p, run=f"r{k}", **how) for k, p in enumerate((5e-4, 1e-3, 2e-3))]
     return write(folder, *(line for part in rows for line in part))
 

@@ -220,6 +220,7 @@ def test_seeds_are_replicates_and_tell_the_noise(tmp_path: Path) -> None:
     # Independent: half the squared differences of pairs.
     expected = math.sqrt(np.mean(np.diff(noise, axis=1) ** 2) / 2)
     assert runs.seed_noise is not None
+    assert runs.seed_noise is not None
     np.testing.assert_allclose(runs.seed_noise, expected, rtol=1e-9)
     assert any("seed noise" in note for note in runs.notes)
     assert not any("more than once" in text for text in runs.warnings)
@@ -247,6 +248,7 @@ def test_runs_that_differ_in_more_than_the_seed_are_no_replicates(
     expected = math.sqrt(
         np.mean([math.log(3.01 / 3) ** 2 / 2, math.log(3.31 / 3.3) ** 2 / 2])
     )
+    assert runs.seed_noise is not None
     np.testing.assert_allclose(runs.seed_noise, expected, rtol=1e-9)
     assert any("6 settings repeated under other values" in n for n in runs.notes)
     assert any("more than once" in text for text in runs.warnings)

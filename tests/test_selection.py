@@ -95,7 +95,7 @@ def test_a_fold_scores_its_own_proposal(sweep: Problem) -> None:
     runs, rows = sweep.runs, sweep.rows
     ones = np.ones((1, len(rows.target)))
     for index, found in enumerate(held.cells):
-        row = found.score
+        row: Any = found.score
         assert (found.fold, found.cell) == (index, index)
         others = ones * (rows.cell != index)
         box = sweep.features.box()

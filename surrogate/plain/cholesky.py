@@ -11,7 +11,7 @@ def solve_spd(
 ) -> Float64[np.ndarray, "R p"]:
     """Solve each; NaN where one is not positive definite.
 
-    Equals `kernels.ref.solve_spd` to rounding. LAPACK's `cholesky` would give up on
+    Equals the reference kernel to rounding. LAPACK's `cholesky` would give up on
     all where one fails, and calls it once a system: here columns are a loop and the
     problems the last axis.
     """

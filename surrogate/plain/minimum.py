@@ -41,7 +41,7 @@ def lowest(
     choices = len(low)
     ends = np.zeros((2, 2))
     ends[:, :choices] = low, high
-    box = Box(ends[0, 0], ends[1, 0], ends[0, 1], ends[1, 1])
+    box = Box(*(np.asarray(end) for end in ends.T.ravel()))
     middle = ends.mean(axis=0)
     with np.errstate(all="ignore"):
         found = _search(surfaces(family, theta, s), (len(theta), len(s)), middle, box)

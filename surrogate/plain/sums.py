@@ -99,7 +99,7 @@ def of_bowl(
     weights: Float64[np.ndarray, "R n"],
     copies: Float64[np.ndarray, "R cells"],
 ) -> Normal:
-    """`Bowl`: scaling law less H, plus the walls; then the recipes' offsets.
+    """`families.Bowl`: scaling law less H, plus the walls; then the recipes' offsets.
 
     What each cell shares has been minimised over.
     """
@@ -114,6 +114,7 @@ def of_bowl(
     base = found.level - height + offsets @ at.linear.T
     residual = base[:, at.place] + wall.sum(axis=1) - at.target
     heavy = at.each(weights)
+    stiff, shared = copies, copies
     if at.member.shape[1]:
         stiff = heavy @ at.member + copies / CELL_SPREAD**2
         shared = -(at.each(weights * residual) @ at.member) / stiff
@@ -196,7 +197,7 @@ def of_sum(
     offsets: Float64[np.ndarray, "R q"],
     weights: Float64[np.ndarray, "R n"],
 ) -> Normal:
-    """`Posynomial`: the log of a sum of exponentials; then the recipes' offsets."""
+    """`families.Posynomial`: the log of a sum of exponentials, then offsets."""
     exponents = _terms(pattern, coefficients, at.rows)
     top = exponents.max(axis=0)
     share = np.exp(exponents - top)

@@ -43,7 +43,7 @@ def log_losses(
         return theta @ features(family, z).T
     if isinstance(family, Mix):
         parts = [log_losses(member, t, z) for member, t in _members(family, theta)]
-        return sum(theta[:, i, None] * part for i, part in enumerate(parts))
+        return np.sum(theta[:, : len(parts)].T[:, :, None] * np.stack(parts), axis=0)
     assert isinstance(family, Bowl | Posynomial)
     ones = np.ones((len(z), 1))
     with np.errstate(all="ignore"):
@@ -86,7 +86,7 @@ def _quadratic(family: Quadratic, theta: np.ndarray, s: np.ndarray) -> Surface:
     """By the values at seven points, which are exact but for rounding."""
     choices = family.shape.choices
 
-    def at(x: float, y: float) -> np.ndarray:
+    def at(x: int, y: int) -> np.ndarray:
         u = np.broadcast_to(np.array([x, y])[:choices], (len(s), choices))
         return theta @ features(family, np.concatenate([u, s], axis=1)).T
 
@@ -147,7 +147,7 @@ def _exponentials(
 
     def local(x: np.ndarray, y: np.ndarray) -> Local:
         exponents = constant + ax * x[:, None] + ay * y[:, None]
-        top = exponents.max(axis=1, keepdims=True) if is_sum else 0.0
+        top = exponents.max(axis=1, keepdims=True) if is_sum else np.zeros(1)
         part = np.exp(exponents - top)
         total = part.sum(axis=1)
         if is_sum:

@@ -278,7 +278,7 @@ def _told(row: CellScore, status: str) -> CellScore:
     if status == "ok":
         return row
     nothing = dict.fromkeys(("lr", "batch", "regret", "regret_smoothed"))
-    return cast(CellScore, row | nothing | dict.fromkeys(_OUTSIDE))
+    return cast(CellScore, {**row, **nothing, **dict.fromkeys(_OUTSIDE)})
 
 
 def check_comparable(fit: Fit, runs: Runs) -> None:

@@ -112,7 +112,7 @@ def _replicates(
     One seed twice is no replicate: such runs differ in what no column tells.
     """
     seed, *others = settings
-    groups: dict[tuple[str, ...], list[int]] = {}
+    groups: dict[tuple[object, ...], list[int]] = {}
     for row in rows.tolist():
         key = tuple(fields[row][column] for column in others)
         groups.setdefault(key, []).append(row)
