@@ -48,7 +48,7 @@ else:
     class Array(metaclass=_IsJax):
         """`jax.Array` for whoever asks whether something is one."""
 
-    Numbers = Array | np.ndarray
+    Numbers = Array | np.ndarray | np.generic
 
 
 def namespace(array: Any) -> Any:
