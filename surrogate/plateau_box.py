@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from surrogate.cut import Cut, line_of
-from surrogate.minimum import Minimum, box_of
+from surrogate.descent import box_of
+from surrogate.minimum import Minimum
 from surrogate.plateau_edges import Extents, Range, climb
 from surrogate.taylor import Frame, Framed, Surface
 from surrogate.worlds import Numbers, namespace, stacked

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from surrogate.cut import Cut
-from surrogate.minimum import box_of, search
+from surrogate.descent import box_of, search
 from surrogate.plateau_edges import Extents, Range, climb
 from surrogate.taylor import Frame, Framed, Surface
 from surrogate.worlds import Numbers, namespace, stacked

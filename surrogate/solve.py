@@ -21,19 +21,18 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from surrogate.cut import Cut
-from surrogate.errors import DataError
-from surrogate.minimum import (
+from surrogate.descent import (
     CERTIFIED_GAP,
     MAX_STEPS,
     Box,
-    Minimum,
     Search,
     advance,
     box_of,
     gap_bound,
-    lowest,
     search,
 )
+from surrogate.errors import DataError
+from surrogate.minimum import Minimum, lowest
 from surrogate.taylor import Local
 
 __all__ = [
@@ -88,7 +87,7 @@ def argmin(
     Returns:
         The minimum. Where the box's own lies beyond the cut it is on the cut's edge,
         and both minimisations count in its gap. A problem that cannot be solved (NaN
-        in theta, lo > hi, not convex) ends with `converged` False and disturbs no
+        in theta, lo > hi, not convex) ends with `Minimum.converged` False and disturbs no
         other of its batch.
 
     Raises:

@@ -172,7 +172,7 @@ def _newton(
     beta = np.zeros(design.shape[1])
     value = objective(beta)
     for _ in range(_STEPS):
-        p = logistic(design @ beta)
+        p = np.asarray(logistic(design @ beta))
         gradient = design.T @ (p - diverged) + penalty * beta
         hessian = (design * (p * (1 - p))[:, None]).T @ design + np.diag(penalty)
         step = np.linalg.solve(hessian, gradient)

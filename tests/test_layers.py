@@ -32,6 +32,7 @@ ROOMS = (
     "features",
     "worlds",
     "taylor",
+    "descent",
     "cut",
     "minimum",
     "solve",

@@ -38,7 +38,7 @@ def ran() -> Ran:
 
 
 class Minima(NamedTuple):
-    """`minimum.Minimum` of the fit and its draws, one a line."""
+    """`Minimum` of the fit and its draws, one a line."""
 
     u: Float64[np.ndarray, "thetas choices"]
     value: Float64[np.ndarray, " thetas"]
@@ -54,7 +54,7 @@ class Minima(NamedTuple):
 
 
 class Edges(NamedTuple):
-    """`plateau_edges.Extents` of the fit and its draws, one a line."""
+    """`Extents` of the fit and its draws, one a line."""
 
     edges: Float64[np.ndarray, "thetas choices 2"]
     is_open: np.ndarray
