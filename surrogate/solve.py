@@ -87,8 +87,8 @@ def argmin(
     Returns:
         The minimum. Where the box's own lies beyond the cut it is on the cut's edge,
         and both minimisations count in its gap. A problem that cannot be solved (NaN
-        in theta, lo > hi, not convex) ends with `Minimum.converged` False and disturbs no
-        other of its batch.
+        in theta, lo > hi, not convex) ends with `Minimum.converged` False and disturbs
+        no other of its batch.
 
     Raises:
         DataError: d is not 1 or 2, shapes differ, or an array is not float64.
