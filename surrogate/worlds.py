@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
@@ -25,3 +26,10 @@ def product(left: Numbers, right: Numbers) -> Numbers:
     if isinstance(left, np.ndarray):
         return left @ right
     return jnp.matmul(left, right, precision="highest")
+
+
+def log_sum_exp(values: Numbers) -> Numbers:
+    """Ln of the sum of the exponentials along the first axis."""
+    if isinstance(values, np.ndarray):
+        return np.logaddexp.reduce(values, axis=0)
+    return jax.nn.logsumexp(values, axis=0)

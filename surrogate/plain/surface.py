@@ -13,9 +13,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from surrogate.families import Bowl, Family, Mix, Posynomial, Quadratic
-from surrogate.plain import law as laws
 from surrogate.plain.curved import forms_of
-from surrogate.plain.linear import features
+from surrogate.plain.least_squares import features
 from surrogate.solve import Local
 
 Surface: TypeAlias = Callable[[np.ndarray, np.ndarray], Local]
@@ -83,7 +82,7 @@ def _mean(weights: np.ndarray, parts: list[Surface]) -> Surface:
 
 
 def _quadratic(family: Quadratic, theta: np.ndarray, s: np.ndarray) -> Surface:
-    """By the values at seven points, which are exact but for rounding."""
+    """By the values at six points, which are exact but for rounding."""
     choices = family.shape.choices
 
     def at(x: int, y: int) -> np.ndarray:
@@ -121,7 +120,7 @@ def _level(
     if isinstance(family, Posynomial):
         return np.logaddexp.reduce(terms, axis=1)
     inner = terms.shape[1] - family.shape.choices - 2
-    law = laws.values(family.law, terms[:, :inner].transpose(1, 0, 2)).level
+    law = family.law.level(terms[:, :inner].transpose(1, 0, 2))
     added = np.exp(terms[:, inner:])
     return law - added[:, 0] + added[:, 1:].sum(axis=1)
 
