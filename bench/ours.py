@@ -18,6 +18,7 @@ from problems import Linear, Peaks, Sweep
 from surrogate import blocks, engine, estimate, plateau, solve, uncertainty
 from surrogate import weights as plans
 from surrogate.families import Family
+from surrogate.fitting import work_of
 
 # Points of the plateau row solved in one call.
 POINTS_BLOCK = 2000
@@ -100,7 +101,12 @@ def draws(
         cell_counts(replicas, sweep.cells, seed),
         full.theta,
         rivals=rivals if has_rivals else None,
-        backend=engine.pick_backend(backend, blocks.local_devices()[0], family),
+        backend=engine.pick_backend(
+            backend,
+            blocks.local_devices()[0],
+            family,
+            work_of(len(sweep.rows.target), replicas),
+        ),
     )
     return Replicas(found.theta, found.cost, found.iterations)
 
@@ -119,8 +125,7 @@ def linear(problem: Linear, replicas: int, seed: int = 0) -> np.ndarray:
 def cold(sweep: Sweep, seed: int = 0) -> np.ndarray:
     """The best theta of cold starts on equally weighted rows."""
     family, rows = sweep.posynomial(COLD_TERMS), sweep.rows
-    with jax.enable_x64(True):
-        theta = np.asarray(family.starts(np.random.default_rng(seed), COLD_STARTS))
+    theta = family.starts(np.random.default_rng(seed), COLD_STARTS)
     alike = np.full((1, len(rows.target)), 1 / 0.01**2)
     near, _ = estimate.descend(family, rows, alike, theta[None], (COLD_FIRST, 0))
     steps = COLD_LAST, COLD_POLISH

@@ -16,7 +16,6 @@ import json
 import time
 from collections.abc import Callable, Iterator
 
-import jax
 import numpy as np
 import watched
 from data import data_dir
@@ -88,8 +87,7 @@ def ways(
     family: Posynomial, rows: Rows, weights: np.ndarray, seed: int
 ) -> Iterator[tuple[str, Callable[[], float]]]:
     """Name, and a function that returns the lowest cost it found."""
-    with jax.enable_x64(True):
-        starts = np.asarray(family.starts(np.random.default_rng(seed), estimate.STARTS))
+    starts = family.starts(np.random.default_rng(seed), estimate.STARTS)
     first, kept, last = estimate.SEARCH_STEPS, estimate.KEPT, estimate.START_STEPS
 
     def lowest(theta: np.ndarray) -> float:

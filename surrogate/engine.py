@@ -21,10 +21,8 @@ from surrogate import weights as plans
 from surrogate.blocks import Device, Interrupted, Progress
 from surrogate.errors import DataError
 from surrogate.families import Bowl, Curved, Family, Linear, Posynomial, Quadratic
-from surrogate.plain import curved
-from surrogate.plain import linear as plain_linear
-from surrogate.plain import newton as plain_newton
-from surrogate.plain.newton import Minima
+from surrogate.newton import Minima
+from surrogate.plain import curved, damped, least_squares
 from surrogate.weights import Plan, Weights
 from surrogate_kernels import dispatch
 from surrogate_kernels.ref import NormalEquations
@@ -62,7 +60,7 @@ class Solution(NamedTuple):
         cost: weighted squares plus the prior's.
         decrement: sqrt(g' H^-1 g / cost), g and H half the cost's gradient and Hessian:
             the relative gradient, free of the parameters' scale.
-        status: an index of the solver's STATUSES.
+        status: an index of `newton.STATUSES`.
         iterations: steps tried.
         block: problems a call.
         is_halved: that is fewer than at first, for want of memory.
@@ -242,11 +240,11 @@ def _solve_plain(
         part = slice(first, first + size)
         own = plans.rows_of(weights.plan, weights.shared, weights.each[part])
         if isinstance(family, Quadratic):
-            return plain_linear.solve(family, z, target, own)
+            return least_squares.solve(family, z, target, own)
         assert isinstance(family, Bowl | Posynomial)
         assert theta0 is not None
         model = curved.Model(family, z, target, own)
-        found = plain_newton.minimise(
+        found = damped.minimise(
             model.normal_equations,
             model.to_solver(theta0[part]),
             limit=steps,

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float64
 
-from surrogate import blocks, engine, plain, solve
+from surrogate import blocks, engine, solve
 from surrogate import weights as plans
 from surrogate.engine import Progress, Solution
 from surrogate.families import (
@@ -25,7 +25,9 @@ from surrogate.families import (
     Shared,
     cell_offsets,
 )
+from surrogate.families import forms
 from surrogate.features import Rows
+from surrogate.minimum import Minimum, lowest
 from surrogate.objective import Objective
 from surrogate_kernels.dispatch import Backend
 
@@ -333,13 +335,23 @@ def evaluate(
 ) -> Surface:
     """The surfaces of theta on the rows and at the minimum of every cell."""
     if backend == "numpy":
-        fitted = plain.log_losses(family, theta, rows.z)
-        found = plain.lowest(family, theta, rows.cell_s, *box)
+        with np.errstate(all="ignore"):
+            fitted = forms.log_losses(family, theta[:, None], rows.z)
+            found = _minima(family, theta, rows.cell_s, box)
         excess = np.maximum(fitted - found.value[:, rows.cell], 0.0)
-        return Surface(fitted, excess, *found)
+        return Surface(fitted, excess, found.u, found.value, found.converged)
     with jax.enable_x64(True):
         arrays = map(jnp.asarray, (theta, rows.z, rows.cell_s, rows.cell, *box))
         return Surface(*map(np.asarray, _evaluate(family, *arrays)))
+
+
+def _minima(
+    family: Family, theta: np.ndarray, cell_s: np.ndarray, box: np.ndarray
+) -> Minimum:
+    """Of every theta at every cell."""
+    surfaces = forms.form(family, theta[:, None], cell_s)
+    middle = np.zeros((len(theta), len(cell_s), 1)) + box.mean(axis=0)
+    return lowest(surfaces, middle, *box)
 
 
 @partial(jax.jit, static_argnames="family")
@@ -354,7 +366,7 @@ def _evaluate(
 ) -> tuple[Array, ...]:
     centre = 0.5 * (low + high)
 
-    def minimum(theta: Array, s: Array) -> solve.Minimum:
+    def minimum(theta: Array, s: Array) -> Minimum:
         return solve.argmin(family.log_loss, theta, centre, s, low, high)
 
     fitted = jax.vmap(family.log_losses, (0, None))(theta, z)

@@ -116,24 +116,20 @@ def _fit(
     box = features.box()
     shape = Shape(len(features.choices), len(features.givens), features.offsets)
     members = _members(family, shape, terms)
-    work = len(rows.target) * max(bootstrap, _FOLDS)
+    work = work_of(len(rows.target), bootstrap)
     # Of all candidates, so that a named one that cannot run is refused before the work.
     device, backend = place
     backends: dict[str, Backend] = {
         name: engine.pick_backend(backend, device, member, work)
         for name, member in members.items()
     }
-    hosts: dict[str, Backend] = {
-        name: engine.arithmetic(chosen) for name, chosen in backends.items()
-    }
-    held, warnings = _held_out(
-        members, features, rows, runs, box, seed, hosts, progress
-    )
+    # The same for all: kernels, which not all families have, run draws alone.
+    host = engine.arithmetic(next(iter(backends.values())))
+    held, warnings = _held_out(members, features, rows, runs, box, seed, host, progress)
     has_draws = uncertainty.has_draws(rows, shape.choices, bootstrap)
     freedom = uncertainty.freedom_of_runs(rows, shape.choices)
     # Draws over runs do not choose anew: families were compared on cells left out.
     chooses = has_draws and freedom is None
-    host = next(iter(hosts.values()))
     choice = _choose(family, members, held, rows, runs, features, chooses, host)
 
     def fit_all(name: str, completes: bool) -> Fitted:
@@ -202,6 +198,11 @@ def _fit(
     )
     doubts = [unclear(done, name) for name in features.choices]
     return replace(done, warnings=(*done.warnings, *filter(None, doubts)))
+
+
+def work_of(rows: int, bootstrap: int) -> int:
+    """Rows times fits, by which `auto` chooses a backend."""
+    return rows * max(bootstrap, _FOLDS)
 
 
 class _Choice(NamedTuple):
@@ -435,7 +436,7 @@ def _held_out(
     runs: Runs,
     box: Float64[np.ndarray, "2 choices"],
     seed: int,
-    hosts: dict[str, Backend],
+    host: Backend,
     progress: Progress | None,
 ) -> tuple[dict[str, HeldOut], list[str]]:
     cells = len(np.unique(rows.cell))
@@ -463,7 +464,7 @@ def _held_out(
             box,
             folds,
             seed=seed,
-            backend=hosts[name],
+            backend=host,
             progress=progress,
         )
         if found.is_whole():

@@ -24,6 +24,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
+from surrogate.worlds import Numbers
 from surrogate_kernels.ref import NormalEquations
 
 CONVERGED, LIMIT, NOT_FINITE, STUCK = range(4)
@@ -78,11 +79,11 @@ class Minima(NamedTuple):
         steps: tried.
     """
 
-    v: Float[Array, "problems p"]
-    cost: Float[Array, " problems"]
-    decrement: Float[Array, " problems"]
-    status: Int[Array, " problems"]
-    steps: Int[Array, " problems"]
+    v: Float[Numbers, "problems p"]
+    cost: Float[Numbers, " problems"]
+    decrement: Float[Numbers, " problems"]
+    status: Int[Numbers, " problems"]
+    steps: Int[Numbers, " problems"]
 
 
 class _Slots(NamedTuple):

@@ -70,8 +70,8 @@ def product(left: Numbers, right: Numbers) -> Numbers:
     return jnp.matmul(left, right, precision="highest")
 
 
-def log_sum_exp(values: Numbers, axis: int) -> Numbers:
-    """Ln of the sum of exponentials along an axis."""
+def log_sum_exp(values: Numbers, axis: int = 0) -> Numbers:
+    """Ln of the sum of the exponentials along an axis, the first if none is named."""
     if not isinstance(values, np.ndarray):
         return jax.nn.logsumexp(values, axis=axis)
     top = values.max(axis=axis, keepdims=True)

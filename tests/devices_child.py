@@ -27,7 +27,7 @@ def main(file: str) -> None:
     base, cell = np.full(ROWS, 1e4), np.arange(ROWS) % CELLS
     curved, linear = Posynomial(Shape(2, 2, 0), 3), Quadratic(Shape(2, 2, 0))
     with jax.enable_x64(True):
-        start = np.asarray(curved.starts(np.random.default_rng(0), 1))
+        start = curved.starts(np.random.default_rng(0), 1)
     found: dict[str, Any] = {"devices": np.array(len(jax.local_devices()))}
     counts = [
         rng.poisson(1.0, (PROBLEMS, places)).astype(float) for places in (CELLS, ROWS)

@@ -209,7 +209,7 @@ def child(file: str) -> None:
         starts = None
         if isinstance(family, Posynomial):
             with jax.enable_x64(True):
-                start = np.asarray(family.starts(np.random.default_rng(0), 1))
+                start = family.starts(np.random.default_rng(0), 1)
             starts = np.repeat(start, problems, axis=0)
         Spied.places.clear()
         found = engine.solve(family, z, target, plan, starts, iterations=6)

@@ -307,6 +307,6 @@ def test_a_full_process_drops_its_programs_and_computes_the_same(
     assert programs[-1]._cache_size() > 0
     monkeypatch.setattr(blocks, "is_full", lambda: True)
     estimate.make_room()
-    assert [program._cache_size() for program in programs] == [0] * 5
-    new = estimate.estimate(QUADRATIC, rows, ones(rows), features.box())
+    assert [program._cache_size() for program in programs] == [0] * len(programs)
+    new = estimate.estimate(QUADRATIC, rows, ones(rows), features.box(), backend="xla")
     assert_same(old.solution, new.solution)

@@ -13,12 +13,11 @@ from surrogate import engine, estimate
 from surrogate import weights as plans
 from surrogate.families import Bowl, Family, Mix, Posynomial, Quadratic, Shape
 from surrogate.features import Rows
-from surrogate.plain import curved, linear, lowest
+from surrogate.plain import curved, least_squares
 from surrogate.plain.cholesky import solve_spd
 from surrogate_kernels import dispatch, ref
 
 SHAPES = (
-    Shape(2, 2, 0),
     Shape(1, 1, 0),
     Shape(2, 2, 3),
     Shape(2, 0, 2),
@@ -28,8 +27,7 @@ SHAPES = (
 
 
 def curved_families(shape: Shape) -> list[Bowl | Posynomial]:
-    bowl = Bowl(shape)
-    return [bowl, bowl.with_cells(5), Posynomial(shape, 3), Posynomial(shape, 5)]
+    return [Bowl(shape).with_cells(5), Posynomial(shape, 4)]
 
 
 def problem(
@@ -54,8 +52,13 @@ def problem(
 
 
 def there_of(family: Any, *arrays: np.ndarray) -> ref.NormalEquations:
-    """Normal equations by JAX."""
-    return family.normal_equations(*map(jnp.asarray, arrays), dispatch.BATCHED["xla"])
+    """Normal equations by JAX; compiled roughly, which takes a second and not ten."""
+    rough = {"xla_backend_optimization_level": 0}
+
+    def equations(*arrays: Any) -> ref.NormalEquations:
+        return family.normal_equations(*arrays, dispatch.BATCHED["xla"])
+
+    return jax.jit(equations, compiler_options=rough)(*map(jnp.asarray, arrays))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -91,25 +94,6 @@ def test_equal_scales_are_computed_once_and_give_the_same() -> None:
         np.testing.assert_allclose(one, np.asarray(other), atol=1e-12 * size)
 
 
-def test_gradient_and_hessian_are_the_derivatives_of_the_cost() -> None:
-    family = Posynomial(Shape(2, 2, 2), 4)
-    z, target, weights, theta = problem(family, problems=1)
-    with jax.enable_x64(True):
-        arrays = tuple(map(jnp.asarray, (z, target, weights[0])))
-
-        def cost(v: jax.Array) -> jax.Array:
-            return family.cost(family.from_solver(v), *arrays)
-
-        model = curved.Model(family, z, target, weights)
-        v = model.to_solver(theta)
-        at = jnp.asarray(v[0])
-        asked = cost(at), 0.5 * jax.grad(cost)(at), 0.5 * jax.hessian(cost)(at)
-    found = model.normal_equations(v, np.arange(1))
-    for one, other in zip(found, asked, strict=True):
-        size = np.abs(np.asarray(other)).max()
-        np.testing.assert_allclose(one[0], np.asarray(other), atol=1e-10 * size)
-
-
 def test_systems_solved_and_refused_alike() -> None:
     rng = np.random.default_rng(0)
     root = rng.normal(size=(9, 7, 7))
@@ -132,7 +116,7 @@ def test_linear_fits_are_those_of_jax_projected_or_not(
     family = Quadratic(shape, is_additive)
     z, target, weights, _ = problem(family, rows=60, problems=40)
     # Of random targets about half are not convex.
-    found = linear.solve(family, z, target, weights)
+    found = least_squares.solve(family, z, target, weights)
     asked = engine.solve(family, z, target, plans.given(weights), backend="xla")
     np.testing.assert_allclose(found.v, asked.theta, atol=1e-9)
     np.testing.assert_allclose(found.cost, asked.cost, rtol=1e-10)
@@ -166,7 +150,7 @@ def test_minima_in_the_box_are_those_of_jax(shape: Shape) -> None:
             theta = family.join(rng.dirichlet(np.ones(4), 8), thetas)
         z = problem(family)[0]
         s = np.unique(z[:, shape.choices :], axis=0)[:5]
-        rows = Rows(z, np.zeros(len(z)), s, np.zeros(len(z), np.int64))
+        rows = Rows(z, np.zeros(len(z)), np.zeros(len(z), np.int64), s)
         box = np.array([[-1.5] * shape.choices, [1.2] * shape.choices])
         one, other = (
             estimate.evaluate(family, rows, theta, box, backend)
@@ -181,8 +165,6 @@ def test_minima_in_the_box_are_those_of_jax(shape: Shape) -> None:
         np.testing.assert_allclose(one.cell_u, other.cell_u, atol=2e-5)
         inside = (one.cell_u >= box[0]) & (one.cell_u <= box[1])
         assert inside.all()
-        found = lowest(family, theta, s, *box)
-        np.testing.assert_array_equal(found.value, one.cell_minimum)
 
 
 @pytest.mark.parametrize(
@@ -190,21 +172,20 @@ def test_minima_in_the_box_are_those_of_jax(shape: Shape) -> None:
 )
 def test_newton_ends_where_that_of_jax_does(family: Bowl | Posynomial) -> None:
     rng = np.random.default_rng(2)
+    truth = family.starts(rng, 1)
     z = rng.normal(size=(80, 3))
-    bottom = (z[:, 0] - 0.3 * z[:, 2]) ** 2 + 0.5 * z[:, 1] ** 2
-    target = 0.02 * bottom - 0.1 * z[:, 2] + 0.001 * rng.normal(size=80)
-    weights = plans.given(np.full((16, 80), 1e6) * rng.uniform(0.5, 1, (16, 80)))
-    theta = family.starts(rng, 16)
+    target = log_losses(family, truth, z)[0] + 0.001 * rng.normal(size=80)
+    weights = plans.given(1e6 * rng.uniform(0.5, 1, (16, 80)))
+    theta = truth + 0.05 * rng.normal(size=(16, family.size))
     one, other = (
         engine.solve(family, z, target, weights, theta, iterations=300, backend=backend)
         for backend in ("numpy", "xla")
     )
-    assert one.backend == "numpy"
-    assert one.converged.mean() > 0.5
-    np.testing.assert_array_equal(one.status, other.status)
-    same = one.converged & (np.abs(one.cost / other.cost - 1) < 1e-9)
-    # The same minimum from the same start, but where a saddle parts the ways.
-    assert same.sum() >= 0.8 * one.converged.sum()
+    assert (one.backend, other.backend) == ("numpy", "xla")
+    assert one.converged.all()
+    assert other.converged.all()
+    np.testing.assert_allclose(one.cost, other.cost, rtol=1e-9)
+    np.testing.assert_allclose(one.theta, other.theta, rtol=1e-5, atol=1e-6)
 
 
 def test_a_problem_does_not_depend_on_the_others() -> None:

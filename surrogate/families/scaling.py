@@ -10,6 +10,7 @@ is bent.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -22,9 +23,9 @@ from surrogate.worlds import Array, Numbers, jax, jnp, log_sum_exp, namespace
 class Values(NamedTuple):
     """The law and its derivatives in t = (ln E, each ln A_j S_j^-alpha_j, ln gamma)."""
 
-    level: Float[Array, "... n"]
-    first: list[Float[Array, "... n"]]
-    second: list[list[Float[Array, "... n"]]]
+    level: Float[Numbers, "... n"]
+    first: list[Float[Numbers, "... n"]]
+    second: list[list[Float[Numbers, "... n"]]]
     """Upper triangle: `second[i][k]` is the derivative in t_i and t_(i + k)."""
 
 
@@ -83,23 +84,24 @@ class Law:
         xp = namespace(terms)
         if not self.scales:
             return terms[0]
-        power = log_sum_exp(terms[1 : 1 + self.scales], axis=0)
+        power = log_sum_exp(terms[1 : 1 + self.scales])
         if self.is_bent:
             power = power * xp.exp(terms[1 + self.scales])
         return xp.logaddexp(terms[0], power)
 
-    def values(self, terms: list[Float[Array, "... n"]]) -> Values:
+    def values(self, terms: Sequence[Float[Numbers, "... n"]]) -> Values:
         """The law, its gradient and its Hessian at t."""
-        one, scales = jnp.ones_like(terms[0]), self.scales
+        xp = namespace(terms[0])
+        one, scales = xp.ones_like(terms[0]), self.scales
         if not scales:
             return Values(terms[0], [one], [[0 * one]])
-        inner = jnp.stack(terms[1 : 1 + scales])
-        total = jax.nn.logsumexp(inner, axis=0)
-        shares = list(jnp.exp(inner - total[None]))
-        gamma = jnp.exp(terms[1 + scales]) if self.is_bent else one
+        inner = xp.stack([*terms[1 : 1 + scales]])
+        total = log_sum_exp(inner)
+        shares = list(xp.exp(inner - total[None]))
+        gamma = xp.exp(terms[1 + scales]) if self.is_bent else one
         power = gamma * total
-        level = jnp.logaddexp(terms[0], power)
-        rest = jnp.exp(power - level)
+        level = xp.logaddexp(terms[0], power)
+        rest = xp.exp(power - level)
         # Of `power`, 0 for ln E; then of level = ln(e^t_0 + e^power).
         slope = [0 * one, *(gamma * share for share in shares)]
         bend = [[0 * one] * (1 + scales - i) for i in range(1 + scales)]

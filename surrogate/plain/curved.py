@@ -124,9 +124,15 @@ class Model:
         pattern, weights = self.pattern, self.weights[which]
         if isinstance(self.family, Posynomial):
             return sums.of_sum(pattern, self.rows, coefficients, offsets, weights)
-        copies = self.copies[which]
         return sums.of_bowl(
-            self.law, pattern, self.rows, coefficients, offsets, weights, copies
+            self.law,
+            pattern,
+            self.family.shape.choices + 1,
+            self.rows,
+            coefficients,
+            offsets,
+            weights,
+            self.copies[which],
         )
 
 
@@ -197,6 +203,12 @@ class _BowlForms(Forms):
             np.arange(table, pushes).reshape(choices, -1),
         )
 
+    def _log_shares(self, theta: np.ndarray) -> np.ndarray:
+        """Ln l_k of each wall; the weight of the last is 1."""
+        own = theta[:, self.places.weights]
+        logs = np.concatenate([own, np.zeros((len(theta), 1))], axis=1)
+        return logs - np.logaddexp.reduce(logs, axis=1, keepdims=True)
+
     def _walls(self) -> np.ndarray:
         """Where the coefficients of each wall stand: 1, u, s."""
         begin = self.law.size + 1 + self.family.shape.scales
@@ -222,12 +234,10 @@ class _BowlForms(Forms):
         value[:, of_s[:, own]] += theta[:, None, height:table]
         for j in own.tolist():
             slope[:, of_s[:, j], height + j] += 1.0
-        weights = self.places.weights
-        logs = np.concatenate([theta[:, weights], np.zeros((len(theta), 1))], axis=1)
-        total = np.logaddexp.reduce(logs, axis=1, keepdims=True)
-        value[:, of_s[:, 0]] += logs - total
-        share = np.exp(logs - total)
-        for k, w in enumerate(weights.tolist()):
+        log_share = self._log_shares(theta)
+        value[:, of_s[:, 0]] += log_share
+        share = np.exp(log_share)
+        for k, w in enumerate(self.places.weights.tolist()):
             slope[:, of_s[:, 0], w] -= share[:, k, None]
             slope[:, of_s[k, 0], w] += 1.0
         return Coefficients(value, slope, at)
@@ -246,10 +256,10 @@ class _BowlForms(Forms):
         of_s = np.delete(where, np.s_[1 : 1 + choices], axis=1)
         of_u = gradient[:, where[:, 1 : 1 + choices]]
         add_bend(hessian, self.places, forms.at, of_u, gradient[:, of_s])
-        weights = self.places.weights
-        logs = np.concatenate([theta[:, weights], np.zeros((len(theta), 1))], axis=1)
-        share = np.exp(logs - np.logaddexp.reduce(logs, axis=1, keepdims=True))
-        share = share[:, :choices]
+        share, weights = (
+            np.exp(self._log_shares(theta))[:, :choices],
+            self.places.weights,
+        )
         pull = gradient[:, of_s[:, 0]].sum(axis=1)[:, None, None]
         spread = share[:, :, None] * (np.eye(choices) - share[:, None])
         hessian[:, weights[:, None], weights] -= pull * spread
@@ -264,10 +274,7 @@ class _SumForms(Forms):
     def places(self) -> Places:
         """Where theta holds the exponents of u."""
         choices, _, offsets = self.family.shape
-        terms, width = self.family.terms, self.family.width
-        starts = self.law.size + width * np.arange(terms) + 1
-        every = starts[:, None] + np.arange(choices)
-        steps = self.family.steps
+        every, steps = self._of_u(), self.family.steps
         return Places(
             np.delete(every, choices, axis=0),
             choices,
@@ -276,6 +283,7 @@ class _SumForms(Forms):
         )
 
     def _of_u(self) -> np.ndarray:
+        """Where theta and the coefficients hold the exponents of each term."""
         starts = self.law.size + self.family.width * np.arange(self.family.terms) + 1
         return starts[:, None] + np.arange(self.family.shape.choices)
 

@@ -13,8 +13,7 @@ import numpy as np
 from jaxtyping import Float64, Int
 
 from surrogate.families.base import CELL_SPREAD
-from surrogate.families.scaling import Law
-from surrogate.plain import law as laws
+from surrogate.families.scaling import Law, Values
 from surrogate_kernels.ref import Pattern
 
 
@@ -93,6 +92,7 @@ def _gram(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 def of_bowl(
     law: Law,
     pattern: Pattern,
+    walls: int,
     at: Rows,
     coefficients: Float64[np.ndarray, "R m"],
     offsets: Float64[np.ndarray, "R q"],
@@ -101,13 +101,14 @@ def of_bowl(
 ) -> Normal:
     """`families.Bowl`: scaling law less H, plus the walls; then the recipes' offsets.
 
-    What each cell shares has been minimised over.
+    What each cell shares has been minimised over. The last affine functions are so
+    many walls.
     """
     terms = _terms(pattern, coefficients, at.at)
-    inner = pattern.terms - _walls(pattern) - 1
-    found = laws.values(law, terms[:inner])
+    inner = pattern.terms - walls - 1
+    found = law.values(list(terms[:inner]))
     height = np.exp(terms[inner])
-    width, walls = pattern.coordinates, _walls(pattern)
+    width = pattern.coordinates
     split = coefficients.shape[1] - walls * width
     of_walls = coefficients[:, split:].reshape(len(coefficients), walls, width)
     wall = np.exp(of_walls @ at.rows.T)
@@ -165,15 +166,8 @@ def of_bowl(
     return Normal(cost, gradient, hessian)
 
 
-def _walls(pattern: Pattern) -> int:
-    """How many affine functions at the end have every coordinate."""
-    counts = np.bincount(np.array(pattern.term))
-    full = counts == pattern.coordinates
-    return int(np.argmin(full[::-1])) if not full.all() else len(full)
-
-
 def _bend(
-    found: laws.Values,
+    found: Values,
     height: np.ndarray,
     term: np.ndarray,
     along: np.ndarray,

@@ -6,10 +6,9 @@ The method, its damping and when it stops are described there; constants are the
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int
+from jaxtyping import Bool, Float64
 
 from surrogate import interrupts
 from surrogate.newton import (
@@ -26,6 +25,7 @@ from surrogate.newton import (
     RAISE,
     RAISES,
     STUCK,
+    Minima,
 )
 from surrogate.plain.cholesky import solve_spd
 from surrogate.plain.sums import Normal
@@ -36,16 +36,6 @@ Equations = Callable[[np.ndarray, np.ndarray], Normal]
 _EPS = float(np.finfo(np.float64).eps)
 _TINY = float(np.finfo(np.float64).tiny)
 _ROUNDING = NOISE * _EPS
-
-
-class Minima(NamedTuple):
-    """`newton.Minima`."""
-
-    v: Float64[np.ndarray, "problems p"]
-    cost: Float64[np.ndarray, " problems"]
-    decrement: Float64[np.ndarray, " problems"]
-    status: Int[np.ndarray, " problems"]
-    steps: Int[np.ndarray, " problems"]
 
 
 class _State:

@@ -7,9 +7,8 @@ from jaxtyping import Bool, Float64
 
 from surrogate.families import Quadratic
 from surrogate.families.quadratic import EPS
-from surrogate.newton import CONVERGED, NOT_FINITE
+from surrogate.newton import CONVERGED, NOT_FINITE, Minima
 from surrogate.plain.cholesky import solve_spd
-from surrogate.plain.newton import Minima
 
 _ANGLES = 256
 _NEWTON_STEPS = 30
