@@ -22,7 +22,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from surrogate_kernels import mosaic
-from surrogate_kernels.ref import Pattern
+from surrogate_kernels.pattern import Pattern
 
 Pair = tuple[int, int]
 # What stands for the first term in the sums of the gradient and of the cost.

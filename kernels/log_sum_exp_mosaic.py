@@ -37,7 +37,8 @@ from surrogate_kernels.log_sum_exp_layout import (
     layout,
     row_table,
 )
-from surrogate_kernels.ref import NormalEquations, Pattern
+from surrogate_kernels.pattern import Pattern
+from surrogate_kernels.ref import NormalEquations
 
 NAME = "log_sum_exp_normal_equations"
 # Rows that one copy to shared memory brings; the next copy runs meanwhile.

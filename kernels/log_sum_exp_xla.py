@@ -16,7 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from surrogate_kernels.ref import NormalEquations, Pattern
+from surrogate_kernels.pattern import Pattern
+from surrogate_kernels.ref import NormalEquations
 
 
 class _Places(NamedTuple):

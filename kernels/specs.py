@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from surrogate_kernels.ref import Pattern
+from surrogate_kernels.pattern import Pattern
 
 REAL = 65536
 

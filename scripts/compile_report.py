@@ -37,7 +37,7 @@ import jax  # noqa: E402
 from jax.experimental import topologies  # noqa: E402
 
 from surrogate_kernels import dispatch, specs  # noqa: E402
-from surrogate_kernels.ref import Pattern  # noqa: E402
+from surrogate_kernels.pattern import Pattern  # noqa: E402
 
 # One H200 as XLA describes it.
 H200 = """

@@ -24,8 +24,8 @@ from surrogate.families import (
     Quadratic,
     Shared,
     cell_offsets,
+    forms,
 )
-from surrogate.families import forms
 from surrogate.features import Rows
 from surrogate.minimum import Minimum, lowest
 from surrogate.objective import Objective

@@ -13,12 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from surrogate_kernels import ref
+from surrogate_kernels.pattern import Pattern
 
 # Sums of under 100 products of numbers near 1.
 ROUNDING = 1e-12
 SEEDS = st.integers(0, 2**32 - 1)
 # 3 terms over [1, two coordinates]; each misses at least one of the coordinates.
-PATTERN = ref.Pattern((0, 1, 1, 2, 2), (0, 0, 2, 0, 1), terms=3, coordinates=3)
+PATTERN = Pattern((0, 1, 1, 2, 2), (0, 0, 2, 0, 1), terms=3, coordinates=3)
 
 
 class Problem(NamedTuple):

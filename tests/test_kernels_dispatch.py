@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from surrogate_kernels import dispatch, ref, solve_spd_xla, specs
+from surrogate_kernels.pattern import Pattern
 
 HOPPER = SimpleNamespace(platform="gpu", compute_capability="9.0")
 
@@ -24,7 +25,7 @@ def batched_reference(operation: str) -> Any:
 
     def call(*arguments: Any) -> Any:
         # A pattern is no array, so vmap may not see it.
-        held = [a if isinstance(a, ref.Pattern) else None for a in arguments]
+        held = [a if isinstance(a, Pattern) else None for a in arguments]
         rest = [a for a, h in zip(arguments, held, strict=True) if h is None]
         kept = [x for x, h in zip(axes, held, strict=True) if h is None]
 
@@ -39,7 +40,7 @@ def batched_reference(operation: str) -> Any:
 
 def run(call: Any, arguments: tuple[Any, ...]) -> Any:
     """Jitted over the arrays."""
-    held = {i: a for i, a in enumerate(arguments) if isinstance(a, ref.Pattern)}
+    held = {i: a for i, a in enumerate(arguments) if isinstance(a, Pattern)}
     arrays = [a for i, a in enumerate(arguments) if i not in held]
 
     def whole(*arrays: Any) -> Any:

@@ -12,6 +12,7 @@ import pytest
 
 from surrogate_kernels import log_sum_exp_mosaic, mosaic, ref, specs
 from surrogate_kernels.log_sum_exp_layout import layout
+from surrogate_kernels.pattern import Pattern
 
 EPS = np.finfo(np.float32).eps
 OPERATION = log_sum_exp_mosaic.NAME
@@ -36,11 +37,11 @@ CASES = {
 
 
 def as_array(argument: Any) -> Any:
-    return argument if isinstance(argument, ref.Pattern) else jnp.asarray(argument)
+    return argument if isinstance(argument, Pattern) else jnp.asarray(argument)
 
 
 @functools.cache
-def compiled(pattern: ref.Pattern) -> Any:
+def compiled(pattern: Pattern) -> Any:
     """The kernel, run where it can be and interpreted elsewhere; equal shapes once."""
     is_hopper = not mosaic.missing_device(jax.devices()[0])
     interpret = None if is_hopper else mosaic.interpreter()

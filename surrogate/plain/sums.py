@@ -14,7 +14,7 @@ from jaxtyping import Float64, Int
 
 from surrogate.families.base import CELL_SPREAD
 from surrogate.families.scaling import Law, Values
-from surrogate_kernels.ref import Pattern
+from surrogate_kernels.pattern import Pattern
 
 
 class Normal(NamedTuple):
