@@ -51,7 +51,7 @@ def fit_all(
     family: Family,
     rows: Rows,
     box: Float64[np.ndarray, "2 choices"],
-    scale: Float64[np.ndarray, " choices"],
+    scale: Mapping[str, float],
     *,
     bootstrap: int,
     seed: int,
@@ -65,7 +65,7 @@ def fit_all(
         family: what is fitted.
         rows: to these runs.
         box: lower and upper bounds of u within which a cell's minimum is sought.
-        scale: ln of lr and batch a unit of u.
+        scale: of each coordinate of u its name and its unit [ln].
         bootstrap: draws asked for.
         seed: of starts and resampling.
         backend: of the kernels that draws are to be solved with.

@@ -140,7 +140,7 @@ def _fit(
             choice.parts[name],
             rows,
             box,
-            features.u_scale,
+            features.units,
             bootstrap=bootstrap,
             seed=seed,
             backend=backends[name],

@@ -12,6 +12,7 @@ from jaxtyping import Float64, Int64
 
 # Of the distance, what counts as a standard deviation where halves are much better.
 _SHARE = 0.6
+_BETTER = 0.3, 0.7
 _PLACES = 61
 _REACH = 0.5
 _BISECTIONS = 16
@@ -30,8 +31,8 @@ def shift(
 
     Least squares with a level a cell (of the scales, where runs share none), halves
     along `axis` that meet at a place of their own, and along the other setting a slope,
-    halves and a twist. The best place counts by 1 / ratio - 1, at most 1, of the sums
-    of squares there and at the fitted optimum.
+    halves and a twist. The best place counts where it lowers the sum of squares much:
+    in full to 0.3 of that at the fitted optimum, not at all above 0.7.
 
     Args:
         off: settings from the fitted optimum of the run's cell [ln].
@@ -69,7 +70,7 @@ def shift(
     ends = grid[max(best - 1, 0)], grid[min(best + 1, _PLACES - 1)]
     place = _lowest(squares, *ends)
     ratio = squares(place) / now if np.isfinite(now) and now > 0 else 0.0
-    trust = 1.0 if ratio <= 0.5 else max(1 / ratio - 1, 0.0)
+    trust = float(np.interp(ratio, _BETTER, (1.0, 0.0)))
     return _SHARE * trust * abs(place)
 
 

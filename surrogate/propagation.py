@@ -16,7 +16,7 @@ Student's t of runs less effective parameters.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -31,9 +31,9 @@ from surrogate.objective import Objective, measure_noise
 from surrogate.plain.curved import Model
 from surrogate.plain.least_squares import features
 
-# Standard deviation of a cell's ln lr* and ln batch* about the law of the scales: 0.02
-# to 0.05 over 17 + 14 dense and 16 MoE cells of Step Law.
-CELL_DRIFT = 0.05
+# Standard deviation of a cell's ln lr* and ln batch* about the law of the scales: 0.02,
+# 0.05, 0.02 and 0.03, 0.05, 0.05 over 17 and 14 dense and 16 MoE cells of Step Law.
+CELL_DRIFT = {"lr": 0.03, "batch": 0.045}
 _STEP = 1e-5
 # Of the largest curvature: below lies rounding.
 _LEAST = 1e-12
@@ -71,7 +71,7 @@ def propagate(
     weights: Float64[np.ndarray, " n"],
     theta: Float64[np.ndarray, " p"],
     box: Float64[np.ndarray, "2 choices"],
-    scale: Float64[np.ndarray, " choices"],
+    scale: Mapping[str, float],
 ) -> Propagated:
     """How each cause of error moves a fit that is no mix.
 
@@ -81,17 +81,18 @@ def propagate(
         weights: of the fit.
         theta: the fit.
         box: lower and upper bounds of u within which a cell's minimum is sought.
-        scale: ln of lr and batch a unit of u.
+        scale: of each coordinate of u its name and its unit [ln].
     """
+    unit = np.array([*scale.values()])
     surface = estimate.evaluate(family, rows, theta[None], box)
     residual, excess = rows.target - surface.fitted[0], surface.excess[0]
     member = np.eye(len(rows.cell_s))[rows.cell]
     line = _linearise(family, rows, weights, theta, member)
     sound, variance = _variance(family, residual - line.shared(residual), excess, line)
     freedom = float(sound.sum() - line.leverage[sound].sum())
-    slopes = _slopes(family, rows, theta) / scale
+    slopes = _slopes(family, rows, theta) / unit
     level = min(measure_noise(residual, excess, rows.cell).cell, CELL_SPREAD)
-    off = (rows.z[:, : len(scale)] - surface.cell_u[0][rows.cell]) * scale
+    off = (rows.z[:, : len(unit)] - surface.cell_u[0][rows.cell]) * unit
     shifts = [
         shift(off, rows.cell, rows.z[:, len(scale) :], rows.target, weights, k)
         for k in range(len(scale))
@@ -99,7 +100,7 @@ def propagate(
     causes = [
         np.diag(np.sqrt(variance)),
         member * level,
-        *(member * slopes[:, [k]] * CELL_DRIFT for k in range(len(scale))),
+        *(member * slopes[:, [k]] * CELL_DRIFT[n] for k, n in enumerate(scale)),
         -slopes * np.array(shifts),
     ]
     steps = np.concatenate([line.gain @ cause for cause in causes], axis=1)

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
+from surrogate.defaults import MIN_CELLS_FOR_INTERVALS
 from surrogate.defaults import PROBABILITY as DEFAULT_PROBABILITY
 from surrogate.defaults import TOL as DEFAULT_TOL
 from surrogate.errors import DataError
@@ -157,8 +158,9 @@ class Fit:
 
     @property
     def unit(self) -> str:
-        """What intervals leave out in turn: cells, or runs."""
-        return "cells" if self.freedom is None else "runs"
+        """What intervals are over: cells, or runs where cells are too few."""
+        is_few = self.fitted_cells < MIN_CELLS_FOR_INTERVALS
+        return "runs" if is_few and self.freedom is not None else "cells"
 
     def spans(self, point: np.ndarray | np.float64, leaves: np.ndarray) -> np.ndarray:
         """`uncertainty.interval` of an estimate and its values from `leaves`."""
