@@ -27,7 +27,7 @@ from surrogate.cli import (
     supervise,
     tables,
 )
-from surrogate.errors import DataError, SolveError, Status
+from surrogate.errors import DataError, FlagsError, SolveError, Status
 
 ASKED_WRONGLY = 2
 BUG = 70
@@ -133,6 +133,9 @@ def _run(given: list[str], as_json: bool) -> int:
         return ASKED_WRONGLY
     try:
         code = app(given, prog_name="surrogate", standalone_mode=False)
+    except FlagsError as error:
+        output.fail(error.typed(given), as_json)
+        return ASKED_WRONGLY
     except DataError as error:
         output.fail(str(error), as_json)
         return ASKED_WRONGLY

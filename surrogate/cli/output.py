@@ -73,9 +73,12 @@ def write_text(renderables: Sequence[RenderableType]) -> None:
 
 
 def note(kind: str, message: str) -> None:
-    """Writes one line to stderr."""
+    """Writes a message to stderr: one line, or a list of one thing a line."""
     sys.stdout.flush()
-    print(f"surrogate: {kind}: {plain(message)}", file=sys.stderr)
+    first, *more = message.split("\n")
+    print(f"surrogate: {kind}: {plain(first)}", file=sys.stderr)
+    for line in more:
+        print(f"  {plain(line)}", file=sys.stderr)
 
 
 def emit(

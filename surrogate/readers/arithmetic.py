@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from surrogate.errors import DataError
+from surrogate.errors import DataError, FlagsError
 from surrogate.readers.columns import ALIASES, LEAST_LRS, fold
 from surrogate.readers.csv import Table, parse_cell
 from surrogate.readers.plan import Plan
@@ -144,11 +144,13 @@ def check_peak(table: Table, plan: Plan) -> None:
         if peaks
         else "Add a column of the peak lr of each run and name it with --map lr=COLUMN"
     )
-    raise DataError(
+    raise FlagsError(
         f"{table.file} line {row.line}, column {term.label}, value "
         f"{row.fields[used]}: expected the peak lr, but it equals "
         f"{quote(table.header[low])} in every row, so it is the schedule's last value. "
-        f'{remedy} (--map lr="{table.header[used]}*1" if lr is constant in training).'
+        f'{remedy} (--map lr="{table.header[used]}*1" if lr is constant in training).',
+        table.file,
+        ["--map", f"lr={peaks[0] if peaks else 'COLUMN'}"],
     )
 
 

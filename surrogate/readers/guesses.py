@@ -1,0 +1,325 @@
+"""The columns of roles by their names; what names do not tell is asked, with a guess.
+
+Two candidates for a role are never chosen between, unless they are equal in every row.
+What is asked comes as one command: every role that is missing, with the guess that the
+other columns allow, or a word in capitals to fill in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from surrogate.errors import FlagsError
+from surrogate.readers.columns import (
+    ALIASES,
+    LEAST_LRS,
+    LOSS_KINDS,
+    REQUIRED,
+    fold,
+    role_of,
+)
+from surrogate.readers.csv import Table, parse_cell
+from surrogate.readers.terms import Term, names_of
+from surrogate.units import quote
+
+_FEW = 5
+# What is filled in, with an example.
+_EXAMPLES = {
+    "LR": "3e-4",
+    "BASE_LR": "3e-4",
+    "BATCH": "524288",
+    "PARAMS": "124M",
+    "TOKENS": "2.6B",
+    "LOSS": "the column of the loss",
+    "LENGTH": "2048",
+}
+_PLAIN = re.compile(r"[A-Za-z_]\w*(?:[./]\w+)*")
+
+
+def find_columns(
+    table: Table,
+    roles: Sequence[str],
+    known: Mapping[str, Term],
+    *,
+    has_length: bool,
+) -> dict[str, int]:
+    """The column of each role that names tell.
+
+    Args:
+        table: the file.
+        roles: to look for.
+        known: what is mapped already.
+        has_length: the user says how long a sequence is.
+
+    Raises:
+        FlagsError: a role has several candidates, or a number is missing; with what
+            to add to the command.
+    """
+    found: dict[str, int] = {}
+    asked: dict[str, list[int]] = {}
+    for role in roles:
+        places = _places(table, names_of(role))
+        if role == "name" and places:
+            # A label only: the first of its usual names does.
+            names = ALIASES["name"]
+            found[role] = min(places, key=lambda k: names.index(fold(table.header[k])))
+        elif len(places) == 1 or (places and role != "loss" and _equal(table, places)):
+            found[role] = places[0]
+        elif places or role in REQUIRED:
+            asked[role] = places
+    if not asked:
+        return found
+    guess = _Guess(table, found, known, asked, has_length)
+    lines = [_asked(table, role, places) for role, places in asked.items()]
+    numbers = all(isinstance(parse_cell(name), float) for name in table.header)
+    hint = ["The first line must name the columns."] if numbers else []
+    raise FlagsError(
+        "\n".join(
+            [
+                f"{table.file}: expected one column for each of lr, batch, "
+                "params, tokens and loss; say which:",
+                *lines,
+                f"The columns are {table.columns()}.",
+                *hint,
+                *guess.notes(),
+            ]
+        ),
+        table.file,
+        guess.flags(),
+    )
+
+
+def _places(table: Table, names: Sequence[str]) -> list[int]:
+    return [k for k, name in enumerate(table.header) if name and fold(name) in names]
+
+
+def _equal(table: Table, places: Sequence[int]) -> bool:
+    """Whether columns hold the same in every row, and something in some."""
+    first, *others = places
+    texts = [row.fields[first] for row in table.rows]
+    return any(texts) and all(
+        [row.fields[k] for row in table.rows] == texts for k in others
+    )
+
+
+def _asked(table: Table, role: str, places: Sequence[int]) -> str:
+    """One line: what could be a role."""
+    if not places:
+        names = ", ".join(names_of(role)[:_FEW])
+        return f"  {role}: no column for {role} (known names: {names}, ...)"
+    named = ", ".join(
+        f"{quote(table.header[k])} (column {k + 1})" for k in places[:_FEW]
+    )
+    more = f" and {len(places) - _FEW} more" if len(places) > _FEW else ""
+    return f"  {role}: {len(places)} columns could be {role}: {named}{more}"
+
+
+class _Guess:
+    """What the flags probably are."""
+
+    def __init__(
+        self,
+        table: Table,
+        found: Mapping[str, int],
+        known: Mapping[str, Term],
+        asked: Mapping[str, Sequence[int]],
+        has_length: bool,
+    ) -> None:
+        self.table, self.found, self.known = table, found, known
+        self.asked, self.has_length = asked, has_length
+
+    def flags(self) -> list[str]:
+        """Words to add to the command."""
+        maps = {role: self.of(role) for role in self.asked}
+        if self.is_accumulated() and "batch" in self.found and "tokens" in maps:
+            maps["batch"] = self.batch()
+        words = [x for r, text in maps.items() for x in ("--map", f"{r}={text}")]
+        batch = maps.get("batch")
+        if self.needs_length(batch):
+            words += ["--seq-len", "LENGTH"]
+        return words
+
+    def notes(self) -> list[str]:
+        """What to fill in, if anything."""
+        found = re.findall(r"(?:[=*]|^)([A-Z_]{2,})$", "\n".join(self.flags()), re.M)
+        if not found:
+            return []
+        words = [f"{word} by {_EXAMPLES[word]}" for word in found]
+        return [f"Fill in the words in capitals, such as {', '.join(words)}."]
+
+    def of(self, role: str) -> str:
+        """The right side of one --map."""
+        return getattr(self, role, lambda: self.best(role))()
+
+    def best(self, role: str) -> str:
+        """The likeliest of several candidates, as it is typed."""
+        return self.table.header[self.asked[role][0]]
+
+    def lr(self) -> str:
+        header = self.table.header
+        places = list(self.asked["lr"])
+        least = self.one(LEAST_LRS)
+        if places:
+            # The schedule's last value is no peak; a config comes before a summary.
+            places.sort(key=lambda k: (self.is_low(k, least), "summary" in header[k]))
+            order = ALIASES["lr"]
+            low = [k for k in places if not self.is_low(k, least)] or places
+            named = sorted(low, key=lambda k: fold(header[k]) != "learning_rate")
+            return header[named[0]] if len(order) > 1 else header[low[0]]
+        loose = [
+            name
+            for name in header
+            if re.search(r"(^|_)(lr|learning_rate)($|_)", fold(name))
+            and fold(name) not in LEAST_LRS
+        ]
+        if not loose:
+            return "LR"
+        times = re.search(r"mult|scale|factor|ratio|times", fold(loose[0]))
+        return f"{spelled(loose[0])}*BASE_LR" if times else loose[0]
+
+    def loss(self) -> str:
+        header = self.table.header
+        ranked = sorted(
+            self.asked["loss"],
+            key=lambda k: LOSS_KINDS.get(fold(header[k])) != "validation",
+        )
+        if ranked:
+            return header[ranked[0]]
+        loose = [n for n in header if re.search(r"loss|ppl|perplexity|bpb", n.lower())]
+        return loose[0] if loose else "LOSS"
+
+    def params(self) -> str:
+        places = self.asked["params"]
+        if places:
+            return self.table.header[places[0]]
+        layers, width = self.one(ALIASES["layers"]), self.one(ALIASES["width"])
+        if layers is not None and width is not None:
+            depth, wide = self.spelled(layers), self.spelled(width)
+            return f"12*{depth}*{wide}*{wide}"
+        return "PARAMS"
+
+    def batch(self) -> str:
+        """In tokens, where the columns tell."""
+        header = self.table.header
+        tokens = [
+            k for k in self.asked.get("batch", ()) if role_of(header[k]) == "batch"
+        ]
+        if tokens:
+            return header[tokens[0]]
+        places = list(self.asked.get("batch", ())) or [
+            k for k in (self.found.get("batch"),) if k is not None
+        ]
+        device = self.one(ALIASES["device"])
+        if not places and device is None:
+            return "BATCH"
+        parts = [places[0] if places else device]
+        if not places:
+            parts.append(self.one(ALIASES["devices"]))
+        if not places or self.is_accumulated():
+            parts.append(self.one(ALIASES["accumulation"]))
+        if len([k for k in parts if k is not None]) == 1 and not places == []:
+            return header[places[0]]
+        parts.append(self.length())
+        return "*".join(self.spelled(k) for k in parts if k is not None)
+
+    def tokens(self) -> str:
+        places = self.asked["tokens"]
+        if places:
+            return self.table.header[places[0]]
+        flops = self.one(ALIASES["flops"])
+        if flops is not None:
+            return f"{self.spelled(flops)}/(6*{self.name('params')})"
+        steps = self.one(ALIASES["steps"])
+        if steps is None:
+            steps = self.one(ALIASES["last_step"])
+        length = self.length()
+        if steps is not None:
+            # A batch in tokens is what is mapped, or a column of its own.
+            return f"{self.spelled(steps)}*{self.batch_in_tokens(length)}"
+        samples = self.one(ALIASES["samples"])
+        if samples is not None and length is not None:
+            return f"{self.spelled(samples)}*{self.spelled(length)}"
+        ratio = self.one(ALIASES["ratio"])
+        if ratio is not None:
+            return f"{self.spelled(ratio)}*{self.name('params')}"
+        return "TOKENS"
+
+    def batch_in_tokens(self, length: int | None) -> str:
+        if "batch" in self.known and not self.known["batch"].is_column:
+            return "batch"
+        if "batch" in self.asked or self.is_accumulated():
+            text = self.batch()
+            is_column = text in self.table.header
+            if not is_column:
+                return "batch" if "batch" not in self.table.header else f"({text})"
+        place = self.place("batch")
+        if place is None:
+            return "BATCH"
+        named = self.spelled(place)
+        if role_of(self.table.header[place]) == "batch":
+            return named
+        return f"{named}*{'LENGTH' if length is None else self.spelled(length)}"
+
+    def name(self, role: str) -> str:
+        """How another role is named in an expression."""
+        return role if role in self.asked or role in self.known else self.of_found(role)
+
+    def of_found(self, role: str) -> str:
+        place = self.found.get(role)
+        return role.upper() if place is None else self.spelled(place)
+
+    def place(self, role: str) -> int | None:
+        """The column of a role that is found, mapped, or the first that could be."""
+        if role in self.found:
+            return self.found[role]
+        if role in self.known and self.known[role].is_column:
+            return self.known[role].columns[0]
+        return next(iter(self.asked.get(role, ())), None)
+
+    def length(self) -> int | None:
+        return self.place("seq_len")
+
+    def needs_length(self, batch: str | None) -> bool:
+        """Whether a batch is in sequences of a length that nothing tells."""
+        if self.has_length or self.length() is not None or "batch" in self.known:
+            return False
+        if self.one(ALIASES["steps"]) is not None and "tokens" not in self.asked:
+            return False
+        place = self.found.get("batch")
+        if batch is not None:
+            place = (
+                self.table.header.index(batch) if batch in self.table.header else None
+            )
+        return place is not None and role_of(self.table.header[place]) == "sequences"
+
+    def is_accumulated(self) -> bool:
+        """Whether a step adds up several batches, and the batch is one of them."""
+        place = self.one(ALIASES["accumulation"])
+        if place is None:
+            return False
+        if self.place("batch") is not None:
+            name = self.table.header[self.place("batch") or 0]
+            if role_of(name) == "batch" or fold(name).startswith("global"):
+                return False
+        return any(row.fields[place] not in ("", "1", "1.0") for row in self.table.rows)
+
+    def is_low(self, place: int, least: int | None) -> bool:
+        """Whether an lr is the schedule's last in every row."""
+        if least is None:
+            return False
+        cells = ((row.fields[place], row.fields[least]) for row in self.table.rows)
+        return all(parse_cell(a) == parse_cell(b) for a, b in cells)
+
+    def one(self, names: Sequence[str]) -> int | None:
+        """The first column of such a name."""
+        places = _places(self.table, names)
+        return places[0] if places else None
+
+    def spelled(self, place: int) -> str:
+        return spelled(self.table.header[place])
+
+
+def spelled(name: str) -> str:
+    """A column's name as an expression takes it."""
+    return name if _PLAIN.fullmatch(name) else f'"{name}"'
