@@ -65,7 +65,7 @@ def write_text(renderables: Sequence[RenderableType]) -> None:
     console = Console(markup=False, highlight=False, emoji=False)
     with console.capture() as captured:
         for renderable in renderables:
-            console.print(renderable)
+            console.print(renderable, crop=False)
     # Rich pads each line of a table to its width.
     lines = captured.get().splitlines()
     sys.stdout.write("".join(f"{line.rstrip()}\n" for line in lines))

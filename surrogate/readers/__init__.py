@@ -24,6 +24,7 @@ from surrogate.readers.plan import Plan, make_plan
 from surrogate.readers.replicates import with_replicates
 from surrogate.readers.rows import Converted, Words, convert
 from surrogate.readers.schedule import parse_schedule
+from surrogate.readers.understood import understood
 from surrogate.runs import SETTINGS, Runs, Source, check_kinds
 from surrogate.runs.advice import is_repeat_warning
 
@@ -141,6 +142,8 @@ def read_runs(
         ),
     }
     runs = _join(tables, parts, plans, sorted(scales or {}), kinds, above)
+    lines = understood(tables[0], plans[0], parts[0].runs, kinds)
+    runs = replace(runs, understood=lines)
     return _with_hint(runs, tables, plans, parts)
 
 

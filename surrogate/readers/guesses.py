@@ -1,8 +1,8 @@
 """The columns of roles by their names; what names do not tell is asked, with a guess.
 
-Two candidates for a role are never chosen between, unless they are equal in every row.
-What is asked comes as one command: every role that is missing, with the guess that the
-other columns allow, or a word in capitals to fill in.
+Two candidates for a role are never chosen between. What is asked comes as one command:
+every role that is missing, with the guess that the other columns allow, or a word in
+capitals to fill in.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def find_columns(
             # A label only: the first of its usual names does.
             names = ALIASES["name"]
             found[role] = min(places, key=lambda k: names.index(fold(table.header[k])))
-        elif len(places) == 1 or (places and role != "loss" and _equal(table, places)):
+        elif len(places) == 1:
             found[role] = places[0]
         elif places or role in REQUIRED:
             asked[role] = places
@@ -92,15 +92,6 @@ def find_columns(
 
 def _places(table: Table, names: Sequence[str]) -> list[int]:
     return [k for k, name in enumerate(table.header) if name and fold(name) in names]
-
-
-def _equal(table: Table, places: Sequence[int]) -> bool:
-    """Whether columns hold the same in every row, and something in some."""
-    first, *others = places
-    texts = [row.fields[first] for row in table.rows]
-    return any(texts) and all(
-        [row.fields[k] for row in table.rows] == texts for k in others
-    )
 
 
 def _asked(table: Table, role: str, places: Sequence[int]) -> str:

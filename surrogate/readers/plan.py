@@ -276,4 +276,10 @@ def _params_kind(table: Table, term: Term, layout: Layout | None) -> ParamsKind:
     name = _name(table, term)
     if layout and name == fold(layout.roles["params"]):
         return layout.params_kind
-    return "non_embedding" if name == "non_embedding_params" else "unknown"
+    return _PARAMS_KINDS.get(name, "unknown")
+
+
+_PARAMS_KINDS: dict[str, ParamsKind] = {
+    "non_embedding_params": "non_embedding",
+    "total_params": "total",
+}
