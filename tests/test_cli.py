@@ -208,7 +208,7 @@ DROPPED = [
     ("1e-3,500000,1e8,,3.1", "tokens", "empty cell"),
     ("1e-3,500000,1e8,4e9,", "loss", "empty cell"),
     ("nan,500000,1e8,4e9,3.1", "lr", "finite"),
-    ('1e-3,"500,000",1e8,4e9,3.1', "batch", "thousands separator"),
+    ('1e-3,500000,1e8,4e9,"3,100"', "loss", "thousands separator"),
 ]
 
 

@@ -65,7 +65,9 @@ def write_text(renderables: Sequence[RenderableType]) -> None:
     console = Console(markup=False, highlight=False, emoji=False)
     with console.capture() as captured:
         for renderable in renderables:
-            console.print(renderable, crop=False)
+            # A command to type stays on its line.
+            is_command = bool(getattr(renderable, "no_wrap", False))
+            console.print(renderable, soft_wrap=is_command)
     # Rich pads each line of a table to its width.
     lines = captured.get().splitlines()
     sys.stdout.write("".join(f"{line.rstrip()}\n" for line in lines))

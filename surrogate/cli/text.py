@@ -90,7 +90,7 @@ def command(text: str) -> RenderableType:
     """A command to type, never broken across lines."""
     from rich.text import Text
 
-    return Text(plain(text), style="bold", no_wrap=True, overflow="ignore")
+    return Text(plain(text), style="bold", no_wrap=True)
 
 
 def grid(rows: Iterable[Row]) -> Table:

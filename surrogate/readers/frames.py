@@ -27,6 +27,9 @@ def is_frame(source: Any) -> bool:
         return True
     if isinstance(source, list) and source:
         return all(isinstance(item, Mapping) for item in source)
+    if hasattr(source, "collect"):
+        # A lazy frame resolves its columns at a price, and is refused anyway.
+        return True
     names = getattr(source, "column_names", None) or getattr(source, "columns", None)
     return names is not None and not isinstance(source, str | bytes)
 
