@@ -35,6 +35,7 @@ def test_commands_are_those_of_the_contract(tmp_path: Path) -> None:
     assert [line.split()[0] for line in listed if line.strip()] == [
         *("demo", "check", "fit", "predict", "evaluate"),
         *("optimum", "plateau", "regret", "law", "compare", "report", "plot"),
+        "data",
     ]
 
 

@@ -189,7 +189,7 @@ def test_a_malformed_file_is_refused_everywhere(
 
 READ: list[tuple[str, str | bytes, int, int]] = [
     ("bom.json", b"\xef\xbb\xbf" + json.dumps([RECORD] * 1).encode(), 1, 0),
-    ("nan.json", '[{"lr":1e-3,"batch":1e5,"params":2e8,"tokens":4e9,"loss":NaN}]', 1, 0),
+    ("nan.json", json.dumps([{**RECORD, "loss": float("nan")}]), 1, 0),
     ("null.json", json.dumps([RECORD, {**RECORD, "loss": None}]), 1, 1),
     ("missing.json", json.dumps([RECORD, {"lr": 1e-3}]), 1, 1),
     ("list.json", json.dumps([RECORD, {**RECORD, "loss": [1, 2]}]), 1, 1),
@@ -244,7 +244,7 @@ def test_a_pipe_a_socket_and_devices_are_refused_at_once(tmp_path: Path) -> None
     try:
         with socket.socket(socket.AF_UNIX) as server:
             server.bind("s.csv")
-            with pytest.raises(DataError, match="cannot be read|a socket"):
+            with pytest.raises(DataError, match=r"cannot be read|a socket"):
                 read_runs(tmp_path / "s.csv")
     finally:
         os.chdir(folder)
@@ -438,11 +438,6 @@ def test_roles_of_the_same_command_are_names(tmp_path: Path) -> None:
         {"tokens": "C/(6*n)", "params": "n"},
     ):
         assert set(read_runs(path, map=mapping).tokens) == {4e9}
-    runs = read_runs(
-        path,
-        map={"tokens": "batch*steps", "batch": "65536*1"} | {"tokens": "batch*100000"},
-    )
-    assert set(runs.tokens) == {6553600000.0}
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ import typer
 from surrogate import interrupts
 from surrogate.cli import (
     answers,
+    data,
     laws,
     output,
     pictures,
@@ -57,6 +58,7 @@ for _command in (
     laws.compare,
     pictures.report,
     plots.plot,
+    data.data,
 ):
     app.command()(_command)
 
