@@ -50,6 +50,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         """
         allowed = ("https://",) if req.type == "https" else ("https://", "http://")
         if not newurl.lower().startswith(allowed):
+            fp.close()
             raise DataError(
                 f"{req.full_url}: expected a redirect that stays on {req.type}, got "
                 f"{newurl[:80]}. Fetch the file by hand."

@@ -63,7 +63,7 @@ ALIASES_BY_SOURCE = (
         ("params", "n", "n_params", "parameters", "num_params", "num_parameters"),
         "this tool, Step Law, HF",
     ),
-    Alias("params", ("parameter_count", "model_params", "model_size"), "levanter"),
+    Alias("params", ("parameter_count", "model_params"), "levanter"),
     Alias("params", ("non_embedding_params", "total_params"), "this tool"),
     Alias("params", ("active_params",), "Marin's ladders"),
     Alias(
