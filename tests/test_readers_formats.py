@@ -56,11 +56,25 @@ def delimited(table: dict[str, list[Any]], mark: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def padded(table: dict[str, list[Any]], *, index: bool) -> str:
+    """As pandas prints it."""
+    rows = [list(map(repr, row)) for row in zip(*table.values(), strict=True)]
+    lines = [[*([""] if index else []), *table]]
+    lines += [[*([str(k)] if index else []), *row] for k, row in enumerate(rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        " ".join(cell.rjust(w) for cell, w in zip(line, widths, strict=True))
+        for line in lines
+    )
+
+
 # By ending, the text of a file.
 TEXTS: dict[str, Callable[[dict[str, list[Any]]], str]] = {
     "a.csv": lambda t: delimited(t, ","),
     "a.tsv": lambda t: delimited(t, "\t"),
     "semicolons.csv": lambda t: delimited(t, ";"),
+    "printed.txt": lambda t: padded(t, index=False),
+    "frame.txt": lambda t: padded(t, index=True),
     "page.md": lambda t: f"# Runs\n\nText.\n\n{markdown(t)}\nMore text.\n",
     "page.csv": markdown,
     "page.txt": markdown,
@@ -132,7 +146,7 @@ TABLES = st.lists(
 
 @pytest.mark.parametrize("name", TEXTS)
 @settings(
-    max_examples=60,
+    max_examples=100,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
@@ -151,6 +165,56 @@ def test_every_digit_comes_back(
             read_runs(path, **how)
         return
     assert same(read_runs(path, **how), table)
+
+
+def frames() -> dict[str, Callable[[dict[str, list[Any]], Path], Any]]:
+    """What real packages make of a table, by package."""
+    import importlib.util
+
+    found: dict[str, Callable[[dict[str, list[Any]], Path], Any]] = {}
+    if importlib.util.find_spec("pandas"):
+        import pandas as pd
+
+        found["pandas"] = lambda t, _: pd.DataFrame(t)
+    if importlib.util.find_spec("polars"):
+        import polars as pl
+
+        found["polars"] = lambda t, _: pl.DataFrame(t)
+    if importlib.util.find_spec("pyarrow"):
+        import pyarrow as pa
+        import pyarrow.feather as feather
+        import pyarrow.parquet as parquet
+
+        def written(table: dict[str, list[Any]], path: Path) -> Path:
+            write = parquet.write_table
+            if path.suffix == ".feather":
+                write = feather.write_feather
+            write(pa.table(table), str(path))
+            return path
+
+        found["arrow"] = lambda t, _: pa.table(t)
+        found["parquet"] = lambda t, folder: written(t, folder / "a.parquet")
+        found["feather"] = lambda t, folder: written(t, folder / "a.feather")
+    return found
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars", "arrow", "parquet", "feather"])
+@settings(
+    max_examples=100,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(table=TABLES)
+def test_every_digit_comes_back_from_frames(
+    tmp_path: Path, kind: str, table: dict[str, list[Any]]
+) -> None:
+    makers = frames()
+    if kind not in makers:
+        pytest.skip(f"without the package of {kind}")
+    source = makers[kind](table, tmp_path)
+    runs = read_runs(source, checkpoints="runs", diverged_above=math.inf)
+    assert same(runs, table)
 
 
 HOSTILE = st.text(

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from surrogate.errors import DataError, FlagsError
-from surrogate.readers.columns import ALIASES, LEAST_LRS, fold
+from surrogate.readers.columns import ALIASES, LAST_STEPS, LEAST_LRS, fold
 from surrogate.readers.csv import Table, parse_cell
 from surrogate.readers.plan import Plan
 from surrogate.runs.cells import Column
@@ -110,11 +110,17 @@ def agreed(
     off = np.maximum(ratio, 1 / ratio)
     row = int(off.argmax())
     text = _numbers(table, plan, columns, lines, (batch, row))
-    if off[row] < _CONTRADICTION:
+    if off[row] < _CONTRADICTION or _is_log(table, plan):
         return batch, "", [f"{text}. Tokens are read as they stand."]
     if not plan.terms["batch"].is_column:
         return batch, "", [f"{text}. The batch is believed, since --map says it."]
     raise DataError(f"{text}. {_remedy(plan, missing[usable], batch, columns)}")
+
+
+def _is_log(table: Table, plan: Plan) -> bool:
+    """Whether steps are where a log stands, which need not be where its run ended."""
+    assert plan.steps is not None
+    return fold(table.header[plan.steps.columns[0]]) in LAST_STEPS
 
 
 def check_peak(table: Table, plan: Plan) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from surrogate.errors import DataError
 from surrogate.readers.arrow import parse_arrow, parse_parquet
+from surrogate.readers.blanks import parse_blanks
 from surrogate.readers.content import STDIN, Content, printable, read_content
 from surrogate.readers.csv import Table, parse_csv
 from surrogate.readers.excel import parse_excel
@@ -52,7 +53,12 @@ def _text(content: Content) -> Table:
     begin = content.data[: 2**16].decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
     if begin.startswith("|") and is_markdown(begin):
         return parse_markdown(content)
-    return parse_csv(content)
+    return _delimited(content)
+
+
+def _delimited(content: Content) -> Table:
+    """CSV, or columns parted by blanks."""
+    return parse_blanks(content) or parse_csv(content)
 
 
 def _json(content: Content) -> Table:
@@ -78,7 +84,7 @@ def _by_content(content: Content) -> Table:
         return _json(content)
     if is_markdown(begin):
         return parse_markdown(content)
-    return parse_csv(content)
+    return _delimited(content)
 
 
 _MAGIC: dict[bytes, Reader] = {

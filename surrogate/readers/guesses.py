@@ -68,6 +68,9 @@ def find_columns(
             found[role] = places[0]
         elif places or role in REQUIRED:
             asked[role] = places
+    if "seq_len" in asked and not _in_sequences(table, found, known, asked):
+        # A batch in tokens needs no length.
+        del asked["seq_len"]
     if not asked:
         return found
     guess = _Guess(table, found, known, asked, has_length)
@@ -92,6 +95,19 @@ def find_columns(
 
 def _places(table: Table, names: Sequence[str]) -> list[int]:
     return [k for k, name in enumerate(table.header) if name and fold(name) in names]
+
+
+def _in_sequences(
+    table: Table,
+    found: Mapping[str, int],
+    known: Mapping[str, Term],
+    asked: Mapping[str, Sequence[int]],
+) -> bool:
+    """Whether the batch is, or may be, a number of sequences."""
+    places = [found["batch"]] if "batch" in found else list(asked.get("batch", ()))
+    if "batch" in known and known["batch"].is_column:
+        places += known["batch"].columns
+    return any(role_of(table.header[k]) == "sequences" for k in places)
 
 
 def _asked(table: Table, role: str, places: Sequence[int]) -> str:
