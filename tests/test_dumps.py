@@ -43,7 +43,10 @@ class Server(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    server: Server
+    @property
+    def site(self) -> Server:
+        assert isinstance(self.server, Server)
+        return self.server
 
     def log_message(self, format: str, *args: object) -> None:
         pass
@@ -51,13 +54,13 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         how = self.path.split("/")[1]
         wanted = self.headers.get("Range", "")
-        self.server.asked.append((how, wanted))
+        self.site.asked.append((how, wanted))
         if how in ("404", "500"):
             self.send_error(int(how))
             return
         if how == "redirect":
             self.send_response(302)
-            self.send_header("Location", self.server.url("whole"))
+            self.send_header("Location", self.site.url("whole"))
             self.end_headers()
             return
         if how in ("away", "ftp"):
@@ -89,8 +92,8 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if how == "huge":
             return
-        if how in ("truncated", "norange", "otherrange") and self.server.breaks > 0:
-            self.server.breaks -= 1
+        if how in ("truncated", "norange", "otherrange") and self.site.breaks > 0:
+            self.site.breaks -= 1
             self.wfile.write(body[: len(body) // 3])
             return
         if how == "stalls":

@@ -243,3 +243,78 @@ def test_check_says_what_was_understood(capsys: pytest.CaptureFixture[str]) -> N
     assert "sequences" in row
     assert "32 read as 16,384" in row
     assert any(line.startswith("Next: surrogate fit") for line in out)
+
+
+GUESSES = [
+    ("lr,batch,params (M),tokens (B),loss", "1e-3,65536,124,2.6,2.9",
+     {"params": '"params (M)"*1e6', "tokens": '"tokens (B)"*1e9'}),
+    ("lr,batch,params in millions,tokens,loss", "1e-3,65536,124,2.6e9,2.9",
+     {"params": '"params in millions"*1e6'}),
+    ("lr,total_batch_size,params,tokens,loss", "1e-3,524288,2e8,4e9,2.9",
+     {"batch": "total_batch_size"}),
+    ("lr,my_batch,params,tokens,loss", "1e-3,256,2e8,4e9,2.9",
+     {"batch": "my_batch*LENGTH"}),
+    ("eta,batch,params,tokens,loss", "1e-3,524288,2e8,4e9,2.9", {"lr": "eta"}),
+    ("eta,wd,batch,params,tokens,loss", "1e-3,0.1,524288,2e8,4e9,2.9", {"lr": "LR"}),
+    ("lr,batch,params,tokens_per_param,loss", "1e-3,65536,124M,20,2.9",
+     {"tokens": "tokens_per_param*params"}),
+    ("lr,batch,params,tokens,train/loss,eval/loss", "1e-3,65536,2e8,4e9,2.9,3",
+     {"loss": "eval/loss"}),
+    ("lr,bs,batch_tokens,params,tokens,loss", "1e-3,16,65536,2e8,4e9,2.9",
+     {"batch": "batch_tokens"}),
+    ("summary.lr,config.lr,batch,params,tokens,loss", "1e-5,1e-3,65536,2e8,4e9,2.9",
+     {"lr": "config.lr"}),
+    ("lr,learning_rate,min_lr,batch,params,tokens,loss",
+     "1e-4,1e-3,1e-4,65536,2e8,4e9,2.9", {"lr": "learning_rate"}),
+    ("lr,per_device_train_batch_size,world_size,block_size,params,tokens,loss",
+     "1e-3,4,8,2048,2e8,4e9,2.9",
+     {"batch": "per_device_train_batch_size*world_size*block_size"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("header", "row", "guess"), GUESSES, ids=range(len(GUESSES)))
+def test_what_is_proposed(
+    tmp_path: Path, header: str, row: str, guess: dict[str, str]
+) -> None:
+    path = tmp_path / "runs.csv"
+    path.write_text(f"{header}\n{row}\n", encoding="utf-8")
+    how = pasted(path, {"LENGTH": "2048"})
+    found = {role: text.replace("2048", "LENGTH") for role, text in how["map"].items()}  # type: ignore[attr-defined]
+    assert found == guess
+    if "LR" not in guess.values():
+        assert len(read_runs(path, **how)) == 1  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "head", ["lr \\ batch", "lr/batch", "lr | batch", "lr by batch"]
+)
+def test_a_pivot_s_corner_names_both_sides(tmp_path: Path, head: str) -> None:
+    path = tmp_path / "runs.csv"
+    path.write_text(
+        f"{head},64K,131072\n1e-3,2.9,**2.8**\n2e-3,,2.7\n", encoding="utf-8"
+    )
+    runs = read_runs(path, map={"params": "124M", "tokens": "2.6B"})
+    assert list(zip(runs.lr, runs.batch, runs.loss, strict=True)) == [
+        (1e-3, 64000.0, 2.9),
+        (1e-3, 131072.0, 2.8),
+        (2e-3, 131072.0, 2.7),
+    ]
+    assert any("1 empty cells are no runs" in note for note in runs.notes)
+
+
+def test_steps_of_a_log_only_warn(tmp_path: Path) -> None:
+    path = tmp_path / "runs.csv"
+    text = "lr,batch,params,tokens,loss,step\n1e-3,65536,2e8,4e9,2.9,100\n"
+    path.write_text(text, encoding="utf-8")
+    runs = read_runs(path)
+    assert any("100 steps x a batch" in text for text in runs.warnings)
+
+
+def test_lengths_are_asked_only_for_sequences(tmp_path: Path) -> None:
+    path = tmp_path / "runs.csv"
+    header, row = "params,tokens,loss,max_length,block_size", "2e8,4e9,2.9,512,1024"
+    path.write_text(f"lr,batch,{header}\n1e-3,65536,{row}\n", encoding="utf-8")
+    assert len(read_runs(path)) == 1
+    path.write_text(f"lr,bs,{header}\n1e-3,64,{row}\n", encoding="utf-8")
+    with pytest.raises(FlagsError, match="2 columns could be seq_len"):
+        read_runs(path)

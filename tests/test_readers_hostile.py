@@ -80,6 +80,16 @@ REFUSED: list[tuple[str, str | bytes, str]] = [
         json.dumps({"a": [RECORD], "b": [{"x": 1}, {"x": 2}]}),
         "one table, got 2: 'a'",
     ),
+    (
+        "rivals.json",
+        json.dumps({"baseline": [RECORD], "ours": [{**RECORD, "loss": 2.8}]}),
+        "got 2: 'baseline' .* and 'ours' .* no halves",
+    ),
+    (
+        "same lr.json",
+        json.dumps({"a": [{"lr": 1e-3, "loss": 3}], "b": [{"lr": 1e-3, "wd": 0}]}),
+        "no halves of one",
+    ),
     ("empties.json", "[{}, {}]", "expected records of runs, got none"),
     ("nul.json", b'[{"lr":\x001}]', "NUL byte"),
     ("latin.json", b'[{"lr":"\xe9"}]', "expected UTF-8"),

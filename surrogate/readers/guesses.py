@@ -34,6 +34,10 @@ _EXAMPLES = {
     "LOSS": "the column of the loss",
     "LENGTH": "2048",
 }
+# Nobody trains on fewer tokens a step in every run.
+_LEAST_TOKENS = 8192
+_IN_UNIT = re.compile(r"(.+?)[\s_]*(?:\(|\bin[\s_]+)?\b(K|M|B|T|[mb]illions?)\)?")
+_UNITS = {"K": "1e3", "M": "1e6", "B": "1e9", "T": "1e12"}
 _PLAIN = re.compile(r"[A-Za-z_]\w*(?:[./]\w+)*")
 
 
@@ -181,7 +185,9 @@ class _Guess:
             and fold(name) not in LEAST_LRS
         ]
         if not loose:
-            return "LR"
+            # Nothing else of a run is a number below 1 in every row.
+            small = [k for k in range(len(header)) if self.is_free(k, 1e-7, 1.0)]
+            return header[small[0]] if len(small) == 1 else "LR"
         times = re.search(r"mult|scale|factor|ratio|times", fold(loose[0]))
         return f"{spelled(loose[0])}*BASE_LR" if times else loose[0]
 
@@ -204,7 +210,7 @@ class _Guess:
         if layers is not None and width is not None:
             depth, wide = self.spelled(layers), self.spelled(width)
             return f"12*{depth}*{wide}*{wide}"
-        return "PARAMS"
+        return self.in_unit("params") or "PARAMS"
 
     def batch(self) -> str:
         """In tokens, where the columns tell."""
@@ -219,7 +225,7 @@ class _Guess:
         ]
         device = self.one(ALIASES["device"])
         if not places and device is None:
-            return "BATCH"
+            return self.in_unit("batch") or self.loose_batch()
         parts = [places[0] if places else device]
         if not places:
             parts.append(self.one(ALIASES["devices"]))
@@ -250,7 +256,39 @@ class _Guess:
         ratio = self.one(ALIASES["ratio"])
         if ratio is not None:
             return f"{self.spelled(ratio)}*{self.name('params')}"
-        return "TOKENS"
+        return self.in_unit("tokens") or "TOKENS"
+
+    def in_unit(self, role: str) -> str | None:
+        """A column whose name has a unit behind it, such as "params (M)", times it."""
+        for name in self.table.header:
+            found = _IN_UNIT.fullmatch(name.strip())
+            if found and fold(found[1]) in names_of(role):
+                return f'"{name}"*{_UNITS[found[2][0].upper()]}'
+        return None
+
+    def loose_batch(self) -> str:
+        """A column that is called a batch somehow, or the unnamed side of a pivot."""
+        header = self.table.header
+        named = [k for k, n in enumerate(header) if re.search("batch|bsz", n.lower())]
+        named += [k for k, n in enumerate(header) if n in ("column", "row")]
+        places = [k for k in named if role_of(header[k]) is None]
+        places = [k for k in places if self.is_free(k, 1.0, 1e12)]
+        if not places:
+            return "BATCH"
+        cells = [row.fields[places[0]] for row in self.table.rows]
+        is_tokens = any(float(parse_cell(cell)) >= _LEAST_TOKENS for cell in cells)
+        if is_tokens:
+            return header[places[0]]
+        length = self.length()
+        factor = "LENGTH" if length is None else self.spelled(length)
+        return f"{self.spelled(places[0])}*{factor}"
+
+    def is_free(self, place: int, low: float, high: float) -> bool:
+        """Whether a column has no role and only numbers from low up to below high."""
+        if role_of(self.table.header[place]) is not None:
+            return False
+        cells = [parse_cell(row.fields[place]) for row in self.table.rows]
+        return all(isinstance(x, float) and low <= x < high for x in cells)
 
     def batch_in_tokens(self, length: int | None) -> str:
         if "batch" in self.known and not self.known["batch"].is_column:

@@ -218,7 +218,14 @@ def _joined(file: str, found: Sequence[tuple[str, list[Record]]]) -> list[Record
     named = " and ".join(f"{quote(n)} ({len(r)} records)" for n, r in found[:3])
     if len(found) == 2:
         (_, one), (_, other) = found
-        for key in one[0]:
+        names = [
+            {name for record in records for name in record} for _, records in found
+        ]
+        both = names[0] & names[1]
+        # Two that share more than their ids are two tables, and not halves of one.
+        for key in both if len(both) == 1 else ():
+            if role_of(key) not in (None, "name"):
+                continue
             ids = [str(record.get(key)) for record in one]
             further = {str(record.get(key)): record for record in other}
             if len(set(ids)) == len(ids) == len(further) and set(ids) == set(further):
@@ -226,6 +233,6 @@ def _joined(file: str, found: Sequence[tuple[str, list[Record]]]) -> list[Record
                     {**record, **further[i]} for i, record in zip(ids, one, strict=True)
                 ]
     raise DataError(
-        f"{file}: expected one table, got {len(found)}: {named}, which share no column "
-        "of ids. Keep one of them, or join them first."
+        f"{file}: expected one table, got {len(found)}: {named}, which are no halves "
+        "of one with a column of ids in both. Keep one of them, or join them first."
     )

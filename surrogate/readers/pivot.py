@@ -8,6 +8,7 @@ from dataclasses import replace
 from surrogate.errors import DataError
 from surrogate.readers.columns import role_of
 from surrogate.readers.csv import Row, Table, parse_cell
+from surrogate.readers.numbers import read_number
 from surrogate.units import quote
 
 _CORNER = re.compile(r"\s*(.+?)\s*(?:\\|/|\||×|\bvs\.?\b|\bby\b)\s*(.+?)\s*")  # noqa: RUF001
@@ -21,10 +22,10 @@ def unpivot(table: Table) -> Table:
     Raises:
         DataError: it is a pivot with rows of another length.
     """
-    heads = table.header[1:]
+    heads = [_plain(head) for head in table.header[1:]]
     is_pivot = (
         len(heads) >= _LEAST
-        and all(isinstance(parse_cell(head), float) for head in heads)
+        and all(heads)
         and all(_is_head(row.fields[0]) for row in table.rows)
         and not isinstance(parse_cell(table.header[0]), float)
         and not _is_loss(table.header[0])
@@ -38,7 +39,7 @@ def unpivot(table: Table) -> Table:
         )
     side, top = _names(table.header[0])
     rows = [
-        Row(row.line, (row.fields[0], head, cell))
+        Row(row.line, (_plain(row.fields[0]), head, cell))
         for row in table.rows
         for head, cell in zip(heads, row.fields[1:], strict=True)
         if cell
@@ -59,8 +60,15 @@ def unpivot(table: Table) -> Table:
     )
 
 
+def _plain(text: str) -> str:
+    """The number that a head is, written plainly; "" where it is none."""
+    if isinstance(parse_cell(text), float):
+        return text
+    return read_number(text, is_count=True, is_factor=False) or ""
+
+
 def _is_head(text: str) -> bool:
-    return isinstance(parse_cell(text), float)
+    return bool(_plain(text))
 
 
 def _is_loss(corner: str) -> bool:
