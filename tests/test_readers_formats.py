@@ -330,6 +330,28 @@ def test_excel_workbooks(tmp_path: Path) -> None:
     assert runs.where[0].endswith("line 3")
 
 
+@settings(
+    max_examples=40,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(table=TABLES)
+def test_every_digit_of_a_workbook_comes_back(
+    tmp_path: Path, table: dict[str, list[Any]]
+) -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    # A workbook holds 16 digits.
+    rounded = {k: [float(f"{x:.15g}") for x in v] for k, v in table.items()}
+    book = openpyxl.Workbook()
+    book.active.append(list(rounded))
+    for record in records(rounded):
+        book.active.append(list(record.values()))
+    book.save(tmp_path / "a.xlsx")
+    runs = read_runs(tmp_path / "a.xlsx", checkpoints="runs", diverged_above=math.inf)
+    assert same(runs, rounded)
+
+
 def test_a_format_without_its_package_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -447,6 +469,17 @@ def test_wandb_s_api_by_json_by_python_and_as_a_frame(
     assert same(runs)
     assert runs.loss_kind == "validation"
     assert runs.name.tolist() == [f"run-{k}" for k in range(4)]
+
+
+def test_what_diverged_is_known_in_a_summary_of_python(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    cells = ["{'loss': nan, 'best': -inf}", "{'loss': 2.9, 'best': -1.5}", "{'x': f()}"]
+    rows = [f'"{cell}",1e-3,65536,2e8,4e9' for cell in cells]
+    path.write_text("\n".join(["summary,lr,batch,params,tokens", *rows]))
+    runs = read_runs(path)
+    assert runs.diverged.tolist() == [True, False]
+    (dropped,) = runs.dropped
+    assert (dropped.line, dropped.reason.split(":")[0]) == (4, "empty cell")
 
 
 def test_a_config_is_parsed_and_never_run(tmp_path: Path) -> None:
