@@ -318,3 +318,16 @@ def test_lengths_are_asked_only_for_sequences(tmp_path: Path) -> None:
     path.write_text(f"lr,bs,{header}\n1e-3,64,{row}\n", encoding="utf-8")
     with pytest.raises(FlagsError, match="2 columns could be seq_len"):
         read_runs(path)
+
+
+def test_several_files_are_understood_each(tmp_path: Path) -> None:
+    row = "1e-3,65536,2e8,4e9,2.9"
+    for name, header in (("a", "lr"), ("b", "learning_rate"), ("c", "lr")):
+        text = f"{header},batch,params,tokens,loss\n{row},{name}\n".replace(
+            f",{name}\n", f"{ord(name)}\n"
+        )
+        (tmp_path / f"{name}.csv").write_text(text, encoding="utf-8")
+    runs = read_runs([tmp_path / f"{name}.csv" for name in "abc"])
+    columns = [line.column for line in runs.understood if line.role == "lr"]
+    assert columns == ["'lr'", "'learning_rate'"]
+    assert len(runs.understood) == 6

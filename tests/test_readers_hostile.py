@@ -141,7 +141,7 @@ REFUSED: list[tuple[str, str | bytes, str]] = [
     ("suffix.csv", f"{HEADER}\n1e-3,65536,2e8,4e9,3K\n", "write 3000.0"),
     ("comma.csv", f'{HEADER}\n"0,001",65536,2e8,4e9,2.9\n', "write 0.001"),
     ("german.csv", f'{HEADER}\n1e-3,65536,"2,5",4e9,2.9\n', "write 2.5"),
-    ("thousands.csv", f'{HEADER}\n1e-3,65536,2e8,4e9,"2,345"\n', "write 2345"),
+    ("thousands.csv", f'{HEADER}\n1e-3,65536,2e8,4e9,"2,345"\n', "write 2345 or 2.345"),
     ("name.docx", "x", "ends in .csv"),
     ("noending", "x", "got 'no ending'"),
     ("old.xls", b"\xd0\xcf\x11\xe0", "got '.xls'"),
@@ -213,6 +213,9 @@ READ: list[tuple[str, str | bytes, int, int]] = [
     ("counts.csv", f'{HEADER}\n1e-3,"524,288",124M,"2,600,000,000",2.9\n', 1, 0),
     ("star.csv", f"{HEADER}\n1e-3*,65_536,2e8,4e9,**2.9**\n", 1, 0),
     ("mixed.csv", f'{HEADER}\n1e-3,"1,5",2e8,4e9,2.9\n{ROW}\n', 1, 1),
+    ("german.csv", "lr;batch;params;tokens;loss\n0,001;65536;2e8;4e9;2,345\n", 1, 0),
+    ("dots.csv", "lr;batch;params;tokens;loss\n1e-3;65536;2e8;4e9;2,3.5\n"
+     "1e-3;65536;2e8;4e9;2.9\n", 1, 1),
     ("cr.csv", f"{HEADER}\r{ROW}\r", 1, 0),
     ("inf.csv", f"{HEADER}\n{ROW}\n1e-3,65536,2e8,4e9,1e999\n", 2, 0),
 ]  # fmt: skip
@@ -234,6 +237,10 @@ def test_numbers_are_what_they_say(tmp_path: Path) -> None:
     assert values == [1e-3, 64e3, 2e8, 4e9, 2.9]
     runs = read_runs(path_of(tmp_path, *READ[11][:2]))
     assert [runs.batch[0], runs.params[0], runs.tokens[0]] == [524288, 124e6, 2.6e9]
+    german = next(row for row in READ if row[0] == "german.csv")
+    runs = read_runs(path_of(tmp_path, *german[:2]))
+    assert (runs.lr[0], runs.loss[0]) == (0.001, 2.345)
+    assert any("'2,345' as 2.345" in note for note in runs.notes)
 
 
 # ------------------------------------------------------------ what is no file

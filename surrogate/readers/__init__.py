@@ -142,8 +142,15 @@ def read_runs(
         ),
     }
     runs = _join(tables, parts, plans, sorted(scales or {}), kinds, above)
-    lines = understood(tables[0], plans[0], parts[0].runs, kinds)
-    runs = replace(runs, understood=lines)
+    lines = [
+        line
+        for table, plan, part in zip(tables, plans, parts, strict=True)
+        for line in understood(table, plan, part.runs, kinds)
+    ]
+    # Of several files, what one says that another has said already is left out.
+    first = {(line.role, line.column, line.unit): line for line in reversed(lines)}
+    told = sorted(first.values(), key=lines.index)
+    runs = replace(runs, understood=tuple(told))
     return _with_hint(runs, tables, plans, parts)
 
 

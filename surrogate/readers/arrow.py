@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from surrogate.errors import DataError
-from surrogate.readers.content import Content, check_size, need
+from surrogate.readers.content import MOST_BYTES, Content, check_size, need, too_large
 from surrogate.readers.csv import Table
 from surrogate.readers.records import from_records
 
@@ -28,6 +28,10 @@ def parse_parquet(content: Content) -> Table:
         source = parquet.ParquetFile(io.BytesIO(content.data))
         about = source.metadata
         check_size(file, about.num_rows, about.num_columns)
+        groups = range(about.num_row_groups)
+        size = sum(about.row_group(k).total_byte_size for k in groups)
+        if size > MOST_BYTES:
+            raise too_large(file, size)
         return _table(content, source.iter_batches())
     except DataError:
         raise

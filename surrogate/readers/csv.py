@@ -11,7 +11,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from surrogate.errors import DataError
@@ -25,6 +25,7 @@ _BLOCK = 3
 _SHOWN = 16
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:[,_' ][0-9]{3})+(?:\.[0-9]*)?")
+_EITHER = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}")
 _DECIMAL_COMMA = re.compile(r"[+-]?[0-9]*,[0-9]+(?:[eE][+-]?[0-9]+)?")
 
 
@@ -47,6 +48,8 @@ class Table:
         rows: every row that has as many fields as the header.
         dropped: the other rows.
         notes: what was made of what was read, for people.
+        has_commas: its columns are parted by semicolons, so that a comma in a number
+            is a decimal one.
     """
 
     file: str
@@ -55,6 +58,7 @@ class Table:
     rows: tuple[Row, ...]
     dropped: tuple[Dropped, ...]
     notes: tuple[str, ...] = ()
+    has_commas: bool = False
 
     def columns(self) -> str:
         """The columns' names for a message, the first of many."""
@@ -74,7 +78,8 @@ def parse_csv(content: Content) -> Table:
     delimiter = _delimiter(file, text)
     # newline="" leaves line ends inside quotes to the csv module, as it asks.
     stream = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    return build(file, content.sha256, _numbered(file, stream))
+    table = build(file, content.sha256, _numbered(file, stream))
+    return replace(table, has_commas=delimiter == ";")
 
 
 def _numbered(file: str, stream: Any) -> Iterator[tuple[int, list[str]]]:
@@ -169,6 +174,9 @@ def parse_cell(text: str) -> float | str:
         return "empty cell: the value is missing"
     if text.lower().lstrip("+-") in ("nan", "inf", "infinity"):
         return "must be a finite number"
+    if _EITHER.fullmatch(text):
+        groups, decimal = text.replace(",", ""), text.replace(",", ".")
+        return f"thousands separator or decimal comma: write {groups} or {decimal}"
     if _THOUSANDS.fullmatch(text):
         return f"thousands separator: write {re.sub(r'[^0-9.+-]', '', text)}"
     if _DECIMAL_COMMA.fullmatch(text):

@@ -2,8 +2,8 @@
 
 Only what can mean one thing is read, and what was done is noted. Suffixes and groups of
 three belong to counts: a comma in 524,288 tokens cannot be a decimal one, in a loss of
-2,345 it can, and the row is dropped. `x` is read where the column is multiplied by
-something, since an lr of 1x is none.
+2,345 it can, and the row is dropped, unless semicolons part the columns. `x` is read
+where the column is multiplied by something, since an lr of 1x is none.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from surrogate.units import parse_number, quote
 _MARKS = re.compile(r"(\*{1,3}|_{1,3}|`|~~)?(.*?)(?:\1)?\s*(?:\*{1,2}|†|‡|\(best\)|←)?")
 _GROUPS = re.compile(r"[+]?[1-9][0-9]{0,2}(?:[,_' \u00a0\u202f][0-9]{3})+")
 _UNDERSCORES = re.compile(r"[+-]?[0-9]+(?:_[0-9]+)+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
+_COMMA = re.compile(r"[+-]?[0-9]+(?:,[0-9]+)?(?:[eE][+-]?[0-9]+)?|nan|inf|diverged")
 _SUFFIXED = re.compile(r"[0-9.]+(?:Ki|Mi|Gi|[KMBT])")
 _TIMES = re.compile(r"([0-9.]+(?:[eE][+-]?[0-9]+)?)\s?[x×]")  # noqa: RUF001
 
@@ -65,6 +66,13 @@ def tidy(table: Table, terms: Mapping[str, Term]) -> tuple[Table, list[str]]:
     for column, is_count, is_factor in _columns(table, terms):
         cells = {row.fields[column] for row in table.rows}
         odd = [cell for cell in cells if cell and isinstance(parse_cell(cell), str)]
+        if odd and table.has_commas and not is_count and _are_decimal(cells):
+            changed[column] = {cell: cell.replace(",", ".") for cell in odd}
+            notes.append(
+                f"{table.file}: in {quote(table.header[column])} commas are read as "
+                f"decimal ones, such as {quote(odd[0])} as {odd[0].replace(',', '.')}"
+            )
+            continue
         if not odd or (any("," in cell for cell in odd) and _has_decimal_comma(cells)):
             continue
         read = {
@@ -100,6 +108,11 @@ def _columns(table: Table, terms: Mapping[str, Term]) -> list[tuple[int, bool, b
             is_factor = before[1] and not term.is_column
             found[column] = (is_count or before[0], is_factor)
     return [(column, *kinds) for column, kinds in found.items()]
+
+
+def _are_decimal(cells: Iterable[str]) -> bool:
+    """Whether every number of a column is one of whole digits or a decimal comma."""
+    return all(not cell or _COMMA.fullmatch(cell) for cell in cells)
 
 
 def _has_decimal_comma(cells: Iterable[str]) -> bool:
