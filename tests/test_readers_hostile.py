@@ -98,6 +98,11 @@ REFUSED: list[tuple[str, str | bytes, str]] = [
     ("comment.json", "// runs\n" + json.dumps([RECORD]), "expected JSON"),
     ("python.json", "[{'lr': 1}]", "expected JSON"),
     ("big.json", '[{"lr": ' + "9" * 5000 + "}]", "no column for"),
+    (
+        "wide.json",
+        json.dumps([{f"c{k}": 1 for k in range(10**5)}]),
+        "at most 10,000 columns, got 100,000",
+    ),
     # JSON lines
     ("none.jsonl", "a\nb\n", "no JSON"),
     ("scalars.jsonl", "1\n2\n", "no record of a run"),
@@ -343,6 +348,7 @@ FRAMES: list[tuple[Any, str]] = [
     (b"runs.csv", "got bytes"),
     (True, "got bool"),
     ([], "at least one file"),
+    ({f"c{k}": [1] for k in range(10**5)}, "at most 10,000 columns, got 100,000"),
     ([1, 2], "got int"),
     ((), "at least one file"),
 ]
@@ -357,6 +363,23 @@ def test_what_is_no_table_is_refused(frame: Any, words: str) -> None:
     with pytest.raises(DataError, match=words) as caught:
         read_runs(frame)
     assert len(str(caught.value)) < 1500
+
+
+def test_a_record_that_holds_itself_is_refused() -> None:
+    record: dict[str, Any] = dict(RECORD)
+    record["again"] = record
+    with pytest.raises(DataError, match="at most 32 deep"):
+        read_runs([record])
+
+
+def test_a_frame_is_asked_for_in_python() -> None:
+    table = {key: [value] for key, value in RECORD.items() if key != "loss"}
+    table |= {"train/loss": [3.0], "val/loss": [2.9]}
+    with pytest.raises(DataError) as caught:
+        read_runs(table)
+    last = str(caught.value).splitlines()[-1]
+    assert last == "Pass: read_runs(frame, map={'loss': 'val/loss'})"
+    assert read_runs(table, map={"loss": "val/loss"}).loss[0] == 2.9
 
 
 def test_a_masked_value_is_missing() -> None:
