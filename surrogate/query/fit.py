@@ -108,7 +108,7 @@ class Fit:
         features: coordinates and standardisation.
         theta: the fitted parameters.
         draws: of the bootstrap, one row each; none where cells are too few.
-        leaves: refits without each cell; none likewise.
+        leaves: refits without each cell, or steps of few cells; none likewise.
         noise: what the surface leaves unexplained.
         stability: where training diverges; None where the runs cannot tell.
         cells: what was fitted.
@@ -119,8 +119,8 @@ class Fit:
         provenance: where it comes from.
         warnings: what to know before using it.
         runs: of the user; None in a bundled fit.
-        freedom: degrees of freedom of intervals over runs, of which `leaves` are then
-            refits without each; None where they are over cells.
+        freedom: degrees of freedom where `leaves` are steps, one a cause of error; None
+            where they are refits without each cell.
         evidence: what the runs say of an optimum along lr and batch; none in fits of
             before it was asked.
         loss_unit: of every loss: `nats` per token, or `bits_per_byte`.
