@@ -39,7 +39,9 @@ class FlagsError(DataError):
 
 
 def _type(words: Sequence[str]) -> str:
-    return f"Type: surrogate {shlex.join(words)}"
+    """A command on one line, whatever a column is called."""
+    line = f"Type: surrogate {shlex.join(words)}"
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
 
 
 def _call(flags: Sequence[str]) -> str:

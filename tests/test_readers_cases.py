@@ -331,3 +331,36 @@ def test_several_files_are_understood_each(tmp_path: Path) -> None:
     columns = [line.column for line in runs.understood if line.role == "lr"]
     assert columns == ["'lr'", "'learning_rate'"]
     assert len(runs.understood) == 6
+
+
+def test_hostile_names_stay_on_their_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "runs.csv"
+    header = 'lr,batch,params,tokens,"x\x1b[2J\n;rm -rf loss",my\'loss'
+    path.write_text(f"{header}\n1e-3,65536,2e8,4e9,2.9,3\n", encoding="utf-8")
+    with pytest.raises(FlagsError) as caught:
+        read_runs(path)
+    for line in str(caught.value).splitlines():
+        assert line.isprintable()
+    words = shlex.split(str(caught.value).splitlines()[-1])
+    assert words[-2] == "--map"
+    assert words[-1].startswith("loss=x")
+    assert main(["check", str(path)]) == 2
+    assert "\x1b" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["my acc", 'a "b" steps', "steps'"])
+def test_odd_names_are_quoted_in_expressions(tmp_path: Path, name: str) -> None:
+    import csv
+
+    path = tmp_path / "runs.csv"
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["lr mult", "batch", "params", name, "loss"])
+        writer.writerow(["2", "65536", "2e8", "1000000", "2.9"])
+    from surrogate.readers.guesses import spelled
+
+    tokens = f"{spelled(name)}*1000"
+    runs = read_runs(path, map={"lr": '"lr mult"*0.001', "tokens": tokens})
+    assert (runs.lr[0], runs.tokens[0]) == (0.002, 1e9)

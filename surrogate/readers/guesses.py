@@ -367,4 +367,7 @@ class _Guess:
 
 def spelled(name: str) -> str:
     """A column's name as an expression takes it."""
-    return name if _PLAIN.fullmatch(name) else f'"{name}"'
+    if _PLAIN.fullmatch(name):
+        return name
+    mark = next((mark for mark in "\"'`" if mark not in name), '"')
+    return f"{mark}{name}{mark}"

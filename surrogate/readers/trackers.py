@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -89,7 +90,10 @@ def _mapping(text: str) -> Mapping[str, Any] | None:
     except (ValueError, RecursionError):
         value = None
         try:
-            value = _literal(ast.parse(text, mode="eval").body, 0)
+            with warnings.catch_warnings():
+                # Of strings with odd escapes: they are read as Python reads them.
+                warnings.simplefilter("ignore")
+                value = _literal(ast.parse(text, mode="eval").body, 0)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return None
     return value if isinstance(value, Mapping) else None
