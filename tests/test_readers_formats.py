@@ -56,14 +56,14 @@ def delimited(table: dict[str, list[Any]], mark: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def padded(table: dict[str, list[Any]], *, index: bool) -> str:
+def padded(table: dict[str, list[Any]], *, index: bool, gap: str = " ") -> str:
     """As pandas prints it."""
     rows = [list(map(repr, row)) for row in zip(*table.values(), strict=True)]
     lines = [[*([""] if index else []), *table]]
     lines += [[*([str(k)] if index else []), *row] for k, row in enumerate(rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
-        " ".join(cell.rjust(w) for cell, w in zip(line, widths, strict=True))
+        gap.join(cell.rjust(w) for cell, w in zip(line, widths, strict=True))
         for line in lines
     )
 
@@ -165,6 +165,32 @@ def test_every_digit_comes_back(
             read_runs(path, **how)
         return
     assert same(read_runs(path, **how), table)
+
+
+def test_a_print_with_a_name_of_two_words_is_not_moved(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    table = {**{k: SWEEP[k] for k in COLUMNS[:4]}, "smooth loss": SWEEP["loss"]}
+    for index in (True, False):
+        # Two blanks apart, as pandas has it.
+        path.write_text(padded(table, index=index, gap="  "), encoding="utf-8")
+        runs = read_runs(path)
+        assert same(runs)
+        assert runs.loss_kind == "train_smoothed"
+    # Words and cells agree in number, but do not stand under one another.
+    path.write_text("   lr  smooth loss\n0 1e-3          2.9\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"no column for batch|header and rows"):
+        read_runs(path)
+
+
+def test_what_pandas_prints_is_read(tmp_path: Path) -> None:
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(SWEEP)
+    path = tmp_path / "a.txt"
+    for text in (str(frame), frame.to_string(index=False), frame.to_string()):
+        path.write_text(text, encoding="utf-8")
+        runs = read_runs(path)
+        np.testing.assert_allclose(runs.loss, SWEEP["loss"], rtol=1e-6)
+        np.testing.assert_allclose(runs.lr, SWEEP["lr"], rtol=1e-6)
 
 
 def frames() -> dict[str, Callable[[dict[str, list[Any]], Path], Any]]:
