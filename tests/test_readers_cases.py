@@ -364,3 +364,32 @@ def test_odd_names_are_quoted_in_expressions(tmp_path: Path, name: str) -> None:
     tokens = f"{spelled(name)}*1000"
     runs = read_runs(path, map={"lr": '"lr mult"*0.001', "tokens": tokens})
     assert (runs.lr[0], runs.tokens[0]) == (0.002, 1e9)
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("LR,LEARNING_RATE,BATCH,PARAMS,TOKENS,LOSS", "1e-3,2e-3,65536,2e8,4e9,2.9"),
+        ("LR,BS,BATCH_TOKENS,PARAMS,TOKENS,LOSS", "1e-3,16,65536,2e8,4e9,2.9"),
+        ("LR,BATCH,PARAMS,TOKENS,BPB,VAL_BPB", "1e-3,65536,2e8,4e9,0.9,0.8"),
+        ("LR,BATCH,PARAMS,TOKENS,STATUS,STATE,LOSS", "1e-3,65536,2e8,4e9,ok,ok,2.9"),
+    ],
+)
+def test_columns_in_capitals_are_no_words_to_fill_in(
+    tmp_path: Path, header: str, row: str
+) -> None:
+    path = tmp_path / "runs.csv"
+    path.write_text(f"{header}\n{row}\n", encoding="utf-8")
+    with pytest.raises(FlagsError) as caught:
+        read_runs(path)
+    assert "Fill in" not in str(caught.value)
+    assert len(read_runs(path, **pasted(path, {}))) == 1  # type: ignore[arg-type]
+
+
+def test_a_name_of_a_hundred_thousand_letters_is_not_printed(tmp_path: Path) -> None:
+    path = tmp_path / "runs.csv"
+    header = f"lr,batch,params,tokens,{'x' * 100_000} loss"
+    path.write_text(f"{header}\n1e-3,65536,2e8,4e9,2.9\n", encoding="utf-8")
+    with pytest.raises(FlagsError) as caught:
+        read_runs(path)
+    assert len(str(caught.value)) < 1000

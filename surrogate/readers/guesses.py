@@ -24,6 +24,8 @@ from surrogate.readers.terms import Term, names_of
 from surrogate.units import quote
 
 _FEW = 5
+# A name that nobody pastes.
+_LONGEST = 300
 # What is filled in, with an example.
 _EXAMPLES = {
     "LR": "3e-4",
@@ -153,15 +155,20 @@ class _Guess:
 
     def notes(self) -> list[str]:
         """What to fill in, if anything."""
-        found = re.findall(r"(?:[=*]|^)([A-Z_]{2,})$", "\n".join(self.flags()), re.M)
-        if not found:
+        pattern = r"(?:[=*]|^)([A-Z_]{2,})$"
+        found = re.findall(pattern, "\n".join(self.flags()), re.MULTILINE)
+        # A column may be called so as well.
+        blank = [word for word in found if word in _EXAMPLES]
+        blank = [word for word in blank if word not in self.table.header]
+        if not blank:
             return []
-        words = [f"{word} by {_EXAMPLES[word]}" for word in found]
+        words = [f"{word} by {_EXAMPLES[word]}" for word in dict.fromkeys(blank)]
         return [f"Fill in the words in capitals, such as {', '.join(words)}."]
 
     def of(self, role: str) -> str:
         """The right side of one --map."""
-        return getattr(self, role, lambda: self.best(role))()
+        text = getattr(self, role, lambda: self.best(role))()
+        return text if len(text) <= _LONGEST else role.upper()
 
     def best(self, role: str) -> str:
         """The likeliest of several candidates, as it is typed."""
