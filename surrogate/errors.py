@@ -8,10 +8,59 @@ picture of it, raises a `SolveError`. Our own bugs are plain assertions.
 from __future__ import annotations
 
 import enum
+import shlex
+from collections.abc import Sequence
 
 
 class DataError(ValueError):
     """The question or the data are wrong: says what was expected, came, and to do."""
+
+
+class FlagsError(DataError):
+    """A table that needs a word from its owner: what to add, ready to paste.
+
+    Attributes:
+        said: what cannot be told, a line each.
+        flags: what to add to the command.
+    """
+
+    def __init__(self, said: str, file: str, flags: Sequence[str]) -> None:
+        """Say it with a command that checks the file, or a call where it is a frame."""
+        self.said, self.flags = said, tuple(flags)
+        source = "-" if file == "standard input" else file
+        command = (
+            _call(flags) if file.startswith("<") else _type(["check", source, *flags])
+        )
+        super().__init__(f"{said}\n{command}")
+
+    def typed(self, given: Sequence[str]) -> str:
+        """The message of a command that was given these words."""
+        return f"{self.said}\n{_type([*given, *self.flags])}"
+
+
+def _type(words: Sequence[str]) -> str:
+    """A command on one line, whatever a column is called."""
+    line = f"Type: surrogate {shlex.join(words)}"
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+
+
+def _call(flags: Sequence[str]) -> str:
+    """The same for Python: flags as arguments of `read_runs`."""
+    values: dict[str, list[str]] = {}
+    for flag, value in zip(flags[::2], flags[1::2], strict=True):
+        values.setdefault(flag.removeprefix("--").replace("-", "_"), []).append(value)
+    said = []
+    for name, texts in values.items():
+        if name == "map":
+            pairs = [text.partition("=") for text in texts]
+            said.append(f"map={ {role: text for role, _, text in pairs} }")
+        elif name == "seq_len":
+            said.append(f"seq_len={texts[0]}")
+        elif name in ("allow", "finished", "failed"):
+            said.append(f"{name}={texts[0].split(',')}")
+        else:
+            said.append(f"{name}={texts[0]!r}")
+    return f"Pass: read_runs(frame, {', '.join(said)})"
 
 
 class UnlikelyError(DataError):

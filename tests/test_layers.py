@@ -28,6 +28,7 @@ ROOMS = (
     "store",
     "runs",
     "readers",
+    "dumps",
     "reach",
     "features",
     "worlds",
@@ -68,7 +69,7 @@ ROOMS = (
     "plots",
     "cli",
 )
-LIGHT = ("defaults", "errors", "units", "runs", "readers", "laws", "cli.main")
+LIGHT = ("defaults", "errors", "units", "runs", "readers", "dumps", "laws", "cli.main")
 FILES = sorted((ROOT / "surrogate").rglob("*.py"))
 KERNELS = sorted((ROOT / "kernels").rglob("*.py"))
 

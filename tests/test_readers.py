@@ -13,10 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from surrogate.errors import DataError
+from surrogate.errors import DataError, FlagsError
 from surrogate.readers import read_runs
 from surrogate.readers.columns import ALIASES, LAYOUTS, fold
+from surrogate.readers.csv import Table
 from surrogate.readers.hints import separating_columns
+from surrogate.readers.terms import Mapped
 from surrogate.runs import Runs, Source, Verdict
 
 HEADER = "lr,batch,params,tokens,loss"
@@ -121,34 +123,34 @@ def test_step_law_moe_has_a_scale_or_recipes_or_both_if_asked(data_dir: Path) ->
     assert len(bare.cells) == len(scaled.cells) == len(both.cells) == 16
 
 
-def test_marin_needs_to_be_told_which_batch(data_dir: Path) -> None:
+def test_marin_is_recognised(data_dir: Path) -> None:
     path = data_dir / "marin/marin_optimizer_sweep_upto_300m.csv"
-    message = r"'bs' \(column 9\) and 'batch_tokens' \(column 10\).*batch=\"batch_tok"
-    with pytest.raises(DataError, match=message):
-        read_runs(path)
-    runs = read_runs(path, map={"batch": "batch_tokens"})
+    runs = read_runs(path)
     missing = [k + 2 for k, row in enumerate(dicts(path)) if not row["loss"]]
     assert [item.line for item in runs.dropped] == missing
     assert len(missing) == 99
     assert {item.column for item in runs.dropped} == {"loss"}
     assert len(runs) == 1556 - 99
-    assert any(
-        "Columns that differ between those repeats: 'opt'" in w for w in runs.warnings
-    )
+    assert set(runs.recipe) == {row["opt"] for row in dicts(path)}
     by_sequences = read_runs(path, map={"batch": "bs"}, seq_len=4096, recipe="opt")
     assert np.array_equal(by_sequences.batch, runs.batch)
-    assert set(by_sequences.recipe) == {row["opt"] for row in dicts(path)}
     both = read_runs(path, map={"batch": "batch_tokens"}, recipe=["opt", "var"])
     assert "adamw/Baseline" in both.recipe
 
 
-def test_schaipp_reads_with_a_product(data_dir: Path) -> None:
+def test_openeurollm_is_recognised(data_dir: Path) -> None:
+    path = data_dir / "openeurollm/loss_all_exps_post_annealing_upto_983m.csv"
+    runs = read_runs(path)
+    mapped = read_runs(path, map={"batch": "gbsz*4096", "tokens": "D"})
+    assert (len(runs), len(runs.cells), len(runs.dropped)) == (850, 45, 0)
+    assert runs.loss_kind == "validation"
+    assert np.array_equal(runs.batch, mapped.batch)
+    assert set(runs.tokens) == {float(row["D"]) for row in dicts(path)}
+
+
+def test_schaipp_is_recognised(data_dir: Path) -> None:
     path = data_dir / "schaipp/lr_scheduling_runs.csv"
-    message = r"no column for tokens .*'val_loss' \(column 21\) and 'train_loss'"
-    with pytest.raises(DataError, match=message):
-        read_runs(path)
-    product = "batch_size*sequence_length*iterations"
-    runs = read_runs(path, map={"tokens": product, "loss": "val_loss"})
+    runs = read_runs(path)
     assert runs.tokens.tolist() == [
         float(row["batch_size"]) * 512 * float(row["iterations"]) for row in dicts(path)
     ]
@@ -160,8 +162,9 @@ def test_schaipp_reads_with_a_product(data_dir: Path) -> None:
 
 def test_nanochat_lacks_params(data_dir: Path) -> None:
     path = data_dir / "nanochat/nanochat_d8_d12_runs.csv"
-    with pytest.raises(DataError, match=r"line 1: no column for params.*params=124M"):
+    with pytest.raises(FlagsError, match=r"no column for params") as caught:
         read_runs(path)
+    assert caught.value.flags == ("--map", "params=12*n_layers*d_model*d_model")
     runs = read_runs(path, map={"params": "124M"})
     assert set(runs.params) == {124e6}
     assert not runs.identifiable()["batch"]
@@ -235,10 +238,20 @@ def test_hints_name_columns_that_explain_repeats() -> None:
     assert separating_columns(header, rows, three, used={0, 1}) == []
 
 
+# Of layouts that are told by fewer columns than they use.
+LAYOUT_COLUMNS = {
+    *("lr", "loss", "run", "batch_size", "sequence_length", "scheduler", "name"),
+    *("params", "val_loss", "train_loss"),
+}
+
+
 def test_layouts_name_columns_that_they_need() -> None:
     for layout in LAYOUTS:
-        columns = {*layout.roles.values(), *layout.loss_kinds, layout.steps or "ti"}
-        assert columns <= layout.needs
+        table = Table("x.csv", "", tuple(sorted(layout.needs | LAYOUT_COLUMNS)), (), ())
+        mapped = Mapped(table, {})
+        for text in (*layout.roles.values(), *layout.loss_kinds):
+            assert mapped.of(text, "layout").columns
+        assert layout.steps is None or layout.steps in layout.needs
 
 
 def test_the_loss_column_tells_its_kind(tmp_path: Path) -> None:
@@ -372,10 +385,9 @@ def test_how_a_run_ended(
         ("1e-3,65536,2e8,nan,2.9", "tokens", "nan", "must be a finite number"),
         ("1e-3,65536,inf,4e9,2.9", "params", "inf", "must be a finite number"),
         ("1e-3,,2e8,4e9,2.9", "batch", "", "empty cell: the value is missing"),
-        ('1e-3,"65,536",2e8,4e9,2.9', "batch", "65,536", "thousands .*write 65536"),
-        ("1e-3,65_536,2e8,4e9,2.9", "batch", "65_536", "thousands .*write 65536"),
         ('"0,001",65536,2e8,4e9,2.9', "lr", "0,001", "decimal comma: write 0.001"),
-        ("1e-3,64K,2e8,4e9,2.9", "batch", "64K", "plain numbers: write 64000.0"),
+        ('1e-3,65536,2e8,4e9,"2,345"', "loss", "2,345", "thousands .*write 2345"),
+        ("1e-3,65536,2e8,4e9,3K", "loss", "3K", "plain numbers: write 3000.0"),
         ("1e-3,0x10,2e8,4e9,2.9", "batch", "0x10", "must be a number"),
         ("1e-3,65536,2e8,4e9,0", "loss", "0", "loss must be above 0"),
         ("1e-3,65536,2e8,4e9", "", "", "4 fields where the header has 5"),
@@ -434,7 +446,10 @@ def test_a_missing_recipe_or_scale_drops_the_row(tmp_path: Path) -> None:
         ([HEADER + ",LR", ROWS[0] + ",1"], "2 columns could be lr: 'lr'.*'LR'"),
         ([HEADER], "expected a header and rows below it, got 0 rows"),
         (["", "  "], "got an empty file"),
-        ([HEADER.replace("tokens", "T"), ROWS[0]], "no column for tokens.*columns are"),
+        (
+            [HEADER.replace("tokens", "T"), ROWS[0]],
+            r"no column for tokens(.|\n)*columns are",
+        ),
         ([ROWS[0], ROWS[1]], "The first line must name the columns"),
         ([HEADER, '1,"2', "3"], "line 2: .*unexpected end of data.*not closed"),
         ([HEADER, ROWS[0], '"1"2,3'], "line 3: .*expected after.*stands alone"),
@@ -463,7 +478,10 @@ def test_a_wrong_file_is_refused(
     with pytest.raises(DataError, match=message) as caught:
         read_text(tmp_path, *lines)
     assert str(caught.value).startswith(str(tmp_path / "runs.csv"))
-    assert "\n" not in str(caught.value)
+    lines = str(caught.value).split("\n")
+    assert len(lines) == 1 or isinstance(caught.value, FlagsError)
+    assert len(lines) < 11
+    assert max(map(len, lines)) < 600
 
 
 def test_what_is_no_text_file_is_refused(tmp_path: Path) -> None:
@@ -474,10 +492,10 @@ def test_what_is_no_text_file_is_refused(tmp_path: Path) -> None:
         read_runs(tmp_path)
     with pytest.raises(DataError, match="no file can have"):
         read_runs("a\0.csv")
-    with pytest.raises(DataError, match=r"ends in .csv or .tsv, got '.parquet'"):
-        read_runs(tmp_path / "x.parquet")
+    with pytest.raises(DataError, match=r"ends in .csv, .*, got '.docx'"):
+        read_runs(tmp_path / "x.docx")
     for ending in (".csv", ".md"):
-        with pytest.raises(DataError, match=r"File name too long|ends in .csv or"):
+        with pytest.raises(DataError, match=r"File name too long"):
             read_runs("x" * 300 + ending)
     path.write_bytes(b"")
     with pytest.raises(DataError, match="got an empty file"):

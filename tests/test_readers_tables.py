@@ -266,5 +266,5 @@ def test_outcomes_do_not_keep_replicates_apart(tmp_path: Path) -> None:
         for lr in (1e-3, 2e-3, 4e-3)
         for k in range(2)
     ]
-    header = HEADER + ",seed,train/loss,hostname"
+    header = HEADER + ",seed,valid/acc,hostname"
     assert read_runs(write(tmp_path, header, *rows)).seed_noise is not None

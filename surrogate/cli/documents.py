@@ -38,8 +38,13 @@ def merged_warnings(answers: Iterable[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(every))
 
 
-def check(runs: Runs) -> dict[str, Any]:
-    """What was read, in the contract's keys and some more."""
+def check(runs: Runs, following: str = "") -> dict[str, Any]:
+    """What was read, in the contract's keys and some more.
+
+    Args:
+        runs: the table.
+        following: the command to type next.
+    """
     return {
         "schema": output.SCHEMA,
         "runs": len(runs),
@@ -65,6 +70,8 @@ def check(runs: Runs) -> dict[str, Any]:
         "params_kind": runs.params_kind,
         "recipes": sorted(set(runs.recipe.tolist())),
         "notes": list(runs.notes),
+        "understood": list(runs.understood),
+        "next": following or None,
         "sources": list(runs.sources),
         "levels": {
             "lr": len(set(runs.lr_level.tolist())),

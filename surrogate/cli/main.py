@@ -19,6 +19,7 @@ import typer
 from surrogate import interrupts
 from surrogate.cli import (
     answers,
+    data,
     laws,
     output,
     pictures,
@@ -27,7 +28,7 @@ from surrogate.cli import (
     supervise,
     tables,
 )
-from surrogate.errors import DataError, SolveError, Status
+from surrogate.errors import DataError, FlagsError, SolveError, Status
 
 ASKED_WRONGLY = 2
 BUG = 70
@@ -57,6 +58,7 @@ for _command in (
     laws.compare,
     pictures.report,
     plots.plot,
+    data.data,
 ):
     app.command()(_command)
 
@@ -133,6 +135,9 @@ def _run(given: list[str], as_json: bool) -> int:
         return ASKED_WRONGLY
     try:
         code = app(given, prog_name="surrogate", standalone_mode=False)
+    except FlagsError as error:
+        output.fail(error.typed(given), as_json)
+        return ASKED_WRONGLY
     except DataError as error:
         output.fail(str(error), as_json)
         return ASKED_WRONGLY

@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import difflib
 import math
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, TypedDict
+from typing import Annotated, Any, TypedDict
 
 import typer
 
@@ -33,7 +34,12 @@ FitArgument = Annotated[
     ),
 ]
 RunsArgument = Annotated[
-    list[Path], typer.Argument(metavar="RUNS", help="CSV files of finished runs.")
+    list[Path],
+    typer.Argument(
+        metavar="RUNS",
+        help="Tables of finished runs (CSV, JSON, Parquet, Excel, markdown), - for "
+        "standard input.",
+    ),
 ]
 Json = Annotated[
     bool, typer.Option("--json", help="Print one JSON document instead of text.")
@@ -338,6 +344,42 @@ def reading(
         "checkpoints": choose("--checkpoints", checkpoints, defaults.CHECKPOINTS),
         "lr_is_schedule": lr_is_schedule,
     }
+
+
+def fit_command(files: Sequence[Path], how: Mapping[str, Any]) -> str:
+    """The command that fits what was read so."""
+    words = ["surrogate", "fit", *map(str, files)]
+    for option, name in (("--map", "map"), ("--scale", "scales")):
+        for key, text in (how.get(name) or {}).items():
+            words += [option, f"{key}={text}"]
+    for column in how.get("recipe") or ():
+        words += ["--recipe", column]
+    for name in ("finished", "failed"):
+        if how.get(name):
+            words += [f"--{name}", ",".join(how[name])]
+    for value in how.get("allow") or ():
+        words += ["--allow", value]
+    above = how.get("diverged_above")
+    if above is not None:
+        words += ["--diverged-above", _above(above)]
+    for name in _SINGLE:
+        value = how.get(name)
+        if value is not None and (name, value) != ("checkpoints", "last"):
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    return shlex.join([*words, "--out", "out/fit"])
+
+
+def _above(value: float | str) -> str:
+    """What `_diverged_above` reads back."""
+    if isinstance(value, str):
+        return value
+    return "never" if math.isinf(value) else f"{100 * value!r}%"
+
+
+_SINGLE = (
+    *("seq_len", "loss_kind", "params_kind", "loss_unit", "cluster", "loss_se"),
+    *("checkpoints", "lr_is_schedule"),
+)
 
 
 def _words(text: str | None) -> list[str]:

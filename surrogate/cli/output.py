@@ -65,7 +65,9 @@ def write_text(renderables: Sequence[RenderableType]) -> None:
     console = Console(markup=False, highlight=False, emoji=False)
     with console.capture() as captured:
         for renderable in renderables:
-            console.print(renderable)
+            # A command to type stays on its line.
+            is_command = bool(getattr(renderable, "no_wrap", False))
+            console.print(renderable, soft_wrap=is_command)
     # Rich pads each line of a table to its width.
     lines = captured.get().splitlines()
     sys.stdout.write("".join(f"{line.rstrip()}\n" for line in lines))
@@ -73,9 +75,12 @@ def write_text(renderables: Sequence[RenderableType]) -> None:
 
 
 def note(kind: str, message: str) -> None:
-    """Writes one line to stderr."""
+    """Writes a message to stderr: one line, or a list of one thing a line."""
     sys.stdout.flush()
-    print(f"surrogate: {kind}: {plain(message)}", file=sys.stderr)
+    first, *more = message.split("\n")
+    print(f"surrogate: {kind}: {plain(first)}", file=sys.stderr)
+    for line in more:
+        print(f"  {plain(line)}", file=sys.stderr)
 
 
 def emit(

@@ -6,6 +6,7 @@ Rooms that need JAX are imported inside the commands: `surrogate --help` stays f
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -100,12 +101,19 @@ def check(
     checkpoints: options.Checkpoints = defaults.CHECKPOINTS[0],
     lr_is_schedule: options.LrIsSchedule = None,
     max_dropped: options.MaxDropped = options.MAX_DROPPED,
+    fix: Annotated[
+        Path | None,
+        typer.Option(metavar="CSV", help="Write what was read, to read without flags."),
+    ] = None,
+    overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> int:
-    """Read runs and say what was kept and dropped."""
+    """Read runs; say what was understood, kept and dropped."""
     from surrogate.cli import text_tables
-    from surrogate.readers import read_runs
+    from surrogate.readers import cleaned, read_runs
 
+    if fix is not None:
+        cleaned.check_out(fix, overwrite=overwrite)
     limit = options.share("--max-dropped", max_dropped)
     how = options.reading(
         *(column_map, seq_len, recipe, scale, loss_kind, params_kind, diverged_above),
@@ -119,7 +127,15 @@ def check(
         lr_is_schedule=lr_is_schedule,
     )
     table = read_runs(runs, **how)
-    code = output.emit(documents.check(table), json, text_tables.check)
+    following = options.fit_command(runs, how)
+    if fix is not None:
+        with interrupts.writing():
+            notes = cleaned.write_cleaned(table, fix)
+        table = replace(table, notes=(*table.notes, f"written to {fix}", *notes))
+        scales = {name: name for name in table.scales}
+        following = options.fit_command([fix], {"scales": scales})
+    document = documents.check(table, following)
+    code = output.emit(document, json, text_tables.check)
     return max(code, _judge_dropped(table, limit))
 
 

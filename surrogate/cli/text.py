@@ -86,6 +86,13 @@ def title(text: str) -> RenderableType:
     return Text(plain(text), style="bold")
 
 
+def command(text: str) -> RenderableType:
+    """A command to type, never broken across lines."""
+    from rich.text import Text
+
+    return Text(plain(text), style="bold", no_wrap=True)
+
+
 def grid(rows: Iterable[Row]) -> Table:
     """Names on the left, values on the right."""
     from rich.table import Table

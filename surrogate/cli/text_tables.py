@@ -36,10 +36,24 @@ def check(document: Document) -> list[RenderableType]:
     found = f"{_many(document['runs'], 'run')} in {_many(document['cells'], 'cell')}"
     return [
         text.title(f"{found}, {_many(len(document['dropped']), 'row')} dropped"),
+        *_understood(document["understood"]),
         text.grid(rows),
         *_cell_table(document),
         *_dropped_table(document["dropped"]),
+        *_next(document.get("next")),
     ]
+
+
+def _understood(lines: list[Document]) -> list[RenderableType]:
+    """What was taken for each role."""
+    names = ["role", "column", "unit", "example"]
+    rows = [[str(line[name]) for name in names] for line in lines]
+    return [text.columns(names, rows, left=names), text.title("")] if rows else []
+
+
+def _next(command: str | None) -> list[RenderableType]:
+    """What to type next."""
+    return [text.title(""), text.command(f"Next: {command}")] if command else []
 
 
 def _set_aside(runs: int) -> list[Row]:

@@ -1,33 +1,38 @@
-"""Reads tables of finished runs: one file a format, roles found by column names."""
+"""Reads tables of finished runs: one file a format, roles found by column names.
+
+`formats` takes a file, standard input or a frame to its reader, which makes a table of
+text; `plan` says which column is what, `numbers` what a cell plainly means, and `rows`
+checks every row.
+"""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
 from surrogate.defaults import SMALL
 from surrogate.errors import DataError
-from surrogate.readers.csv import Table, read_table
+from surrogate.readers.csv import Table
+from surrogate.readers.formats import read_any
+from surrogate.readers.frames import is_frame
 from surrogate.readers.hints import separating_columns
+from surrogate.readers.numbers import tidy
 from surrogate.readers.plan import Plan, make_plan
 from surrogate.readers.replicates import with_replicates
 from surrogate.readers.rows import Converted, Words, convert
 from surrogate.readers.schedule import parse_schedule
+from surrogate.readers.understood import understood
 from surrogate.runs import SETTINGS, Runs, Source, check_kinds
 from surrogate.runs.advice import is_repeat_warning
 
 __all__ = ["read_runs"]
 
-_Path = str | os.PathLike[str]
-# One reader a suffix; each returns a table of text.
-_READERS = {".csv": read_table, ".tsv": read_table}
-
 
 def read_runs(
-    paths: _Path | Sequence[_Path],
+    paths: Any,
     *,
     map: Mapping[str, str] | None = None,
     seq_len: int | None = None,
@@ -45,13 +50,16 @@ def read_runs(
     checkpoints: str = "last",
     lr_is_schedule: str | None = None,
 ) -> Runs:
-    """Reads one file of finished runs, or several as one table.
+    """Reads one table of finished runs, or several as one.
 
     Args:
-        paths: CSV files; their columns are found by their usual names.
+        paths: a file or several (CSV, JSON, JSON lines, markdown, Parquet, Arrow,
+            Excel; "-" is standard input), or a table itself: a frame of pandas, polars
+            or pyarrow, a dict of columns, a list of records. Columns are found by their
+            usual names (docs/columns.md).
         map: what is what where names do not tell, by role (lr, batch, params, tokens,
-            loss, seq_len, recipe, status, diverged, name): a column, or a product of
-            columns and numbers such as "batch_size*iterations*512".
+            loss, seq_len, recipe, status, diverged, name): a column, or an expression
+            of columns, numbers and other roles such as "C/(6*params)".
         seq_len: length of a sequence [tokens], for batches in sequences.
         recipe: the column, or columns, that name what else differs between runs.
         scales: further scale variables: their columns by name.
@@ -86,7 +94,7 @@ def read_runs(
         raise DataError(
             f"--seq-len: expected a number of tokens, such as 2048, got {seq_len}."
         )
-    files = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    files = [paths] if _is_one(paths) else list(paths)
     columns = [recipe] if isinstance(recipe, str) else list(recipe or ())
     tables = _read_tables(files)
     marked = diverged_above if isinstance(diverged_above, str) else None
@@ -99,9 +107,14 @@ def read_runs(
             cluster=cluster,
             loss_se=loss_se,
             marked=marked,
+            has_length=seq_len is not None,
         )
         for table in tables
     ]
+    tidied = [
+        tidy(table, plan.numbers()) for table, plan in zip(tables, plans, strict=True)
+    ]
+    tables = [replace(t, notes=(*t.notes, *notes)) for t, notes in tidied]
     words = Words(
         finished=tuple(word.strip().lower() for word in finished),
         failed=tuple(word.strip().lower() for word in failed),
@@ -129,24 +142,32 @@ def read_runs(
         ),
     }
     runs = _join(tables, parts, plans, sorted(scales or {}), kinds, above)
+    lines = [
+        line
+        for table, plan, part in zip(tables, plans, parts, strict=True)
+        for line in understood(table, plan, part.runs, kinds)
+    ]
+    # Of several files, what one says that another has said already is left out.
+    first = {(line.role, line.column, line.unit): line for line in reversed(lines)}
+    told = sorted(first.values(), key=lines.index)
+    runs = replace(runs, understood=tuple(told))
     return _with_hint(runs, tables, plans, parts)
 
 
-def _read_tables(files: Sequence[_Path]) -> list[Table]:
+def _is_one(paths: Any) -> bool:
+    """Whether what was given is one table, and not several."""
+    is_listed = isinstance(paths, Iterable) and not isinstance(paths, bytes)
+    return isinstance(paths, str | os.PathLike) or is_frame(paths) or not is_listed
+
+
+def _read_tables(files: Sequence[Any]) -> list[Table]:
     if not files:
         raise DataError(
             "expected at least one file of runs, got none. Name a CSV file."
         )
     tables: dict[str, Table] = {}
     for file in files:
-        suffix = Path(file).suffix.lower()
-        if suffix not in _READERS and not os.path.isdir(file):
-            raise DataError(
-                f"{os.fspath(file)}: expected a file that ends in "
-                f"{' or '.join(_READERS)}, got {suffix or 'no ending'!r}. Export the "
-                f"runs as CSV."
-            )
-        table = _READERS.get(suffix, read_table)(file)
+        table = read_any(file)
         if table.sha256 in tables:
             raise DataError(
                 f"{table.file}: expected every file once, but it holds the same bytes "
@@ -203,7 +224,10 @@ def _join(
         # Every file's own sizes were judged while it was read.
         allow=(SMALL,),
         dropped=[item for part in parts for item in part.dropped],
-        notes=[part.note for part in parts],
+        notes=[
+            *(part.note for part in parts),
+            *(note for table in tables for note in table.notes),
+        ],
         called=_labels(plans),
         cautions=[text for part in parts for text in part.warnings],
         sources=[

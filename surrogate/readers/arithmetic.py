@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from surrogate.errors import DataError
-from surrogate.readers.columns import ALIASES, LEAST_LRS, fold
+from surrogate.errors import DataError, FlagsError
+from surrogate.readers.columns import ALIASES, LAST_STEPS, LEAST_LRS, fold
 from surrogate.readers.csv import Table, parse_cell
 from surrogate.readers.plan import Plan
 from surrogate.runs.cells import Column
@@ -110,11 +110,17 @@ def agreed(
     off = np.maximum(ratio, 1 / ratio)
     row = int(off.argmax())
     text = _numbers(table, plan, columns, lines, (batch, row))
-    if off[row] < _CONTRADICTION:
+    if off[row] < _CONTRADICTION or _is_log(table, plan):
         return batch, "", [f"{text}. Tokens are read as they stand."]
     if not plan.terms["batch"].is_column:
         return batch, "", [f"{text}. The batch is believed, since --map says it."]
     raise DataError(f"{text}. {_remedy(plan, missing[usable], batch, columns)}")
+
+
+def _is_log(table: Table, plan: Plan) -> bool:
+    """Whether steps are where a log stands, which need not be where its run ended."""
+    assert plan.steps is not None
+    return fold(table.header[plan.steps.columns[0]]) in LAST_STEPS
 
 
 def check_peak(table: Table, plan: Plan) -> None:
@@ -144,11 +150,13 @@ def check_peak(table: Table, plan: Plan) -> None:
         if peaks
         else "Add a column of the peak lr of each run and name it with --map lr=COLUMN"
     )
-    raise DataError(
+    raise FlagsError(
         f"{table.file} line {row.line}, column {term.label}, value "
         f"{row.fields[used]}: expected the peak lr, but it equals "
         f"{quote(table.header[low])} in every row, so it is the schedule's last value. "
-        f'{remedy} (--map lr="{table.header[used]}*1" if lr is constant in training).'
+        f'{remedy} (--map lr="{table.header[used]}*1" if lr is constant in training).',
+        table.file,
+        ["--map", f"lr={peaks[0] if peaks else 'COLUMN'}"],
     )
 
 

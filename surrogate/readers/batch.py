@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from surrogate.errors import DataError
+from surrogate.errors import DataError, FlagsError
 from surrogate.readers.arithmetic import (
     agreed,
     lengths_by_steps,
@@ -58,11 +58,13 @@ def tokens_per_step(
             return batch, unused + how, warnings
         if seq_len is None and not looks_like_sequences(columns):
             row = int(batch.argmax())
-            raise DataError(
+            raise FlagsError(
                 f"{table.file} line {lines[row]}, column {label}, value "
                 f"{batch[row]:g}: the largest batch; expected tokens, but it looks "
                 f"like sequences. Give their length, such as --seq-len 2048 "
-                f"(--allow small if it is tokens)."
+                f"(--allow small if it is tokens).",
+                table.file,
+                ["--seq-len", "LENGTH"],
             )
     length, how = _length(table, plan, columns, lines, seq_len)
     tokens = batch * length
@@ -117,10 +119,12 @@ def _length(
             )
     if seq_len is None:
         label = plan.terms["batch"].label
-        raise DataError(
+        raise FlagsError(
             f"{table.file} line 1, column {label}: the batch is in sequences of "
             f"unknown length. Give it, such as --seq-len 2048, or name a column of "
-            f"tokens with --map batch=COLUMN."
+            f"tokens with --map batch=COLUMN.",
+            table.file,
+            ["--seq-len", "LENGTH"],
         )
     return float(seq_len), f"{seq_len:,} tokens each by --seq-len"
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from surrogate.errors import DataError
+from surrogate.errors import DataError, FlagsError
 from surrogate.readers.columns import ALIASES, fold
 from surrogate.readers.csv import Table
 from surrogate.readers.plan import Plan
@@ -228,9 +228,12 @@ def _check_lr(
             else "Say --lr-is-schedule cosine (cosine:floor=10%,warmup=2000 if you "
             "know them) to compute the peak lr of each run, or add a column of it."
         )
-        raise DataError(
+        flags = ["--lr-is-schedule", "cosine"]
+        raise FlagsError(
             f"{table.file} line {points[rows[-1]].line}, column "
             f"{plan.terms['lr'].label}: expected the peak lr of each run, but within "
             f"one run it goes from {lr[0]:g} to {lr[-1]:g}: it is the schedule's value "
-            f"at each of {len(points)} checkpoints of {len(groups)} runs. {remedy}"
+            f"at each of {len(points)} checkpoints of {len(groups)} runs. {remedy}",
+            table.file,
+            ["--map", f"lr={better[0]}"] if better else flags,
         )

@@ -1,4 +1,4 @@
-"""Strict reading of a CSV file into rows of text, and of one cell into a number.
+"""Strict reading of CSV into rows of text, and of one cell into a number.
 
 Nothing is guessed: a row with a field too many or too few is dropped with its line, and
 a file that is not one table of text is refused.
@@ -7,23 +7,25 @@ a file that is not one table of text is refused.
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
-import os
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from surrogate.errors import DataError
+from surrogate.readers.content import Content, check_size
 from surrogate.runs import Dropped
 from surrogate.units import parse_number, quote
 
 # Rows of another width below a table that are one of its own.
 _BLOCK = 3
+# Columns that a message names.
+_SHOWN = 16
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:[,_' ][0-9]{3})+(?:\.[0-9]*)?")
+_EITHER = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}")
 _DECIMAL_COMMA = re.compile(r"[+-]?[0-9]*,[0-9]+(?:[eE][+-]?[0-9]+)?")
 
 
@@ -37,7 +39,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A CSV file as text.
+    """A table as text, whatever it was read from.
 
     Attributes:
         file: the path as it was given.
@@ -45,6 +47,9 @@ class Table:
         header: the columns' names, blanks around them removed.
         rows: every row that has as many fields as the header.
         dropped: the other rows.
+        notes: what was made of what was read, for people.
+        has_commas: its columns are parted by semicolons, so that a comma in a number
+            is a decimal one.
     """
 
     file: str
@@ -52,58 +57,87 @@ class Table:
     header: tuple[str, ...]
     rows: tuple[Row, ...]
     dropped: tuple[Dropped, ...]
+    notes: tuple[str, ...] = ()
+    has_commas: bool = False
 
     def columns(self) -> str:
-        """The columns' names for a message."""
-        return ", ".join(quote(name) for name in self.header)
+        """The columns' names for a message, the first of many."""
+        named = [quote(name) for name in self.header[:_SHOWN]]
+        more = len(self.header) - len(named)
+        return ", ".join(named) + (f" and {more:,} more" if more else "")
 
 
-def read_table(path: str | os.PathLike[str]) -> Table:
-    """Reads a CSV file: UTF-8, one header line, commas (or semicolons, or tabs).
-
-    Args:
-        path: the file.
+def parse_csv(content: Content) -> Table:
+    """Reads CSV: UTF-8, one header line, commas (or semicolons, or tabs).
 
     Raises:
         DataError: if it cannot be read as such a table, or holds no rows.
     """
-    # A path may hold control characters as well: messages show it escaped.
-    file = repr(os.fspath(path))[1:-1]
-    content = _read_bytes(file, Path(path))
-    text = _decode(file, content)
+    file = content.file
+    text = decode(content)
     delimiter = _delimiter(file, text)
     # newline="" leaves line ends inside quotes to the csv module, as it asks.
     stream = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    header: tuple[str, ...] = ()
-    rows, dropped, line = [], [], 1
-    widths: list[tuple[int, int]] = []
+    table = build(file, content.sha256, _numbered(file, stream))
+    return replace(table, has_commas=delimiter == ";")
+
+
+def _numbered(file: str, stream: Any) -> Iterator[tuple[int, list[str]]]:
+    """Each row with the line on which it starts."""
+    line = 1
     try:
         for fields in stream:
             start, line = line, stream.line_num + 1
-            if not fields:
-                continue
-            if not header:
-                header = _header(file, fields)
-            elif len(fields) == len(header):
-                rows.append(Row(start, tuple(field.strip() for field in fields)))
-            else:
-                reason = f"{len(fields)} fields where the header has {len(header)}"
-                dropped.append(Dropped(file, start, "", "", reason))
-                widths.append((start, len(fields)))
+            yield start, fields
     except csv.Error as error:
         raise DataError(
             f"{file} line {line}: expected CSV, got a row that cannot be read "
             f"({error}). Look for a quote that is not closed or stands alone."
         ) from error
+
+
+def build(
+    file: str,
+    digest: str,
+    lines: Iterable[tuple[int, Sequence[str]]],
+    dropped: Sequence[Dropped] = (),
+) -> Table:
+    """A table of rows of text, the first of which is the header.
+
+    Args:
+        file: for messages.
+        digest: SHA-256 of what was read.
+        lines: each row's line and fields; empty ones are skipped.
+        dropped: what is known to be no row.
+
+    Raises:
+        DataError: if there is no header, or no row below it.
+    """
+    header: tuple[str, ...] = ()
+    rows: list[Row] = []
+    left = list(dropped)
+    widths: list[tuple[int, int]] = []
+    for start, fields in lines:
+        if not fields:
+            continue
+        if not header:
+            header = _header(file, fields)
+        elif len(fields) == len(header):
+            rows.append(Row(start, tuple(field.strip() for field in fields)))
+        else:
+            reason = f"{len(fields)} fields where the header has {len(header)}"
+            left.append(Dropped(file, start, "", "", reason))
+            widths.append((start, len(fields)))
     if not rows:
-        first = f" The first: {dropped[0]}." if dropped else ""
+        first = f" The first: {left[0]}." if left else ""
+        shown = ", ".join(quote(name) for name in header[:_SHOWN])
         raise DataError(
             f"{file}: expected a header and rows below it, got {len(rows)} rows to "
-            f"use and {len(dropped)} of another length.{first} Check the file."
+            f"use and {len(left)} of another length.{first} The line taken as the "
+            f"header: {shown or 'none'}. Check the file."
         )
     _check_second_header(file, header, rows, widths)
-    digest = hashlib.sha256(content).hexdigest()
-    return Table(file, digest, header, tuple(rows), tuple(dropped))
+    return Table(file, digest, header, tuple(rows), tuple(left))
 
 
 def _check_second_header(
@@ -140,6 +174,9 @@ def parse_cell(text: str) -> float | str:
         return "empty cell: the value is missing"
     if text.lower().lstrip("+-") in ("nan", "inf", "infinity"):
         return "must be a finite number"
+    if _EITHER.fullmatch(text):
+        groups, decimal = text.replace(",", ""), text.replace(",", ".")
+        return f"thousands separator or decimal comma: write {groups} or {decimal}"
     if _THOUSANDS.fullmatch(text):
         return f"thousands separator: write {re.sub(r'[^0-9.+-]', '', text)}"
     if _DECIMAL_COMMA.fullmatch(text):
@@ -150,39 +187,25 @@ def parse_cell(text: str) -> float | str:
         return "must be a number"
 
 
-def _read_bytes(file: str, path: Path) -> bytes:
-    # Path.is_dir raises where a name is too long or a folder is closed.
-    if os.path.isdir(path):
-        raise DataError(
-            f"{file}: expected a CSV file, got a directory. Name the file inside it."
-        )
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(
-            f"{file}: expected a CSV file, but it cannot be read "
-            f"({error.strerror or error}). Check the path and its permissions."
-        ) from error
-    except ValueError as error:
-        raise DataError(
-            f"{file}: expected the path of a CSV file, got one that no file can have "
-            f"({error}). Correct it."
-        ) from error
+def decode(content: Content) -> str:
+    """The text of a file: UTF-8, with or without its mark.
 
-
-def _decode(file: str, content: bytes) -> str:
+    Raises:
+        DataError: naming the line that is something else.
+    """
+    file, data = content.file, content.data
     how = "Save it as CSV in UTF-8."
-    if b"\0" in content:
-        line = content[: content.index(b"\0")].count(b"\n") + 1
+    if b"\0" in data:
+        line = data[: data.index(b"\0")].count(b"\n") + 1
         raise DataError(
             f"{file} line {line}: expected text, got a NUL byte: it is a binary file "
             f"or UTF-16. {how}"
         )
     try:
-        text = content.decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        byte = content[error.start]
+        line = data[: error.start].count(b"\n") + 1
+        byte = data[error.start]
         raise DataError(
             f"{file} line {line}: expected UTF-8, got the byte 0x{byte:02x}. {how}"
         ) from error
@@ -208,7 +231,8 @@ def _delimiter(file: str, text: str) -> str:
     return found[0]
 
 
-def _header(file: str, fields: list[str]) -> tuple[str, ...]:
+def _header(file: str, fields: Sequence[str]) -> tuple[str, ...]:
+    check_size(file, 1, len(fields))
     header = tuple(field.strip() for field in fields)
     for name, count in Counter(header).items():
         # A blank name cannot be asked for: pandas writes one over its index.

@@ -14,29 +14,22 @@ from surrogate.errors import DataError
 from surrogate.readers.columns import (
     ACCUMULATIONS,
     ALIASES,
+    LAST_STEPS,
     LAYOUTS,
     LOSS_KINDS,
     LOSS_UNITS_BY_NAME,
     MAPPABLE,
-    REQUIRED,
     STEPS,
     TEXTS,
     Layout,
     fold,
 )
 from surrogate.readers.csv import Table, parse_cell
+from surrogate.readers.guesses import find_columns
+from surrogate.readers.numbers import read_number
+from surrogate.readers.terms import Mapped, Term, column_term
 from surrogate.runs import LossKind, ParamsKind, check_scale_names
-from surrogate.units import parse_positive, quote
-
-
-@dataclass(frozen=True)
-class Term:
-    """One column as it stands, or a product of columns (their places) and a number."""
-
-    label: str
-    columns: tuple[int, ...]
-    factor: float = 1.0
-    is_column: bool = True
+from surrogate.units import quote
 
 
 @dataclass(frozen=True)
@@ -77,6 +70,12 @@ class Plan:
     params_kind: ParamsKind
     loss_unit: str
 
+    def numbers(self) -> dict[str, Term]:
+        """All that is read as numbers, by role."""
+        known = {"steps": self.steps, "accumulation": self.accumulation}
+        further = {key: term for key, term in known.items() if term is not None}
+        return {**self.terms, **self.scales, **further}
+
     def used(self) -> set[int]:
         """The columns that play a role."""
         terms = [*self.terms.values(), *self.scales.values()]
@@ -98,6 +97,7 @@ def make_plan(
     cluster: str | None = None,
     loss_se: str | None = None,
     marked: str | None = None,
+    has_length: bool = False,
 ) -> Plan:
     """Finds every role's column.
 
@@ -112,6 +112,7 @@ def make_plan(
         cluster: the column of runs that share a trunk.
         loss_se: the column of the loss's standard error.
         marked: COLUMN=VALUE of runs that diverged.
+        has_length: the user says how long a sequence is.
 
     Raises:
         DataError: if a role is missing, has two candidates, or is mapped to something
@@ -127,10 +128,12 @@ def make_plan(
             # What the file would call recipes is told apart by the scale, else twice.
             known.pop("recipe", None)
         named = {**known, **named}
-    terms, texts = _by_name(table, named)
-    found = _by_alias(table, [role for role in MAPPABLE if role not in named])
+    mapped = Mapped(table, named)
+    terms, texts = _by_name(table, mapped)
+    roles = [role for role in MAPPABLE if role not in named]
+    found = find_columns(table, roles, terms, has_length=has_length)
     terms |= {
-        role: Term(quote(table.header[column]), (column,))
+        role: column_term(table, column)
         for role, column in found.items()
         if role not in TEXTS
     }
@@ -142,7 +145,7 @@ def make_plan(
         texts=texts,
         recipe=tuple(columns or ([] if own is None else [own])),
         scales={
-            name: _term(table, text, f"--scale {name}") for name, text in scales.items()
+            name: mapped.of(text, f"--scale {name}") for name, text in scales.items()
         },
         cluster=None if cluster is None else _column(table, cluster, "--cluster"),
         loss_se=None if loss_se is None else _column(table, loss_se, "--loss-se"),
@@ -192,8 +195,8 @@ def _ids(table: Table, named: Mapping[str, str]) -> tuple[int, ...]:
 def _steps(table: Table, layout: Layout | None) -> Term | None:
     """The column of optimiser steps: the layout's, or one of numbers by its name."""
     if layout is not None:
-        return _term(table, layout.steps, "steps") if layout.steps else None
-    return _numbers(table, STEPS)
+        return Mapped(table, {}).of(layout.steps, "steps") if layout.steps else None
+    return _numbers(table, STEPS) or _numbers(table, LAST_STEPS)
 
 
 def _numbers(table: Table, names: Sequence[str]) -> Term | None:
@@ -201,10 +204,14 @@ def _numbers(table: Table, names: Sequence[str]) -> Term | None:
     places = [k for k, name in enumerate(table.header) if fold(name) in names]
     if len(places) != 1 or not table.rows:
         return None
-    cells = [parse_cell(row.fields[places[0]]) for row in table.rows]
-    if not all(isinstance(cell, float) and cell > 0 for cell in cells):
-        return None
-    return Term(quote(table.header[places[0]]), (places[0],))
+    for row in table.rows:
+        text = row.fields[places[0]]
+        cell = parse_cell(text)
+        if isinstance(cell, str):
+            cell = parse_cell(read_number(text, is_count=True, is_factor=False) or "")
+        if isinstance(cell, str) or cell <= 0:
+            return None
+    return column_term(table, places[0])
 
 
 def _check_roles(mapping: Mapping[str, str], recipe: Sequence[str]) -> None:
@@ -226,65 +233,19 @@ def _spoken(role: str) -> str:
     return "batch" if role == "sequences" else role
 
 
-def _by_name(
-    table: Table, named: Mapping[str, str]
-) -> tuple[dict[str, Term], dict[str, int]]:
+def _by_name(table: Table, mapped: Mapped) -> tuple[dict[str, Term], dict[str, int]]:
     terms, texts = {}, {}
-    for role, text in named.items():
+    for role, text in mapped.named.items():
         if role in TEXTS:
             texts[role] = _column(table, text, f"--map {role}")
         else:
-            terms[role] = _term(table, text, f"--map {role}")
+            terms[role] = mapped.term(role)
     if "loss" in terms and not terms["loss"].columns:
         raise DataError(
             f"--map loss: expected a column of {table.file}, got the number "
-            f"{quote(named['loss'])}. The columns are {table.columns()}."
+            f"{quote(mapped.named['loss'])}. The columns are {table.columns()}."
         )
     return terms, texts
-
-
-def _by_alias(table: Table, roles: Sequence[str]) -> dict[str, int]:
-    """The column of each role by its usual names, all faults in one message."""
-    found, faults = {}, []
-    for role in roles:
-        names = ALIASES[role] + (ALIASES["sequences"] if role == "batch" else ())
-        places = [k for k, name in enumerate(table.header) if fold(name) in names]
-        if role == "name" and places:
-            # A label only: the first of its usual names does.
-            places = [min(places, key=lambda k: names.index(fold(table.header[k])))]
-        if len(places) == 1:
-            found[role] = places[0]
-        elif places:
-            faults.append(_two_candidates(table, role, places))
-        elif role in REQUIRED:
-            faults.append(
-                f"no column for {role} (looked for {', '.join(names)}): say "
-                f"--map {role}=COLUMN" + _EXAMPLES.get(role, "")
-            )
-    if faults:
-        numbers = all(isinstance(parse_cell(name), float) for name in table.header)
-        hint = " The first line must name the columns." if numbers else ""
-        raise DataError(
-            f"{table.file} line 1: {'; '.join(faults)}. The columns are "
-            f"{table.columns()}.{hint}"
-        )
-    return found
-
-
-_EXAMPLES = {
-    "params": ", or a number, such as --map params=124M",
-    "tokens": ", or a product, such as --map tokens=steps*batch_tokens",
-}
-
-
-def _two_candidates(table: Table, role: str, places: Sequence[int]) -> str:
-    names = [f"{quote(table.header[k])} (column {k + 1})" for k in places]
-    tokens = [k for k in places if fold(table.header[k]) in ALIASES["batch"]]
-    best = (tokens or places)[0]
-    return (
-        f"{len(places)} columns could be {role}: {' and '.join(names)}: say which, "
-        f'such as --map {role}="{table.header[best]}"'
-    )
 
 
 def _column(table: Table, name: str, what: str) -> int:
@@ -297,26 +258,6 @@ def _column(table: Table, name: str, what: str) -> int:
         f"{what}: expected a column of {table.file}, got {quote(name)}.{hint} The "
         f"columns are {table.columns()}."
     )
-
-
-def _term(table: Table, text: str, what: str) -> Term:
-    """A column by its exact name, else a product of columns and numbers."""
-    if text in table.header:
-        return Term(quote(text), (table.header.index(text),))
-    columns, factor = [], 1.0
-    for part in (part.strip() for part in text.split("*")):
-        if part in table.header:
-            columns.append(table.header.index(part))
-            continue
-        try:
-            factor *= parse_positive(part, what=what)
-        except DataError as error:
-            raise DataError(
-                f"{what}: expected a column of {table.file}, a number, or a product of "
-                f"them such as batch_size*2048, got {quote(part)}. The columns are "
-                f"{table.columns()}."
-            ) from error
-    return Term(text, tuple(columns), factor, is_column=False)
 
 
 def _name(table: Table, term: Term) -> str:
@@ -335,4 +276,10 @@ def _params_kind(table: Table, term: Term, layout: Layout | None) -> ParamsKind:
     name = _name(table, term)
     if layout and name == fold(layout.roles["params"]):
         return layout.params_kind
-    return "non_embedding" if name == "non_embedding_params" else "unknown"
+    return _PARAMS_KINDS.get(name, "unknown")
+
+
+_PARAMS_KINDS: dict[str, ParamsKind] = {
+    "non_embedding_params": "non_embedding",
+    "total_params": "total",
+}

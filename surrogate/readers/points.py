@@ -16,7 +16,8 @@ from jaxtyping import Float64
 
 from surrogate.errors import DataError
 from surrogate.readers.columns import ALIASES, fold
-from surrogate.readers.csv import Table, parse_cell, read_table
+from surrogate.readers.csv import Table, parse_cell
+from surrogate.readers.formats import read_any
 from surrogate.runs import SETTINGS, row_fault
 from surrogate.units import quote
 
@@ -66,7 +67,7 @@ def read_points(
         DataError: if the file is no table, a row has another length than the header,
             or a setting has no column or two.
     """
-    table = read_table(path)
+    table = read_any(path)
     if table.dropped:
         raise DataError(
             f"{table.dropped[0]}. Its cells cannot be told apart, so nothing was "

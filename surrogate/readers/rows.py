@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,13 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from surrogate.defaults import SAID_FAILED, SMALL
-from surrogate.errors import DataError
+from surrogate.errors import DataError, FlagsError
 from surrogate.readers.arithmetic import check_peak
 from surrogate.readers.batch import tokens_per_step
 from surrogate.readers.checkpoints import Point, check_ids, last_of_each
 from surrogate.readers.csv import Row, Table, parse_cell
-from surrogate.readers.plan import Plan, Term, is_same
+from surrogate.readers.plan import Plan, is_same
 from surrogate.readers.schedule import Log, Schedule, peak_of
+from surrogate.readers.terms import Term
 from surrogate.runs import (
     SETTINGS,
     Dropped,
@@ -29,7 +31,9 @@ from surrogate.units import quote
 
 _LOSS_DIVERGED = ("nan", "inf", "infinity", "diverged")
 _DIVERGED = ("diverged", "nan", "inf")
-_FINISHED = ("", "finished", "ok", "complete", "completed", "done", "success")
+_FINISHED = (
+    *("", "finished", "ok", "complete", "completed", "done", "success", "succeeded"),
+)
 _UNFINISHED = (
     "failed",
     "crashed",
@@ -40,7 +44,16 @@ _UNFINISHED = (
     "canceled",
     "aborted",
     "timeout",
+    "scheduled",
+    "pruned",
+    "fail",
+    "waiting",
+    "pending",
+    "crash",
+    "error",
 )
+# Words that say of themselves that a run did not end.
+_FAILED = re.compile(r"crash|fail|error|oom|kill|abort|bad|broken|stop")
 _MARKED = {
     **dict.fromkeys(("true", "yes", "1", "1.0", "diverged"), True),
     **dict.fromkeys(("false", "no", "0", "0.0", ""), False),
@@ -227,13 +240,19 @@ def _loss_se(table: Table, plan: Plan, row: Row) -> float:
 
 
 def _product(table: Table, term: Term, row: Row) -> float | Dropped:
-    value = term.factor
+    """The value of a term, or the first of its cells that is no number."""
+    values: dict[int, float] = {}
     for column in term.columns:
-        factor = parse_cell(row.fields[column])
-        if isinstance(factor, str):
-            return _drop(table, row, column, factor)
-        value *= factor
-    return value
+        value = parse_cell(row.fields[column])
+        if isinstance(value, str):
+            return _drop(table, row, column, value)
+        values[column] = value
+    try:
+        return term.expression.of(values.__getitem__)
+    except ZeroDivisionError:
+        texts = ", ".join(row.fields[column] for column in term.columns)
+        reason = "division by zero"
+        return Dropped(table.file, row.line, clean(term.label), clean(texts), reason)
 
 
 def _status(table: Table, plan: Plan, row: Row, words: Words) -> bool | Dropped:
@@ -297,11 +316,16 @@ def _check_statuses(table: Table, plan: Plan, words: Words) -> None:
         return
     counts = Counter(word for _, word in unknown).most_common(6)
     named = ", ".join(f"{quote(word)} ({count} rows)" for word, count in counts)
-    raise DataError(
+    ended = [word for word, _ in counts if not _FAILED.search(word)]
+    failed = [word for word, _ in counts if _FAILED.search(word)]
+    pairs = (("--finished", ended), ("--failed", failed))
+    raise FlagsError(
         f"{table.file} line {unknown[0][0]}, column {clean(table.header[column])}: "
         f"expected a status that is known, such as finished, diverged or crashed, got "
         f"{named}. Say what they mean: --finished WORD,WORD for runs that ended, "
-        f"--failed WORD,WORD for those that did not."
+        f"--failed WORD,WORD for those that did not.",
+        table.file,
+        [text for name, words in pairs if words for text in (name, ",".join(words))],
     )
 
 
@@ -403,11 +427,13 @@ def _check_units(
     if fault:
         field, reason, index = fault
         term = plan.terms[field]
-        raise DataError(
+        raise FlagsError(
             f"{table.file} line {parsed[index].row.line}, column {term.label}, value "
             f"{columns[field][index]:g}: the largest {field}; {reason}. Multiply it "
             f"by its unit, such as --map {field}={term.label}*1e9, or add --allow "
-            "small if it is meant."
+            "small if it is meant.",
+            table.file,
+            ["--allow", SMALL],
         )
 
 

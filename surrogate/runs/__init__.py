@@ -18,7 +18,7 @@ from surrogate.runs.checks import (
     unit_fault,
 )
 from surrogate.runs.divergence import WORSE, Verdict
-from surrogate.runs.table import MIN_LOG_SPAN, Dropped, Runs, Source
+from surrogate.runs.table import MIN_LOG_SPAN, Dropped, Runs, Source, Understood
 
 __all__ = [
     "MIN_LOG_SPAN",
@@ -30,6 +30,7 @@ __all__ = [
     "ParamsKind",
     "Runs",
     "Source",
+    "Understood",
     "Verdict",
     "check_kinds",
     "check_loss_unit",

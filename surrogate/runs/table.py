@@ -52,6 +52,16 @@ class Source:
     rows: int
 
 
+@dataclass(frozen=True)
+class Understood:
+    """What was taken for a role: its column, its unit, and one cell as it was read."""
+
+    role: str
+    column: str
+    unit: str
+    example: str
+
+
 @dataclass(frozen=True, eq=False)
 class Runs:
     """Finished runs in natural units, every one checked; arrays are read-only.
@@ -82,6 +92,7 @@ class Runs:
         notes: what was recognised and converted while reading.
         cautions: what of that may be wrong; warnings as well.
         called: what each setting is called where it was read, for messages.
+        understood: what each role was taken from.
         sources: the files that were read.
         seed_noise: standard deviation of ln loss between runs that differ in their
             seed alone; None where none were repeated so.
@@ -112,6 +123,7 @@ class Runs:
     seed_noise: float | None = None
     cautions: tuple[str, ...] = ()
     called: Mapping[str, str] = field(default_factory=dict)
+    understood: tuple[Understood, ...] = ()
 
     @classmethod
     def from_arrays(
