@@ -13,6 +13,7 @@ import numpy as np
 
 from surrogate.defaults import SCHEMA
 from surrogate.errors import Status
+from surrogate.query.carried import Transfer
 from surrogate.scores import Band, CellScore, LossErrors, Spread
 
 Pair = tuple[float, float]
@@ -149,6 +150,8 @@ class Optimum:
         offer: where lr or batch cannot be fitted: the other one's optimum, at the
             value that the nearest cell used.
         scan: where steps or a budget were given; the sizes are then the context's.
+        transfer: where the runs tell nothing at these sizes, what published laws carry
+            there: the answer where one was asked for, else an offer.
     """
 
     context: Context
@@ -163,6 +166,7 @@ class Optimum:
     stability: dict[str, float | None] | None
     offer: dict[str, float] | None = None
     scan: Scan | None = None
+    transfer: Transfer | None = None
 
     @property
     def status(self) -> Status:
@@ -186,6 +190,7 @@ class Optimum:
             "certificate": self.certificate.to_json(),
             "stability": self.stability,
             "offer": self.offer,
+            "transfer": self.transfer.to_json() if self.transfer else None,
         }
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from surrogate import uncertainty
 from surrogate.errors import DataError, Status
 from surrogate.features import CHOICES
-from surrogate.query import edge, surface
+from surrogate.query import carry, edge, surface
 from surrogate.query.alone import alone
 from surrogate.query.answers import UNKNOWN, Pair, Plateau, Regret, ends
 from surrogate.query.best import (
@@ -68,7 +68,8 @@ def plateau(
     asked = held_settings(fit, lr, batch)
     unknown = unfitted(fit, question)
     if unknown is not None:
-        return _no_plateau(fit, question, tol, asked, unknown)
+        offered = carry.offer(fit, question)
+        return _no_plateau(fit, question, tol, asked, unknown, *offered)
     asked = only_levels(fit) | asked
     known = {n: v for n, v in asked.items() if n not in fit.features.choices}
     given, why = known, not_told(fit, known)
@@ -162,7 +163,9 @@ def regret(
     choice = held_settings(fit, lr, batch)
     unknown = unfitted(fit, question)
     if unknown is not None:
-        return _no_regret(fit, question, tol, choice, unknown)
+        return _no_regret(
+            fit, question, tol, choice, unknown, *carry.offer(fit, question)
+        )
     box, extra = _widened(fit, question, choice)
     lacking = {n: v for n, v in choice.items() if n not in fit.features.choices}
     why = {n: text for n, text in not_told(fit, lacking).items() if text}
@@ -216,12 +219,12 @@ def regret(
 
 
 def _no_plateau(
-    fit: Fit, question: Question, tol: float, asked: dict[str, float], why: str
+    fit: Fit, question: Question, tol: float, asked: dict[str, float], *why: str
 ) -> Plateau:
     """No number at all, and why."""
     status = Status.not_identifiable
     return Plateau(
-        context=context_of(fit, question, {}, status, asked, (why,)),
+        context=context_of(fit, question, {}, status, asked, why),
         tol=tol,
         loss_min=math.nan,
         loss_limit=math.nan,
@@ -245,12 +248,12 @@ def _no_plateau(
 
 
 def _no_regret(
-    fit: Fit, question: Question, tol: float, choice: dict[str, float], why: str
+    fit: Fit, question: Question, tol: float, choice: dict[str, float], *why: str
 ) -> Regret:
     """The choice, and why nothing is known of it."""
     status = Status.not_identifiable
     return Regret(
-        context=context_of(fit, question, choice, status, choice, (why,)),
+        context=context_of(fit, question, choice, status, choice, why),
         lr=choice["lr"],
         batch=choice["batch"],
         loss=math.nan,

@@ -11,6 +11,7 @@ from surrogate.defaults import SMALL
 from surrogate.errors import DataError
 from surrogate.laws import LAWS, Law, Point, Shape, evaluate
 from surrogate.laws.compare import ACTIVE
+from surrogate.query import levels
 from surrogate.query.answers import Optimum
 from surrogate.query.fit import Fit
 from surrogate.query.many import surface_at
@@ -134,9 +135,8 @@ def _judged(
     loss, excess = surface_at(
         fit, lr, batch, params * ones, tokens * ones, further, names
     )
-    distance = fit.features.distance(
-        params * ones, tokens * ones, further, {"lr": lr, "batch": batch}
-    )
+    sizes = {"params": params * ones, "tokens": tokens * ones, **further}
+    distance = levels.distance(fit, sizes, {"lr": lr, "batch": batch})
     judged = list(sides)
     for k, i in enumerate(asked):
         judged[i] = replace(

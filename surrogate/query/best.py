@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float64
 from surrogate import uncertainty
 from surrogate.errors import DataError, Status
 from surrogate.features import CHOICES, WIDEN
-from surrogate.query import edge, surface
+from surrogate.query import edge, levels, surface
 from surrogate.query.answers import UNKNOWN, Certificate, Context, Optimum, Pair
 from surrogate.query.edge import Bounds
 from surrogate.query.fit import CellRecord, Fit, Range
@@ -129,13 +129,13 @@ def optimum(
     is_bounded = False
     unknown = unfitted(fit, question)
     if unknown is not None:
-        return _refused(fit, question, unknown)
+        return refused(fit, question, unknown)
     _check_choice(fit, held)
     held = only_levels(fit) | held
     box = question.box | {name: (value, value) for name, value in held.items()}
     why = not_told(fit, held)
     if why:
-        return _refused(fit, question, *offer(fit, question, why, held))
+        return refused(fit, question, *offer(fit, question, why, held))
     if batch_multiple is not None:
         value, is_bounded = _multiple(fit, question, box, batch_multiple)
         held = held | {"batch": value}
@@ -375,12 +375,9 @@ def context_of(
 ) -> Context:
     """The keys that all answers share, with distance and warnings."""
     chosen = {n: v * _POINT for n, v in best.items() if math.isfinite(v)}
-    scales = {name: value * _POINT for name, value in question.scales.items()}
-    distance = float(
-        fit.features.distance(
-            question.params * _POINT, question.tokens * _POINT, scales, chosen
-        )[0]
-    )
+    asked = {"params": question.params, "tokens": question.tokens, **question.scales}
+    sizes = {name: value * _POINT for name, value in asked.items()}
+    distance = float(levels.distance(fit, sizes, chosen)[0])
     warnings = [*question.warnings, *extra]
     if distance > 1:
         warnings.append(
@@ -506,9 +503,10 @@ def _offered(fit: Fit, question: Question, missing: str) -> dict[str, float]:
     return settings(fit, solved.minimum.u[0], known)
 
 
-def _refused(
+def refused(
     fit: Fit, question: Question, why: str, offered: dict[str, float] | None = None
 ) -> Optimum:
+    """No number but what is offered, and why."""
     context = context_of(fit, question, {}, Status.not_identifiable, extra=(why,))
     return Optimum(
         context=context,

@@ -187,6 +187,7 @@ class Fit:
         batch_range: Range | None = None,
         p_max: float = P_MAX,
         allow: Collection[str] = (),
+        transfer: str | None = None,
     ) -> Optimum:
         """The learning rate and batch size of the lowest loss.
 
@@ -205,13 +206,17 @@ class Fit:
             p_max: what the probability of divergence may reach.
             allow: `small`, for sizes under 1/1,000 of the smallest fitted and losses
                 over 12 nats a token, which are otherwise taken for a slip.
+            transfer: a published law, `step-law` say, by whose exponents the optimum is
+                carried to sizes of which the fitted runs tell nothing; without it
+                there is no answer there, and `Optimum.transfer` holds the offer.
 
         Raises:
             DataError: a number is not positive, a recipe or scale is missing or
                 unknown, both lr and batch are held, sizes are given in no or in
-                more than one way, or what is asked is unlikely.
+                more than one way, what is asked is unlikely, or no law of that name
+                carries an optimum.
         """
-        from surrogate.query import best, scan
+        from surrogate.query import carry, scan
         from surrogate.query.question import ask, check_loss, sizes
 
         size = sizes(self, params, tokens, steps, flops, batch)
@@ -222,9 +227,19 @@ class Fit:
                 "Expected batch_multiple with params and tokens, got it with steps or "
                 "flops. Ask for the optimum, then for that of its sizes."
             )
+        if not size.is_known and transfer is not None:
+            raise DataError(
+                "Expected transfer with params and tokens, got it with steps or flops, "
+                "where the sizes are what is chosen."
+            )
         if size.is_known:
-            found = best.optimum(
-                self, question, batch=batch, lr=lr, batch_multiple=batch_multiple
+            found = carry.optimum(
+                self,
+                question,
+                transfer=transfer,
+                batch=batch,
+                lr=lr,
+                batch_multiple=batch_multiple,
             )
         elif flops is not None:
             found = scan.fixed_flops(self, question, flops, lr=lr, batch=batch)
