@@ -240,7 +240,7 @@ def _stability(document: Document) -> list[Row]:
     stability = document.get("stability") or {}
     probability = stability.get("probability")
     if probability is None:
-        return [("diverges", "not known: too few runs tell")]
+        return [("diverges", f"not known: too few runs tell{_unstable(document)}")]
     octaves, most = stability.get("octaves_to_edge"), stability.get("p_max")
     edge = ""
     if octaves is not None:
@@ -253,6 +253,17 @@ def _stability(document: Document) -> list[Row]:
     if stability.get("cuts"):
         rows.append(("cut by that edge", ", ".join(map(str, stability["cuts"]))))
     return rows
+
+
+def _unstable(document: Document) -> str:
+    """The lowest lr that went unstable near by, where one did."""
+    found = document.get("unstable")
+    if not found:
+        return ""
+    return (
+        f"; the lowest lr that went unstable near by is {text.lr(found['lr'])} (batch "
+        f"{text.batch(found['batch'])}, {text.count(found['params'])} parameters)"
+    )
 
 
 def _offer(document: Document) -> list[Row]:

@@ -41,6 +41,7 @@ class Context:
         loss_unit: of every loss: nats per token, or bits per byte.
         one_sided: settings of which the runs tell one side only (`sides.Side`).
         is_box_given: the box is not the default one.
+        unstable: the lowest lr that went unstable near by (`unstable.Unstable`).
     """
 
     params: float
@@ -59,6 +60,7 @@ class Context:
     loss_unit: str = "nats"
     one_sided: dict[str, dict[str, Any]] = field(default_factory=dict)
     is_box_given: bool = False
+    unstable: dict[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The keys that all answers share."""
@@ -77,6 +79,7 @@ class Context:
             "status": str(self.status),
             "one_sided": self.one_sided,
             "box": "given" if self.is_box_given else "default",
+            "unstable": self.unstable,
             "warnings": list(self.warnings),
         }
 

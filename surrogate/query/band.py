@@ -33,6 +33,12 @@ from surrogate.query.question import Question, check_share
 from surrogate.query.robust import Robust, robust
 from surrogate.query.sides import say
 from surrogate.query.unfitted import unfitted
+from surrogate.query.unstable import (
+    plateau_warnings,
+    reaches,
+    unstable_near,
+    unstable_within,
+)
 
 EDGES = ("lr_low", "lr_high", "batch_low", "batch_high")
 
@@ -119,6 +125,12 @@ def plateau(
     if is_open and not one_sided:
         extra += (_open_warning(is_open),)
     extra += edge.warnings_of(question, is_cut(solved), solved.bounds.is_beyond)
+    safe = (
+        None
+        if one_sided
+        else _robust(fit, question, solved, found, tol, probability, tuple(why))
+    )
+    extra += _unstable(fit, question, best, extents, safe)
     two = len(fit.features.choices) == 2 and not (one_sided or why)
     flat = _flat(fit, question, solved, found, tol) if two else None
     level = float(solved.minimum.value[0] + np.log1p(tol))
@@ -142,9 +154,7 @@ def plateau(
         open_edges=is_open,
         level=uncertainty.LEVEL,
         edge_intervals=intervals,
-        robust=None
-        if one_sided
-        else _robust(fit, question, solved, found, tol, probability, tuple(why)),
+        robust=safe,
         stability=_stability(fit, question, solved, best, found),
         optimum=(best["lr"], best["batch"]),
         largest_batch=_largest_batch(fit, found),
@@ -216,6 +226,25 @@ def regret(
             name: alone(fit, question, choice, name, solved, tol) for name in CHOICES
         },
     )
+
+
+def _unstable(
+    fit: Fit,
+    question: Question,
+    best: dict[str, float],
+    extents: dict[str, Pair],
+    safe: dict[str, Any] | None,
+) -> tuple[str, ...]:
+    """Whether the plateau reaches an lr that went unstable at one of its batches."""
+    low, high = extents["batch"]
+    if math.isnan(low) and math.isnan(high):
+        low = high = best["batch"]
+    found = unstable_within(fit, question, low, high)
+    is_known = not all(map(math.isnan, extents["lr"]))
+    if not is_known or reaches(best["lr"], unstable_near(fit, question, best)):
+        # No plateau along lr; or its optimum says so already.
+        return ()
+    return plateau_warnings(extents["lr"][1], safe, found)
 
 
 def _no_plateau(

@@ -21,6 +21,7 @@ from surrogate.query.nearest import nearest_cell
 from surrogate.query.question import Question, check_positive
 from surrogate.query.sides import Side, opened, say, sides, unclear
 from surrogate.query.unfitted import unfitted
+from surrogate.query.unstable import p_max_warnings, setting_warnings, unstable_near
 from surrogate.runs.advice import count
 from surrogate.units import format_count
 
@@ -400,6 +401,9 @@ def context_of(
             "nothing tells whether another is better."
         )
     warnings += batch_warnings(fit, (held or {}).get("batch"))
+    near = unstable_near(fit, question, best)
+    warnings += setting_warnings(best.get("lr", math.nan), near)
+    warnings += p_max_warnings(fit, question)
     return Context(
         params=float(question.params),
         tokens=float(question.tokens),
@@ -415,6 +419,7 @@ def context_of(
         interval_unit=fit.unit,
         loss_unit=fit.loss_unit,
         one_sided={n: side.to_json() for n, side in (one_sided or {}).items()},
+        unstable=near.to_json() if near else None,
         is_box_given=any(question.box[n] != _default(fit, n) for n in CHOICES),
     )
 

@@ -51,6 +51,7 @@ class CellRecord:
         batch: its batch sizes [tokens].
         around: lowest and highest tried value of lr and batch over the fitted optimum
             of the cell, in ln; of what is fitted.
+        unstable: (batch, lr) at each batch where a run diverged, the lowest such lr.
     """
 
     recipe: str
@@ -62,6 +63,7 @@ class CellRecord:
     lr: tuple[float, ...]
     batch: tuple[float, ...]
     around: dict[str, tuple[float, float]] = field(default_factory=dict)
+    unstable: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)
