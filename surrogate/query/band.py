@@ -118,10 +118,12 @@ def plateau(
         status = Status.plateau_open
     extra: tuple[str, ...] = ()
     offered = None
+    has_best = not why or not set(fit.features.choices) <= {*why, *one_sided}
     if why:
         offered = {**best}
         status, extra = Status.not_identifiable, (offer(fit, question, why, given)[0],)
-    extra += tuple(say(name, side) for name, side in one_sided.items())
+    else:
+        extra += tuple(say(name, side) for name, side in one_sided.items())
     if is_open and not one_sided:
         extra += (_open_warning(is_open),)
     extra += edge.warnings_of(question, is_cut(solved), solved.bounds.is_beyond)
@@ -140,8 +142,9 @@ def plateau(
     return Plateau(
         context=context_of(fit, question, best, status, asked, extra, one_sided),
         tol=tol,
-        loss_min=loss_of(fit, solved.minimum.value[0]),
-        loss_limit=loss_of(fit, level),
+        # Where no setting has a best there is no lowest loss either.
+        loss_min=loss_of(fit, solved.minimum.value[0]) if has_best else math.nan,
+        loss_limit=loss_of(fit, level) if has_best else math.nan,
         lr=extents["lr"],
         batch=extents["batch"],
         lr_at_optimal_batch=_natural(fit, 0, slices[0]) if flat else UNKNOWN,
@@ -157,7 +160,7 @@ def plateau(
         robust=safe,
         stability=_stability(fit, question, solved, best, found),
         optimum=(best["lr"], best["batch"]),
-        largest_batch=_largest_batch(fit, found),
+        largest_batch=_largest_batch(fit, found) if has_best else UNKNOWN,
         offer=offered,
     )
 
@@ -223,7 +226,11 @@ def regret(
         stability=risk,
         optimum=(best["lr"], best["batch"]),
         change={
-            name: alone(fit, question, choice, name, solved, tol) for name in CHOICES
+            # Of a setting of which no best is shown there is none to change to.
+            name: None
+            if name in why
+            else alone(fit, question, choice, name, solved, tol, box[name])
+            for name in CHOICES
         },
     )
 

@@ -17,13 +17,14 @@ from surrogate.query import edge, levels, surface
 from surrogate.query.answers import UNKNOWN, Certificate, Context, Optimum, Pair
 from surrogate.query.edge import Bounds
 from surrogate.query.fit import CellRecord, Fit, Range
+from surrogate.query.measured import best_measured
 from surrogate.query.nearest import nearest_cell
 from surrogate.query.question import Question, check_positive
 from surrogate.query.sides import Side, opened, say, sides, unclear
 from surrogate.query.unfitted import unfitted
 from surrogate.query.unstable import p_max_warnings, setting_warnings, unstable_near
 from surrogate.runs.advice import count
-from surrogate.units import format_count
+from surrogate.units import format_count, format_lr, format_tokens_exact
 
 # A batch this far below the smallest fitted one was probably given in sequences.
 _FEW_TOKENS = 1 / 16
@@ -196,11 +197,14 @@ def offer(
     fit: Fit, question: Question, why: Mapping[str, str], held: Mapping[str, float]
 ) -> tuple[str, dict[str, float] | None]:
     """Why nothing is answered, and what the other setting's best would be."""
-    if len(why) == len(CHOICES):
-        return " ".join(text for text in why.values() if text), None
-    if any(name in held for name in CHOICES) and all(why.values()):
-        # The other setting is given: there is nothing to offer.
-        return " ".join(why.values()), None
+    is_held = any(name in held for name in CHOICES) and all(why.values())
+    if len(why) == len(CHOICES) or is_held:
+        # No surface tells anything: a measured level is all there is.
+        texts = [text for text in why.values() if text]
+        found = best_measured(fit, question, why, held)
+        if found is None:
+            return " ".join(texts), None
+        return " ".join([*texts, str(found)]), found.settings
     only = point_only(fit)
     (name, text), *_ = why.items()
     offered = _offered(fit, question, name)
@@ -212,8 +216,8 @@ def offer(
     _, one_sided, _ = solve_sides(only, question, box, known)
     said = [f" {say(part, side)}" for part, side in one_sided.items()]
     return (
-        f"{text} What they can tell: {other} = {offered[other]:.4g} at {name} = "
-        f"{offered[name]:.8g}; hold it with --{name}." + "".join(said),
+        f"{text} What they can tell: {setting(other, offered)} at "
+        f"{setting(name, offered)}; hold it with --{name}." + "".join(said),
         offered,
     )
 
@@ -436,7 +440,9 @@ def interval_warnings(fit: Fit) -> list[str]:
         return []
     if cells >= uncertainty.MIN_CELLS:
         return [f"No intervals: the fit has {cells} cells and no draws."]
-    return [f"No intervals: {cells} cells, and too few runs in them, or no draws."]
+    return [
+        f"No intervals: {count(cells, 'cell')}, and too few runs in them, or no draws."
+    ]
 
 
 def batch_warnings(fit: Fit, batch: float | None) -> list[str]:
@@ -491,10 +497,18 @@ def refusal(missing: str, offered: Mapping[str, float]) -> str:
     other = "lr" if missing == "batch" else "batch"
     return (
         f"In the fitted runs {missing} does not vary inside any cell, so they cannot "
-        f"tell an optimum over it. What they can tell: {other} = {offered[other]:.4g} "
-        f"at {missing} = {offered[missing]:.8g}. Hold it with --{missing}, or add runs "
-        f"with at least 3 values of {missing} at one params and tokens."
+        f"tell an optimum over it. What they can tell: {setting(other, offered)} at "
+        f"{setting(missing, offered)}. Hold it with --{missing}, or add runs with at "
+        f"least 3 values of {missing} at one params and tokens."
     )
+
+
+def setting(name: str, settings: Mapping[str, float]) -> str:
+    """One setting for people."""
+    value = settings[name]
+    if name == "lr":
+        return f"lr {format_lr(value)}"
+    return f"batch {format_tokens_exact(round(value))} tokens"
 
 
 def _offered(fit: Fit, question: Question, missing: str) -> dict[str, float]:

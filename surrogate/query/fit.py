@@ -19,6 +19,7 @@ from surrogate.families import Family
 from surrogate.features import CHOICES, Features
 from surrogate.objective import Noise
 from surrogate.runs import Runs
+from surrogate.runs.recipes import best_recipe
 from surrogate.stability import P_MAX, Stability
 
 if TYPE_CHECKING:
@@ -390,6 +391,7 @@ class Fit:
 
     def summary_json(self) -> dict[str, Any]:
         """What the `fit` command says, in the contract's keys and some more."""
+        best = None if self.runs is None else best_recipe(self.runs.cells)
         return {
             "family": self.family.name,
             "k": self.family.terms,
@@ -407,6 +409,8 @@ class Fit:
             "loss_kind": self.loss_kind,
             "loss_unit": self.loss_unit,
             "params_kind": self.params_kind,
+            "seed_noise": None if self.runs is None else self.runs.seed_noise,
+            "best_recipe": None if best is None else best.to_json(),
             "not_fitted": [n for n in CHOICES if n not in self.features.choices],
             "device": self.provenance.device,
             "backend": self.provenance.backend,

@@ -25,6 +25,7 @@ from surrogate.runs import (
     row_fault,
     unit_fault,
 )
+from surrogate.runs.advice import count
 from surrogate.units import quote
 
 _LOSS_DIVERGED = ("nan", "inf", "infinity", "diverged")
@@ -296,7 +297,7 @@ def _check_statuses(table: Table, plan: Plan, words: Words) -> None:
     if not unknown:
         return
     counts = Counter(word for _, word in unknown).most_common(6)
-    named = ", ".join(f"{quote(word)} ({count} rows)" for word, count in counts)
+    named = ", ".join(f"{quote(word)} ({count(n, 'row')})" for word, n in counts)
     raise DataError(
         f"{table.file} line {unknown[0][0]}, column {clean(table.header[column])}: "
         f"expected a status that is known, such as finished, diverged or crashed, got "
