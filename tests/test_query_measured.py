@@ -56,8 +56,6 @@ def test_a_held_batch_is_kept_to() -> None:
     assert held.to_json()["offer"] == {"lr": 3e-3, "batch": 2.0**19}
     # At the other batch one lr ran.
     assert fitted.optimum(**WHERE, batch=2.0**18).to_json()["offer"] is None
-    # The best of all is at that batch, which has no inner level.
-    assert fitted.optimum(**WHERE).to_json()["offer"] is None
 
 
 def test_changing_a_setting_stops_at_what_was_tried() -> None:

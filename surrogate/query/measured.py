@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ from surrogate.features import CHOICES
 from surrogate.query.fit import Fit
 from surrogate.query.nearest import nearest_cell
 from surrogate.query.question import Question
+from surrogate.runs import Runs
 from surrogate.units import (
     format_count,
     format_lr,
@@ -56,7 +57,7 @@ class Measured(NamedTuple):
 
 
 def best_measured(
-    fit: Fit, question: Question, names: Mapping[str, str], held: Mapping[str, float]
+    fit: Fit, question: Question, names: Collection[str], held: Mapping[str, float]
 ) -> Measured | None:
     """The lowest loss of the nearest cell, if it lies inside at least three levels.
 
@@ -67,10 +68,16 @@ def best_measured(
             level counts.
         held: settings that are given.
     """
-    runs = fit.runs
-    index = None if runs is None else nearest_cell(runs.cells, question)
-    if runs is None or index is None:
+    if fit.runs is None:
         return None
+    index = nearest_cell(fit.runs.cells, question)
+    return None if index is None else measured_in(fit.runs, index, names, held)
+
+
+def measured_in(
+    runs: Runs, index: int, names: Collection[str], held: Mapping[str, float]
+) -> Measured | None:
+    """The same of one cell."""
     columns = {"lr": runs.lr_level, "batch": runs.batch}
     rows = np.flatnonzero((runs.cell == index) & runs.usable)
     for name, value in held.items():
