@@ -15,6 +15,7 @@ from surrogate.query import Fit
 from surrogate.query.best import interval_warnings, middle_level, only_levels
 from surrogate.query.fit import CellRecord
 from surrogate.query.levels import few_levels
+from surrogate.query.measured import measured_in
 from surrogate.query.question import MOST_LOSS, SMALL_SHARE, has_known_losses
 from surrogate.query.sides import AGREE, SHARE, unclear
 from surrogate.query.transfer import OFFERED, carriers
@@ -33,11 +34,19 @@ def document(fit: Fit) -> dict[str, Any]:
     why = {name: unclear(fit, name) for name in fitted}
     untold = {name: text for name, text in why.items() if text is not None}
     held = [*missing, *untold]
+    names = [name for name in fitted if name not in only]
+    is_lost = set(untold) >= set(fitted)
     has_cells = held or fit.evidence or any(cell.unstable for cell in fit.cells)
     return {
         "cell_count": len(fit.cells),
         "largest_cell": where(largest),
-        "cells": [_cell(fit, cell, held) for cell in fit.cells] if has_cells else [],
+        "cells": [
+            _cell(fit, cell, held)
+            | {"measured": _measured(fit, index, names, only) if is_lost else ""}
+            for index, cell in enumerate(fit.cells)
+        ]
+        if has_cells
+        else [],
         "only": only,
         "untold": {n: "" for n in missing if n not in only} | untold,
         "evidence": {name: each.to_json() for name, each in fit.evidence.items()},
@@ -78,6 +87,14 @@ def _cell(fit: Fit, cell: CellRecord, held: list[str]) -> dict[str, Any]:
         "batches": list(cell.batch) if cell.unstable else [],
         "around": {name: list(cell.around[name]) for name in cell.around},
     }
+
+
+def _measured(fit: Fit, index: int, names: list[str], only: dict[str, float]) -> str:
+    """The best measured level of a cell, where no setting has a fitted best."""
+    if fit.runs is None:
+        return ""
+    found = measured_in(fit.runs, index, names, only)
+    return "" if found is None else str(found)
 
 
 def _carrier(law: Law) -> dict[str, Any]:

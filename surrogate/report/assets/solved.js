@@ -54,7 +54,7 @@ function refusal(question, sentence) {
 function answerOf(model, question) {
   const wrong = refusedSizes(model, question);
   if (wrong) return { ...refusal(question, wrong), carried: isSlip(model, question) ? null : carriedOf(model, question) };
-  if (!toldChoices(model).length) return refusal(question, untoldReasons(model).join(" "));
+  if (!toldChoices(model).length) return refusal(question, [...untoldReasons(model), (nearestCell(model.cells, question) || {}).measured].filter(Boolean).join(" "));
   const s = givenOf(model, question), kept = keptOf(model, question);
   const solved = solveSides(model, question, s, null, kept), { surface, found, region, sides } = solved;
   const high = refusedLoss(model, lossOf(model, found.v));
