@@ -20,7 +20,7 @@ from surrogate.query.fit import CellRecord, Fit, Range
 from surrogate.query.measured import best_measured
 from surrogate.query.nearest import nearest_cell
 from surrogate.query.question import Question, check_positive
-from surrogate.query.sides import Side, opened, say, sides, unclear
+from surrogate.query.sides import Side, opened, say, say_open, sides, unclear
 from surrogate.query.unfitted import unfitted
 from surrogate.query.unstable import p_max_warnings, setting_warnings, unstable_near
 from surrogate.runs.advice import count
@@ -147,11 +147,17 @@ def optimum(
     best |= {name: side.at for name, side in one_sided.items()}
     for name in held:
         intervals[name] = UNKNOWN
+    unsure = tuple(
+        text
+        for name in fit.features.choices
+        if name not in one_sided and name not in held
+        for text in say_open(fit, question, name, best[name], intervals[name])
+    )
     status = state(fit, solved)
     if status is Status.ok and (is_bounded or one_sided):
         status = Status.at_bound
     extra = edge.warnings_of(question, is_cut(solved), solved.bounds.is_beyond)
-    extra += tuple(say(name, side) for name, side in one_sided.items())
+    extra += tuple(say(name, side) for name, side in one_sided.items()) + unsure
     context = context_of(fit, question, best, status, held, extra, one_sided)
     return Optimum(
         context=context,

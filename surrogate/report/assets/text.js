@@ -141,6 +141,7 @@ function cautionsOf(model, answer, sure = null) {
   if (answer.refused) return [answer.refused, ...(answer.carried ? [offerText(answer.carried)] : [])];
   found.push(...untoldReasons(model));
   for (const [name, side] of Object.entries(answer.sides)) found.push(sayOf(name, side));
+  found.push(...toldChoices(model).filter((name) => !answer.sides[name]).map((name) => openText(model, question, name, answer.best[name], answer.interval[name])).filter(Boolean));
   for (const name of CHOICES.filter((key) => !model.choices.includes(key))) found.push(missingText(model, name, answer.held[name], question));
   if (choice && choice.refused) found.push(choice.refused);
   if (!(ratio >= 0.1 && ratio <= 1e5)) found.push(`Tokens / parameters is ${trimmed(ratio)}: check the units of both.`);

@@ -182,6 +182,16 @@ function unstableCautions(model, answer, robust) {
   return [...new Set(found)];
 }
 
+// Why an interval is open where the best lies inside what was tried; null if it is not.
+function openText(model, question, name, best, interval) {
+  const told = model.evidence[name];
+  if (!told || !interval || (interval[0] === null) === (interval[1] === null)) return null;
+  const isBelow = interval[0] === null, [low, high] = triedOf(model, question, name), of = isBelow ? told.low : told.high;
+  const what = name === "batch" ? "cells" : "groups of runs of one size and batch";
+  const count = of ? `, and the ${isBelow ? "lowest" : "highest"} is best in ${of} of ${told.groups} ${what}` : "";
+  return `Nothing ${isBelow ? "under" : "over"} ${valueText(name, best * Math.exp(isBelow ? low : high))} was tried${count}: the interval of ${name} is open ${isBelow ? "below" : "above"}.`;
+}
+
 const valueText = (name, value) => (name === "lr" ? formatLr(value) : `${formatTokens(value)} tokens`);
 
 // A side in words.
