@@ -176,6 +176,10 @@ def _named(document: dict[str, Any]) -> list[str]:
             f"{verb} by {law}'s exponents: {_number(found, 'lr')}, "
             f"{_number(found, 'batch')} ({len(found['laws'])} laws: lr {low} to {high})"
         )
+    is_asked = "stability" in document and document.get("lr") is not None
+    if is_asked and document["stability"] is None and not get(document, "transfer"):
+        lowest = _number(get(document, "unstable") or {}, "lr")
+        parts.append(f"divergence not known{lowest and f', seen at {lowest}'}")
     return parts
 
 

@@ -14,6 +14,7 @@ from surrogate import Fit, fit
 from surrogate.cli.main import main
 from surrogate.errors import DataError, Status
 from surrogate.laws import LAWS
+from surrogate.query.beside import beside
 from surrogate.query.transfer import carriers
 from surrogate.runs import Runs
 
@@ -218,3 +219,23 @@ def test_the_command_offers_what_to_paste(
     assert document["transfer"]["command"] == wanted
     assert main([*asked, "--transfer", "foo"]) == 2
     assert "step-law, kaplan" in capsys.readouterr().err
+
+
+def test_compare_judges_no_law_where_the_fit_says_nothing(
+    grid: Fit,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    best, sides = beside(grid, **FAR)
+    assert best.status is Status.not_identifiable
+    assert {side.regret for side in sides} == {None}
+    step = next(side for side in sides if side.name == "step-law")
+    np.testing.assert_allclose(step.lr, 1.79 * 7e9**-0.713 * 140e9**0.307, rtol=1e-12)
+    assert any(side.regret is not None for side in beside(grid, **NEAR)[1])
+    monkeypatch.chdir(tmp_path)
+    grid.save("f")
+    assert main("compare f --params 7B --tokens 140B".split()) == 1
+    text = capsys.readouterr().out
+    assert "surrogate          unknown          unknown                 -" in text
+    assert "extrapolated" not in text
