@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,7 +68,8 @@ def test_four_sizes_know_no_such_bound() -> None:
 
 @pytest.mark.parametrize("cells", [2, 3])
 def test_all_answers_keep_to_it(cells: int) -> None:
-    found, where = sized(cells), {"params": 1e10, "tokens": 2e11}
+    found = sized(cells)
+    where: dict[str, Any] = {"params": 1e10, "tokens": 2e11}
     for answer in (
         found.plateau(**where),
         found.regret(**where, lr=1e-4, batch=131072.0),

@@ -110,7 +110,7 @@ def test_tied_tokens_are_carried_from_their_line() -> None:
     """Off D = 20 N: the sizes on it are asked, and only D is carried."""
     runs = table(lambda x, y: 0.02 * x**2, 0, cells=5)
     found = fit(runs, family="quadratic", bootstrap=0)
-    near = {"params": 4e8, "tokens": 8e9}
+    near: dict[str, Any] = {"params": 4e8, "tokens": 8e9}
     taken = found.optimum(params=4e8, tokens=4e10, transfer="step-law")
     assert taken.transfer is not None
     assert taken.transfer.start.params == 4e8

@@ -114,7 +114,7 @@ def test_page_and_command_know_what_went_unstable() -> None:
         for (params, tokens), page in zip(
             sizes, told(fitted, questions(*sizes, lr=lr)), strict=True
         ):
-            where = {"params": params, "tokens": tokens}
+            where: dict[str, Any] = {"params": params, "tokens": tokens}
             flat = fitted.plateau(**where, tol=0.01)
             lost = fitted.regret(**where, lr=lr, batch=BATCH[1], tol=0.01)
             said = {
