@@ -74,10 +74,9 @@ def test_a_law_carries_by_the_ratio_of_its_own_answers(grid: Fit) -> None:
 
 def test_all_laws_of_sizes_carry(grid: Fit) -> None:
     """C = 6 N D: of compute 70^2 fold; a line in ln N by its own values."""
-    found = {
-        way.law: way
-        for way in grid.optimum(**FAR).transfer.laws  # type: ignore[union-attr]
-    }
+    offered = grid.optimum(**FAR).transfer
+    assert offered is not None
+    found = {way.law: way for way in offered.laws}
     start = grid.optimum(**NEAR)
     np.testing.assert_allclose(
         found["deepseek"].lr / start.lr, 4900**-0.125, rtol=1e-12
@@ -231,6 +230,7 @@ def test_compare_judges_no_law_where_the_fit_says_nothing(
     assert best.status is Status.not_identifiable
     assert {side.regret for side in sides} == {None}
     step = next(side for side in sides if side.name == "step-law")
+    assert step.lr is not None
     np.testing.assert_allclose(step.lr, 1.79 * 7e9**-0.713 * 140e9**0.307, rtol=1e-12)
     assert any(side.regret is not None for side in beside(grid, **NEAR)[1])
     monkeypatch.chdir(tmp_path)

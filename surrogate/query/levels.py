@@ -26,19 +26,19 @@ class Few(NamedTuple):
     """A fitted scale of few values.
 
     Attributes:
-        count: how many, those within 10 % of each other counted as one.
+        number: how many, those within 10 % of each other counted as one.
         low: the smallest fitted.
         high: the largest fitted.
     """
 
-    count: int
+    number: int
     low: float
     high: float
 
     @property
     def room(self) -> tuple[float, float]:
         """Where answers are given, with 10 % to spare."""
-        far = REACH[self.count] * math.exp(HELD_SPAN)
+        far = REACH[self.number] * math.exp(HELD_SPAN)
         return self.low / far, self.high * far
 
     def distance(self, value: Float64[np.ndarray, " m"]) -> Float64[np.ndarray, " m"]:
@@ -57,9 +57,9 @@ def few_levels(fit: Fit) -> dict[str, Few]:
             [{"params": c.params, "tokens": c.tokens, **c.scales}[name] for c in cells],
             dtype=np.float64,
         )
-        count = int(levels(values, math.expm1(HELD_SPAN)).max()) + 1
-        if count in REACH:
-            found[name] = Few(count, float(values.min()), float(values.max()))
+        number = int(levels(values, math.expm1(HELD_SPAN)).max()) + 1
+        if number in REACH:
+            found[name] = Few(number, float(values.min()), float(values.max()))
     return found
 
 

@@ -167,8 +167,8 @@ def _way(
     assert here.lr is not None
     assert there.lr is not None
     batch = math.nan
-    is_known = here.batch is not None and there.batch is not None
-    if is_known and not law.is_batch_critical and "batch" not in held:
+    is_carried = not law.is_batch_critical and "batch" not in held
+    if is_carried and here.batch is not None and there.batch is not None:
         batch = start.batch * there.batch / here.batch
     lr = held.get("lr", start.lr * there.lr / here.lr)
     said = tuple(dict.fromkeys((*here.warnings, *there.warnings)))

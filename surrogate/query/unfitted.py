@@ -80,11 +80,11 @@ def _beyond(name: str, value: float, few: Few) -> str:
     """How far few values of a size tell."""
     how = (
         "between them and not beyond"
-        if few.count == 2
+        if few.number == 2
         else "up to 10 times beyond them"
     )
     return (
-        f"{name} takes {few.count} values in the fitted runs ({_shown(few.low)} to "
+        f"{name} takes {few.number} values in the fitted runs ({_shown(few.low)} to "
         f"{_shown(few.high)}), which tell how the optimum moves {how}, and "
         f"{_shown(value)} cannot be answered. Ask nearer to them, or add runs at "
         f"other {name} and fit again."

@@ -48,10 +48,10 @@ function refusedSizes(model, question) {
     return `${plain(name)} ${why}, so they do not tell how the optimum moves with it, and ${shownSize(sizes[name])} cannot be answered. ` +
       `Ask at ${plain(name)} ${at}, or add runs at other ${plain(name)} and fit again.`;
   }
-  for (const [name, { count, low, high, room }] of Object.entries(model.few_levels)) {
+  for (const [name, { number, low, high, room }] of Object.entries(model.few_levels)) {
     if (sizes[name] >= room[0] && sizes[name] <= room[1]) continue;
-    const how = count === 2 ? "between them and not beyond" : "up to 10 times beyond them";
-    return `${plain(name)} takes ${count} values in the fitted runs (${shownSize(low)} to ${shownSize(high)}), which tell how the optimum moves ${how}, and ` +
+    const how = number === 2 ? "between them and not beyond" : "up to 10 times beyond them";
+    return `${plain(name)} takes ${number} values in the fitted runs (${shownSize(low)} to ${shownSize(high)}), which tell how the optimum moves ${how}, and ` +
       `${shownSize(sizes[name])} cannot be answered. Ask nearer to them, or add runs at other ${plain(name)} and fit again.`;
   }
   return "";
