@@ -71,7 +71,7 @@ def test_a_batch_that_diverged_from_its_lowest_lr_on(dead: tuple[float, ...]) ->
     trained = (2.45, 2.4, 2.5)
     found = verdicts(lr, batch, (2.6, 2.5, 2.6, *trained, *dead))
     assert found[:6] == [0] * 6
-    # Toward more steps, where nothing is trained too little, a fall is no excuse.
+    # Toward more steps a fall is no excuse where the batch beside is past its best.
     down = verdicts(lr, batch, (*dead, *trained, 2.6, 2.5, 2.6))
     assert down == [1] * 3 + [0] * 6
     assert verdicts(lr, batch, (*dead, *dead, *trained)) == [1] * 6 + [0] * 3
@@ -80,6 +80,11 @@ def test_a_batch_that_diverged_from_its_lowest_lr_on(dead: tuple[float, ...]) ->
 def test_a_large_batch_of_few_steps_is_undertrained_and_stays() -> None:
     lr, batch = np.tile(OCTAVES[:4], 2), np.repeat([1e5, 2e5], 4)
     assert verdicts(lr, batch, (4.2, 3.6, 3.1, 2.9, 6.0, 5.1, 4.4, 3.8)) == [0] * 8
+
+
+def test_lr_far_below_the_best_are_undertrained_at_every_batch() -> None:
+    lr, batch = np.tile(OCTAVES[:4], 2), np.repeat([1e5, 2e5], 4)
+    assert verdicts(lr, batch, (6.9, 5.9, 5.0, 4.3, 4.9, 4.2, 3.6, 3.2)) == [0] * 8
 
 
 def test_a_wall_from_the_first_run_on_stays() -> None:

@@ -55,8 +55,9 @@ def _stable(line: Line, is_stable: Bool[np.ndarray, " runs"]) -> Line:
 def _is_dead(line: Line, beside: list[Line], octaves: list[float]) -> bool:
     """Whether every run of a batch is bad, and by a jump where the next one has its lr.
 
-    Toward larger batches, which have fewer steps, a loss that falls with lr as it does
-    beside is one of too little training, and the surface's own.
+    A loss that falls with lr as it does beside is one of too little training, and the
+    surface's own; of larger batches, which have fewer steps, already where the batch
+    beside is past its own best.
 
     Args:
         line: runs of the batch.
@@ -68,8 +69,9 @@ def _is_dead(line: Line, beside: list[Line], octaves: list[float]) -> bool:
         return False
     if not all(is_worse(float(loss), float(near.loss.min())) for loss in line.loss):
         return False
-    is_cold = line.x[0] < near.x[near.loss.argmin()]
-    if octaves[-1] > 0 and is_cold and (np.diff(line.loss) < 0).all():
+    best = near.x[near.loss.argmin()]
+    is_cold = line.x[0] < best if octaves[-1] > 0 else line.x[-1] <= best
+    if is_cold and (np.diff(line.loss) < 0).all():
         return False
     references = [_reference(near, float(x)) for x in line.x]
     if references[0] is None:
