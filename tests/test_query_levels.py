@@ -12,6 +12,7 @@ from test_evidence import table
 from surrogate import Fit, fit
 from surrogate.errors import Status
 from surrogate.query.levels import few_levels
+from surrogate.runs import Runs
 
 
 @cache
@@ -59,6 +60,25 @@ def test_three_sizes_are_answered_up_to_ten_times_beyond_and_never_inside() -> N
         "up to 10 times beyond"
         in found.optimum(params=1e10, tokens=2e11).context.warnings[0]
     )
+
+
+def test_beyond_three_sizes_is_not_inside_though_the_leverage_is_small() -> None:
+    """Tokens spread widely: a size just beyond, at their middle, is near the centre."""
+    sizes = [(1e8 * 2.0**i, 1e9 * 4.0**j) for i in range(3) for j in range(4)]
+    rows = [(lr, n, d) for n, d in sizes for lr in 1e-4 * 2.0 ** np.arange(5)]
+    lr, n, d = np.array(rows).T
+    loss = 3 * np.exp(0.02 * np.log(lr / 4e-4) ** 2) * (n / 1e8) ** -0.05
+    runs = Runs.from_arrays(
+        lr=lr, batch=np.full(lr.size, 131072.0), params=n, tokens=d, loss=loss
+    )
+    found = fit(runs, family="quadratic", bootstrap=0)
+    near = found.optimum(params=4.2e8, tokens=8e9).context
+    alone = found.features.distance(
+        np.array([4.2e8]), np.array([8e9]), {}, {"lr": np.array([4e-4])}
+    )
+    assert alone[0] < 1 < near.distance
+    assert not near.inside
+    assert found.optimum(params=3.9e8, tokens=8e9).context.inside
 
 
 def test_four_sizes_know_no_such_bound() -> None:

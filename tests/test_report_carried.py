@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
+import numpy as np
 import pytest
 import report_support
 from test_evidence import BATCH, LR, table
@@ -147,7 +148,30 @@ def test_no_two_ticks_of_an_axis_read_alike() -> None:
       return spans.map(([lo, hi]) => [decadeTicks(lo, hi, (v) => v.toExponential(0)), decadeTicks(lo, hi, formatCount), octaveTicks(lo, hi, 1, 6),
         linearTicks(lo, hi, (v, step) => v.toFixed(Math.max(0, Math.min(9, -Math.floor(Math.log10(step) + 1e-9)))))].map((ticks) => ticks.map((t) => t.text)));
     """  # noqa: E501 - as above
-    for axes in report_support.run_core(script, {}):
+    found = report_support.run_core(script, {})
+    for axes in found:
         for ticks in axes:
             assert ticks
             assert len(set(ticks)) == len(ticks)
+    # Within a tenth: both ends, with a digit more.
+    assert found[1][0] == ["5.1e-4", "5.4e-4"]
+
+
+def test_a_page_without_any_best_prints_no_loss() -> None:
+    """Batch is told on one side only, lr not at all: as `plateau` has it."""
+    rng = np.random.default_rng(4)
+    runs = table(
+        lambda x, y: 0.05 * y + 0.02 * rng.normal(size=x.size),
+        0,
+        batch=BATCH[:2],
+        cells=5,
+    )
+    fitted = fit(runs, family="quadratic", bootstrap=20)
+    flat = fitted.plateau(params=1e8, tokens=2e9)
+    assert np.isnan(flat.loss_min)
+    (page,) = told(fitted, questions((1e8, 2e9)))
+    rows = dict(page["rows"])
+    assert page["status"] == str(flat.status) == "not_identifiable"
+    assert "loss there" not in rows
+    assert rows["best batch tried"] == f"{BATCH[0]:,.0f} tokens"
+    assert any("lowest batch is best in 5 of 5" in text for text in page["cautions"])
