@@ -110,7 +110,7 @@ def estimate(
         if progress is not None:
             progress.advance(len(counts))
         return pilot._replace(second_start=second_start)
-    wide = _Wide.of(family, rows, _copies(rows, counts))
+    wide = Wide.of(family, rows, _copies(rows, counts))
     weights = pilot.weights
     theta, second_start = _cold(wide, weights, seed, backend)
     for _ in range(objective.rounds):
@@ -123,7 +123,7 @@ def estimate(
     return Estimate(solution, weights, second_start, surface)
 
 
-class _Wide(NamedTuple):
+class Wide(NamedTuple):
     """A family on its rows, with what tells the cells apart where they share noise.
 
     Attributes:
@@ -139,7 +139,7 @@ class _Wide(NamedTuple):
     @classmethod
     def of(
         cls, family: Family, rows: Rows, copies: Float64[np.ndarray, "problems cells"]
-    ) -> _Wide:
+    ) -> Wide:
         """Of a family that may be `Shared` or not."""
         if not isinstance(family, Shared):
             return cls(family, rows, copies[:, :0])
@@ -155,7 +155,7 @@ class _Wide(NamedTuple):
 
 
 def _go_on(
-    wide: _Wide,
+    wide: Wide,
     weights: Float64[np.ndarray, "problems n"],
     theta: Float64[np.ndarray, "problems p"],
     steps: int,
@@ -221,7 +221,7 @@ def refit_without(
         if progress is not None:
             progress.advance(len(counts))
         return solution
-    wide = _Wide.of(family, rows, _copies(rows, counts))
+    wide = Wide.of(family, rows, _copies(rows, counts))
     own, start = counts * weights, np.tile(theta, (len(counts), 1))
     for _ in range(_NEAR_ROUNDS):
         start = _go_on(wide, own, start, ROUND_STEPS, backend).theta
@@ -262,7 +262,7 @@ def refit(
         starts = np.vstack([starts, ends])
     every = np.tile(starts, (len(counts), 1))
     counts = np.repeat(counts, len(starts), axis=0)
-    wide = _Wide.of(family, rows, np.maximum(counts, 1.0))
+    wide = Wide.of(family, rows, np.maximum(counts, 1.0))
     if wide.family is family:
         plan = plans.per_cell(weights, rows.cell, counts)
     else:
@@ -428,7 +428,7 @@ def _least(
 
 
 def _cold(
-    wide: _Wide,
+    wide: Wide,
     weights: Float64[np.ndarray, "problems n"],
     seed: int,
     backend: Backend,

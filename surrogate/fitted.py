@@ -12,6 +12,7 @@ from surrogate import engine, estimate, interrupts, uncertainty
 from surrogate.engine import Progress
 from surrogate.families import Family, Mix
 from surrogate.features import Rows
+from surrogate.propagation import Propagated, propagate
 from surrogate.uncertainty import Draws
 from surrogate_kernels.dispatch import Backend
 
@@ -26,7 +27,10 @@ class Fitted(NamedTuple):
         family: what was fitted.
         theta: its parameters.
         draws: of the bootstrap; none where they were not asked for or cells are few.
-        leaves: refits without each cell; none likewise.
+        leaves: refits without each cell, of under 12 the steps of `propagation`; none
+            likewise.
+        freedom: degrees of freedom of intervals from steps; None of those over cells.
+        misfit: where there are steps, how far the fit misses runs near the optimum.
         quality: how well all that was reached.
         backend: that ran the draws; the fit's own where none was solved.
         warnings: what a user should hear of it.
@@ -39,12 +43,15 @@ class Fitted(NamedTuple):
     quality: dict[str, Any]
     backend: str
     warnings: tuple[str, ...]
+    freedom: int | None = None
+    misfit: float = 0.0
 
 
 def fit_all(
     family: Family,
     rows: Rows,
     box: Float64[np.ndarray, "2 choices"],
+    scale: Mapping[str, float],
     *,
     bootstrap: int,
     seed: int,
@@ -58,7 +65,8 @@ def fit_all(
         family: what is fitted.
         rows: to these runs.
         box: lower and upper bounds of u within which a cell's minimum is sought.
-        bootstrap: draws asked for; under 5 cells there are none.
+        scale: of each coordinate of u its name and its unit [ln].
+        bootstrap: draws asked for.
         seed: of starts and resampling.
         backend: of the kernels that draws are to be solved with.
         completes: with its draws there is a fit to keep, should a signal come.
@@ -78,11 +86,14 @@ def fit_all(
     none = np.zeros((0, family.size))
     if not uncertainty.has_draws(rows, family.shape.choices, bootstrap):
         return Fitted(family, theta, none, none, quality, solution.backend, ())
-    cells = len(np.unique(rows.cell))
-    runs = cells < uncertainty.MIN_CELLS
-    units = ("run", len(rows.target)) if runs else ("cell", cells)
-    start(progress, f"Leaving out each {units[0]}", units[1])
-    weights = full.weights[0]
+    cells, weights = len(np.unique(rows.cell)), full.weights[0]
+    if cells < uncertainty.MIN_CELLS_PAIRS:
+        return _stepped(
+            Fitted(family, theta, none, none, quality, solution.backend, ()),
+            propagate(family, rows, weights, theta, box, scale),
+            bootstrap,
+        )
+    start(progress, "Leaving out each cell", cells)
     leaves, unsettled = uncertainty.leave_each_out(
         family, rows, weights, theta, box, progress, host
     )
@@ -110,6 +121,16 @@ def fit_all(
     warnings = _shortfalls(drawn, bootstrap)
     ran = drawn.backend or solution.backend
     return Fitted(family, theta, drawn.theta, leaves, quality, ran, warnings)
+
+
+def _stepped(fit: Fitted, steps: Propagated, bootstrap: int) -> Fitted:
+    """A fit of few cells: its draws are its leaves, moved when they are asked."""
+    return fit._replace(
+        draws=steps.leaves[np.arange(bootstrap) % len(steps.leaves)],
+        leaves=steps.leaves,
+        freedom=steps.freedom,
+        misfit=steps.misfit,
+    )
 
 
 class Shares(NamedTuple):

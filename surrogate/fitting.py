@@ -18,6 +18,7 @@ from surrogate import (
     estimate,
     evidence,
     families,
+    few_cells,
     fitted,
     interrupts,
     mixing,
@@ -127,16 +128,19 @@ def _fit(
     host = engine.arithmetic(next(iter(backends.values())))
     held, warnings = _held_out(members, features, rows, runs, box, seed, host, progress)
     has_draws = uncertainty.has_draws(rows, shape.choices, bootstrap)
-    freedom = uncertainty.freedom_of_runs(rows, shape.choices)
-    # Draws over runs do not choose anew: families were compared on cells left out.
-    chooses = has_draws and freedom is None
+    is_few = len(np.unique(rows.cell)) < uncertainty.MIN_CELLS_PAIRS
+    # Draws of few cells do not choose anew: leaves lean to every form instead.
+    chooses = has_draws and not is_few
     choice = _choose(family, members, held, rows, runs, features, chooses, host)
+    if is_few and family == AUTO:
+        choice = choice.with_forms(members)
 
     def fit_all(name: str, completes: bool) -> Fitted:
         return fitted.fit_all(
             choice.parts[name],
             rows,
             box,
+            features.units,
             bootstrap=bootstrap,
             seed=seed,
             backend=backends[name],
@@ -145,7 +149,17 @@ def _fit(
         )
 
     taken, parts = _fitted_parts(choice, fit_all)
-    found = _joined(taken, parts, rows, seed)
+    if is_few and len(parts) > 1:
+        forms = [n for n in parts if family == MIX or n in few_cells.SHAPES]
+        found = few_cells.average(
+            parts,
+            taken.weights[0] if taken.held else None,
+            taken.chosen if taken.chosen in parts else None,
+            forms,
+            bootstrap,
+        )
+    else:
+        found = _joined(taken, parts, rows, seed)
     # A choice among families is the one chosen, whose program is compiled already.
     alone = parts.get(choice.chosen, found)
     surface = estimate.evaluate(alone.family, rows, alone.theta[None], box, host)
@@ -161,7 +175,7 @@ def _fit(
         noise=measure_noise(residual, surface.excess[0], rows.cell),
         stability=Stability.of(runs),
         cells=_records(runs, features, surface.cell_u[0]),
-        freedom=freedom if has_draws else None,
+        freedom=found.freedom,
         evidence=evidence.directions(features, rows, runs, spread),
         scores=choice.scores,
         is_converged=bool(found.quality["is_settled"]),
@@ -228,6 +242,18 @@ class _Choice(NamedTuple):
     scores: dict[str, Any]
     record: dict[str, Any] | None
     warnings: list[str]
+
+    def with_forms(self, members: dict[str, Family]) -> _Choice:
+        """With all forms that leaves lean to; their mean where none is chosen."""
+        more = [n for n in few_cells.SHAPES if n not in self.parts]
+        if not self.held:
+            parts = {name: members[name] for name in few_cells.SHAPES}
+            even = np.full((1, len(parts)), 1 / len(parts))
+            return self._replace(parts=parts, weights=even, chosen=MIX)
+        return self._replace(
+            parts=self.parts | {name: members[name] for name in more},
+            weights=np.pad(self.weights, ((0, 0), (0, len(more)))),
+        )
 
     def alone(self, own: list[str]) -> _Choice:
         """Without rivals: of these parts, which the fit is made of."""
@@ -306,15 +332,11 @@ def _joined(choice: _Choice, parts: dict[str, Fitted], rows: Rows, seed: int) ->
     taken = selection.winners(list(choice.held.values()), counts)
     share = np.bincount(taken, minlength=len(choice.held)) / max(len(taken), 1)
     cells = np.unique(rows.cell)
-    without = 1.0 - np.eye(len(rows.cell_s))[cells]
-    leaves = without[: len(first.leaves)]
-    if len(cells) < uncertainty.MIN_CELLS:
-        # Without a run no cell is missing.
-        leaves = np.ones((len(first.leaves), len(rows.cell_s)))
+    without = 1.0 - np.eye(len(rows.cell_s))[cells][: len(first.leaves)]
     shares = fitted.Shares(
         choice.weights[0],
         choice.weights_under(counts)[np.arange(len(taken)), taken],
-        _leaning(share, len(leaves)) @ choice.weights_under(leaves),
+        _leaning(share, len(without)) @ choice.weights_under(without),
     )
     members = tuple(part.family for part in parts.values())
     chosen = choice.chosen if choice.chosen in parts else None

@@ -6,14 +6,15 @@ An interval is the estimate plus and minus t times its standard error by the jac
 over cells: each cell left out in turn, the answer itself computed from each refit, so
 that no derivative of it is needed. This is the cluster-robust standard error CR3, the
 one that errs to the safe side with few clusters (Bell and McCaffrey 2002; MacKinnon,
-Nielsen and Webb 2023); t has cells - 3 degrees of freedom. Under 5 cells runs are left
-out instead, with degrees of freedom of their own: the weaker kind.
+Nielsen and Webb 2023); t has cells - 3 degrees of freedom. Under 12 cells the leaves
+are not refits but steps, one a cause of error (`propagation`), with degrees of freedom
+of their own.
 
 Draws say what no standard error can: the probability that a setting is inside the
 plateau, and how large a regret may be, which is no smooth function at the optimum. From
 12 cells on a draw is a refit under resampled cells. With fewer, resampling leaves too
-few distinct ones: a draw is then the fit without one of the cells. Either way its
-surface is moved (`moves`), so that the optima of draws spread as the intervals say.
+few distinct ones: a draw is then one of the leaves. Either way its surface is moved
+(`moves`), so that the optima of draws spread as the intervals say.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ MIN_CELLS_PAIRS = 12
 LEVEL = 0.95
 # A draw with fewer distinct cells than this holds no more than the prior of scale.
 MIN_DISTINCT = 3
-# Over runs, intervals of fewer degrees of freedom would mean nothing.
+# Of fewer degrees of freedom intervals would mean nothing.
 MIN_FREEDOM = 2
 # By this much draws are moved on at most.
 MOST_STRETCH = 4.0
@@ -104,7 +105,7 @@ def has_draws(rows: Rows, choices: int, bootstrap: int) -> bool:
 
 
 def freedom_of_runs(rows: Rows, choices: int) -> int | None:
-    """Degrees of freedom of intervals over runs; None from 5 cells on, which serve.
+    """Degrees of freedom that runs of under 5 cells leave; None from 5 cells on.
 
     Runs less the parameters that they are known to tell: a level for every cell, a
     slope and a curvature for every choice and their product, and from 3 cells on the
@@ -129,8 +130,6 @@ def leave_each_out(
 ) -> tuple[Float64[np.ndarray, "units p"], int]:
     """Refit without each cell, with weights of its own; and how many had not settled.
 
-    Under 5 cells without each run.
-
     Args:
         family: what was fitted.
         rows: to these runs.
@@ -140,10 +139,7 @@ def leave_each_out(
         progress: told of finished refits.
         backend: of the arithmetic.
     """
-    unit = rows.cell
-    if len(np.unique(unit)) < MIN_CELLS:
-        unit = np.arange(len(rows.target))
-    counts = (unit != np.unique(unit)[:, None]).astype(np.float64)
+    counts = (rows.cell != np.unique(rows.cell)[:, None]).astype(np.float64)
     found = estimate.refit_without(
         family,
         rows,
@@ -250,7 +246,7 @@ def interval(
         point: the estimate.
         leaves: of the same, without each cell.
         level: nominal coverage.
-        freedom: where leaves are without each run and not each cell.
+        freedom: where leaves are steps and not refits without a cell.
     """
     cells = len(leaves)
     if cells < (MIN_CELLS if freedom is None else 1):
@@ -276,7 +272,7 @@ def moves(
         point: the optimum of the fit.
         leaves: without each cell.
         draws: of each draw.
-        freedom: where leaves are without each run and not each cell.
+        freedom: where leaves are steps and not refits without a cell.
     """
     cells = len(leaves)
     if len(draws) == 0 or cells < (MIN_CELLS if freedom is None else 1):

@@ -74,11 +74,16 @@ def log_sum_exp(values: Numbers, axis: int = 0) -> Numbers:
     """Ln of the sum of the exponentials along an axis, the first if none is named."""
     if not isinstance(values, np.ndarray):
         return jax.nn.logsumexp(values, axis=axis)
-    top = values.max(axis=axis, keepdims=True)
+    # Term by term: a sum over an axis adds in an order that its length beside decides,
+    # and what one problem gives would depend on how many there are.
+    terms = np.moveaxis(values, axis, 0)
+    top = terms.max(axis=0)
     top = np.where(np.isfinite(top), top, 0.0)
+    total = np.zeros_like(top)
+    for term in terms:
+        total = total + np.exp(term - top)
     with np.errstate(divide="ignore"):
-        total = np.log(np.exp(values - top).sum(axis=axis, keepdims=True))
-    return np.squeeze(total + top, axis=axis)
+        return np.log(total) + top
 
 
 def each(function: Callable[..., Any], first: T, *others: T) -> T:

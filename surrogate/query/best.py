@@ -437,11 +437,14 @@ def context_of(
 def interval_warnings(fit: Fit) -> list[str]:
     """Why there are no intervals, where there are none."""
     cells = fit.fitted_cells
-    if fit.freedom is not None:
+    if fit.freedom is not None and cells < uncertainty.MIN_CELLS:
         return [
             f"{count(cells, 'cell')}: intervals are over runs ({fit.freedom} degrees "
-            "of freedom), the weaker kind, and do not count what a cell's runs share."
+            "of freedom), the weaker kind: how cells differ is taken from released "
+            "sweeps."
         ]
+    if fit.freedom is not None:
+        return []
     if len(fit.leaves):
         return []
     if cells >= uncertainty.MIN_CELLS:

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
+from surrogate.defaults import MIN_CELLS_FOR_INTERVALS
 from surrogate.defaults import PROBABILITY as DEFAULT_PROBABILITY
 from surrogate.defaults import TOL as DEFAULT_TOL
 from surrogate.errors import DataError
@@ -111,7 +112,7 @@ class Fit:
         features: coordinates and standardisation.
         theta: the fitted parameters.
         draws: of the bootstrap, one row each; none where cells are too few.
-        leaves: refits without each cell; none likewise.
+        leaves: refits without each cell, or steps of few cells; none likewise.
         noise: what the surface leaves unexplained.
         stability: where training diverges; None where the runs cannot tell.
         cells: what was fitted.
@@ -122,8 +123,8 @@ class Fit:
         provenance: where it comes from.
         warnings: what to know before using it.
         runs: of the user; None in a bundled fit.
-        freedom: degrees of freedom of intervals over runs, of which `leaves` are then
-            refits without each; None where they are over cells.
+        freedom: degrees of freedom where `leaves` are steps, one a cause of error; None
+            where they are refits without each cell.
         evidence: what the runs say of an optimum along lr and batch; none in fits of
             before it was asked.
         loss_unit: of every loss: `nats` per token, or `bits_per_byte`.
@@ -160,8 +161,9 @@ class Fit:
 
     @property
     def unit(self) -> str:
-        """What intervals leave out in turn: cells, or runs."""
-        return "cells" if self.freedom is None else "runs"
+        """What intervals are over: cells, or runs where cells are too few."""
+        is_few = self.fitted_cells < MIN_CELLS_FOR_INTERVALS
+        return "runs" if is_few and self.freedom is not None else "cells"
 
     def spans(self, point: np.ndarray | np.float64, leaves: np.ndarray) -> np.ndarray:
         """`uncertainty.interval` of an estimate and its values from `leaves`."""

@@ -31,7 +31,7 @@ function fillBasis(model, body) {
     `Family ${family}; loss: ${model.loss_kind}, ${unitOf(model)}; parameters counted: ${model.params_kind.replace("_", "-")}.`,
     `Fitted ${provenance.created} with seed ${provenance.seed}.`,
     model.draws.length ? `The page holds ${model.draws.length} of ${model.draws_of} bootstrap draws, in float32, and the fit itself in float64.` : "The fit has no bootstrap draws: no robust plateau and no chance of being inside.",
-    model.leaves.length ? `Intervals: Student's t with ${model.freedom ?? model.leaves.length - 3} degrees of freedom, from ${model.leaves.length} refits without one ${model.freedom === null ? "cell" : "run"} each${model.freedom === null ? "" : ": the weaker kind"}.` : "No intervals.",
+    model.leaves.length ? `Intervals: Student's t with ${model.freedom ?? model.leaves.length - 3} degrees of freedom, from ${model.leaves.length} ${model.freedom === null ? "refits without one cell each" : "steps of the fit, one a cause of error"}${model.interval_unit === "runs" ? ": the weaker kind" : ""}.` : "No intervals.",
     model.stability ? `Stability edge from ${model.stability.diverged} diverged of ${model.stability.runs} runs.` : "Stability edge unknown: too few diverged runs to tell.",
     ...Object.entries(model.fitted).map(([name, [low, high]]) => `${plain(name)}: ${name === "lr" ? formatLr(low) : formatCount(low)} to ${name === "lr" ? formatLr(high) : formatCount(high)} fitted.`),
   ];

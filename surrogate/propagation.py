@@ -1,0 +1,239 @@
+"""What the noise of each run does to a fit of few cells: steps of theta, one a cause.
+
+Under 12 cells a jackknife over cells has too few degrees of freedom to be of use. There
+the fit is linearised about its optimum (the delta method), and each independent cause
+of error moves theta by one standard deviation of its own:
+
+- each run's noise, its variance floor^2 + (growth excess)^2 fitted to the residuals;
+- what the runs of a cell share, and by how much the optimum of a cell is off the law of
+  the scales, both as released sweeps show them;
+- along lr and batch, a surface that is two half parabolas, of which none is smooth: how
+  far its optimum lies from the fit's, as far as the runs prefer it.
+
+The steps stand where leaves stand (`uncertainty.interval` sums their squares), with
+Student's t of runs less effective parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from jaxtyping import Float64
+
+from surrogate import estimate
+from surrogate.families import Bowl, Family, Posynomial, Quadratic, Shared, forms
+from surrogate.families.base import CELL_SPREAD
+from surrogate.features import Rows
+from surrogate.halves import shift
+from surrogate.objective import Objective, measure_noise
+from surrogate.plain.curved import Model
+from surrogate.plain.least_squares import features
+
+# Standard deviation of a cell's ln lr* and ln batch* about the law of the scales: 0.02,
+# 0.05, 0.02 and 0.03, 0.05, 0.05 over 17 and 14 dense and 16 MoE cells of Step Law.
+CELL_DRIFT = {"lr": 0.03, "batch": 0.045}
+_STEP = 1e-5
+# Of the largest curvature: below lies rounding.
+_LEAST = 1e-12
+_SHIFT = 1e-4
+# Runs further off, in robust standard deviations, say nothing of the others' noise.
+_OUTLIER = 4.0
+_NORMAL_MAD = 1.4826
+# Of the variance function, each weighted by the last.
+_ROUNDS = 5
+# Degrees of freedom with which the floor is held at the mean square.
+_FREEDOM = 10.0
+# At an excess so large a run counts half for how well a form meets the optimum.
+_NEAR_FLOOR, _NEAR_GROWTH = 0.002, 0.1
+
+Moved: TypeAlias = Callable[[np.ndarray], np.ndarray]
+
+
+class Propagated(NamedTuple):
+    """Steps of theta away from a fit, one a cause of error.
+
+    Attributes:
+        leaves: theta after each step.
+        freedom: runs less effective parameters, at least 1.
+        misfit: mean square of the residual near the optimum, a degree of freedom.
+    """
+
+    leaves: Float64[np.ndarray, "steps p"]
+    freedom: int
+    misfit: float
+
+
+def propagate(
+    family: Family,
+    rows: Rows,
+    weights: Float64[np.ndarray, " n"],
+    theta: Float64[np.ndarray, " p"],
+    box: Float64[np.ndarray, "2 choices"],
+    scale: Mapping[str, float],
+) -> Propagated:
+    """How each cause of error moves a fit that is no mix.
+
+    Args:
+        family: what was fitted.
+        rows: to these runs.
+        weights: of the fit.
+        theta: the fit.
+        box: lower and upper bounds of u within which a cell's minimum is sought.
+        scale: of each coordinate of u its name and its unit [ln].
+    """
+    unit = np.array([*scale.values()])
+    surface = estimate.evaluate(family, rows, theta[None], box)
+    residual, excess = rows.target - surface.fitted[0], surface.excess[0]
+    member = np.eye(len(rows.cell_s))[rows.cell]
+    line = _linearise(family, rows, weights, theta, member)
+    sound, variance = _variance(family, residual - line.shared(residual), excess, line)
+    freedom = float(sound.sum() - line.leverage[sound].sum())
+    slopes = _slopes(family, rows, theta) / unit
+    level = min(measure_noise(residual, excess, rows.cell).cell, CELL_SPREAD)
+    off = (rows.z[:, : len(unit)] - surface.cell_u[0][rows.cell]) * unit
+    shifts = [
+        shift(off, rows.cell, rows.z[:, len(scale) :], rows.target, weights, k)
+        for k in range(len(scale))
+    ]
+    causes = [
+        np.diag(np.sqrt(variance)),
+        member * level,
+        *(member * slopes[:, [k]] * CELL_DRIFT[n] for k, n in enumerate(scale)),
+        -slopes * np.array(shifts),
+    ]
+    steps = np.concatenate([line.gain @ cause for cause in causes], axis=1)
+    count = steps.shape[1]
+    leaves = line.place(line.v + np.sqrt(count / (count - 1)) * steps.T)
+    near = 1 / (_NEAR_FLOOR**2 + (_NEAR_GROWTH * excess) ** 2)
+    spent = max(1 - line.leverage.sum() / len(residual), 0.5 / len(residual))
+    misfit = float(near @ residual**2 / near.sum() / spent)
+    return Propagated(leaves, max(int(freedom + 1e-9), 1), misfit)
+
+
+class _Line(NamedTuple):
+    """A fit as a linear function of its targets.
+
+    Attributes:
+        v: the fit in the solver's coordinates.
+        place: theta of such coordinates.
+        gain: derivative of v in each target.
+        leverage: of each fitted value in its own target.
+        shared: what the cells' own offsets take of a residual.
+    """
+
+    v: Float64[np.ndarray, " p"]
+    place: Moved
+    gain: Float64[np.ndarray, "p n"]
+    leverage: Float64[np.ndarray, " n"]
+    shared: Moved
+
+
+def _linearise(
+    family: Family,
+    rows: Rows,
+    weights: Float64[np.ndarray, " n"],
+    theta: Float64[np.ndarray, " p"],
+    member: Float64[np.ndarray, "n cells"],
+) -> _Line:
+    """By central differences, since every family can be evaluated."""
+    frame = _frame(family, rows, weights, theta)
+    v = frame.v
+    step = _STEP * np.maximum(1.0, np.abs(v))
+    ends = frame.place(np.concatenate([v + np.diag(step), v - np.diag(step)]))
+    fitted = forms.log_losses(family, ends[:, None], rows.z)
+    size = len(v)
+    jacobian = (0.5 * (fitted[:size] - fitted[size:]) / step[:, None]).T
+    pulled = weights[:, None] * jacobian
+    # What cells share is minimised over where the family has offsets for it.
+    free = weights / (member.T @ weights + CELL_SPREAD**-2)[rows.cell]
+    free = free if isinstance(family, Shared) else np.zeros_like(free)
+    sums = (member.T @ pulled)[rows.cell]
+    pulled = pulled - free[:, None] * sums
+    gain = np.linalg.solve(frame.hessian, pulled.T)
+    own = free - (free / np.maximum(weights, 1e-300)) * np.einsum(
+        "np,pn->n", sums, gain
+    )
+    leverage = np.einsum("np,pn->n", jacobian, gain) + own
+
+    def shared(residual: np.ndarray) -> np.ndarray:
+        return (member.T @ (free * residual))[rows.cell]
+
+    return _Line(v, frame.place, gain, np.clip(leverage, 0.0, 1 - 1e-6), shared)
+
+
+class _Frame(NamedTuple):
+    """Coordinates in which a fit is nearest to linear.
+
+    Attributes:
+        v: the fit.
+        place: theta of such coordinates.
+        hessian: half that of the cost there, with what residuals bend it.
+    """
+
+    v: Float64[np.ndarray, " p"]
+    place: Moved
+    hessian: Float64[np.ndarray, "p p"]
+
+
+def _frame(
+    family: Family, rows: Rows, weights: np.ndarray, theta: np.ndarray
+) -> _Frame:
+    if isinstance(family, Quadratic):
+        columns = features(family, rows.z)
+        hessian = columns.T @ (weights[:, None] * columns)
+        prior = np.diag(family.prior.precision)
+        return _Frame(theta, lambda v: v, hessian + prior)
+    wide = estimate.Wide.of(family, rows, np.ones((1, len(rows.cell_s))))
+    assert isinstance(wide.family, Bowl | Posynomial)
+    every = wide.all_weights(weights[None])
+    model = Model(wide.family, wide.rows.z, rows.target, every)
+    v = model.to_solver(theta[None])
+    hessian = model.normal_equations(v, np.zeros(1, np.int64)).hessian[0]
+    # Short of the minimum it may bend down somewhere, where a step would go wrong.
+    values, vectors = np.linalg.eigh(hessian)
+    values = np.maximum(np.abs(values), _LEAST * values.max())
+    return _Frame(v[0], model.from_solver, vectors * values @ vectors.T)
+
+
+def _slopes(
+    family: Family, rows: Rows, theta: np.ndarray
+) -> Float64[np.ndarray, "n choices"]:
+    """Of fitted ln loss along u."""
+    found = []
+    for k in range(family.shape.choices):
+        ends = np.stack([rows.z, rows.z])
+        ends[:, :, k] += [[_SHIFT], [-_SHIFT]]
+        above, below = forms.log_losses(family, theta[None, None], ends)
+        found.append((above - below) / (2 * _SHIFT))
+    return np.stack(found, axis=1)
+
+
+def _variance(
+    family: Family,
+    residual: Float64[np.ndarray, " n"],
+    excess: Float64[np.ndarray, " n"],
+    line: _Line,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which runs are no outliers, and every run's floor^2 + (growth excess)^2."""
+    from scipy.optimize import nnls
+
+    spread = Objective(growth=family.misfit).spread(excess)
+    size = np.abs(residual / spread)
+    sound = size <= _OUTLIER * max(1.0, _NORMAL_MAD * float(np.median(size)))
+    variance = spread**2
+    for _ in range(_ROUNDS):
+        left = (1 - line.leverage) / variance
+        columns = np.stack([left, left * excess**2], axis=1)[sound]
+        norm = np.maximum(np.linalg.norm(columns, axis=0), 1e-300)
+        found, _ = nnls(columns / norm, (residual**2 / variance)[sound])
+        floor, growth = found / norm
+        variance = np.maximum(floor + growth * excess**2, 1e-12)
+    # Few runs tell little of two numbers: towards their mean near the optimum.
+    near = ((1 - line.leverage) / spread**2)[sound]
+    mean = float(residual[sound] ** 2 @ spread[sound] ** -2 / near.sum())
+    freedom = max(float(sound.sum() - line.leverage[sound].sum()), 0.0)
+    share = _FREEDOM / (_FREEDOM + freedom)
+    floor = (1 - share) * floor + share * mean
+    return sound, np.maximum(floor + growth * excess**2, 1e-12)
