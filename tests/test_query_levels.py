@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_evidence import table
+from test_evidence import BATCH, table
 
 from surrogate import Fit, fit
 from surrogate.errors import Status
@@ -99,3 +99,12 @@ def test_all_answers_keep_to_it(cells: int) -> None:
     assert rows.status == ("ok", "not_identifiable")
     assert np.isnan(rows.loss[1])
     assert rows.inside.tolist() == [True, False]
+
+
+def test_fixed_steps_do_not_leave_the_line_of_tied_tokens() -> None:
+    """Tokens = steps x batch; 20 tokens a parameter in the runs."""
+    runs = table(lambda x, y: 0.02 * x**2 + 0.02 * y**2, 0, batch=BATCH, cells=3)
+    found = fit(runs, family="quadratic", bootstrap=0)
+    off = found.optimum(params=1e8, steps=2e10 / BATCH[0])
+    assert off.status is Status.not_identifiable
+    assert off.context.warnings[0].startswith("tokens moves with params")

@@ -216,6 +216,11 @@ def test_the_command_offers_what_to_paste(
     document = json.loads(capsys.readouterr().out)
     assert document["lr"] is None
     assert document["transfer"]["command"] == wanted
+    more = ["--batch-multiple", "64Ki", "--lr-range", "1e-5:1e-2", "--p-max", "1%"]
+    assert main([*asked, *more, "--json"]) == 1
+    command = json.loads(capsys.readouterr().out)["transfer"]["command"]
+    for word in ("--batch-multiple 64Ki", "--lr-range 1e-5:1e-2", "--p-max 1%"):
+        assert word in command
     assert main([*asked, "--transfer", "foo"]) == 2
     assert "step-law, kaplan" in capsys.readouterr().err
 

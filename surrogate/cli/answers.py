@@ -67,7 +67,9 @@ def optimum(
     document = answer.to_json()
     if document["transfer"] and transfer is None:
         asked = {**sizes, "batch": batch, "lr": lr, "batch-multiple": batch_multiple}
-        named = {**asked, "recipe": recipe, "scale": scale}
+        limit = None if p_max == options.P_MAX else p_max
+        named = {**asked, "recipe": recipe, "scale": scale, "allow": allow}
+        named |= {"lr-range": lr_range, "batch-range": batch_range, "p-max": limit}
         document["transfer"]["command"] = command("optimum", fit, named) + (
             f" --transfer {document['transfer']['law']}"
         )
@@ -81,7 +83,9 @@ def command(
     words = ["surrogate", verb, fit]
     for name, value in asked.items():
         for text in [value] if isinstance(value, str) else value or ():
-            words += [f"--{name}", text]
+            # A name that begins with a dash is no option.
+            is_dashed = text.startswith("-")
+            words += [f"--{name}={text}"] if is_dashed else [f"--{name}", text]
     return shlex.join(words)
 
 

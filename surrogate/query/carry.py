@@ -17,7 +17,7 @@ from surrogate.query.transfer import (
     OFFERED,
     carry_by,
     check_law,
-    movable,
+    is_movable,
     say_offer,
     say_taken,
 )
@@ -76,16 +76,14 @@ def offer(fit: Fit, question: Question) -> tuple[str, ...]:
     start = _start(fit, question, {})
     if start is None:
         return ()
-    said = say_offer(carry_by(fit, question, start, OFFERED, {})).replace(
-        "to take them, add --transfer", "`surrogate optimum` takes them with --transfer"
-    )
-    return (said,)
+    found = carry_by(fit, question, start, OFFERED, {})
+    return (say_offer(found, is_optimum=False),)
 
 
 def _start(fit: Fit, question: Question, held: dict[str, float]) -> Optimum | None:
     """The optimum at the nearest sizes that the runs tell of; None without one."""
     sizes = nearest_fitted(fit, question)
-    if not movable(question, sizes):
+    if not is_movable(question, sizes):
         return None
     scales = {name: sizes[name] for name in question.scales}
     near = replace(

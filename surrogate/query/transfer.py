@@ -44,7 +44,7 @@ def check_law(name: str) -> str:
     return name
 
 
-def movable(asked: Question, start: dict[str, float]) -> bool:
+def is_movable(asked: Question, start: dict[str, float]) -> bool:
     """Whether laws know all the scales in which two sizes differ."""
     sizes = {"params": asked.params, "tokens": asked.tokens, **asked.scales}
     return all(start[n] == v or n in _CARRIED for n, v in sizes.items())
@@ -108,13 +108,19 @@ def carry_by(
     )
 
 
-def say_offer(found: Transfer) -> str:
-    """What published laws would answer, and that it is not these runs'."""
+def say_offer(found: Transfer, *, is_optimum: bool = True) -> str:
+    """What published laws would answer, and that it is not these runs'.
+
+    Args:
+        found: what they carry.
+        is_optimum: said of an optimum, which takes it; else of another answer.
+    """
+    how = "to take them, add" if is_optimum else "`surrogate optimum` takes them with"
     return (
         f"Published laws carry the optimum there from {_place(found)}: {found.law} to "
         f"lr {format_lr(found.lr)}, batch {_tokens(found.batch)}; "
         f"{len(found.laws)} laws to lr {_span(found.lr_range)}. Those are others' "
-        f"exponents and not these runs': to take them, add --transfer {found.law}."
+        f"exponents and not these runs': {how} --transfer {found.law}."
     )
 
 
