@@ -114,9 +114,7 @@ def estimate(
     weights = pilot.weights
     theta, second_start = _cold(wide, weights, seed, backend)
     for _ in range(objective.rounds):
-        weights = _reweigh(
-            family, rows, theta, counts, box, objective, weights, backend
-        )
+        weights = reweigh(family, rows, theta, counts, box, objective, weights, backend)
         theta = _go_on(wide, weights, theta, ROUND_STEPS, backend).theta
     solution = _go_on(wide, weights, theta, LAST_STEPS, backend, progress)
     surface = evaluate(family, rows, solution.theta, box, backend)
@@ -225,7 +223,7 @@ def refit_without(
     own, start = counts * weights, np.tile(theta, (len(counts), 1))
     for _ in range(_NEAR_ROUNDS):
         start = _go_on(wide, own, start, ROUND_STEPS, backend).theta
-        own = _reweigh(family, rows, start, counts, box, objective, own, backend)
+        own = reweigh(family, rows, start, counts, box, objective, own, backend)
     return _go_on(wide, own, start, LAST_STEPS, backend, progress)
 
 
@@ -375,7 +373,7 @@ def _evaluate(
     return fitted, excess, found.u, found.value, found.converged
 
 
-def _reweigh(
+def reweigh(
     family: Family,
     rows: Rows,
     theta: Float64[np.ndarray, "problems k"],
@@ -409,9 +407,7 @@ def _linear(
     weights = counts / 0.01**2
     for _ in range(objective.rounds):
         theta = _least(family, rows, weights, backend).theta
-        weights = _reweigh(
-            family, rows, theta, counts, box, objective, weights, backend
-        )
+        weights = reweigh(family, rows, theta, counts, box, objective, weights, backend)
     solution = _least(family, rows, weights, backend)
     surface = evaluate(family, rows, solution.theta, box, backend)
     return Estimate(solution, weights, np.zeros(len(counts)), surface)

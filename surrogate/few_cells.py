@@ -52,7 +52,12 @@ def average(
     leaves = first.leaves[:0]
     present = [part for part, share in zip(fits, weights, strict=True) if share > 0]
     if len(first.leaves):
-        within = family.join(weights[None], [part.leaves for part in fits])
+        # Of what has no weight a leaf far out would make nothing of all.
+        own = [
+            part.leaves if share > 0 else np.tile(part.theta, (len(part.leaves), 1))
+            for part, share in zip(fits, weights, strict=True)
+        ]
+        within = family.join(weights[None], own)
         lean = _leaning(names, fits, weights, rivals, len(within))
         every = [np.tile(part.theta, (len(lean), 1)) for part in fits]
         leaves = np.concatenate([within, family.join(lean, every)])

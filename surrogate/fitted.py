@@ -12,7 +12,7 @@ from surrogate import engine, estimate, interrupts, uncertainty
 from surrogate.engine import Progress
 from surrogate.families import Family, Mix
 from surrogate.features import Rows
-from surrogate.propagation import Propagated, propagate
+from surrogate.propagation import Propagated, propagate, sharpen
 from surrogate.uncertainty import Draws
 from surrogate_kernels.dispatch import Backend
 
@@ -88,6 +88,7 @@ def fit_all(
         return Fitted(family, theta, none, none, quality, solution.backend, ())
     cells, weights = len(np.unique(rows.cell)), full.weights[0]
     if cells < uncertainty.MIN_CELLS_PAIRS:
+        theta, weights = sharpen(family, rows, weights, theta, box)
         return _stepped(
             Fitted(family, theta, none, none, quality, solution.backend, ()),
             propagate(family, rows, weights, theta, box, scale),

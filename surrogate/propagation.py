@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 
 from surrogate import estimate
 from surrogate.families import Bowl, Family, Posynomial, Quadratic, Shared, forms
@@ -43,6 +43,8 @@ _OUTLIER = 4.0
 _NORMAL_MAD = 1.4826
 # Of the variance function, each weighted by the last.
 _ROUNDS = 5
+# Of the scales of weights, whatever a table shows.
+_LEAST_FLOOR, _LEAST_GROWTH = 0.0005, 0.1
 # Degrees of freedom with which the floor is held at the mean square.
 _FREEDOM = 10.0
 # At an excess so large a run counts half for how well a form meets the optimum.
@@ -88,7 +90,10 @@ def propagate(
     residual, excess = rows.target - surface.fitted[0], surface.excess[0]
     member = np.eye(len(rows.cell_s))[rows.cell]
     line = _linearise(family, rows, weights, theta, member)
-    sound, variance = _variance(family, residual - line.shared(residual), excess, line)
+    sound, floor, growth = _variance(
+        family, residual - line.shared(residual), excess, line
+    )
+    variance = np.maximum(floor + growth * excess**2, 1e-12)
     freedom = float(sound.sum() - line.leverage[sound].sum())
     slopes = _slopes(family, rows, theta) / unit
     level = min(measure_noise(residual, excess, rows.cell).cell, CELL_SPREAD)
@@ -97,8 +102,11 @@ def propagate(
         shift(off, rows.cell, rows.z[:, len(scale) :], rows.target, weights, k)
         for k in range(len(scale))
     ]
+    # In an order of their own, so that draws do not depend on that of the table.
+    order = np.lexsort((rows.target, *rows.z.T))
+    member = member[:, member.any(axis=0)]
     causes = [
-        np.diag(np.sqrt(variance)),
+        np.diag(np.sqrt(variance))[:, order],
         member * level,
         *(member * slopes[:, [k]] * CELL_DRIFT[n] for k, n in enumerate(scale)),
         -slopes * np.array(shifts),
@@ -106,10 +114,49 @@ def propagate(
     steps = np.concatenate([line.gain @ cause for cause in causes], axis=1)
     count = steps.shape[1]
     leaves = line.place(line.v + np.sqrt(count / (count - 1)) * steps.T)
+    is_lost = ~np.isfinite(forms.log_losses(family, leaves[:, None], rows.z)).all(
+        axis=1
+    )
+    leaves[is_lost] = theta
     near = 1 / (_NEAR_FLOOR**2 + (_NEAR_GROWTH * excess) ** 2)
     spent = max(1 - line.leverage.sum() / len(residual), 0.5 / len(residual))
     misfit = float(near @ residual**2 / near.sum() / spent)
     return Propagated(leaves, max(int(freedom + 1e-9), 1), misfit)
+
+
+def sharpen(
+    family: Family,
+    rows: Rows,
+    weights: Float64[np.ndarray, " n"],
+    theta: Float64[np.ndarray, " p"],
+    box: Float64[np.ndarray, "2 choices"],
+) -> tuple[Float64[np.ndarray, " p"], Float64[np.ndarray, " n"]]:
+    """Fit again with the scales of the weights that the table itself shows.
+
+    Those that every fit begins with are of big sweeps, whose far runs no form meets. Of
+    few runs each counts, and as far as it is met.
+
+    Returns:
+        Theta and the weights of the rows.
+    """
+    surface = estimate.evaluate(family, rows, theta[None], box)
+    residual = rows.target - surface.fitted[0]
+    member = np.eye(len(rows.cell_s))[rows.cell]
+    line = _linearise(family, rows, weights, theta, member)
+    residual = residual - line.shared(residual)
+    _, floor, growth = _variance(family, residual, surface.excess[0], line)
+    objective = Objective(
+        floor=max(float(np.sqrt(floor)), _LEAST_FLOOR),
+        growth=min(max(float(np.sqrt(growth)), _LEAST_GROWTH), family.misfit),
+    )
+    once = np.ones((1, len(weights)))
+    found = estimate.refit_without(
+        family, rows, weights, once, theta, box, objective=objective
+    ).theta
+    own = estimate.reweigh(
+        family, rows, found, once, box, objective, weights[None], "numpy"
+    )
+    return found[0], own[0]
 
 
 class _Line(NamedTuple):
@@ -215,14 +262,14 @@ def _variance(
     residual: Float64[np.ndarray, " n"],
     excess: Float64[np.ndarray, " n"],
     line: _Line,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Which runs are no outliers, and every run's floor^2 + (growth excess)^2."""
+) -> tuple[Bool[np.ndarray, " n"], float, float]:
+    """Which runs are no outliers; of a run's variance the floor^2 and growth^2."""
     from scipy.optimize import nnls
 
     spread = Objective(growth=family.misfit).spread(excess)
     size = np.abs(residual / spread)
     sound = size <= _OUTLIER * max(1.0, _NORMAL_MAD * float(np.median(size)))
-    variance = spread**2
+    variance, floor, growth = spread**2, 0.0, 0.0
     for _ in range(_ROUNDS):
         left = (1 - line.leverage) / variance
         columns = np.stack([left, left * excess**2], axis=1)[sound]
@@ -235,5 +282,4 @@ def _variance(
     mean = float(residual[sound] ** 2 @ spread[sound] ** -2 / near.sum())
     freedom = max(float(sound.sum() - line.leverage[sound].sum()), 0.0)
     share = _FREEDOM / (_FREEDOM + freedom)
-    floor = (1 - share) * floor + share * mean
-    return sound, np.maximum(floor + growth * excess**2, 1e-12)
+    return sound, float((1 - share) * floor + share * mean), float(growth)

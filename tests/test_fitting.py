@@ -113,7 +113,8 @@ def test_units_of_the_settings_are_of_no_account() -> None:
 
 
 @pytest.mark.once
-def test_auto_takes_the_lower_total() -> None:
+def test_auto_takes_the_lower_total(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uncertainty, "MIN_CELLS_PAIRS", 5)
     log = Log()
     found = fit(fit_support.thinned(), bootstrap=20, progress=log)
     choice = found.provenance.selection
@@ -152,6 +153,7 @@ def test_a_mix_is_the_mean_of_its_members(monkeypatch: pytest.MonkeyPatch) -> No
     """Property: of their losses, the fit's and each draw's; and it comes back."""
     # Of four families: what is tested here does not depend on how many there are.
     monkeypatch.setattr(fitting, "MIX_TERMS", (3,))
+    monkeypatch.setattr(uncertainty, "MIN_CELLS_PAIRS", 5)
     runs = fit_support.thinned()
     found = fit(runs, family="mix", bootstrap=10)
     choice = found.provenance.selection
@@ -209,6 +211,7 @@ def test_an_unsettled_choice_is_made_anew_in_each_draw(
     """Independent code: each candidate fitted alone, picked by its totals by hand."""
     names = ("quadratic", "additive")
     monkeypatch.setattr(families, "NAMES", names)
+    monkeypatch.setattr(uncertainty, "MIN_CELLS_PAIRS", 5)
     monkeypatch.setattr(fitting, "_RIVAL", -1.0)
     monkeypatch.setattr(fitting, "_SURE", 1.1)
     kept: dict[str, Any] = {}
@@ -320,8 +323,9 @@ def test_bootstrap_may_be_left_out() -> None:
     assert found.provenance.bootstrap == 0
 
 
-def test_what_draws_were_like_is_counted() -> None:
-    found = fit_support.quadratic()
+def test_what_draws_were_like_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uncertainty, "MIN_CELLS_PAIRS", 5)
+    found = fit(noisy(), family="quadratic", bootstrap=50)
     assert found.draws.shape == (50, 15)
     assert found.provenance.fit["draws_unsettled"] == 0
     assert found.provenance.fit["draws_singular"] == 0
@@ -341,11 +345,12 @@ def test_what_draws_were_like_is_counted() -> None:
     json.dumps(summary, allow_nan=False)
 
 
-def test_two_cells_have_no_scores_so_auto_takes_the_simplest() -> None:
+def test_two_cells_have_no_scores_so_auto_takes_the_mean_of_all_forms() -> None:
     runs = Runs.from_arrays(**fit_support.table(sizes=fit_support.SIZES[:2]))
     found = fit(runs, bootstrap=10)
-    assert found.family.name == "quadratic"
-    assert (found.unit, len(found.leaves)) == ("runs", len(runs))
+    assert found.family.name == "mix"
+    # Runs, levels and drifts of two cells, halves along two settings, three forms.
+    assert (found.unit, len(found.leaves)) == ("runs", len(runs) + 2 * 3 + 2 + 3)
     assert found.scores == {}
     assert found.provenance.selection is None
     assert any("fewer than 3 cells (2)" in text for text in found.warnings)
@@ -356,7 +361,7 @@ def test_two_cells_have_no_scores_so_auto_takes_the_simplest() -> None:
 def test_four_cells_have_scores_and_intervals_over_runs() -> None:
     runs = Runs.from_arrays(**fit_support.table(sizes=fit_support.SIZES[:4]))
     found = fit(runs, family="quadratic", bootstrap=10)
-    assert (found.unit, len(found.leaves)) == ("runs", len(runs))
+    assert (found.unit, len(found.leaves)) == ("runs", len(runs) + 4 * 3 + 2)
     assert found.draws.shape == (10, found.family.size)
     assert found.scores["regret"]["mean"] is not None
     assert not any("fewer than 3 cells" in text for text in found.warnings)

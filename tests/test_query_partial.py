@@ -170,7 +170,8 @@ def one_cell() -> Fit:
 
 def test_one_cell_answers_with_intervals_over_runs() -> None:
     fitted = one_cell()
-    assert (len(fitted.leaves), len(fitted.draws)) == (30, 20)
+    # Runs, a level and two drifts of the cell, halves along two settings.
+    assert (len(fitted.leaves), len(fitted.draws)) == (30 + 3 + 2, 20)
     assert any("fewer than 5 cells (1)" in text for text in fitted.warnings)
     params, tokens = fit_support.SIZES[0]
     where: dict[str, Any] = {"params": params, "tokens": tokens}
