@@ -28,6 +28,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE, STORE = ROOT / "docs" / "tables.md", ROOT / "out" / "tables.json"
 # Of one command; `auto` compiles for a minute.
 _SECONDS = 600
+# Of `check`, on the page.
+_WARNINGS = 4
 _FIT = "fit FILE FLAGS --out FIT --bootstrap 200"
 _HEAD = """\
 # Tables as people have them
@@ -131,9 +133,10 @@ def _spoken(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def decisive(outcomes: dict[str, Outcome]) -> list[str]:
-    """One line a question: exit code, status, lr, batch, and its first warning.
+    """One line a question: exit code, status, lr, batch, and its warnings.
 
-    Of a step that has no answer, the last line that it printed.
+    Of `check` what it recognised and its first warnings; of a step that has no answer,
+    the last line that it printed.
     """
     lines = []
     for name, outcome in outcomes.items():
@@ -143,14 +146,41 @@ def decisive(outcomes: dict[str, Outcome]) -> list[str]:
             parts = [str(get(document, "status") or "read")]
             parts += [_number(document, key) for key in ("lr", "batch", "loss")]
             parts += [_number(document, key) for key in ("regret", "diverged")]
-            warnings = get(document, "warnings") or [""]
+            parts += _named(document)
+            warnings = list(get(document, "warnings") or [])
+            if name == "check":
+                # After the columns: what was inferred and converted.
+                notes = [n.partition("; ")[2] for n in get(document, "notes") or []]
+                warnings = [*filter(None, notes), *warnings[:_WARNINGS]]
             said = ", ".join(part for part in parts if part)
-            text = f"{said}. {warnings[0]}".strip()
+            text = " ".join(f"{part.rstrip('.')}." for part in [said, *warnings])
         else:
             text = refusal or _last_word(outcome.text)
         text = text.replace(f"{cases_dir()}/", "")
         lines.append(f"{name} (exit {outcome.code}): {text}")
     return lines
+
+
+def _named(document: dict[str, Any]) -> list[str]:
+    """What is named or offered beside an answer."""
+    parts = []
+    if best := get(document, "best_recipe.recipe"):
+        parts.append(f"best recipe {best}")
+    if offer := get(document, "offer"):
+        parts.append(f"offered {_number(offer, 'lr')} at {_number(offer, 'batch')}")
+    if law := get(document, "transfer.law"):
+        found = document["transfer"]
+        low, high = (f"{end:.3g}" for end in found["lr_range"])
+        verb = "offered" if document.get("lr") is None else "carried"
+        parts.append(
+            f"{verb} by {law}'s exponents: {_number(found, 'lr')}, "
+            f"{_number(found, 'batch')} ({len(found['laws'])} laws: lr {low} to {high})"
+        )
+    is_asked = "stability" in document and document.get("lr") is not None
+    if is_asked and document["stability"] is None and not get(document, "transfer"):
+        lowest = _number(get(document, "unstable") or {}, "lr")
+        parts.append(f"divergence not known{lowest and f', seen at {lowest}'}")
+    return parts
 
 
 def _last_word(text: str) -> str:
@@ -167,11 +197,15 @@ def _number(document: dict[str, Any], key: str) -> str:
     value, ends = document.get(key), get(document, f"interval.{key}")
     if isinstance(value, dict):
         ends, value = [value.get("low"), value.get("high")], None
-    shown = f"{value:.3g}" if isinstance(value, int | float) else ""
+    shown = _short(value) if isinstance(value, int | float) else ""
     if isinstance(ends, list):
-        low, high = (f"{e:.3g}" if e is not None else "open" for e in ends)
+        low, high = (_short(e) if e is not None else "open" for e in ends)
         shown = f"{shown} ({low} to {high})".strip()
     return f"{key} {shown}" if shown else ""
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def line(row: Row) -> str:

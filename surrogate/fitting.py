@@ -38,7 +38,7 @@ from surrogate.query import CellRecord, Fit, Provenance
 from surrogate.query.sides import unclear
 from surrogate.runs import Runs
 from surrogate.selection import HeldOut
-from surrogate.stability import Stability
+from surrogate.stability import Stability, lowest_unstable
 from surrogate_kernels.dispatch import Backend
 
 # K of the posynomials of a mix.
@@ -522,6 +522,7 @@ def _records(
             lr=tuple(np.unique(runs.lr_level[runs.cell == index]).tolist()),
             batch=tuple(np.unique(runs.batch[runs.cell == index]).tolist()),
             around=around(index),
+            unstable=lowest_unstable(runs, index),
         )
         for index, cell in enumerate(runs.cells)
     )

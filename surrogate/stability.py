@@ -133,6 +133,15 @@ class Stability:
         )
 
 
+def lowest_unstable(runs: Runs, cell: int) -> tuple[tuple[float, float], ...]:
+    """(batch, lr) of the lowest lr that diverged, at each batch of a cell with one."""
+    lost = runs.diverged & (runs.cell == cell)
+    return tuple(
+        (batch, float(runs.lr_level[lost & (runs.batch == batch)].min()))
+        for batch in np.unique(runs.batch[lost]).tolist()
+    )
+
+
 def brackets(runs: Runs) -> int:
     """At how many batches of cells a run diverged close above a stable one."""
     found = 0

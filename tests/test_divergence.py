@@ -64,6 +64,34 @@ def test_a_batch_that_diverged_whole_is_told_by_its_neighbours() -> None:
     assert verdicts(lr, batch, (2.5, 2.4, 2.45, 7.0, 7.1, 7.3)) == [0] * 3 + [1] * 3
 
 
+@pytest.mark.parametrize("dead", [(5.0, 7.0, 6.0), (7.2, 6.4, 4.9), (4.6, 6.0, 8.0)])
+def test_a_batch_that_diverged_from_its_lowest_lr_on(dead: tuple[float, ...]) -> None:
+    """Whether its losses rise, fall or neither; beside one that diverged too."""
+    lr, batch = np.tile(OCTAVES[:3], 3), np.repeat([5e4, 1e5, 2e5], 3)
+    trained = (2.45, 2.4, 2.5)
+    found = verdicts(lr, batch, (2.6, 2.5, 2.6, *trained, *dead))
+    assert found[:6] == [0] * 6
+    # Toward more steps a fall is no excuse where the batch beside is past its best.
+    down = verdicts(lr, batch, (*dead, *trained, 2.6, 2.5, 2.6))
+    assert down == [1] * 3 + [0] * 6
+    assert verdicts(lr, batch, (*dead, *dead, *trained)) == [1] * 6 + [0] * 3
+
+
+def test_a_large_batch_of_few_steps_is_undertrained_and_stays() -> None:
+    lr, batch = np.tile(OCTAVES[:4], 2), np.repeat([1e5, 2e5], 4)
+    assert verdicts(lr, batch, (4.2, 3.6, 3.1, 2.9, 6.0, 5.1, 4.4, 3.8)) == [0] * 8
+
+
+def test_lr_far_below_the_best_are_undertrained_at_every_batch() -> None:
+    lr, batch = np.tile(OCTAVES[:4], 2), np.repeat([1e5, 2e5], 4)
+    assert verdicts(lr, batch, (6.9, 5.9, 5.0, 4.3, 4.9, 4.2, 3.6, 3.2)) == [0] * 8
+
+
+def test_a_wall_from_the_first_run_on_stays() -> None:
+    assert line(4.48, 6.34, 17.4, 325.0) == [0] * 4
+    assert line(2.6, 6.9, 7.2) == [0, 1, 1]
+
+
 def test_one_bad_run_without_reference_is_unexplained() -> None:
     lr, batch = OCTAVES[[0, 1, 2, 0, 1]], np.array([1e5, 1e5, 1e5, 9e5, 9e5])
     found = verdicts(lr, batch, (2.5, 2.4, 2.45, 6.0, 6.1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -70,3 +71,26 @@ def test_what_has_no_answer_is_not_drawn() -> None:
     flat = fit(table(lambda x, y: 0.0 * x, 3), family="quadratic", bootstrap=0)
     with pytest.raises(SolveError, match=r"do not show a best lr.*nothing to draw"):
         SlicesPicture.of(flat, **WHERE)
+
+
+def test_a_short_axis_names_no_two_ticks_alike() -> None:
+    from surrogate.plots import canvas
+
+    for name, ends in (("lr", (5.1e-4, 5.4e-4)), ("batch", (5.2e5, 5.3e5))):
+        axes = canvas.axis(None, 3, 3)
+        canvas.log_axis(axes.xaxis, name, ends)
+        axes.figure.canvas.draw()
+        shown = [
+            label.get_text()
+            for at, label in zip(axes.get_xticks(), axes.get_xticklabels(), strict=True)
+            if ends[0] <= at <= ends[1]
+        ]
+        assert len(shown) > 1
+        assert len(set(shown)) == len(shown)
+
+
+def test_a_loss_axis_has_the_unit_of_the_fit(rising: Fit) -> None:
+    bits = replace(rising, loss_unit="bits_per_byte")
+    for found, unit in ((rising, "nats per token"), (bits, "bits per byte")):
+        first, *_ = SlicesPicture.of(found, **WHERE).draw()
+        assert first.get_ylabel() == f"loss [{unit}]"

@@ -47,7 +47,8 @@ def test_an_optimum_over_a_batch_that_never_varies_is_refused() -> None:
     expected = BOWL.centre(**ASK)[0] + BOWL.xy / BOWL.xx * 0.28
     assert np.log(found.offer["lr"]) == pytest.approx(expected, abs=1e-5)
     (text,) = [t for t in found.context.warnings if "does not vary" in t]
-    assert f"lr = {found.offer['lr']:.4g} at batch = " in text
+    lr, batch = found.offer["lr"], found.offer["batch"]
+    assert f"lr {lr:.2e} at batch {batch:,.0f} tokens. Hold it" in text
     assert "Hold it with --batch" in text
     document = found.to_json()
     json.dumps(document, allow_nan=False)

@@ -142,3 +142,19 @@ def test_runs_at_random_settings_are_fitted_together() -> None:
     assert abs(np.log(answer.lr / truth)) < 0.3
     low, high = answer.lr_interval
     assert low < truth < high
+
+
+def test_an_interval_that_is_open_says_why() -> None:
+    """The best lies just inside the lowest lr, which is best as often as not."""
+    low = np.log(LR[0] / 4e-4) + 0.02
+    runs = table(lambda x, y: 0.02 * (x - low) ** 2, 2, lr=LR[::2])
+    found = fit(runs, family="quadratic", bootstrap=50).optimum(**WHERE)
+    assert found.status is Status.ok
+    assert found.to_json()["interval"]["lr"][0] is None
+    (said,) = (t for t in found.context.warnings if "interval of lr is open" in t)
+    assert said.startswith(
+        "Nothing under 1.00e-04 was tried, and the lowest is best in"
+    )
+    assert said.endswith(
+        "groups of runs of one size and batch: the interval of lr is open below."
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import typer
@@ -30,6 +32,7 @@ def optimum(
     batch_range: options.BatchRange = None,
     p_max: options.PMax = options.P_MAX,
     allow: options.Allow = [],  # noqa: B006
+    transfer: options.Transfer = None,
     json: options.Json = False,
 ) -> int:
     """The learning rate and batch size of the lowest loss."""
@@ -54,9 +57,36 @@ def optimum(
 
     with options.dashed():
         answer = load(fit).optimum(
-            **counts, **where, batch=fixed_batch, lr=fixed_lr, batch_multiple=multiple
+            **counts,
+            **where,
+            batch=fixed_batch,
+            lr=fixed_lr,
+            batch_multiple=multiple,
+            transfer=transfer,
         )
-    return output.emit(answer.to_json(), json, text_answers.optimum)
+    document = answer.to_json()
+    if document["transfer"] and transfer is None:
+        asked = {**sizes, "batch": batch, "lr": lr, "batch-multiple": batch_multiple}
+        limit = None if p_max == options.P_MAX else p_max
+        named = {**asked, "recipe": recipe, "scale": scale, "allow": allow}
+        named |= {"lr-range": lr_range, "batch-range": batch_range, "p-max": limit}
+        document["transfer"]["command"] = command("optimum", fit, named) + (
+            f" --transfer {document['transfer']['law']}"
+        )
+    return output.emit(document, json, text_answers.optimum)
+
+
+def command(
+    verb: str, fit: str, asked: Mapping[str, str | Sequence[str] | None]
+) -> str:
+    """A command to paste into a shell, of the options that were given."""
+    words = ["surrogate", verb, fit]
+    for name, value in asked.items():
+        for text in [value] if isinstance(value, str) else value or ():
+            # A name that begins with a dash is no option.
+            is_dashed = text.startswith("-")
+            words += [f"--{name}={text}"] if is_dashed else [f"--{name}", text]
+    return shlex.join(words)
 
 
 def plateau(

@@ -45,12 +45,18 @@ def check(runs: Runs, following: str = "") -> dict[str, Any]:
         runs: the table.
         following: the command to type next.
     """
+    # Not above: NumPy would slow `--help`.
+    from surrogate.runs.divergence import REASONS, Verdict
+    from surrogate.runs.recipes import best_recipe
+
+    best = best_recipe(runs.cells)
+    aside = (~(runs.usable | runs.diverged)).nonzero()[0].tolist()
     return {
         "schema": output.SCHEMA,
         "runs": len(runs),
         "cells": len(runs.cells),
         "diverged": int(runs.diverged.sum()),
-        "set_aside": int((~(runs.usable | runs.diverged)).sum()),
+        "set_aside": len(aside),
         "dropped": list(runs.dropped),
         "warnings": list(runs.warnings),
         "identifiable": runs.identifiable(),
@@ -66,7 +72,22 @@ def check(runs: Runs, following: str = "") -> dict[str, Any]:
             }
             for row, excess in runs.spikes()
         ],
+        "aside": [
+            {
+                "where": str(runs.where[row]),
+                "lr": float(runs.lr[row]),
+                "batch": float(runs.batch[row]),
+                "params": float(runs.params[row]),
+                "tokens": float(runs.tokens[row]),
+                "loss": float(runs.loss[row]),
+                "reason": REASONS[Verdict(int(runs.verdict[row]))],
+            }
+            for row in aside
+        ],
+        "seed_noise": runs.seed_noise,
+        "best_recipe": None if best is None else best.to_json(),
         "loss_kind": runs.loss_kind,
+        "loss_unit": runs.loss_unit,
         "params_kind": runs.params_kind,
         "recipes": sorted(set(runs.recipe.tolist())),
         "notes": list(runs.notes),

@@ -184,6 +184,13 @@ Tol = Annotated[
 ]
 
 
+Transfer = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LAW",
+        help="Where the runs tell nothing: carried by a published law (step-law, ...).",
+    ),
+]
 Allow = Annotated[
     list[str],
     typer.Option(

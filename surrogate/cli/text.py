@@ -166,6 +166,8 @@ def common(document: Document) -> list[Row]:
         said = Status(status).sentence
         if status == Status.at_bound and document.get("one_sided"):
             said = "The runs tell one side of the optimum only: the warnings say which."
+        if document.get("transfer") and document.get("lr") is not None:
+            said = "Carried here by a published law; not found in these runs."
         rows.append(("status", f"{status}: {said}"))
     return rows
 

@@ -28,7 +28,7 @@ _EDGES: tuple[tuple[str, Form], ...] = (
 def optimum(document: Document) -> list[RenderableType]:
     """The optimum, its interval and its certificate."""
     interval = document.get("interval") or {}
-    rows = _offer(document)
+    rows = _offer(document) + _carried(document)
     if document.get("loss") is not None:
         rows = [
             ("lr", text.lr(document.get("lr"))),
@@ -49,6 +49,36 @@ def optimum(document: Document) -> list[RenderableType]:
         text.title(f"Optimum for {text.place(document)}"),
         text.grid([*rows, *text.common(document)]),
     ]
+
+
+def _carried(document: Document) -> list[Row]:
+    """What a published law carried there: the answer, or an offer with its command."""
+    found = document.get("transfer")
+    if not found:
+        return []
+    start, laws = found["from"], found["laws"]
+    name = f"{found['law']}'s exponents, not these runs'"
+    at = f"lr {text.lr(found['lr'])}, batch {text.batch(found['batch'])}"
+    rows: list[Row] = [("published offer", f"{at}: {name}")]
+    if document.get("lr") is not None:
+        rows = [
+            ("lr", text.lr(document["lr"])),
+            ("batch", text.batch(document["batch"])),
+            ("carried by", name),
+        ]
+    rows.append((f"lr, {len(laws)} laws", text.span(found["lr_range"], text.lr)))
+    if found["batch_range"]:
+        number = sum(law["batch"] is not None for law in laws)
+        ends = text.span(found["batch_range"], text.batch)
+        rows.append((f"batch, {number} laws", ends))
+    where = f"{text.count(start['params'])} parameters, {text.count(start['tokens'])}"
+    own = start["interval"]["lr"]
+    sure = f" ({text.span(own, text.lr)})" if own else ""
+    best = f"lr {text.lr(start['lr'])}{sure}, batch {text.batch(start['batch'])}"
+    rows.append(("carried from", f"{where} tokens: {best}, by these runs"))
+    if found.get("command"):
+        rows.append(("to take it", found["command"]))
+    return rows
 
 
 def _scan(scan: Document | None) -> list[Row]:
@@ -210,7 +240,7 @@ def _stability(document: Document) -> list[Row]:
     stability = document.get("stability") or {}
     probability = stability.get("probability")
     if probability is None:
-        return [("diverges", "not known: too few runs tell")]
+        return [("diverges", f"not known: too few runs tell{_unstable(document)}")]
     octaves, most = stability.get("octaves_to_edge"), stability.get("p_max")
     edge = ""
     if octaves is not None:
@@ -223,6 +253,17 @@ def _stability(document: Document) -> list[Row]:
     if stability.get("cuts"):
         rows.append(("cut by that edge", ", ".join(map(str, stability["cuts"]))))
     return rows
+
+
+def _unstable(document: Document) -> str:
+    """The lowest lr that went unstable near by, where one did."""
+    found = document.get("unstable")
+    if not found:
+        return ""
+    return (
+        f"; the lowest lr that went unstable near by is {text.lr(found['lr'])} (batch "
+        f"{text.batch(found['batch'])}, {text.count(found['params'])} parameters)"
+    )
 
 
 def _offer(document: Document) -> list[Row]:

@@ -122,8 +122,9 @@ def point(document: Document) -> list[RenderableType]:
     """Every law's choice at one point, and what the fit says it loses."""
     notes = _Notes()
     best = document["optimum"]
+    own = "-" if best["lr"] is None else "0"
     rows = [
-        ["surrogate", text.lr(best["lr"]), _tokens(best["batch"]), "0", ""],
+        ["surrogate", text.lr(best["lr"]), _tokens(best["batch"]), own, ""],
         *(
             [
                 law["name"],
@@ -131,7 +132,7 @@ def point(document: Document) -> list[RenderableType]:
                 _tokens(law["batch"]),
                 _permille(law["regret"]),
                 notes.letters(
-                    [*law["warnings"], *([] if law["inside"] else [_BEYOND])]
+                    [*law["warnings"], *([_BEYOND] if law["inside"] is False else [])]
                 ),
             ]
             for law in document["laws"]

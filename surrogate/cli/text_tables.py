@@ -29,7 +29,9 @@ def check(document: Document) -> list[RenderableType]:
         ("params", f"{text.span(ranges['params'], text.count)}, {_kind(document)}"),
         ("tokens", text.span(ranges["tokens"], text.count)),
         *((name, text.span(ends, text.count)) for name, ends in further.items()),
-        ("loss", document["loss_kind"]),
+        ("loss", f"{document['loss_kind']}, {text.unit(document)}"),
+        *_seeds(document),
+        *_recipe(document),
         ("identifiable", _answers(document["identifiable"])),
     ]
     rows += [("note", note) for note in document["notes"]]
@@ -39,6 +41,7 @@ def check(document: Document) -> list[RenderableType]:
         *_understood(document["understood"]),
         text.grid(rows),
         *_cell_table(document),
+        *_aside_table(document["aside"]),
         *_dropped_table(document["dropped"]),
         *_next(document.get("next")),
     ]
@@ -54,6 +57,56 @@ def _understood(lines: list[Document]) -> list[RenderableType]:
 def _next(command: str | None) -> list[RenderableType]:
     """What to type next."""
     return [text.title(""), text.command(f"Next: {command}")] if command else []
+
+
+def _seeds(document: Document) -> list[Row]:
+    """The noise that replicates show, where there are any."""
+    noise = document.get("seed_noise")
+    if noise is None:
+        return []
+    return [("seed noise", f"{text.percent(noise)} of the loss, by replicates")]
+
+
+def _recipe(document: Document) -> list[Row]:
+    """Which recipe did best where several ran at the same sizes."""
+    best = document.get("best_recipe")
+    if not best:
+        return []
+    said = (
+        f"{best['recipe']}: lowest measured loss at {best['sizes']} of "
+        f"{_many(best['of'], 'size')}, {text.percent(best['gap'])} below "
+        f"{best['next']}"
+    )
+    noise = document.get("seed_noise")
+    if noise is not None and best["gap"] < 2 * noise:
+        said += ", within the noise between seeds"
+    return [("best recipe", said)]
+
+
+def _aside_table(aside: list[Document]) -> list[RenderableType]:
+    """Every run that serves neither the bowl nor the edge, by file and line."""
+    if not aside:
+        return []
+    shown, more = text.first(aside, _DROPPED, "runs set aside", "--json")
+    rows = [
+        [
+            row["where"] or "unknown",
+            text.lr(row["lr"]),
+            text.count(row["batch"]),
+            text.count(row["params"]),
+            text.count(row["tokens"]),
+            text.loss(row["loss"]),
+            row["reason"],
+        ]
+        for row in shown
+    ]
+    names = ["run", "lr", "batch", "params", "tokens", "loss", "why"]
+    return [
+        text.title(""),
+        text.title("Runs set aside"),
+        text.columns(names, rows, left=["run", "why"]),
+        *more,
+    ]
 
 
 def _set_aside(runs: int) -> list[Row]:
@@ -174,6 +227,7 @@ def fit(document: Document) -> list[RenderableType]:
         )
         if scores.get(key) is not None
     ]
+    rows += [*_seeds(document), *_recipe(document)]
     if document.get("seconds") is not None:
         rows.append(("took", f"{document['seconds']:.1f} s"))
     rows += [("note", note) for note in document.get("notes") or ()]

@@ -10,7 +10,8 @@ import contextlib
 import importlib
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,6 @@ LABELS = {
     "batch": "batch size [tokens]",
     "params": "parameters N",
     "tokens": "training tokens D",
-    "loss": "loss [nats per token]",
 }
 # An axis shorter than this many decades also names 2 and 5 of each.
 _FEW_DECADES = 2.6
@@ -135,6 +135,12 @@ def text(value: str, limit: int = 40) -> str:
     return quote(value, limit)[1:-1].replace("$", r"\$")
 
 
+def loss_label(unit: str) -> str:
+    """Of a loss axis, in the unit of the fit."""
+    name = "nats per token" if unit == "nats" else unit.replace("_", " ")
+    return f"loss [{name}]"
+
+
 def log_axis(axis: Any, name: str, ends: tuple[float, float] | None = None) -> None:
     """A logarithmic axis with its label and few, readable ticks.
 
@@ -153,15 +159,35 @@ def log_axis(axis: Any, name: str, ends: tuple[float, float] | None = None) -> N
     axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5) if short else (1,)))
     axis.set_minor_locator(ticker.LogLocator(subs=range(2, 10), numticks=99))
     axis.set_minor_formatter(ticker.NullFormatter())
-    write = _power if name == "lr" else format_count
-    axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: write(value)))
+    forms = _POWERS if name == "lr" else _COUNTS
+
+    def write(value: float, _: int | None) -> str:
+        shown = [v for v in axis.get_majorticklocs() if low <= v <= high]
+        return shortest(shown, forms)(value)
+
+    axis.set_major_formatter(ticker.FuncFormatter(write))
     axis.set_label_text(LABELS[name])
 
 
-def _power(value: float) -> str:
+Form = Callable[[float], str]
+
+
+def shortest(values: Sequence[float], forms: Sequence[Form]) -> Form:
+    """The first form that writes no two of these values alike; else the last."""
+    for form in forms:
+        if len({form(value) for value in values}) == len(values):
+            return form
+    return forms[-1]
+
+
+def _power(value: float, digits: int = 0) -> str:
     """5e-4 and not 5e-04 or 0.0005."""
-    digits, exponent = f"{value:.0e}".split("e")
-    return f"{digits}e{int(exponent)}"
+    mantissa, exponent = f"{value:.{digits}e}".split("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
+_POWERS: tuple[Form, ...] = tuple(partial(_power, digits=n) for n in range(4))
+_COUNTS: tuple[Form, ...] = (format_count, "{:,.0f}".format)
 
 
 def sequence(count: int, last: float = 0.9) -> list[tuple[float, ...]]:

@@ -126,7 +126,7 @@ class SlicesPicture:
             drawn = canvas.row(axes, count, 4.3 * count, 3.9, sharey=True)
             for one, each in zip(drawn, self.slices, strict=True):
                 self._draw_one(one, each)
-            drawn[0].set_ylabel(canvas.LABELS["loss"])
+            drawn[0].set_ylabel(canvas.loss_label(self.optimum.context.loss_unit))
             at = self.optimum.context
             drawn[0].figure.suptitle(
                 numbers.title_of(self.question, at.inside, at.distance),

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float64
 
 from surrogate.query import surface
 from surrogate.query.best import Solved, limits
-from surrogate.query.fit import Fit
+from surrogate.query.fit import Fit, Range
 from surrogate.query.question import Question
 
 # Points of a line, and how often the place where it crosses the level is closed in on.
@@ -25,17 +25,19 @@ def alone(
     name: str,
     solved: Solved,
     tol: float,
+    ends: Range,
 ) -> dict[str, float] | None:
     """The best value of one setting, the regret then, and the nearest within tol.
 
-    None where the fit does not choose that setting. The nearest is NaN where even the
+    It is looked for between `ends`, stretched to hold the choice. None where the fit
+    does not choose that setting. The nearest is NaN where even the
     best is not within tol, or the choice itself is; it is on the stable side.
     """
     names = fit.features.choices
     if name not in names:
         return None
     box = question.box | {n: (choice[n], choice[n]) for n in names if n != name}
-    low, high = box[name]
+    low, high = ends
     box[name] = min(low, choice[name]), max(high, choice[name])
     bounds = limits(fit, question, box, choice)
     # With all thetas, for which the program is compiled already.

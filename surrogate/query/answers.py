@@ -13,6 +13,7 @@ import numpy as np
 
 from surrogate.defaults import SCHEMA
 from surrogate.errors import Status
+from surrogate.query.carried import Transfer
 from surrogate.scores import Band, CellScore, LossErrors, Spread
 
 Pair = tuple[float, float]
@@ -40,6 +41,7 @@ class Context:
         loss_unit: of every loss: nats per token, or bits per byte.
         one_sided: settings of which the runs tell one side only (`sides.Side`).
         is_box_given: the box is not the default one.
+        unstable: the lowest lr that went unstable near by (`unstable.Unstable`).
     """
 
     params: float
@@ -58,6 +60,7 @@ class Context:
     loss_unit: str = "nats"
     one_sided: dict[str, dict[str, Any]] = field(default_factory=dict)
     is_box_given: bool = False
+    unstable: dict[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The keys that all answers share."""
@@ -76,6 +79,7 @@ class Context:
             "status": str(self.status),
             "one_sided": self.one_sided,
             "box": "given" if self.is_box_given else "default",
+            "unstable": self.unstable,
             "warnings": list(self.warnings),
         }
 
@@ -149,6 +153,8 @@ class Optimum:
         offer: where lr or batch cannot be fitted: the other one's optimum, at the
             value that the nearest cell used.
         scan: where steps or a budget were given; the sizes are then the context's.
+        transfer: where the runs tell nothing at these sizes, what published laws carry
+            there: the answer where one was asked for, else an offer.
     """
 
     context: Context
@@ -163,6 +169,7 @@ class Optimum:
     stability: dict[str, float | None] | None
     offer: dict[str, float] | None = None
     scan: Scan | None = None
+    transfer: Transfer | None = None
 
     @property
     def status(self) -> Status:
@@ -186,6 +193,7 @@ class Optimum:
             "certificate": self.certificate.to_json(),
             "stability": self.stability,
             "offer": self.offer,
+            "transfer": self.transfer.to_json() if self.transfer else None,
         }
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from surrogate import uncertainty
 from surrogate.errors import DataError, Status
 from surrogate.features import CHOICES
-from surrogate.query import edge, surface
+from surrogate.query import carry, edge, surface
 from surrogate.query.alone import alone
 from surrogate.query.answers import UNKNOWN, Pair, Plateau, Regret, ends
 from surrogate.query.best import (
@@ -33,6 +33,12 @@ from surrogate.query.question import Question, check_share
 from surrogate.query.robust import Robust, robust
 from surrogate.query.sides import say
 from surrogate.query.unfitted import unfitted
+from surrogate.query.unstable import (
+    plateau_warnings,
+    reaches,
+    unstable_near,
+    unstable_within,
+)
 
 EDGES = ("lr_low", "lr_high", "batch_low", "batch_high")
 
@@ -68,7 +74,8 @@ def plateau(
     asked = held_settings(fit, lr, batch)
     unknown = unfitted(fit, question)
     if unknown is not None:
-        return _no_plateau(fit, question, tol, asked, unknown)
+        offered = carry.offer(fit, question)
+        return _no_plateau(fit, question, tol, asked, unknown, *offered)
     asked = only_levels(fit) | asked
     known = {n: v for n, v in asked.items() if n not in fit.features.choices}
     given, why = known, not_told(fit, known)
@@ -111,13 +118,21 @@ def plateau(
         status = Status.plateau_open
     extra: tuple[str, ...] = ()
     offered = None
+    has_best = not why or not set(fit.features.choices) <= {*why, *one_sided}
     if why:
         offered = {**best}
         status, extra = Status.not_identifiable, (offer(fit, question, why, given)[0],)
-    extra += tuple(say(name, side) for name, side in one_sided.items())
+    else:
+        extra += tuple(say(name, side) for name, side in one_sided.items())
     if is_open and not one_sided:
         extra += (_open_warning(is_open),)
     extra += edge.warnings_of(question, is_cut(solved), solved.bounds.is_beyond)
+    safe = (
+        None
+        if one_sided
+        else _robust(fit, question, solved, found, tol, probability, tuple(why))
+    )
+    extra += _unstable(fit, question, best, extents, safe)
     two = len(fit.features.choices) == 2 and not (one_sided or why)
     flat = _flat(fit, question, solved, found, tol) if two else None
     level = float(solved.minimum.value[0] + np.log1p(tol))
@@ -127,8 +142,9 @@ def plateau(
     return Plateau(
         context=context_of(fit, question, best, status, asked, extra, one_sided),
         tol=tol,
-        loss_min=loss_of(fit, solved.minimum.value[0]),
-        loss_limit=loss_of(fit, level),
+        # Where no setting has a best there is no lowest loss either.
+        loss_min=loss_of(fit, solved.minimum.value[0]) if has_best else math.nan,
+        loss_limit=loss_of(fit, level) if has_best else math.nan,
         lr=extents["lr"],
         batch=extents["batch"],
         lr_at_optimal_batch=_natural(fit, 0, slices[0]) if flat else UNKNOWN,
@@ -141,12 +157,10 @@ def plateau(
         open_edges=is_open,
         level=uncertainty.LEVEL,
         edge_intervals=intervals,
-        robust=None
-        if one_sided
-        else _robust(fit, question, solved, found, tol, probability, tuple(why)),
+        robust=safe,
         stability=_stability(fit, question, solved, best, found),
         optimum=(best["lr"], best["batch"]),
-        largest_batch=_largest_batch(fit, found),
+        largest_batch=_largest_batch(fit, found) if has_best else UNKNOWN,
         offer=offered,
     )
 
@@ -162,7 +176,9 @@ def regret(
     choice = held_settings(fit, lr, batch)
     unknown = unfitted(fit, question)
     if unknown is not None:
-        return _no_regret(fit, question, tol, choice, unknown)
+        return _no_regret(
+            fit, question, tol, choice, unknown, *carry.offer(fit, question)
+        )
     box, extra = _widened(fit, question, choice)
     lacking = {n: v for n, v in choice.items() if n not in fit.features.choices}
     why = {n: text for n, text in not_told(fit, lacking).items() if text}
@@ -210,18 +226,41 @@ def regret(
         stability=risk,
         optimum=(best["lr"], best["batch"]),
         change={
-            name: alone(fit, question, choice, name, solved, tol) for name in CHOICES
+            # Of a setting of which no best is shown there is none to change to.
+            name: None
+            if name in why
+            else alone(fit, question, choice, name, solved, tol, box[name])
+            for name in CHOICES
         },
     )
 
 
+def _unstable(
+    fit: Fit,
+    question: Question,
+    best: dict[str, float],
+    extents: dict[str, Pair],
+    safe: dict[str, Any] | None,
+) -> tuple[str, ...]:
+    """Whether the plateau reaches an lr that went unstable at one of its batches."""
+    low, high = extents["batch"]
+    if math.isnan(low) and math.isnan(high):
+        low = high = best["batch"]
+    found = unstable_within(fit, question, low, high)
+    is_known = not all(map(math.isnan, extents["lr"]))
+    if not is_known or reaches(best["lr"], unstable_near(fit, question, best)):
+        # No plateau along lr; or its optimum says so already.
+        return ()
+    return plateau_warnings(extents["lr"][1], safe, found)
+
+
 def _no_plateau(
-    fit: Fit, question: Question, tol: float, asked: dict[str, float], why: str
+    fit: Fit, question: Question, tol: float, asked: dict[str, float], *why: str
 ) -> Plateau:
     """No number at all, and why."""
     status = Status.not_identifiable
     return Plateau(
-        context=context_of(fit, question, {}, status, asked, (why,)),
+        context=context_of(fit, question, {}, status, asked, why),
         tol=tol,
         loss_min=math.nan,
         loss_limit=math.nan,
@@ -245,12 +284,12 @@ def _no_plateau(
 
 
 def _no_regret(
-    fit: Fit, question: Question, tol: float, choice: dict[str, float], why: str
+    fit: Fit, question: Question, tol: float, choice: dict[str, float], *why: str
 ) -> Regret:
     """The choice, and why nothing is known of it."""
     status = Status.not_identifiable
     return Regret(
-        context=context_of(fit, question, choice, status, choice, (why,)),
+        context=context_of(fit, question, choice, status, choice, why),
         lr=choice["lr"],
         batch=choice["batch"],
         loss=math.nan,

@@ -11,9 +11,11 @@ from surrogate.defaults import SMALL
 from surrogate.errors import DataError
 from surrogate.laws import LAWS, Law, Point, Shape, evaluate
 from surrogate.laws.compare import ACTIVE
+from surrogate.query import levels
 from surrogate.query.answers import Optimum
 from surrogate.query.fit import Fit
 from surrogate.query.many import surface_at
+from surrogate.query.unfitted import unfitted_at
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ def beside(
 ) -> tuple[Optimum, list[Side]]:
     """The fit's optimum, and every published law's choice at the same point.
 
-    A law of one setting gets the fit's best of the other.
+    A law of one setting gets the fit's best of the other. Where the fit says nothing of
+    the sizes, laws are not judged.
 
     Args:
         fit: whose surface judges.
@@ -84,10 +87,26 @@ def beside(
         seq_len=seq_len,
         params_kind=fit.params_kind,
     )
+    where = {"params": params, "tokens": tokens, **given}
+    columns = {name: np.array([float(value)]) for name, value in where.items()}
+    if unfitted_at(fit, columns)[0] is not None:
+        # The fit says nothing there: laws are quoted, and not judged.
+        return best, [_quoted(law, point) for law in LAWS]
     # Sizes that the first answer let pass are no matter of the laws.
     anyhow = {**asked, "allow": (SMALL,)}
     sides = [_side(fit, law, point, best, anyhow) for law in LAWS]
     return best, _judged(fit, sides, params, tokens, given, recipe)
+
+
+def _quoted(law: Law, point: Point) -> Side:
+    """What a law says by itself."""
+    side = Side(law.name, law.title)
+    try:
+        choice = evaluate(law, point, is_compute_approximate=point.shape is None)
+    except DataError as error:
+        return replace(side, reason=str(error).removeprefix(f"law {law.name}: "))
+    batch = None if law.is_batch_critical else choice.batch
+    return replace(side, lr=choice.lr, batch=batch, warnings=choice.warnings)
 
 
 def _side(fit: Fit, law: Law, point: Point, best: Optimum, asked: dict) -> Side:
@@ -134,9 +153,8 @@ def _judged(
     loss, excess = surface_at(
         fit, lr, batch, params * ones, tokens * ones, further, names
     )
-    distance = fit.features.distance(
-        params * ones, tokens * ones, further, {"lr": lr, "batch": batch}
-    )
+    sizes = {"params": params * ones, "tokens": tokens * ones, **further}
+    distance = levels.distance(fit, sizes, {"lr": lr, "batch": batch})
     judged = list(sides)
     for k, i in enumerate(asked):
         judged[i] = replace(

@@ -13,16 +13,18 @@ from jaxtyping import Bool, Float64
 from surrogate import uncertainty
 from surrogate.errors import DataError, Status
 from surrogate.features import CHOICES, WIDEN
-from surrogate.query import edge, surface
+from surrogate.query import edge, levels, surface
 from surrogate.query.answers import UNKNOWN, Certificate, Context, Optimum, Pair
 from surrogate.query.edge import Bounds
 from surrogate.query.fit import CellRecord, Fit, Range
+from surrogate.query.measured import best_measured
 from surrogate.query.nearest import nearest_cell
 from surrogate.query.question import Question, check_positive
-from surrogate.query.sides import Side, opened, say, sides, unclear
+from surrogate.query.sides import Side, opened, say, say_open, sides, unclear
 from surrogate.query.unfitted import unfitted
+from surrogate.query.unstable import p_max_warnings, setting_warnings, unstable_near
 from surrogate.runs.advice import count
-from surrogate.units import format_count
+from surrogate.units import format_count, format_lr, format_tokens_exact
 
 # A batch this far below the smallest fitted one was probably given in sequences.
 _FEW_TOKENS = 1 / 16
@@ -129,13 +131,13 @@ def optimum(
     is_bounded = False
     unknown = unfitted(fit, question)
     if unknown is not None:
-        return _refused(fit, question, unknown)
+        return refused(fit, question, unknown)
     _check_choice(fit, held)
     held = only_levels(fit) | held
     box = question.box | {name: (value, value) for name, value in held.items()}
     why = not_told(fit, held)
     if why:
-        return _refused(fit, question, *offer(fit, question, why, held))
+        return refused(fit, question, *offer(fit, question, why, held))
     if batch_multiple is not None:
         value, is_bounded = _multiple(fit, question, box, batch_multiple)
         held = held | {"batch": value}
@@ -145,11 +147,17 @@ def optimum(
     best |= {name: side.at for name, side in one_sided.items()}
     for name in held:
         intervals[name] = UNKNOWN
+    unsure = tuple(
+        text
+        for name in fit.features.choices
+        if name not in one_sided and name not in held
+        for text in say_open(fit, question, name, best[name], intervals[name])
+    )
     status = state(fit, solved)
     if status is Status.ok and (is_bounded or one_sided):
         status = Status.at_bound
     extra = edge.warnings_of(question, is_cut(solved), solved.bounds.is_beyond)
-    extra += tuple(say(name, side) for name, side in one_sided.items())
+    extra += tuple(say(name, side) for name, side in one_sided.items()) + unsure
     context = context_of(fit, question, best, status, held, extra, one_sided)
     return Optimum(
         context=context,
@@ -195,11 +203,14 @@ def offer(
     fit: Fit, question: Question, why: Mapping[str, str], held: Mapping[str, float]
 ) -> tuple[str, dict[str, float] | None]:
     """Why nothing is answered, and what the other setting's best would be."""
-    if len(why) == len(CHOICES):
-        return " ".join(text for text in why.values() if text), None
-    if any(name in held for name in CHOICES) and all(why.values()):
-        # The other setting is given: there is nothing to offer.
-        return " ".join(why.values()), None
+    is_held = any(name in held for name in CHOICES) and all(why.values())
+    if len(why) == len(CHOICES) or is_held:
+        # No surface tells anything: a measured level is all there is.
+        texts = [text for text in why.values() if text]
+        found = best_measured(fit, question, why, held)
+        if found is None:
+            return " ".join(texts), None
+        return " ".join([*texts, str(found)]), found.settings
     only = point_only(fit)
     (name, text), *_ = why.items()
     offered = _offered(fit, question, name)
@@ -211,8 +222,8 @@ def offer(
     _, one_sided, _ = solve_sides(only, question, box, known)
     said = [f" {say(part, side)}" for part, side in one_sided.items()]
     return (
-        f"{text} What they can tell: {other} = {offered[other]:.4g} at {name} = "
-        f"{offered[name]:.8g}; hold it with --{name}." + "".join(said),
+        f"{text} What they can tell: {setting(other, offered)} at "
+        f"{setting(name, offered)}; hold it with --{name}." + "".join(said),
         offered,
     )
 
@@ -375,12 +386,9 @@ def context_of(
 ) -> Context:
     """The keys that all answers share, with distance and warnings."""
     chosen = {n: v * _POINT for n, v in best.items() if math.isfinite(v)}
-    scales = {name: value * _POINT for name, value in question.scales.items()}
-    distance = float(
-        fit.features.distance(
-            question.params * _POINT, question.tokens * _POINT, scales, chosen
-        )[0]
-    )
+    asked = {"params": question.params, "tokens": question.tokens, **question.scales}
+    sizes = {name: value * _POINT for name, value in asked.items()}
+    distance = float(levels.distance(fit, sizes, chosen)[0])
     warnings = [*question.warnings, *extra]
     if distance > 1:
         warnings.append(
@@ -403,6 +411,9 @@ def context_of(
             "nothing tells whether another is better."
         )
     warnings += batch_warnings(fit, (held or {}).get("batch"))
+    near = unstable_near(fit, question, best)
+    warnings += setting_warnings(best.get("lr", math.nan), near)
+    warnings += p_max_warnings(fit, question)
     return Context(
         params=float(question.params),
         tokens=float(question.tokens),
@@ -418,6 +429,7 @@ def context_of(
         interval_unit=fit.unit,
         loss_unit=fit.loss_unit,
         one_sided={n: side.to_json() for n, side in (one_sided or {}).items()},
+        unstable=near.to_json() if near else None,
         is_box_given=any(question.box[n] != _default(fit, n) for n in CHOICES),
     )
 
@@ -437,7 +449,9 @@ def interval_warnings(fit: Fit) -> list[str]:
         return []
     if cells >= uncertainty.MIN_CELLS:
         return [f"No intervals: the fit has {cells} cells and no draws."]
-    return [f"No intervals: {cells} cells, and too few runs in them, or no draws."]
+    return [
+        f"No intervals: {count(cells, 'cell')}, and too few runs in them, or no draws."
+    ]
 
 
 def batch_warnings(fit: Fit, batch: float | None) -> list[str]:
@@ -492,10 +506,18 @@ def refusal(missing: str, offered: Mapping[str, float]) -> str:
     other = "lr" if missing == "batch" else "batch"
     return (
         f"In the fitted runs {missing} does not vary inside any cell, so they cannot "
-        f"tell an optimum over it. What they can tell: {other} = {offered[other]:.4g} "
-        f"at {missing} = {offered[missing]:.8g}. Hold it with --{missing}, or add runs "
-        f"with at least 3 values of {missing} at one params and tokens."
+        f"tell an optimum over it. What they can tell: {setting(other, offered)} at "
+        f"{setting(missing, offered)}. Hold it with --{missing}, or add runs with at "
+        f"least 3 values of {missing} at one params and tokens."
     )
+
+
+def setting(name: str, settings: Mapping[str, float]) -> str:
+    """One setting for people."""
+    value = settings[name]
+    if name == "lr":
+        return f"lr {format_lr(value)}"
+    return f"batch {format_tokens_exact(round(value))} tokens"
 
 
 def _offered(fit: Fit, question: Question, missing: str) -> dict[str, float]:
@@ -509,9 +531,10 @@ def _offered(fit: Fit, question: Question, missing: str) -> dict[str, float]:
     return settings(fit, solved.minimum.u[0], known)
 
 
-def _refused(
+def refused(
     fit: Fit, question: Question, why: str, offered: dict[str, float] | None = None
 ) -> Optimum:
+    """No number but what is offered, and why."""
     context = context_of(fit, question, {}, Status.not_identifiable, extra=(why,))
     return Optimum(
         context=context,

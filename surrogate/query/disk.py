@@ -138,6 +138,7 @@ def _unpack(manifest: Mapping[str, Any], arrays: store.Arrays) -> Fit:
                         name: tuple(ends)
                         for name, ends in cell.get("around", {}).items()
                     },
+                    "unstable": tuple(map(tuple, cell.get("unstable", ()))),
                 }
             )
             for cell in manifest["cells"]

@@ -20,6 +20,7 @@ from surrogate.families import Family
 from surrogate.features import CHOICES, Features
 from surrogate.objective import Noise
 from surrogate.runs import Runs
+from surrogate.runs.recipes import best_recipe
 from surrogate.stability import P_MAX, Stability
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class CellRecord:
         batch: its batch sizes [tokens].
         around: lowest and highest tried value of lr and batch over the fitted optimum
             of the cell, in ln; of what is fitted.
+        unstable: (batch, lr) at each batch where a run diverged, the lowest such lr.
     """
 
     recipe: str
@@ -63,6 +65,7 @@ class CellRecord:
     lr: tuple[float, ...]
     batch: tuple[float, ...]
     around: dict[str, tuple[float, float]] = field(default_factory=dict)
+    unstable: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -189,6 +192,7 @@ class Fit:
         batch_range: Range | None = None,
         p_max: float = P_MAX,
         allow: Collection[str] = (),
+        transfer: str | None = None,
     ) -> Optimum:
         """The learning rate and batch size of the lowest loss.
 
@@ -207,13 +211,17 @@ class Fit:
             p_max: what the probability of divergence may reach.
             allow: `small`, for sizes under 1/1,000 of the smallest fitted and losses
                 over 12 nats a token, which are otherwise taken for a slip.
+            transfer: a published law, `step-law` say, by whose exponents the optimum is
+                carried to sizes of which the fitted runs tell nothing; without it
+                there is no answer there, and `Optimum.transfer` holds the offer.
 
         Raises:
             DataError: a number is not positive, a recipe or scale is missing or
                 unknown, both lr and batch are held, sizes are given in no or in
-                more than one way, or what is asked is unlikely.
+                more than one way, what is asked is unlikely, or no law of that name
+                carries an optimum.
         """
-        from surrogate.query import best, scan
+        from surrogate.query import carry, scan
         from surrogate.query.question import ask, check_loss, sizes
 
         size = sizes(self, params, tokens, steps, flops, batch)
@@ -224,9 +232,19 @@ class Fit:
                 "Expected batch_multiple with params and tokens, got it with steps or "
                 "flops. Ask for the optimum, then for that of its sizes."
             )
+        if not size.is_known and transfer is not None:
+            raise DataError(
+                "Expected transfer with params and tokens, got it with steps or flops, "
+                "where the sizes are what is chosen."
+            )
         if size.is_known:
-            found = best.optimum(
-                self, question, batch=batch, lr=lr, batch_multiple=batch_multiple
+            found = carry.optimum(
+                self,
+                question,
+                transfer=transfer,
+                batch=batch,
+                lr=lr,
+                batch_multiple=batch_multiple,
             )
         elif flops is not None:
             found = scan.fixed_flops(self, question, flops, lr=lr, batch=batch)
@@ -375,6 +393,7 @@ class Fit:
 
     def summary_json(self) -> dict[str, Any]:
         """What the `fit` command says, in the contract's keys and some more."""
+        best = None if self.runs is None else best_recipe(self.runs.cells)
         return {
             "family": self.family.name,
             "k": self.family.terms,
@@ -392,6 +411,8 @@ class Fit:
             "loss_kind": self.loss_kind,
             "loss_unit": self.loss_unit,
             "params_kind": self.params_kind,
+            "seed_noise": None if self.runs is None else self.runs.seed_noise,
+            "best_recipe": None if best is None else best.to_json(),
             "not_fitted": [n for n in CHOICES if n not in self.features.choices],
             "device": self.provenance.device,
             "backend": self.provenance.backend,

@@ -13,7 +13,7 @@ from surrogate.defaults import SMALL
 from surrogate.errors import DataError, Status
 from surrogate.features import CHOICES, settings_of
 from surrogate.objective import Noise
-from surrogate.query import surface
+from surrogate.query import levels, surface
 from surrogate.query.answers import Evaluation, Prediction
 from surrogate.query.band import check_tol
 from surrogate.query.best import interval_warnings
@@ -69,8 +69,8 @@ def predict(
     thetas = np.concatenate([fit.theta[None], fit.leaves])
     losses = surface.log_losses(fit.family, thetas, np.concatenate([u, s], axis=1))
     low, high = _interval(fit, losses, s, noise)
-    distance = fit.features.distance(table["params"], table["tokens"], further, chosen)
     sizes = {n: v for n, v in table.items() if n not in CHOICES}
+    distance = levels.distance(fit, sizes, chosen)
     unknown = unfitted_at(fit, sizes)
     status = _statuses(fit, sizes, unknown, _natural(fit, losses[0]), allow)
     is_told = np.array([text == "ok" for text in status])

@@ -24,6 +24,7 @@ from surrogate.query import best, edge, surface
 from surrogate.query.answers import Optimum, Pair, Scan
 from surrogate.query.fit import Fit
 from surrogate.query.question import Question, check_positive
+from surrogate.query.unfitted import unfitted
 
 # Points of a scan, and how often the best of them is looked at more closely.
 _POINTS, _ROUNDS = 65, 4
@@ -129,6 +130,9 @@ def _optimum(fit: Fit, path: _Path, held: dict[str, float]) -> Optimum:
         t = np.linspace(left, right, _POINTS, axis=1)
     chosen = np.exp(0.5 * (t[:, 0] + t[:, -1]))
     question = path.at(float(chosen[0]))
+    unknown = unfitted(fit, question)
+    if unknown is not None:
+        return best.refused(fit, question, unknown)
     more = held | ({"batch": float(chosen[0])} if path.is_batch else {})
     box = question.box | {name: (value, value) for name, value in more.items()}
     solved = best.solve_box(fit, question, box, more)

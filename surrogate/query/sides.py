@@ -182,6 +182,32 @@ def opened(
     )
 
 
+def say_open(
+    fit: Fit,
+    question: Question,
+    name: str,
+    best: float,
+    interval: tuple[float, float],
+) -> tuple[str, ...]:
+    """Why an interval is open, where the best itself lies inside what was tried."""
+    told, is_open = fit.evidence.get(name), [math.isnan(end) for end in interval]
+    if told is None or all(is_open) or not any(is_open):
+        return ()
+    low, high = tried(fit, question, name)
+    below = is_open[0]
+    end = _form(name, best * math.exp(low if below else high))
+    beyond, side, of = (
+        ("under", "below", told.low) if below else ("over", "above", told.high)
+    )
+    what = "cells" if name == "batch" else "groups of runs of one size and batch"
+    word = "lowest" if below else "highest"
+    count = f", and the {word} is best in {of} of {told.groups} {what}" if of else ""
+    return (
+        f"Nothing {beyond} {end} was tried{count}: the interval of {name} is open "
+        f"{side}.",
+    )
+
+
 def say(name: str, side: Side) -> str:
     """A side in words."""
     end = "highest" if side.side == "above" else "lowest"

@@ -1,7 +1,8 @@
 """Sizes that the fitted runs say nothing of: what did not vary, or moved with another.
 
-A scale that was left out of a fit holds within 10 % of what was fitted: elsewhere
-nothing tells how the optimum moves with it, and no answer is given.
+A scale that was left out of a fit holds within 10 % of what was fitted, and one of two
+or three values not far beyond them (`levels`): elsewhere nothing tells how the optimum
+moves with it, and no answer is given.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from jaxtyping import Float64
 
 from surrogate.features import CHOICES
 from surrogate.query.fit import Fit
+from surrogate.query.levels import Few, few_levels
 from surrogate.query.question import Question
 from surrogate.units import format_count
 
@@ -23,6 +25,27 @@ def unfitted(fit: Fit, question: Question) -> str | None:
     sizes = {"params": question.params, "tokens": question.tokens, **question.scales}
     columns = {name: np.array([float(value)]) for name, value in sizes.items()}
     return unfitted_at(fit, columns)[0]
+
+
+def nearest_fitted(fit: Fit, question: Question) -> dict[str, float]:
+    """The sizes nearest to a question's that the runs tell of."""
+    sizes = {"params": question.params, "tokens": question.tokens, **question.scales}
+    for name, few in few_levels(fit).items():
+        low, high = few.room
+        if not low <= sizes[name] <= high:
+            sizes[name] = min(max(sizes[name], few.low), few.high)
+    given = [math.log(sizes[name]) for name in fit.features.givens]
+    for name in fit.features.held:
+        if name in sizes and name not in CHOICES:
+            line = fit.features.lines[name]
+            centre = _centre(line.slopes, given)
+            off = math.log(sizes[name]) - centre
+            if not line.low <= off <= line.high:
+                low, high = fit.features.fitted[name]
+                end = min(max(off, line.low), line.high)
+                exact = low if off < line.low else high
+                sizes[name] = math.exp(centre + end) if line.slopes else exact
+    return sizes
 
 
 def unfitted_at(
@@ -44,7 +67,34 @@ def unfitted_at(
                 given = [float(column[row]) for column in s]
                 value = float(sizes[name][row])
                 found[row] = _sentence(fit, name, value, given, tuple(sizes))
+    for name, few in few_levels(fit).items():
+        low, high = few.room
+        outside = (sizes[name] < low) | (sizes[name] > high)
+        for row in np.flatnonzero(outside):
+            if found[row] is None:
+                found[row] = _beyond(name, float(sizes[name][row]), few)
     return found
+
+
+def _beyond(name: str, value: float, few: Few) -> str:
+    """How far few values of a size tell."""
+    how = (
+        "between them and not beyond"
+        if few.number == 2
+        else "up to 10 times beyond them"
+    )
+    return (
+        f"{name} takes {few.number} values in the fitted runs ({_shown(few.low)} to "
+        f"{_shown(few.high)}), which tell how the optimum moves {how}, and "
+        f"{_shown(value)} cannot be answered. Ask nearer to them, or add runs at "
+        f"other {name} and fit again."
+    )
+
+
+def _centre(slopes: tuple[float, ...], given: list[float]) -> float:
+    """Where a line lies at given coordinates [ln]."""
+    pairs = zip(slopes, given, strict=False)
+    return sum((slope * each for slope, each in pairs), 0.0)
 
 
 def _sentence(
@@ -52,8 +102,7 @@ def _sentence(
 ) -> str:
     """What a size follows in the fitted runs, and where it can be asked."""
     line = fit.features.lines[name]
-    pairs = zip(line.slopes, given, strict=False)
-    centre = sum((slope * each for slope, each in pairs), 0.0)
+    centre = _centre(line.slopes, given)
     low, high = (math.exp(centre + end) for end in (line.low, line.high))
     is_one = high <= 1.001 * low
     at = _shown(low) if is_one else f"{_shown(low)} to {_shown(high)}"

@@ -27,6 +27,7 @@ from surrogate.runs import (
     row_fault,
     unit_fault,
 )
+from surrogate.runs.advice import count
 from surrogate.units import quote
 
 _LOSS_DIVERGED = ("nan", "inf", "infinity", "diverged")
@@ -315,7 +316,7 @@ def _check_statuses(table: Table, plan: Plan, words: Words) -> None:
     if not unknown:
         return
     counts = Counter(word for _, word in unknown).most_common(6)
-    named = ", ".join(f"{quote(word)} ({count} rows)" for word, count in counts)
+    named = ", ".join(f"{quote(word)} ({count(n, 'row')})" for word, n in counts)
     ended = [word for word, _ in counts if not _FAILED.search(word)]
     failed = [word for word, _ in counts if _FAILED.search(word)]
     pairs = (("--finished", ended), ("--failed", failed))

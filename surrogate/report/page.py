@@ -29,6 +29,7 @@ CORE = (
     "told.js",
     "answer.js",
     "solved.js",
+    "carried.js",
     "text.js",
     "state.js",
 )

@@ -9,11 +9,16 @@ from __future__ import annotations
 from typing import Any
 
 from surrogate.features import CHOICES
+from surrogate.laws import Law, LogLine, find
+from surrogate.laws.law import Formula
 from surrogate.query import Fit
 from surrogate.query.best import interval_warnings, middle_level, only_levels
 from surrogate.query.fit import CellRecord
+from surrogate.query.levels import few_levels
+from surrogate.query.measured import measured_in
 from surrogate.query.question import MOST_LOSS, SMALL_SHARE, has_known_losses
 from surrogate.query.sides import AGREE, SHARE, unclear
+from surrogate.query.transfer import OFFERED, carriers
 from surrogate.runs.cells import Cell
 
 
@@ -29,11 +34,19 @@ def document(fit: Fit) -> dict[str, Any]:
     why = {name: unclear(fit, name) for name in fitted}
     untold = {name: text for name, text in why.items() if text is not None}
     held = [*missing, *untold]
-    has_cells = held or fit.evidence
+    names = [name for name in fitted if name not in only]
+    is_lost = set(untold) >= set(fitted)
+    has_cells = held or fit.evidence or any(cell.unstable for cell in fit.cells)
     return {
         "cell_count": len(fit.cells),
         "largest_cell": where(largest),
-        "cells": [_cell(fit, cell, held) for cell in fit.cells] if has_cells else [],
+        "cells": [
+            _cell(fit, cell, held)
+            | {"measured": _measured(fit, index, names, only) if is_lost else ""}
+            for index, cell in enumerate(fit.cells)
+        ]
+        if has_cells
+        else [],
         "only": only,
         "untold": {n: "" for n in missing if n not in only} | untold,
         "evidence": {name: each.to_json() for name, each in fit.evidence.items()},
@@ -43,6 +56,12 @@ def document(fit: Fit) -> dict[str, Any]:
         "near_share": SHARE,
         "agree": AGREE,
         "interval_warnings": interval_warnings(fit),
+        "few_levels": {
+            name: few._asdict() | {"room": list(few.room)}
+            for name, few in few_levels(fit).items()
+        },
+        "offered": OFFERED,
+        "carriers": [_carrier(find(name)) for name in carriers()],
     }
 
 
@@ -64,5 +83,43 @@ def _cell(fit: Fit, cell: CellRecord, held: list[str]) -> dict[str, Any]:
             name: [min(getattr(cell, name)), max(getattr(cell, name))]
             for name in fit.evidence
         },
+        "unstable": [list(pair) for pair in cell.unstable],
+        "batches": list(cell.batch) if cell.unstable else [],
         "around": {name: list(cell.around[name]) for name in cell.around},
     }
+
+
+def _measured(fit: Fit, index: int, names: list[str], only: dict[str, float]) -> str:
+    """The best measured level of a cell, where no setting has a fitted best."""
+    if fit.runs is None:
+        return ""
+    found = measured_in(fit.runs, index, names, only)
+    return "" if found is None else str(found)
+
+
+def _carrier(law: Law) -> dict[str, Any]:
+    """A law's formulas in N and D, up to factors: only ratios are taken."""
+    batch = None if law.is_batch_critical else law.batch
+    return {
+        "name": law.name,
+        "counts": law.counts,
+        "needs_active": law.experts == "moe",
+        "limit": law.limits.get("N"),
+        "lr": _exponents(law.lr),
+        "batch": _exponents(batch),
+    }
+
+
+def _exponents(formula: Formula | None) -> dict[str, float] | None:
+    """Of N and D, C being 6 N D; a line in ln N as it is; None of anything else."""
+    if formula is None or not formula.variables <= {"N", "D", "C"}:
+        return None
+    if isinstance(formula, LogLine):
+        return {"constant": formula.constant, "slope": formula.slope}
+    found = {"params": 0.0, "tokens": 0.0}
+    for power in formula.powers:
+        for name in {"N": ["params"], "D": ["tokens"]}.get(
+            power.variable, ["params", "tokens"]
+        ):
+            found[name] += float(power.exponent)
+    return found

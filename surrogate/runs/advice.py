@@ -86,19 +86,17 @@ def odd_sizes(
 
 def odd_warning(what: str, named: Sequence[str]) -> str:
     """About runs whose sizes may be a slip of units."""
-    more = "; ..." if len(named) > 1 else ""
     return (
         f"{count(len(named), 'run')} with {what}, which are read as they stand (check "
-        f"the units): {named[0]}{more}."
+        f"the units): {_first(named, 1)}."
     )
 
 
 def off_pattern_warning(said: Sequence[str]) -> str:
     """About values that look like slips of a factor."""
-    first = "; ".join(said[:3]) + ("; ..." if len(said) > 3 else "")
     return (
         f"{count(len(said), 'value')} off the pattern of the table, read as it stands "
-        f"(check the file): {first}."
+        f"(check the file): {_first(said, 3)}."
     )
 
 
@@ -112,8 +110,13 @@ def twice_warning(rows: int, first: str) -> str:
 
 def aside_warning(why: str, named: Sequence[str]) -> str:
     """About runs that are neither in the bowl nor evidence on stability."""
-    first = "; ".join(named[:3]) + ("; ..." if len(named) > 3 else "")
-    return f"{count(len(named), 'run')} set aside {why}: {first}."
+    return f"{count(len(named), 'run')} set aside {why}: {_first(named, 3)}."
+
+
+def _first(named: Sequence[str], most: int) -> str:
+    """The first of them, and how many more there are."""
+    more = len(named) - most
+    return "; ".join(named[:most]) + (f"; and {more:,} more" if more > 0 else "")
 
 
 def repeat_warning(settings: int, first: str) -> str:

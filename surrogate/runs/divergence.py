@@ -10,10 +10,19 @@ the edge of stability.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
+
+from surrogate.runs.dead import dead_batches
+from surrogate.runs.steps import (
+    LOWER_LR,
+    NEAR_BATCH,
+    WORSE,
+    Line,
+    is_worse,
+    wall_step,
+)
 
 Column = Float64[np.ndarray, " runs"]
 
@@ -34,31 +43,9 @@ REASONS = {
     Verdict.TOO_LOW: "far below all others of their cell (another unit, a slip?)",
     Verdict.UNEXPLAINED: "far above the rest of their cell, by no trend in lr",
 }
-# A run counts as bad from here on: a share of a better one's loss, and nats.
-WORSE, WORSE_NATS = 0.25, 0.15
-# A step in ln loss is a jump above JUMP plus WALL times what the last slope foretells.
-# A wall steepens: over d octaves by up to 2^d (walls of 2.87, 3.06, 3.59, 5.20, 12.3).
-JUMP, WALL = 0.15, 3.0
-# References where a batch has no lower lr of its own: lr at least a fifth lower, batch
-# within a factor of 2.
-LOWER_LR, NEAR_BATCH = 0.8, 2.0
 # The lowest loss of a cell is too low if it is below the next by this in ln, and by
 # three times what lies between that one and the median: a bowl is flat at its bottom.
 LOW_GAP, LOW_TIMES, LOW_OTHERS = 0.12, 3.0, 4
-
-
-class _Line(NamedTuple):
-    """Runs of one cell and batch, ordered by lr.
-
-    Attributes:
-        rows: which.
-        x: log2 lr.
-        loss: nats.
-    """
-
-    rows: Int64[np.ndarray, " _"]
-    x: Float64[np.ndarray, " _"]
-    loss: Float64[np.ndarray, " _"]
 
 
 def judge(
@@ -93,6 +80,8 @@ def judge(
     ]
     for line in lines:
         _judge_line(line, verdict)
+    for line in dead_batches(lines, verdict == Verdict.STABLE, batch):
+        verdict[line.rows] = Verdict.DIVERGED
     for line in lines:
         _judge_first(line, verdict, (lr, batch, loss))
     return verdict
@@ -113,22 +102,18 @@ def _too_low(loss: Column) -> Bool[np.ndarray, " runs"]:
     return found
 
 
-def _line(rows: np.ndarray, lr: Column, loss: Column) -> _Line:
+def _line(rows: np.ndarray, lr: Column, loss: Column) -> Line:
     rows = rows[np.argsort(lr[rows], kind="stable")]
-    return _Line(rows, np.log2(lr[rows]), loss[rows])
+    return Line(rows, np.log2(lr[rows]), loss[rows])
 
 
-def _is_worse(loss: float, best: float) -> bool:
-    return loss > (1 + WORSE) * best and loss - best > WORSE_NATS
-
-
-def _judge_line(line: _Line, verdict: np.ndarray) -> None:
+def _judge_line(line: Line, verdict: np.ndarray) -> None:
     """Jumps above a stable run of lower lr, and what lies above the first of them."""
     stable: list[int] = []
     best = np.inf
     jumped: list[int] = []
     for k in range(line.rows.size):
-        is_bad = bool(stable) and _is_worse(float(line.loss[k]), best)
+        is_bad = bool(stable) and is_worse(float(line.loss[k]), best)
         below = [j for j in stable if line.x[j] < line.x[k]]
         if is_bad and below and (jumped or _is_jump(line, below, k)):
             jumped.append(k)
@@ -141,10 +126,12 @@ def _judge_line(line: _Line, verdict: np.ndarray) -> None:
     verdict[line.rows[jumped]] = Verdict.DIVERGED
 
 
-def _is_jump(line: _Line, below: list[int], k: int) -> bool:
+def _is_jump(line: Line, below: list[int], k: int) -> bool:
     """Whether the step from the nearest stable run is more than a wall's."""
     last = below[-1]
     earlier = [j for j in below if line.x[j] < line.x[last]][-2:]
+    if not earlier and _goes_on(line, last, k):
+        return False
     # Over two steps as well, since noise can hide the last one.
     slopes = [
         float(np.log(line.loss[last] / line.loss[j]) / (line.x[last] - line.x[j]))
@@ -152,16 +139,24 @@ def _is_jump(line: _Line, below: list[int], k: int) -> bool:
     ]
     slope = max(slopes, default=0.0)
     step = float(np.log(line.loss[k] / line.loss[last]))
-    return step > _wall(slope, float(line.x[k] - line.x[last]))
+    return step > wall_step(slope, float(line.x[k] - line.x[last]))
 
 
-def _wall(slope: float, octaves: float) -> float:
-    """The largest step in ln loss that a smooth wall takes over so many octaves."""
-    return JUMP + WALL * max(slope, 0.0) * octaves * 2**octaves
+def _goes_on(line: Line, last: int, k: int) -> bool:
+    """Whether ln loss rises on beyond a step as far and as steeply: a convex wall does.
+
+    It tells a wall where no stable run of lower lr does; what diverged ends anywhere.
+    """
+    above = np.flatnonzero(line.x > line.x[k])
+    if not above.size:
+        return False
+    rise = np.diff(np.log(line.loss[[last, k, above[0]]]))
+    slope = rise / np.diff(line.x[[last, k, above[0]]])
+    return bool(rise[1] >= rise[0] and slope[1] >= slope[0])
 
 
 def _judge_first(
-    line: _Line,
+    line: Line,
     verdict: np.ndarray,
     columns: tuple[Column, Column, Column],
 ) -> None:
@@ -181,20 +176,20 @@ def _judge_first(
         if (verdict[own] == Verdict.STABLE).any():
             return
         below = near[(lr[near] <= LOWER_LR * lr[row]) & (verdict[near] == 0)]
-        if below.size and _is_worse(float(loss[row]), float(loss[below].min())):
+        if below.size and is_worse(float(loss[row]), float(loss[below].min())):
             hotter = near[(lr[near] > lr[row]) & (verdict[near] == 0)]
             if hotter.size and loss[row] > (1 + WORSE) * loss[hotter].min():
                 continue
             nearest = below[np.argmax(lr[below])]
             step = float(np.log(loss[row] / loss[nearest]))
             octaves = float(np.log2(lr[row] / lr[nearest]))
-            if step > _wall(_slope_at(int(nearest), below, columns), octaves):
+            if step > wall_step(_slope_at(int(nearest), below, columns), octaves):
                 verdict[row] = Verdict.DIVERGED
         elif not below.size and steady.size > 1:
             best = float(loss[steady[steady != row]].min())
             falls = k + 1 < line.rows.size and line.loss[k + 1] < line.loss[k]
             alone = line.rows.size == 1
-            if _is_worse(float(loss[row]), best) and not (falls or alone):
+            if is_worse(float(loss[row]), best) and not (falls or alone):
                 verdict[row] = Verdict.UNEXPLAINED
 
 

@@ -124,6 +124,11 @@ function distanceOf(model, question, chosen) {
     const rest = Math.log(values[name]) - line.slopes.reduce((sum, slope, i) => sum + slope * s[i], 0);
     parts.push(Math.max(line.low - rest, rest - line.high, 0) / model.held_span);
   }
+  // Of a scale of few values: from their middle, 1 at either end.
+  for (const [name, { low, high }] of Object.entries(model.few_levels)) {
+    const off = Math.abs(Math.log(values[name]) - 0.5 * Math.log(low * high)) / (0.5 * Math.log(high / low));
+    if (off > 1 + 1e-6) parts.push(off);
+  }
   return Math.max(...parts);
 }
 

@@ -13,7 +13,13 @@ function decadeTicks(lo, hi, text) {
       if (at >= lo && at <= hi) ticks.push({ at, text: text(at) });
     }
   }
-  return ticks.length > 1 ? ticks : [lo, hi].map((at) => ({ at, text: text(at) }));
+  return ticks.length > 1 ? ticks : distinctTicks([lo, hi], [text, (v) => v.toExponential(1), (v) => v.toExponential(2)]);
+}
+
+// Ticks in the shortest form that writes no two alike; one where none does.
+function distinctTicks(values, forms) {
+  const form = forms.find((f) => new Set(values.map(f)).size === values.length);
+  return (form ? values : values.slice(0, 1)).map((at) => ({ at, text: (form || forms[0])(at) }));
 }
 
 // Ticks at powers of two of `unit` tokens.
@@ -21,7 +27,9 @@ function octaveTicks(lo, hi, unit, most) {
   const low = Math.ceil(Math.log2(lo / unit)), high = Math.floor(Math.log2(hi / unit));
   const every = Math.max(1, Math.ceil((high - low) / most)), ticks = [];
   for (let k = low; k <= high; k += every) ticks.push({ at: unit * 2 ** k, text: formatBinary(2 ** k) });
-  return ticks;
+  if (ticks.length > 1) return ticks;
+  const ends = distinctTicks([lo, hi], [formatCount, formatTokens].map((form) => (v) => form(v / unit)));
+  return ends.length > 1 ? ends : ticks.length ? ticks : ends;
 }
 
 function linearTicks(lo, hi, text) {
@@ -40,9 +48,9 @@ function settingAxis(name, lo, hi, question, most = 6) {
 
 const countAxis = (label, lo, hi) => ({ lo, hi, log: true, label, ticks: decadeTicks(lo, hi, formatCount) });
 
-function lossAxis(lo, hi) {
-  const ticks = linearTicks(lo, hi, (v, step) => v.toFixed(Math.max(0, Math.min(5, -Math.floor(Math.log10(step) + 1e-9)))));
-  return { lo, hi, log: false, label: "loss [nats per token]", ticks };
+function lossAxis(lo, hi, unit) {
+  const ticks = linearTicks(lo, hi, (v, step) => v.toFixed(Math.max(0, Math.min(9, -Math.floor(Math.log10(step) + 1e-9)))));
+  return { lo, hi, log: false, label: `loss [${unit}]`, ticks };
 }
 
 // An empty chart: axes drawn, x and y from values to pixels and back, `plot` clipped.

@@ -15,7 +15,7 @@ function drawSlice(model, answer, i, width) {
   const high = side ? Math.max(...rows.map((row) => row.loss), answer.lossLimit) * 1.002 : Math.min(Math.max(...losses), answer.loss * (1 + wall));
   const other = model.choices[1 - i], where = answer.sides[other] ? "at the end of what was tried" : other in model.untold ? `held at ${settingText(other, answer.best[other], question)}` : "at its optimum";
   const label = `Loss along ${NAMES[name]}${other ? `, ${NAMES[other]} ${where}` : ""}${side ? `; nothing ${side.side === "above" ? "above" : "below"} was tried` : ""}`;
-  const chart = chartOf(width, 240, settingAxis(name, ...axisEnds(rows[0].v, rows[60].v, side), question, Math.floor(width / 75)), lossAxis(low - 0.06 * (high - low), high), label);
+  const chart = chartOf(width, 240, settingAxis(name, ...axisEnds(rows[0].v, rows[60].v, side), question, Math.floor(width / 75)), lossAxis(low - 0.06 * (high - low), high, unitOf(model)), label);
   const slice = answer.slices[name] || (toldChoices(model).length === 1 || side ? answer.plateau[name] : null);
   if (slice) {
     // Open where nothing was tried: to the border.

@@ -76,7 +76,7 @@ function run(model) {
 
 function describe(model) {
   const kinds = `${model.family.name} surface of ${model.provenance.runs.toLocaleString("en-US")} runs in ${model.cell_count} ${model.cell_count === 1 ? "cell" : "cells"}`;
-  byId("about").textContent = `Fit ${plain(model.name)}: ${kinds}, loss ${model.loss_kind.replace("_", " ")}. Everything here is computed in this page; it loads and sends nothing.`;
+  byId("about").textContent = `Fit ${plain(model.name)}: ${kinds}, loss ${model.loss_kind.replace("_", " ")}, ${unitOf(model)}. Everything here is computed in this page; it loads and sends nothing.`;
   byId("foot").textContent = `Made by surrogate ${plain(model.provenance.version || "")}. The address of this page holds what is asked: copy it to share the question.`;
 }
 
@@ -98,7 +98,7 @@ function buildAnswer(model, answers, getState, setState) {
     show(answer, sure, state) {
       const rows = answerRows(model, answer, sure);
       byId("numbers").replaceChildren(el("dl", null, rows.map(([what, value], i) => el("div", { class: what.startsWith("best") ? "main" : null }, el("dt", null, what), el("dd", null, value)))));
-      byId("cautions").replaceChildren(...cautionsOf(model, answer).map((text) => el("li", null, text)));
+      byId("cautions").replaceChildren(...cautionsOf(model, answer, sure).map((text) => el("li", null, text)));
       command.textContent = commandOf(model, answer.question, verbs[0]);
       if (answer.refused || !map) byId("map-body").replaceChildren(el("p", null, answer.refused ? NOTHING : noMap(model)));
       else map(answer, sure);
@@ -112,7 +112,7 @@ function buildAnswer(model, answers, getState, setState) {
         ? `the best ${NAMES[name]} lies ${rangeText(name, answer.interval[name] || answer.plateau[name], answer.question)}`
         : `best ${NAMES[name]} ${settingText(name, answer.best[name], answer.question)}`)).join(", ");
       const loses = answer.choice && !answer.choice.refused ? ` Your choice loses ${formatPermille(answer.choice.regret)}.` : "";
-      byId("said").textContent = `For ${sizesText(model, answer.question)}: ${best}, loss ${formatLoss(answer.loss)}.${loses}`;
+      byId("said").textContent = `For ${sizesText(model, answer.question)}: ${best}, ${answer.hasBest ? `loss ${formatLoss(answer.loss)}.` : "no lowest loss."}${loses}`;
     },
   };
 }

@@ -53,8 +53,8 @@ function refusal(question, sentence) {
 // Everything but the draws: optimum, plateau, slices, intervals, regret of a choice.
 function answerOf(model, question) {
   const wrong = refusedSizes(model, question);
-  if (wrong) return refusal(question, wrong);
-  if (!toldChoices(model).length) return refusal(question, untoldReasons(model).join(" "));
+  if (wrong) return { ...refusal(question, wrong), carried: isSlip(model, question) ? null : carriedOf(model, question) };
+  if (!toldChoices(model).length) return refusal(question, [...untoldReasons(model), (nearestCell(model.cells, question) || {}).measured].filter(Boolean).join(" "));
   const s = givenOf(model, question), kept = keptOf(model, question);
   const solved = solveSides(model, question, s, null, kept), { surface, found, region, sides } = solved;
   const high = refusedLoss(model, lossOf(model, found.v));
@@ -92,6 +92,9 @@ function answerOf(model, question) {
   });
   answer.best = { ...answer.best, ...answer.held };
   answer.risk = riskOf(model, question, answer.best);
+  answer.unstable = unstableNear(model, question, answer.best.batch ?? null, answer.best.batch ?? null);
+  // Where every setting is untold or one-sided there is no lowest loss either.
+  answer.hasBest = !Object.keys(model.untold).length || model.choices.some((name) => !(name in model.untold) && !(name in sides));
   answer.distance = distanceOf(model, question, answer.best);
   answer.choice = choiceOf(model, question, answer);
   answer.status = statusOf(model, answer);

@@ -28,7 +28,7 @@ function fillBasis(model, body) {
   const family = model.k ? `${model.family.name} of ${model.k} terms` : model.family.name;
   const facts = [
     `${provenance.runs.toLocaleString("en-US")} runs in ${model.cell_count.toLocaleString("en-US")} cells, ${provenance.diverged.toLocaleString("en-US")} diverged, ${provenance.dropped.toLocaleString("en-US")} rows dropped.`,
-    `Family ${family}; loss: ${model.loss_kind}; parameters counted: ${model.params_kind.replace("_", "-")}.`,
+    `Family ${family}; loss: ${model.loss_kind}, ${unitOf(model)}; parameters counted: ${model.params_kind.replace("_", "-")}.`,
     `Fitted ${provenance.created} with seed ${provenance.seed}.`,
     model.draws.length ? `The page holds ${model.draws.length} of ${model.draws_of} bootstrap draws, in float32, and the fit itself in float64.` : "The fit has no bootstrap draws: no robust plateau and no chance of being inside.",
     model.leaves.length ? `Intervals: Student's t with ${model.freedom ?? model.leaves.length - 3} degrees of freedom, from ${model.leaves.length} ${model.freedom === null ? "refits without one cell each" : "steps of the fit, one a cause of error"}${model.interval_unit === "runs" ? ": the weaker kind" : ""}.` : "No intervals.",

@@ -48,7 +48,7 @@ function intervalText(model) {
 // The answer as rows of [what, value], the number to use first; none where there is none.
 function answerRows(model, answer, sure) {
   const { question } = answer, percent = intervalText(model), rows = [];
-  if (answer.refused) return [["status", answer.status]];
+  if (answer.refused) return [...offerRows(model, answer), ["status", answer.status]];
   for (const name of toldChoices(model)) {
     const side = answer.sides[name], what = name === "lr" ? "best learning rate" : "best batch";
     rows.push([side ? `${what} tried` : what, settingText(name, answer.best[name], question)]);
@@ -56,10 +56,10 @@ function answerRows(model, answer, sure) {
     else if (answer.interval[name]) rows.push([percent, rangeText(name, answer.interval[name], question)]);
   }
   for (const name of Object.keys(answer.held)) rows.push([`${NAMES[name]} held at`, settingText(name, answer.held[name], question)]);
-  rows.push(["loss there", formatLoss(answer.loss) + (answer.interval.loss ? ` (${percent} ${answer.interval.loss.map(formatLoss).join(" to ")})` : "")]);
+  if (answer.hasBest) rows.push(["loss there", `${formatLoss(answer.loss)} ${unitOf(model)}` + (answer.interval.loss ? ` (${percent} ${answer.interval.loss.map(formatLoss).join(" to ")})` : "")]);
   for (const name of toldChoices(model)) rows.push([`${NAMES[name]} within ${formatPercent(question.tol)}`, extentText(name, answer.plateau[name], question)]);
   if (model.draws.length) rows.push(...robustRows(model, answer, sure));
-  rows.push(["divergence", riskText(model, answer.risk)]);
+  rows.push(["divergence", riskText(model, answer.risk, answer.unstable)]);
   rows.push(...choiceRows(model, answer, sure));
   rows.push(["fitted range", `${answer.distance <= 1 ? "inside" : "outside"} (distance ${answer.distance.toFixed(2)}, edge 1)`]);
   rows.push(["status", answer.status]);
@@ -76,8 +76,19 @@ function robustRows(model, answer, sure) {
   return told.map((name) => [`${NAMES[name]} in ${share}`, extentText(name, robust.natural[model.choices.indexOf(name)], question)]);
 }
 
-function riskText(model, risk) {
-  if (!risk) return "edge unknown: too few diverged runs";
+// What a published law carries where the runs tell nothing, labelled as such.
+function offerRows(model, answer) {
+  const { carried } = answer;
+  if (!carried) return [];
+  return [
+    ["published offer", `lr ${formatLr(carried.lr)}, batch ${formatTokens(carried.batch)} tokens: ${carried.law}'s exponents, not these runs'`],
+    [`lr, ${carried.count} laws`, `${formatLr(carried.lrRange[0])} to ${formatLr(carried.lrRange[1])}`],
+    ["to take it", offerCommand(model, answer)],
+  ];
+}
+
+function riskText(model, risk, unstable) {
+  if (!risk) return `edge unknown: too few diverged runs${unstable ? `; the lowest lr that went unstable near by is ${formatLr(unstable.lr)} (batch ${formatTokens(unstable.batch)} tokens, ${formatCount(unstable.params)} parameters)` : ""}`;
   if (risk.octaves === null) return `probability ${risk.probability.toFixed(3)}`;
   const side = risk.octaves >= 0 ? `${trimmed(risk.octaves)} octaves of lr below` : `${trimmed(-risk.octaves)} octaves of lr beyond`;
   return `probability ${risk.probability.toFixed(3)}, ${side} the ${formatPercent(model.p_max)} edge`;
@@ -110,8 +121,8 @@ function answerText(model, answer, sure) {
     `For ${sizesText(model, answer.question)}`,
     ...rows.map(([what, value]) => `${what.padEnd(width)}  ${value}`),
     ...edgeRows(model, answer),
-    ...cautionsOf(model, answer).map((text) => `caution: ${text}`),
-    `fit: ${plain(model.name)}, ${model.family.kind}, loss ${model.loss_kind}`,
+    ...cautionsOf(model, answer, sure).map((text) => `caution: ${text}`),
+    `fit: ${plain(model.name)}, ${model.family.kind}, loss ${model.loss_kind}, ${unitOf(model)}`,
   ].join("\n");
 }
 
@@ -125,11 +136,12 @@ function edgeRows(model, answer) {
 }
 
 // What to know before using the answer.
-function cautionsOf(model, answer) {
+function cautionsOf(model, answer, sure = null) {
   const { question, choice } = answer, found = [], ratio = question.tokens / question.params;
-  if (answer.refused) return [answer.refused];
+  if (answer.refused) return [answer.refused, ...(answer.carried ? [offerText(answer.carried)] : [])];
   found.push(...untoldReasons(model));
   for (const [name, side] of Object.entries(answer.sides)) found.push(sayOf(name, side));
+  found.push(...toldChoices(model).filter((name) => !answer.sides[name]).map((name) => openText(model, question, name, answer.best[name], answer.interval[name])).filter(Boolean));
   for (const name of CHOICES.filter((key) => !model.choices.includes(key))) found.push(missingText(model, name, answer.held[name], question));
   if (choice && choice.refused) found.push(choice.refused);
   if (!(ratio >= 0.1 && ratio <= 1e5)) found.push(`Tokens / parameters is ${trimmed(ratio)}: check the units of both.`);
@@ -139,6 +151,8 @@ function cautionsOf(model, answer) {
   if (answer.found.atBound.some(Boolean)) found.push("The lowest loss lies on the edge of the box that was searched: the optimum may lie beyond it.");
   if (answer.openEdges.length && !Object.keys(answer.sides).length) found.push(`The plateau runs into the edge of the box (${answer.openEdges.join(", ").replace(/_/g, " ")}): it may go on beyond what the runs show.`);
   if (!model.is_converged) found.push("The fit had not converged: fit again with another seed.");
+  const safe = sure && sure.robust && sure.robust.natural;
+  found.push(...unstableCautions(model, answer, safe ? { lr: safe[model.choices.indexOf("lr")] } : null));
   found.push(...model.interval_warnings);
   if (!model.leaves.length && !model.interval_warnings.length) found.push("No intervals: there was no room for the refits in this page.");
   if (choice && choice.risk && choice.risk.probability > model.p_max) found.push(`At your choice training diverges with probability ${choice.risk.probability.toPrecision(2)}: its loss holds only for runs that finish.`);

@@ -24,6 +24,9 @@ function unlikelySize(model, name, value) {
     off(meant) <= 1 / share ? `: did you mean ${formatCount(meant)}?` : "."}`;
 }
 
+// Whether a size was probably typed wrong.
+const isSlip = (model, question) => Object.entries(sizesOf(question)).some(([name, value]) => unlikelySize(model, name, value));
+
 const shownSize = (value) => (value >= 1 ? formatCount(value) : general(value, 4));
 
 // Why what is asked has no answer at these sizes; "" where it has one.
@@ -44,6 +47,12 @@ function refusedSizes(model, question) {
     const why = slopes.length ? `moves with ${others.join(" and ")} in the fitted runs` : "does not vary in the fitted runs, or between recipes only";
     return `${plain(name)} ${why}, so they do not tell how the optimum moves with it, and ${shownSize(sizes[name])} cannot be answered. ` +
       `Ask at ${plain(name)} ${at}, or add runs at other ${plain(name)} and fit again.`;
+  }
+  for (const [name, { number, low, high, room }] of Object.entries(model.few_levels)) {
+    if (sizes[name] >= room[0] && sizes[name] <= room[1]) continue;
+    const how = number === 2 ? "between them and not beyond" : "up to 10 times beyond them";
+    return `${plain(name)} takes ${number} values in the fitted runs (${shownSize(low)} to ${shownSize(high)}), which tell how the optimum moves ${how}, and ` +
+      `${shownSize(sizes[name])} cannot be answered. Ask nearer to them, or add runs at other ${plain(name)} and fit again.`;
   }
   return "";
 }
@@ -137,6 +146,50 @@ function openedOf(model, question, name, best, interval) {
   const ends = [lower >= best * Math.exp(low) * (1 - model.agree) ? lower : null,
     upper <= best * Math.exp(high) * (1 + model.agree) ? upper : null];
   return ends[0] === null && ends[1] === null ? null : ends;
+}
+
+// The lowest lr that went unstable in the nearest cell, at its batches in a range and
+// nearest to the ends, null where open; null where none did. surrogate/query/unstable.py.
+function unstableNear(model, question, low, high) {
+  const cell = nearestCell(model.cells, question);
+  if (!cell || !cell.unstable.length) return null;
+  const nearest = (end) => cell.batches.reduce((a, b) => (Math.abs(Math.log(b / end)) < Math.abs(Math.log(a / end)) ? b : a));
+  const ends = [low, high].filter((end) => end !== null).map(nearest);
+  const found = cell.unstable.filter(([batch]) => ends.includes(batch) || (batch >= (low ?? 0) && batch <= (high ?? Infinity)));
+  if (!found.length) return null;
+  const [batch, lr] = found.reduce((a, b) => (b[1] < a[1] || (b[1] === a[1] && b[0] < a[0]) ? b : a));
+  return { lr, batch, params: cell.params, tokens: cell.tokens };
+}
+
+const reaches = (lr, found) => found !== null && lr >= found.lr * (1 - 1e-9);
+
+const unstableText = (found) => `lowest lr that went unstable at a batch of ${formatTokens(found.batch)} tokens in the runs of ${formatCount(found.params)} parameters and ${formatCount(found.tokens)} tokens`;
+
+// What is said of an lr, and of a plateau with its robust part, that reach it.
+function unstableCautions(model, answer, robust) {
+  const { question, best, plateau, choice } = answer, found = [];
+  const about = ({ lr, batch }) => {
+    const near = unstableNear(model, question, batch, batch);
+    if (reaches(lr, near)) found.push(`lr ${formatLr(lr)} is not below ${formatLr(near.lr)}, the ${unstableText(near)}.`);
+    return reaches(lr, near);
+  };
+  if (!about(best) && plateau.lr) {
+    const [low, high] = plateau.batch || [best.batch, best.batch], near = unstableNear(model, question, low, high);
+    const isBoth = robust && robust.lr && reaches(robust.lr[1], near);
+    if (reaches(plateau.lr[1] ?? Infinity, near)) found.push(`${isBoth ? "The plateau and its robust part reach" : "The plateau reaches"} lr ${formatLr(near.lr)}, the ${unstableText(near)}.`);
+  }
+  if (choice) about(choice);
+  return [...new Set(found)];
+}
+
+// Why an interval is open where the best lies inside what was tried; null if it is not.
+function openText(model, question, name, best, interval) {
+  const told = model.evidence[name];
+  if (!told || !interval || (interval[0] === null) === (interval[1] === null)) return null;
+  const isBelow = interval[0] === null, [low, high] = triedOf(model, question, name), of = isBelow ? told.low : told.high;
+  const what = name === "batch" ? "cells" : "groups of runs of one size and batch";
+  const count = of ? `, and the ${isBelow ? "lowest" : "highest"} is best in ${of} of ${told.groups} ${what}` : "";
+  return `Nothing ${isBelow ? "under" : "over"} ${valueText(name, best * Math.exp(isBelow ? low : high))} was tried${count}: the interval of ${name} is open ${isBelow ? "below" : "above"}.`;
 }
 
 const valueText = (name, value) => (name === "lr" ? formatLr(value) : `${formatTokens(value)} tokens`);

@@ -59,6 +59,8 @@ const formatPercent = (fraction) => (Number.isFinite(fraction) ? `${trimmed(100 
 // Reads back as the same share.
 const exactPercent = (share) => `${Number((100 * share).toPrecision(12))}%`;
 const formatPermille = (fraction) => (Number.isFinite(fraction) ? `${trimmed(1000 * fraction)}‰` : "unknown");
+// The unit of a fit's losses.
+const unitOf = (model) => (model.loss_unit === "nats" ? "nats per token" : model.loss_unit.replace(/_/g, " "));
 const formatLoss = (loss) => (Number.isFinite(loss) ? loss.toFixed(4) : "unknown");
 
 // One line with control characters escaped, as far as the text goes; null stays empty.
