@@ -19,6 +19,7 @@ import typer
 from surrogate import interrupts
 from surrogate.cli import (
     answers,
+    compiled,
     laws,
     output,
     pictures,
@@ -208,7 +209,8 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     """Shows a Python warning as ours are shown, without the line of code."""
-    output.note("warning", str(message))
+    if not compiled.heard(str(message), progress.warn):
+        progress.warn(str(message))
 
 
 if __name__ == "__main__":

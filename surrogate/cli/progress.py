@@ -62,11 +62,20 @@ class Bar:
 
 def say(text: str) -> None:
     """Writes one line to stderr, above the bar if one is drawn."""
+    _tell("note", text)
+
+
+def warn(text: str) -> None:
+    """Writes one line of warning to stderr, above the bar if one is drawn."""
+    _tell("warning", text)
+
+
+def _tell(kind: str, text: str) -> None:
     bar = Bar.shown
     if bar is not None:
-        bar.write(f"surrogate: note: {output.plain(text)}")
+        bar.write(f"surrogate: {kind}: {output.plain(text)}")
     else:
-        output.note("note", text)
+        output.note(kind, text)
 
 
 def clear() -> None:

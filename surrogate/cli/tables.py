@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from surrogate import defaults, interrupts
-from surrogate.cli import documents, options, output
+from surrogate.cli import compiled, documents, options, output, progress
 from surrogate.cli.progress import Bar
 
 if TYPE_CHECKING:
@@ -300,6 +300,7 @@ def evaluate(
 
 def _fit(runs: Runs, **settings: Any) -> Fit:
     """Fits with a progress bar."""
+    compiled.keep(progress.warn)
     from surrogate import fitting
 
     bar = Bar()
