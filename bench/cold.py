@@ -237,23 +237,27 @@ def print_table(rows: list[dict[str, Any]]) -> None:
         if "error" in row:
             table.add_row(f"{row['what']}: {row['error']}")
             continue
-        what = row["what"]
         for name, taken in row["seconds"].items():
-            head = what if name == "ours" else f"  {name}"
             ratios = [r for r in row["ratios"] if r["of"] == name] or [None]
+            what = row["what"] if name == "ours" else f"  {name}"
+            seconds = f"{taken['cpu']:.2f}", f"{taken['wall']:.2f}"
             for ratio in ratios:
-                told = ("", "", "")
-                if ratio:
-                    spread = f"({ratio['low']:.2f} to {ratio['high']:.2f})"
-                    told = (
-                        f"{ratio['ratio']:.2f} {ratio['to']} {spread}",
-                        f"{ratio['limit']:g}",
-                        "yes" if ratio["met"] else "no",
-                    )
-                table.add_row(head, f"{taken['cpu']:.2f}", f"{taken['wall']:.2f}", *told)
-                head = ""
+                table.add_row(what, *seconds, *_told(ratio))
+                what, seconds = "", ("", "")
         table.add_section()
     Console(width=110).print(table)
+
+
+def _told(ratio: dict[str, Any] | None) -> tuple[str, str, str]:
+    """Ratio, what was asked, and whether it was met."""
+    if ratio is None:
+        return "", "", ""
+    spread = f"({ratio['low']:.2f} to {ratio['high']:.2f})"
+    return (
+        f"{ratio['ratio']:.2f} {ratio['to']} {spread}",
+        f"{ratio['limit']:g}",
+        "yes" if ratio["met"] else "no",
+    )
 
 
 if __name__ == "__main__":

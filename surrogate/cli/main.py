@@ -25,6 +25,7 @@ from surrogate.cli import (
     pictures,
     plots,
     progress,
+    screen,
     supervise,
     tables,
 )
@@ -121,6 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             command,
             say=progress.say,
             give_up=lambda: _interrupted(as_json),
+            show=screen.draw,
         )
 
 

@@ -118,6 +118,7 @@ def check(
         checkpoints=checkpoints,
         lr_is_schedule=lr_is_schedule,
     )
+    progress.reading(runs)
     table = read_runs(runs, **how)
     code = output.emit(documents.check(table), json, text_tables.check)
     return max(code, _judge_dropped(table, limit))
@@ -182,6 +183,7 @@ def fit(
         "device": options.choose("--device", device, defaults.DEVICES),
         "backend": options.choose("--backend", backend, options.BACKENDS),
     }
+    progress.reading(runs)
     table = read_runs(runs, **how)
 
     # Reading fails fast; JAX is imported only for runs that can be fitted.
@@ -190,6 +192,7 @@ def fit(
 
     store.check_out(out, overwrite=overwrite)
     fitted = _fit(table, **settings)
+    interrupts.begin("saving the fit")
     with interrupts.writing():
         fitted.save(out, overwrite=overwrite)
         interrupts.keep(True)
@@ -287,11 +290,13 @@ def evaluate(
         checkpoints=checkpoints,
         lr_is_schedule=lr_is_schedule,
     )
+    progress.reading(runs)
     table = read_runs(runs, **how)
 
     from surrogate.cli import text_tables
     from surrogate.query import load
 
+    interrupts.begin("evaluate")
     answer = load(fit).evaluate(table)
     document = documents.with_common_keys(answer.to_json())
     code = output.emit(document, json, text_tables.evaluate)
@@ -301,8 +306,10 @@ def evaluate(
 def _fit(runs: Runs, **settings: Any) -> Fit:
     """Fits with a progress bar."""
     compiled.keep(progress.warn)
+    interrupts.begin("starting JAX")
     from surrogate import fitting
 
+    interrupts.begin("fit")
     bar = Bar()
     try:
         return fitting.fit(runs, progress=bar, **settings)
