@@ -43,6 +43,7 @@ ROOMS = (
     "families",
     "objective",
     "weights",
+    "newton_step",
     "newton",
     "plain",
     "linear",

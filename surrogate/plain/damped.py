@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from surrogate import interrupts
-from surrogate.newton import (
+from surrogate.newton import Minima
+from surrogate.newton_step import (
     CONVERGED,
     DAMPING,
     EASE,
@@ -26,7 +27,6 @@ from surrogate.newton import (
     RAISE,
     RAISES,
     STUCK,
-    Minima,
 )
 from surrogate.plain.cholesky import solve_spd
 from surrogate.plain.sums import Normal

@@ -7,7 +7,8 @@ from jaxtyping import Bool, Float64
 
 from surrogate.families import Quadratic
 from surrogate.families.quadratic import EPS
-from surrogate.newton import CONVERGED, NOT_FINITE, Minima
+from surrogate.newton import Minima
+from surrogate.newton_step import CONVERGED, NOT_FINITE
 from surrogate.plain.cholesky import solve_spd
 
 # Rows whose products of columns a cache holds.
