@@ -287,8 +287,9 @@ def _descended(
             slots=slots,
             dtype=np.float32,
         )
-        is_sound = np.isfinite(fast.from_solver(near.v)).all(axis=1)
-        start, tried = np.where(is_sound[:, None], near.v, start), near.steps
+        ends = fast.from_solver(near.v)
+        is_sound = np.all(np.isfinite(ends), axis=1, keepdims=True)
+        start, tried = np.where(is_sound, near.v, start), near.steps
     found = damped.minimise(
         exact.normal_equations,
         start,

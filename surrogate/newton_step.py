@@ -81,13 +81,13 @@ class Rules(NamedTuple):
     """When a problem ends.
 
     Attributes:
-        count: problems that are to be solved.
+        problems: so many, the first, are to be solved.
         limit: steps at most.
         tolerance: decrement^2 at which one has converged.
         rounding: falls below this share of the cost tell nothing.
     """
 
-    count: Array
+    problems: Array
     limit: Array
     tolerance: Array
     rounding: float
@@ -123,13 +123,13 @@ def advance(model: Model, shared: Any, now: Slots, rules: Rules) -> tuple[Slots,
     at = model.normal_equations(now.trial, shared, now.each)
     held, is_better = _accept(now, at)
     verdict = _judge(model, now, held, is_better, rules)
-    after, is_stuck = _propose(model, held, verdict, now.problem < rules.count)
+    after, is_stuck = _propose(model, held, verdict, now.problem < rules.problems)
     status = jnp.full_like(now.problem, -1)
     status = jnp.where(now.steps >= rules.limit, LIMIT, status)
     status = jnp.where(is_stuck, STUCK, status)
     status = jnp.where(verdict.is_settled, CONVERGED, status)
     status = jnp.where(verdict.is_dead, NOT_FINITE, status)
-    status = jnp.where(now.problem < rules.count, status, -1)
+    status = jnp.where(now.problem < rules.problems, status, -1)
     return after, Ended(status, _decrement(held.at.cost, verdict.left))
 
 

@@ -80,11 +80,12 @@ def user_cache() -> Path:
 def this_machine() -> str:
     """A digest of the CPU and what it can do, for which programs are compiled."""
     said = [platform.system(), platform.machine(), platform.processor()]
+    about: dict[str, str] = {}
     with contextlib.suppress(OSError), open("/proc/cpuinfo") as lines:
-        told = ("model name", "flags", "CPU part", "Features")
-        first = dict(reversed([line.partition(":")[::2] for line in lines]))
-        about = {key.strip(): value.strip() for key, value in first.items()}
-        said += [about.get(key, "") for key in told]
+        for line in lines:
+            key, _, value = line.partition(":")
+            about.setdefault(key.strip(), value.strip())
+    said += [about.get(k, "") for k in ("model name", "flags", "CPU part", "Features")]
     return hashlib.sha256("\n".join(said).encode()).hexdigest()
 
 
