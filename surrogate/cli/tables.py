@@ -63,6 +63,7 @@ def demo(
         device=options.choose("--device", device, defaults.DEVICES),
         backend=options.choose("--backend", backend, options.BACKENDS),
     )
+    interrupts.begin("saving the fit")
     with interrupts.writing():
         fitted.save(folder, overwrite=replace)
         page.write(fitted, picture, name=str(folder), overwrite=replace)
