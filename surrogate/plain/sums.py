@@ -230,9 +230,11 @@ def _terms(
     coefficients: Float[np.ndarray, "R m"],
     rows: Float[np.ndarray, "n d"],
 ) -> Float[np.ndarray, "t R n"]:
-    """Each term's affine function of the rows."""
-    shape = pattern.terms, len(coefficients), pattern.coordinates
+    """Each term's affine function of the rows.
+
+    One product a problem: of all at once the last digit would depend on how many.
+    """
+    shape = len(coefficients), pattern.terms, pattern.coordinates
     matrix = np.zeros(shape, coefficients.dtype)
-    term, coordinate = np.array(pattern.term), np.array(pattern.coordinate)
-    matrix[term, :, coordinate] = coefficients.T
-    return matrix @ rows.T
+    matrix[:, np.array(pattern.term), np.array(pattern.coordinate)] = coefficients
+    return (matrix @ rows.T).transpose(1, 0, 2)
