@@ -88,15 +88,18 @@ def ways(
 ) -> Iterator[tuple[str, Callable[[], float]]]:
     """Name, and a function that returns the lowest cost it found."""
     starts = family.starts(np.random.default_rng(seed), estimate.STARTS)
-    first, kept, last = estimate.SEARCH_STEPS, estimate.KEPT, estimate.START_STEPS
+    last = estimate.START_STEPS
 
     def lowest(theta: np.ndarray) -> float:
         _, cost = estimate.descend(family, rows, weights, theta[None], (last, last))
         return float(cost[0, 0])
 
     def library() -> float:
-        near, _ = estimate.descend(family, rows, weights, starts[None], (first, 0))
-        return lowest(near[0, :kept])
+        near = starts
+        for steps, kept in estimate.SEARCH:
+            found, _ = estimate.descend(family, rows, weights, near[None], (steps, 0))
+            near = found[0, :kept]
+        return lowest(near)
 
     def everything() -> float:
         return lowest(starts)
@@ -114,7 +117,7 @@ def ways(
             )
         )
 
-    yield f"{estimate.STARTS}, {first} steps, {kept} go on (the library)", library
+    yield f"{estimate.STARTS}, {estimate.SEARCH[-1][1]} go on (the library)", library
     yield f"{estimate.STARTS}, all go on", everything
     yield f"{ADAM_STARTS}, {ADAM_STEPS} of Adam, {ADAM_KEPT} go on", adam
 

@@ -196,11 +196,8 @@ def solve(
     if len(weights) == 0:
         raise DataError("Expected weights of at least one problem, got none.")
     if backend == "numpy":
-        steps = (bulk or 0) + iterations
-        tolerance = TOLERANCE if iterations else _BULK_TOLERANCE
-        return _solve_plain(
-            family, z, target, weights, theta0, steps, tolerance, progress
-        )
+        steps = _Steps(bulk or 0, iterations)
+        return _solve_plain(family, z, target, weights, theta0, steps, progress)
     with jax.enable_x64(True):
         if isinstance(family, Linear):
             return _solve_linear(family, z, target, weights, progress)
@@ -221,20 +218,25 @@ def solve(
         )
 
 
+class _Steps(NamedTuple):
+    """At most so many in float32, and then in float64."""
+
+    bulk: int
+    last: int
+
+
 def _solve_plain(
     family: Family,
     z: Float64[np.ndarray, "n k"],
     target: Float64[np.ndarray, " n"],
     weights: Weights,
     theta0: Float64[np.ndarray, "problems p"] | None,
-    steps: int,
-    tolerance: float,
+    steps: _Steps,
     progress: Progress | None,
 ) -> Solution:
     """In NumPy, block by block, as many at a time as there are cores."""
     rows = len(target)
     size = max(_PLAIN_PROBLEMS, _PLAIN_ELEMENTS // rows)
-    slots = max(_PLAIN_SLOTS, _PLAIN_ELEMENTS // rows)
 
     def block(first: int) -> Minima:
         part = slice(first, first + size)
@@ -243,15 +245,7 @@ def _solve_plain(
             return least_squares.solve(family, z, target, own)
         assert isinstance(family, Bowl | Posynomial)
         assert theta0 is not None
-        model = curved.Model(family, z, target, own)
-        found = damped.minimise(
-            model.normal_equations,
-            model.to_solver(theta0[part]),
-            limit=steps,
-            tolerance=tolerance,
-            slots=slots,
-        )
-        return found._replace(v=model.from_solver(found.v))
+        return _descended(family, z, target, own, theta0[part], steps)
 
     def joined(parts: list[Minima]) -> Solution:
         whole = [np.concatenate(values) for values in zip(*parts, strict=True)]
@@ -269,6 +263,41 @@ def _solve_plain(
             raise Interrupted(joined(parts)) from signal
         raise
     return joined(parts)
+
+
+def _descended(
+    family: Bowl | Posynomial,
+    z: Float64[np.ndarray, "n k"],
+    target: Float64[np.ndarray, " n"],
+    weights: Float64[np.ndarray, "problems m"],
+    theta0: Float64[np.ndarray, "problems p"],
+    steps: _Steps,
+) -> Minima:
+    """Steps in float32 while they are asked for, then in float64."""
+    slots = max(_PLAIN_SLOTS, _PLAIN_ELEMENTS // len(target))
+    exact = curved.Model(family, z, target, weights)
+    start, tried = exact.to_solver(theta0), 0
+    if steps.bulk:
+        fast = curved.Model(family, z, target, weights, np.float32)
+        near = damped.minimise(
+            fast.normal_equations,
+            start,
+            limit=steps.bulk,
+            tolerance=_BULK_TOLERANCE,
+            slots=slots,
+            dtype=np.float32,
+        )
+        ends = fast.from_solver(near.v)
+        is_sound = np.all(np.isfinite(ends), axis=1, keepdims=True)
+        start, tried = np.where(is_sound, near.v, start), near.steps
+    found = damped.minimise(
+        exact.normal_equations,
+        start,
+        limit=steps.last,
+        tolerance=TOLERANCE,
+        slots=slots,
+    )
+    return found._replace(v=exact.from_solver(found.v), steps=found.steps + tried)
 
 
 def minimise(

@@ -262,16 +262,18 @@ def _groups(name: str, runs: Runs) -> list[np.ndarray]:
     place = runs.cell[:, None]
     if name == "lr":
         place = np.stack([runs.cell, runs.batch], axis=1)
-    return [
-        np.flatnonzero((place == at).all(axis=1)) for at in np.unique(place, axis=0)
-    ]
+    _, group = np.unique(place, axis=0, return_inverse=True)
+    group = np.ravel(group)
+    order = np.argsort(group, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(group[order])) + 1)
 
 
 def _group(runs: Runs, rows: np.ndarray, values: np.ndarray) -> _Group:
     """Of the usable runs among these rows; at each value the best of the others."""
     kept = rows[runs.usable[rows]]
-    each = np.unique(values[kept])
-    loss = np.array([runs.loss[kept][values[kept] == v].min() for v in each])
+    each, at = np.unique(values[kept], return_inverse=True)
+    loss = np.full(len(each), np.inf)
+    np.minimum.at(loss, at, runs.loss[kept])
     lost = values[rows[runs.diverged[rows]]]
     is_capped = bool(each.size and (lost > each[-1]).any())
     return _Group(each, loss, int(loss.argmin()) if each.size else 0, is_capped)

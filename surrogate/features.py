@@ -358,9 +358,12 @@ def _moves_together(runs: Runs) -> bool:
     if _is_scattered(runs):
         return False
     logs = [np.log(settings_of(runs)[name][runs.usable]) for name in CHOICES]
-    cell = runs.cell[runs.usable]
+    _, cell, count = np.unique(
+        runs.cell[runs.usable], return_inverse=True, return_counts=True
+    )
+    means = [np.bincount(cell, weights=x) / count for x in logs]
     within = np.stack(
-        [x - np.array([x[cell == c].mean() for c in cell]) for x in logs], axis=1
+        [x - mean[cell] for x, mean in zip(logs, means, strict=True)], axis=1
     )
     size = np.linalg.svd(within, compute_uv=False)
     return bool(size[1] <= 1e-6 * size[0])

@@ -74,7 +74,10 @@ def fit_all(
     """
     ones = np.ones((1, len(rows.target)))
     host = engine.arithmetic(backend)
-    full = estimate.estimate(family, rows, ones, box, seed=seed, backend=host)
+    start(progress, f"Fitting {family.name}", 1)
+    full = estimate.estimate(
+        family, rows, ones, box, seed=seed, backend=host, progress=progress
+    )
     solution = full.solution
     theta = solution.theta[0]
     quality: dict[str, Any] = {

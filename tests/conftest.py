@@ -18,6 +18,9 @@ ROOT = Path(__file__).resolve().parents[1]
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
+# No test writes to the cache of whoever runs it.
+os.environ["SURROGATE_CACHE"] = "off"
+
 hypothesis.settings.register_profile(
     "house", derandomize=True, deadline=None, database=None
 )

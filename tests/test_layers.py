@@ -44,6 +44,7 @@ ROOMS = (
     "families",
     "objective",
     "weights",
+    "newton_step",
     "newton",
     "plain",
     "linear",

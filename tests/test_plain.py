@@ -94,6 +94,50 @@ def test_equal_scales_are_computed_once_and_give_the_same() -> None:
         np.testing.assert_allclose(one, np.asarray(other), atol=1e-12 * size)
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+def test_sums_in_float32_are_those_in_float64(shape: Shape) -> None:
+    # Rounding: eps of float32 (1.2e-7) times some ten operations on the largest number.
+    for family in curved_families(shape):
+        z, target, weights, theta = problem(family)
+        exact = curved.Model(family, z, target, weights)
+        rough = curved.Model(family, z, target, weights, np.float32)
+        v, which = exact.to_solver(theta), np.arange(len(theta))
+        pairs = zip(
+            rough.normal_equations(v, which),
+            exact.normal_equations(v, which),
+            strict=True,
+        )
+        for one, other in pairs:
+            assert one.dtype == np.float64
+            np.testing.assert_allclose(one, other, atol=3e-6 * np.abs(other).max())
+            assert np.abs(one - other).max() > 0
+
+
+def test_after_steps_in_float32_the_cost_is_that_of_float64() -> None:
+    family = Bowl(Shape(2, 2, 0))
+    z, target, weights, theta = problem(family)
+    found = engine.solve(
+        family,
+        z,
+        target,
+        plans.given(weights),
+        theta,
+        bulk=8,
+        iterations=0,
+        backend="numpy",
+    )
+    model = curved.Model(family, z, target, weights)
+    which = np.arange(len(theta))
+    ends, begins = (
+        model.normal_equations(model.to_solver(at), which).cost
+        for at in (found.theta, theta)
+    )
+    # Rounding of a sum of 40 rows.
+    np.testing.assert_allclose(found.cost, ends, rtol=1e-12)
+    assert (found.cost < begins).all()
+    assert (found.iterations == 8).all()
+
+
 def test_systems_solved_and_refused_alike() -> None:
     rng = np.random.default_rng(0)
     root = rng.normal(size=(9, 7, 7))

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from surrogate import store
-from surrogate.cli import documents, output
+from surrogate.cli import compiled, documents, output
+from surrogate.cli.progress import warn
 from surrogate.errors import DataError
 from surrogate.laws import Shape, compare
 from surrogate.laws.compare import Entry
@@ -40,6 +41,7 @@ def fit_of(
     bundled = None if family else _bundled_of(compare.Cells(runs))[1]
     if bundled is not None:
         return bundled
+    compiled.keep(warn)
     return fitting.fit(
         runs, family=family or DEFAULT_FAMILY, bootstrap=0, seed=seed, progress=progress
     )
@@ -100,6 +102,7 @@ def on_cells(
     def surrogate() -> Entry:
         if fit is not None:
             return _stored(fit, source)
+        compiled.keep(warn)
         progress.start(f"Leaving out cells, {family}", len(cells.indices))
         return compare.score_surrogate(cells, family, seed=seed, progress=progress)
 

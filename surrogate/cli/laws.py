@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from surrogate import defaults, units
-from surrogate.cli import documents, options, output
+from surrogate import defaults, interrupts, units
+from surrogate.cli import documents, options, output, progress
 from surrogate.cli.progress import Bar
 from surrogate.errors import DataError
 
@@ -226,7 +226,10 @@ def compare(
     from surrogate.readers import read_runs
 
     files = runs if fit_name else [Path(name) for name in target]
+    if files:
+        progress.reading(files)
     table = read_runs(files, **how) if files else None
+    interrupts.begin("compare")
     bar = Bar()
     try:
         if point is not None:

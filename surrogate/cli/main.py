@@ -19,12 +19,14 @@ import typer
 from surrogate import interrupts
 from surrogate.cli import (
     answers,
+    compiled,
     data,
     laws,
     output,
     pictures,
     plots,
     progress,
+    screen,
     supervise,
     tables,
 )
@@ -37,30 +39,50 @@ INTERRUPTED = 130
 # typer keeps this class to itself; its public BadParameter derives from it.
 UsageError = cast("type[Exception]", typer.BadParameter.__mro__[1])
 
-app = typer.Typer(
-    name="surrogate",
-    help="From finished training runs to the learning rate and batch size of the next.",
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for _command in (
-    tables.demo,
-    tables.check,
-    tables.fit,
-    tables.predict,
-    tables.evaluate,
-    answers.optimum,
-    answers.plateau,
-    answers.regret,
-    laws.law,
-    laws.compare,
-    pictures.report,
-    plots.plot,
-    data.data,
-):
-    app.command()(_command)
+_COMMANDS = {
+    command.__name__: command
+    for command in (
+        tables.demo,
+        tables.check,
+        tables.fit,
+        tables.predict,
+        tables.evaluate,
+        answers.optimum,
+        answers.plateau,
+        answers.regret,
+        laws.law,
+        laws.compare,
+        pictures.report,
+        plots.plot,
+        data.data,
+    )
+}
+
+
+def _program(asked: str) -> typer.Typer:
+    """The commands, of which only the one that is asked for has its options.
+
+    Typer reads the options of all that it is given, which takes longer than all else
+    that `--help` does; of the others names and summaries are enough.
+    """
+    program = typer.Typer(
+        name="surrogate",
+        help="From finished training runs to the learning rate and batch size of the "
+        "next.",
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    program.callback()(_root)
+    for name, command in _COMMANDS.items():
+        is_asked = name == asked
+        program.command(name, help=command.__doc__)(command if is_asked else _unasked)
+    return program
+
+
+def _unasked() -> None:
+    """Stand for a command that is not run."""
 
 
 def _print_version(wanted: bool) -> bool:
@@ -72,7 +94,6 @@ def _print_version(wanted: bool) -> bool:
     return wanted
 
 
-@app.callback()
 def _root(
     version: Annotated[
         bool,
@@ -103,6 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             command,
             say=progress.say,
             give_up=lambda: _interrupted(as_json),
+            show=screen.draw,
         )
 
 
@@ -129,12 +151,13 @@ def _answer(given: list[str], as_json: bool) -> int:
 
 def _run(given: list[str], as_json: bool) -> int:
     """Runs the command; what the user asked wrongly becomes exit code 2."""
+    program = _program(given[0] if given else "")
     if not given:
         with contextlib.redirect_stdout(sys.stderr):
-            app(["--help"], prog_name="surrogate", standalone_mode=False)
+            program(["--help"], prog_name="surrogate", standalone_mode=False)
         return ASKED_WRONGLY
     try:
-        code = app(given, prog_name="surrogate", standalone_mode=False)
+        code = program(given, prog_name="surrogate", standalone_mode=False)
     except FlagsError as error:
         output.fail(error.typed(given), as_json)
         return ASKED_WRONGLY
@@ -193,7 +216,8 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     """Shows a Python warning as ours are shown, without the line of code."""
-    output.note("warning", str(message))
+    if not compiled.heard(str(message), progress.warn):
+        progress.warn(str(message))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from surrogate import interrupts
+from surrogate.cli import screen
 from surrogate.defaults import SCHEMA
 from surrogate.errors import Status
 
@@ -53,6 +54,7 @@ def json_value(value: object) -> Any:
 
 def write_json(document: Mapping[str, object]) -> None:
     """Writes the one JSON document, on one line, with floats that read back exactly."""
+    screen.clear()
     sys.stdout.write(json.dumps(json_value(document), allow_nan=False) + "\n")
     sys.stdout.flush()
 
@@ -70,12 +72,14 @@ def write_text(renderables: Sequence[RenderableType]) -> None:
             console.print(renderable, soft_wrap=is_command)
     # Rich pads each line of a table to its width.
     lines = captured.get().splitlines()
+    screen.clear()
     sys.stdout.write("".join(f"{line.rstrip()}\n" for line in lines))
     sys.stdout.flush()
 
 
 def note(kind: str, message: str) -> None:
     """Writes a message to stderr: one line, or a list of one thing a line."""
+    screen.clear()
     sys.stdout.flush()
     first, *more = message.split("\n")
     print(f"surrogate: {kind}: {plain(first)}", file=sys.stderr)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from surrogate.cli import documents, options, output
+from surrogate import interrupts
+from surrogate.cli import documents, options, output, progress
 
 if TYPE_CHECKING:
     from surrogate.query import Fit
@@ -45,7 +46,10 @@ def report(
         column_map, seq_len, recipe, scale, loss_kind, params_kind, diverged_above
     )
     page.check_out(out, overwrite=overwrite)
+    if runs:
+        progress.reading(runs)
     table = read_runs(runs, **how) if runs else None
+    interrupts.begin("writing the page")
     fitted = load(fit)
     made = page.write(fitted, out, runs=table, name=fit, overwrite=overwrite)
     return output.emit(_document(fitted, out, made), json, text_tables.report)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from surrogate import interrupts
 from surrogate.cli import documents, options, output, text
 from surrogate.errors import DataError
 
@@ -74,6 +75,7 @@ def plot(
     if what in AT_A_POINT:
         given["tol"] = options.tolerance("--tol", tol)
 
+    interrupts.begin(f"drawing {what}")
     from surrogate import plots
 
     path = plots.check_out(out, overwrite=overwrite)

@@ -8,9 +8,6 @@ import sys
 from types import FrameType
 from typing import NoReturn
 
-# Commands whose work is large enough for several threads.
-_FITS = ("fit", "demo")
-
 
 def main() -> NoReturn:
     """Run the command of the process's own arguments, and end with its exit code.
@@ -21,9 +18,9 @@ def main() -> NoReturn:
     for name in ("SIGINT", "SIGTERM"):
         if signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:
             signal.signal(getattr(signal, name), _end)
-    if not set(sys.argv[1:2]) & set(_FITS):
-        # An answer is small: the threads of BLAS cost more than they do.
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # An answer is small, and fits have a thread a core of their own: those of BLAS cost
+    # more than they do, above all on a busy machine.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from surrogate.cli import main as command
 
     code = command.main()

@@ -19,7 +19,10 @@ from types import FrameType
 from typing import Any
 
 from surrogate import interrupts
+from surrogate.cli import screen
 
+# How long a terminal shows nothing of work that goes on [s].
+PROMPT = 0.2
 # How long work may take to stop by itself where nothing is lost if it does not [s].
 GRACE = 1.5
 # How long without news until the watcher says what it waits for, and how often [s].
@@ -35,6 +38,7 @@ def run(
     *,
     say: Callable[[str], None],
     give_up: Callable[[], object] = lambda: None,
+    show: Callable[[str], None] = lambda text: None,
 ) -> int:
     """Return the work's exit code.
 
@@ -47,6 +51,7 @@ def run(
         task: its name, for people.
         say: writes one line for people.
         give_up: called before the process ends without the work.
+        show: draws a line that says what runs, again and again.
     """
     if threading.current_thread() is not threading.main_thread():
         return work() or 0
@@ -69,11 +74,12 @@ def run(
     before: dict[int, Any] = {n: signal.signal(n, hear) for n in heard}
     try:
         threading.Thread(target=body, name="work", daemon=True).start()
-        _watch(ended, say, give_up)
+        _watch(ended, say, give_up, show)
         asked = interrupts.now().signal
         if asked is not None and (code or isinstance(error[0], KeyboardInterrupt)):
             _leave(max(code[0], 1) if code else code_of(asked))
     finally:
+        screen.clear()
         for number, handler in before.items():
             signal.signal(number, handler)
     if error:
@@ -94,10 +100,14 @@ def _hear(process: int, number: int, frame: FrameType | None) -> None:
 
 
 def _watch(
-    ended: threading.Event, say: Callable[[str], None], give_up: Callable[[], object]
+    ended: threading.Event,
+    say: Callable[[str], None],
+    give_up: Callable[[], object],
+    show: Callable[[str], None],
 ) -> None:
     """Wait for the work; end the process where it does not stop by itself."""
     told_at, said_at = None, time.monotonic()
+    begun = said_at
     while not ended.wait(_LOOK):
         state, at = interrupts.now(), time.monotonic()
         if state.signal is not None:
@@ -110,7 +120,10 @@ def _watch(
             elif at - said_at > _SAVING:
                 said_at = at
                 say(f"Still saving ({state.task}): a call or a compilation runs out.")
-        elif at - max(state.since, said_at) > QUIET:
+            continue
+        if at - begun > PROMPT:
+            show(f"surrogate: {state.task}, {at - begun:.0f} s")
+        if at - max(state.since, said_at) > QUIET:
             said_at = at
             say(
                 f"Waiting for {state.task}: nothing has finished for "
@@ -126,6 +139,7 @@ def _acknowledgement(state: interrupts.State) -> str:
 
 
 def _leave(code: int) -> None:
+    screen.clear()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

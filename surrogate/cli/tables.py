@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from surrogate import defaults, interrupts
-from surrogate.cli import documents, options, output
+from surrogate.cli import compiled, documents, options, output, progress
 from surrogate.cli.progress import Bar
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def demo(
         device=options.choose("--device", device, defaults.DEVICES),
         backend=options.choose("--backend", backend, options.BACKENDS),
     )
+    interrupts.begin("saving the fit")
     with interrupts.writing():
         fitted.save(folder, overwrite=replace)
         page.write(fitted, picture, name=str(folder), overwrite=replace)
@@ -126,6 +127,7 @@ def check(
         checkpoints=checkpoints,
         lr_is_schedule=lr_is_schedule,
     )
+    progress.reading(runs)
     table = read_runs(runs, **how)
     following = options.fit_command(runs, how)
     if fix is not None:
@@ -198,6 +200,7 @@ def fit(
         "device": options.choose("--device", device, defaults.DEVICES),
         "backend": options.choose("--backend", backend, options.BACKENDS),
     }
+    progress.reading(runs)
     table = read_runs(runs, **how)
 
     # Reading fails fast; JAX is imported only for runs that can be fitted.
@@ -206,6 +209,7 @@ def fit(
 
     store.check_out(out, overwrite=overwrite)
     fitted = _fit(table, **settings)
+    interrupts.begin("saving the fit")
     with interrupts.writing():
         fitted.save(out, overwrite=overwrite)
         interrupts.keep(True)
@@ -303,11 +307,13 @@ def evaluate(
         checkpoints=checkpoints,
         lr_is_schedule=lr_is_schedule,
     )
+    progress.reading(runs)
     table = read_runs(runs, **how)
 
     from surrogate.cli import text_tables
     from surrogate.query import load
 
+    interrupts.begin("evaluate")
     answer = load(fit).evaluate(table)
     document = documents.with_common_keys(answer.to_json())
     code = output.emit(document, json, text_tables.evaluate)
@@ -316,8 +322,11 @@ def evaluate(
 
 def _fit(runs: Runs, **settings: Any) -> Fit:
     """Fits with a progress bar."""
+    compiled.keep(progress.warn)
+    interrupts.begin("starting JAX")
     from surrogate import fitting
 
+    interrupts.begin("fit")
     bar = Bar()
     try:
         return fitting.fit(runs, progress=bar, **settings)

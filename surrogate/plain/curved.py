@@ -44,14 +44,25 @@ class Model:
         z: Float64[np.ndarray, "n k"],
         target: Float64[np.ndarray, " n"],
         weights: Float64[np.ndarray, "problems m"],
+        dtype: type[np.floating] = np.float64,
     ) -> None:
-        """Take the arguments of `Curved.normal_equations`, of all problems."""
+        """Take the arguments of `Curved.normal_equations`, of all problems.
+
+        Args:
+            family: what is fitted.
+            z: rows shared by all problems.
+            target: of the rows.
+            weights: of the rows, and how often each problem has each cell.
+            dtype: of the sums over the rows; all else is in float64.
+        """
         choices, scales, _ = family.shape
         self.family = family
         self.pattern = family.pattern
-        self.rows = Rows.of(z, target, choices, scales, family.cells)
-        self.weights = weights[:, self.rows.order]
-        self.copies = weights[:, len(z) :]
+        rows = Rows.of(z, target, choices, scales, family.cells)
+        self.dtype = dtype
+        self.rows = rows.of_dtype(dtype)
+        self.weights = weights[:, rows.order].astype(dtype, copy=False)
+        self.copies = weights[:, len(z) :].astype(dtype, copy=False)
         self.prior = family.prior
         self.law = family.law
         self.forms = forms_of(family)
@@ -121,19 +132,18 @@ class Model:
         which: np.ndarray,
     ) -> Normal:
         """Over the rows, in the coefficients; what cells share is minimised over."""
-        pattern, weights = self.pattern, self.weights[which]
-        if isinstance(self.family, Posynomial):
-            return sums.of_sum(pattern, self.rows, coefficients, offsets, weights)
-        return sums.of_bowl(
-            self.law,
-            pattern,
-            self.family.shape.choices + 1,
-            self.rows,
-            coefficients,
-            offsets,
-            weights,
-            self.copies[which],
+        at = self.pattern, self.rows
+        own = (
+            coefficients.astype(self.dtype, copy=False),
+            offsets.astype(self.dtype, copy=False),
+            self.weights[which],
         )
+        if isinstance(self.family, Posynomial):
+            found = sums.of_sum(*at, *own)
+        else:
+            walls = self.family.shape.choices + 1
+            found = sums.of_bowl(self.law, walls, *at, *own, self.copies[which])
+        return Normal(*(part.astype(np.float64, copy=False) for part in found))
 
 
 def forms_of(family: Family) -> Forms:

@@ -6,12 +6,14 @@ The method, its damping and when it stops are described there; constants are the
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float64
 
 from surrogate import interrupts
-from surrogate.newton import (
+from surrogate.newton import Minima
+from surrogate.newton_step import (
     CONVERGED,
     DAMPING,
     EASE,
@@ -25,7 +27,6 @@ from surrogate.newton import (
     RAISE,
     RAISES,
     STUCK,
-    Minima,
 )
 from surrogate.plain.cholesky import solve_spd
 from surrogate.plain.sums import Normal
@@ -33,9 +34,21 @@ from surrogate.plain.sums import Normal
 Equations = Callable[[np.ndarray, np.ndarray], Normal]
 """Of places [R, p] of the problems of these numbers [R]."""
 
-_EPS = float(np.finfo(np.float64).eps)
 _TINY = float(np.finfo(np.float64).tiny)
-_ROUNDING = NOISE * _EPS
+
+
+class _Rules(NamedTuple):
+    """When a problem ends.
+
+    Attributes:
+        limit: steps at most.
+        tolerance: decrement^2 at which it has converged.
+        rounding: falls below this share of the cost tell nothing.
+    """
+
+    limit: int
+    tolerance: float
+    rounding: float
 
 
 class _State:
@@ -63,6 +76,7 @@ def minimise(
     limit: int,
     tolerance: float,
     slots: int,
+    dtype: type[np.floating] = np.float64,
 ) -> Minima:
     """Minimise each problem from its start.
 
@@ -72,7 +86,9 @@ def minimise(
         limit: steps a problem at most.
         tolerance: decrement^2 at which a problem has converged.
         slots: how many are under way at a time.
+        dtype: in which the equations are computed, which bounds what they tell.
     """
+    rules = _Rules(limit, tolerance, NOISE * float(np.finfo(dtype).eps))
     now = _State(start)
     live, waiting = np.arange(min(slots, len(start))), min(slots, len(start))
     while live.size:
@@ -80,7 +96,7 @@ def minimise(
         # What is no number at a trial is refused, so that it need not be said.
         with np.errstate(all="ignore"):
             is_taken = _accept(now, live, equations(now.trial[live], live))
-            is_over = _judge(now, live, is_taken, limit, tolerance)
+            is_over = _judge(now, live, is_taken, rules)
             live = live[~is_over]
             live = live[_propose(now, live)]
         now.steps[live] += 1
@@ -113,20 +129,20 @@ def _accept(now: _State, live: np.ndarray, at: Normal) -> Bool[np.ndarray, " liv
 
 
 def _judge(
-    now: _State, live: np.ndarray, is_taken: np.ndarray, limit: int, tolerance: float
+    now: _State, live: np.ndarray, is_taken: np.ndarray, rules: _Rules
 ) -> Bool[np.ndarray, " live"]:
     """Which problems have ended; how is written down."""
     cost, v = now.cost[live], now.v[live]
     newton = solve_spd(now.hessian[live], now.gradient[live])
     left = np.einsum("rp,rp->r", now.gradient[live], newton)
     is_refused = ~is_taken & (now.steps[live] > 0)
-    is_flat = now.foreseen[live] < _ROUNDING * cost
+    is_flat = now.foreseen[live] < rules.rounding * cost
     # Of a perfect fit no cost is left to measure a gain by.
-    is_tiny = (np.abs(newton) <= _ROUNDING * np.abs(v)).all(axis=1)
+    is_tiny = (np.abs(newton) <= rules.rounding * np.abs(v)).all(axis=1)
     is_dead = ~np.isfinite(cost)
-    is_settled = (left <= tolerance * cost) | (is_refused & (is_flat | is_tiny))
+    is_settled = (left <= rules.tolerance * cost) | (is_refused & (is_flat | is_tiny))
     status = np.full(live.size, -1)
-    status[now.steps[live] >= limit] = LIMIT
+    status[now.steps[live] >= rules.limit] = LIMIT
     status[is_settled] = CONVERGED
     status[is_dead] = NOT_FINITE
     known = np.isfinite(left)
@@ -135,7 +151,7 @@ def _judge(
     is_over = status >= 0
     now.status[live] = status
     # A gain below rounding cannot be seen in the cost; the gradient knows more digits.
-    is_blind = is_settled & ~is_dead & (left <= _ROUNDING * cost)
+    is_blind = is_settled & ~is_dead & (left <= rules.rounding * cost)
     now.v[live[is_blind]] -= newton[is_blind]
     return is_over
 

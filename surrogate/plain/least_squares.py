@@ -7,9 +7,12 @@ from jaxtyping import Bool, Float64
 
 from surrogate.families import Quadratic
 from surrogate.families.quadratic import EPS
-from surrogate.newton import CONVERGED, NOT_FINITE, Minima
+from surrogate.newton import Minima
+from surrogate.newton_step import CONVERGED, NOT_FINITE
 from surrogate.plain.cholesky import solve_spd
 
+# Rows whose products of columns a cache holds.
+_ROWS = 2048
 _ANGLES = 256
 _NEWTON_STEPS = 30
 _LEAST = np.array([0.5 * EPS, 0.0, 0.5 * EPS])
@@ -37,7 +40,11 @@ def solve(
     columns = features(family, z)
     both = np.concatenate([columns, target[:, None]], axis=1)
     first, second = np.tril_indices(both.shape[1])
-    sums = weights @ (both[:, first] * both[:, second])
+    sums = np.zeros((len(weights), len(first)))
+    for begin in range(0, len(z), _ROWS):
+        some = both[begin : begin + _ROWS]
+        products = some[:, first] * some[:, second]
+        sums += weights[:, begin : begin + _ROWS] @ products
     square = np.empty((len(weights), both.shape[1], both.shape[1]))
     square[:, first, second] = square[:, second, first] = sums
     gram = square[:, :-1, :-1] + np.diag(precision)

@@ -114,8 +114,8 @@ def _judge_line(line: Line, verdict: np.ndarray) -> None:
     jumped: list[int] = []
     for k in range(line.rows.size):
         is_bad = bool(stable) and is_worse(float(line.loss[k]), best)
-        below = [j for j in stable if line.x[j] < line.x[k]]
-        if is_bad and below and (jumped or _is_jump(line, below, k)):
+        below = [j for j in stable if line.x[j] < line.x[k]] if is_bad else []
+        if below and (jumped or _is_jump(line, below, k)):
             jumped.append(k)
             continue
         # A stable run above a jump: what jumped was a spike.
