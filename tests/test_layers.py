@@ -57,6 +57,7 @@ ROOMS = (
     "stability",
     "evidence",
     "laws",
+    "decision",
     "query",
     "fitted",
     "fitting",

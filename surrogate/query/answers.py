@@ -13,6 +13,7 @@ import numpy as np
 
 from surrogate.defaults import SCHEMA
 from surrogate.errors import Status
+from surrogate.query.decision import Decision, Deferred
 from surrogate.scores import Band, CellScore, LossErrors, Spread
 
 Pair = tuple[float, float]
@@ -146,6 +147,7 @@ class Optimum:
         loss_interval: of the surface, not of one run [nats per token].
         certificate: of the minimisation, never of the fit.
         stability: probability of divergence there, octaves of lr to the edge.
+        deferred: what a person decides by, as `decision` gives it.
         offer: where lr or batch cannot be fitted: the other one's optimum, at the
             value that the nearest cell used.
         scan: where steps or a budget were given; the sizes are then the context's.
@@ -161,6 +163,7 @@ class Optimum:
     loss_interval: Pair
     certificate: Certificate
     stability: dict[str, float | None] | None
+    deferred: Deferred = field(repr=False, compare=False)
     offer: dict[str, float] | None = None
     scan: Scan | None = None
 
@@ -169,24 +172,33 @@ class Optimum:
         """How it went."""
         return self.context.status
 
+    @property
+    def decision(self) -> Decision:
+        """Inner boxes, suggestion, price, ladder and trust; made when first asked."""
+        return self.deferred.value
+
     def to_json(self) -> dict[str, Any]:
         """The contract's document."""
-        return self.context.to_json() | {
-            "lr": known(self.lr),
-            "batch": known(self.batch),
-            "loss": known(self.loss),
-            "scan": self.scan.to_json() if self.scan else None,
-            "interval": {
-                "level": self.level,
-                "unit": self.context.interval_unit,
-                "lr": open_pair(self.lr_interval),
-                "batch": open_pair(self.batch_interval),
-                "loss": pair(self.loss_interval),
-            },
-            "certificate": self.certificate.to_json(),
-            "stability": self.stability,
-            "offer": self.offer,
-        }
+        return (
+            self.context.to_json()
+            | self.decision.to_json()
+            | {
+                "lr": known(self.lr),
+                "batch": known(self.batch),
+                "loss": known(self.loss),
+                "scan": self.scan.to_json() if self.scan else None,
+                "interval": {
+                    "level": self.level,
+                    "unit": self.context.interval_unit,
+                    "lr": open_pair(self.lr_interval),
+                    "batch": open_pair(self.batch_interval),
+                    "loss": pair(self.loss_interval),
+                },
+                "certificate": self.certificate.to_json(),
+                "stability": self.stability,
+                "offer": self.offer,
+            }
+        )
 
 
 @dataclass(frozen=True)
@@ -218,6 +230,7 @@ class Plateau:
         optimum: (lr, batch) of the lowest loss.
         largest_batch: (lr, batch) of the largest batch on the plateau: how far to
             scale out.
+        deferred: as in `Optimum`.
         offer: as in `Optimum`.
     """
 
@@ -241,6 +254,7 @@ class Plateau:
     stability: dict[str, Any] | None
     optimum: Pair
     largest_batch: Pair
+    deferred: Deferred = field(repr=False, compare=False)
     offer: dict[str, float] | None = None
 
     @property
@@ -248,30 +262,42 @@ class Plateau:
         """How it went."""
         return self.context.status
 
+    @property
+    def decision(self) -> Decision:
+        """Inner boxes, suggestion, price, ladder and trust; made when first asked."""
+        return self.deferred.value
+
     def to_json(self) -> dict[str, Any]:
         """The contract's document."""
         contour = {"lr": self.contour_lr.tolist(), "batch": self.contour_batch.tolist()}
-        return self.context.to_json() | {
-            "tol": self.tol,
-            "optimum": {"lr": known(self.optimum[0]), "batch": known(self.optimum[1])},
-            "loss_min": known(self.loss_min),
-            "loss_limit": known(self.loss_limit),
-            "lr": extent(self.lr),
-            "batch": extent(self.batch),
-            "lr_at_optimal_batch": ends(self.lr_at_optimal_batch),
-            "batch_at_optimal_lr": ends(self.batch_at_optimal_lr),
-            "lr_at_batch": at("batch", self.lr_at_batch),
-            "batch_at_lr": at("lr", self.batch_at_lr),
-            "largest_batch": place(self.largest_batch),
-            "area_octaves2": known(self.area_octaves2),
-            "contour": contour if len(self.contour_lr) else None,
-            "open_edges": list(self.open_edges),
-            "interval": {"level": self.level, "unit": self.context.interval_unit}
-            | {name: pair(value) for name, value in self.edge_intervals.items()},
-            "robust": self.robust,
-            "stability": self.stability,
-            "offer": self.offer,
-        }
+        return (
+            self.context.to_json()
+            | self.decision.to_json()
+            | {
+                "tol": self.tol,
+                "optimum": {
+                    "lr": known(self.optimum[0]),
+                    "batch": known(self.optimum[1]),
+                },
+                "loss_min": known(self.loss_min),
+                "loss_limit": known(self.loss_limit),
+                "lr": extent(self.lr),
+                "batch": extent(self.batch),
+                "lr_at_optimal_batch": ends(self.lr_at_optimal_batch),
+                "batch_at_optimal_lr": ends(self.batch_at_optimal_lr),
+                "lr_at_batch": at("batch", self.lr_at_batch),
+                "batch_at_lr": at("lr", self.batch_at_lr),
+                "largest_batch": place(self.largest_batch),
+                "area_octaves2": known(self.area_octaves2),
+                "contour": contour if len(self.contour_lr) else None,
+                "open_edges": list(self.open_edges),
+                "interval": {"level": self.level, "unit": self.context.interval_unit}
+                | {name: pair(value) for name, value in self.edge_intervals.items()},
+                "robust": self.robust,
+                "stability": self.stability,
+                "offer": self.offer,
+            }
+        )
 
 
 @dataclass(frozen=True)
@@ -294,6 +320,7 @@ class Regret:
         optimum: (lr, batch) of the lowest loss.
         change: of lr alone and of batch alone: the best value, the regret then, and
             the nearest value within `tol`; None where the fit does not choose it.
+        deferred: as in `Optimum`.
     """
 
     context: Context
@@ -310,36 +337,49 @@ class Regret:
     stability: dict[str, float | None] | None
     optimum: Pair
     change: dict[str, dict[str, float] | None]
+    deferred: Deferred = field(repr=False, compare=False)
 
     @property
     def status(self) -> Status:
         """How it went."""
         return self.context.status
 
+    @property
+    def decision(self) -> Decision:
+        """Inner boxes, suggestion, price, ladder and trust; made when first asked."""
+        return self.deferred.value
+
     def to_json(self) -> dict[str, Any]:
         """The contract's document."""
         upper = None if math.isnan(self.upper) else [0.0, self.upper]
-        return self.context.to_json() | {
-            "lr": self.lr,
-            "batch": self.batch,
-            "loss": known(self.loss),
-            "loss_min": known(self.loss_min),
-            "regret": known(self.regret),
-            "interval": {
-                "level": self.level,
-                "unit": self.context.interval_unit,
-                "regret": upper,
-            },
-            "inside": self.is_inside if math.isfinite(self.regret) else None,
-            "probability_inside": known(self.probability_inside),
-            "tol": self.tol,
-            "stability": self.stability,
-            "optimum": {"lr": known(self.optimum[0]), "batch": known(self.optimum[1])},
-            "change": {
-                name: change and {part: known(v) for part, v in change.items()}
-                for name, change in self.change.items()
-            },
-        }
+        return (
+            self.context.to_json()
+            | self.decision.to_json()
+            | {
+                "lr": self.lr,
+                "batch": self.batch,
+                "loss": known(self.loss),
+                "loss_min": known(self.loss_min),
+                "regret": known(self.regret),
+                "interval": {
+                    "level": self.level,
+                    "unit": self.context.interval_unit,
+                    "regret": upper,
+                },
+                "inside": self.is_inside if math.isfinite(self.regret) else None,
+                "probability_inside": known(self.probability_inside),
+                "tol": self.tol,
+                "stability": self.stability,
+                "optimum": {
+                    "lr": known(self.optimum[0]),
+                    "batch": known(self.optimum[1]),
+                },
+                "change": {
+                    name: change and {part: known(v) for part, v in change.items()}
+                    for name, change in self.change.items()
+                },
+            }
+        )
 
 
 @dataclass(frozen=True)

@@ -187,6 +187,8 @@ class Fit:
         batch_range: Range | None = None,
         p_max: float = P_MAX,
         allow: Collection[str] = (),
+        lr_max: float | None = None,
+        batch_max: float | None = None,
     ) -> Optimum:
         """The learning rate and batch size of the lowest loss.
 
@@ -205,6 +207,8 @@ class Fit:
             p_max: what the probability of divergence may reach.
             allow: `small`, for sizes under 1/1,000 of the smallest fitted and losses
                 over 12 nats a token, which are otherwise taken for a slip.
+            lr_max: the largest lr that may be suggested.
+            batch_max: likewise [tokens].
 
         Raises:
             DataError: a number is not positive, a recipe or scale is missing or
@@ -212,6 +216,7 @@ class Fit:
                 more than one way, or what is asked is unlikely.
         """
         from surrogate.query import best, scan
+        from surrogate.query.decision import Limits
         from surrogate.query.question import ask, check_loss, sizes
 
         size = sizes(self, params, tokens, steps, flops, batch)
@@ -224,7 +229,12 @@ class Fit:
             )
         if size.is_known:
             found = best.optimum(
-                self, question, batch=batch, lr=lr, batch_multiple=batch_multiple
+                self,
+                question,
+                batch=batch,
+                lr=lr,
+                batch_multiple=batch_multiple,
+                limits=Limits(lr_max, batch_max, batch_multiple).check(),
             )
         elif flops is not None:
             found = scan.fixed_flops(self, question, flops, lr=lr, batch=batch)
@@ -249,6 +259,9 @@ class Fit:
         batch_range: Range | None = None,
         p_max: float = P_MAX,
         allow: Collection[str] = (),
+        lr_max: float | None = None,
+        batch_max: float | None = None,
+        batch_multiple: float | None = None,
     ) -> Plateau:
         """Every (lr, batch) within `tol` of the lowest loss.
 
@@ -265,18 +278,28 @@ class Fit:
             batch_range: likewise [tokens].
             p_max: what the probability of divergence may reach.
             allow: as of `optimum`.
+            lr_max: the largest lr that may be suggested, and of the inner boxes.
+            batch_max: likewise [tokens].
+            batch_multiple: the suggested batch is a multiple of this [tokens].
 
         Raises:
             DataError: as `optimum`, `tol` is not in (0, 1], or
                 `probability` not in (0, 1).
         """
         from surrogate.query import band
+        from surrogate.query.decision import Limits
         from surrogate.query.question import ask, check_loss
 
         where = scales, recipe, lr_range, batch_range, p_max, allow
         question = ask(self, params, tokens, *where)
         found = band.plateau(
-            self, question, tol=tol, probability=probability, batch=batch, lr=lr
+            self,
+            question,
+            tol=tol,
+            probability=probability,
+            batch=batch,
+            lr=lr,
+            limits=Limits(lr_max, batch_max, batch_multiple).check(),
         )
         check_loss(self, found.loss_min, allow)
         return found
@@ -295,17 +318,28 @@ class Fit:
         batch_range: Range | None = None,
         p_max: float = P_MAX,
         allow: Collection[str] = (),
+        lr_max: float | None = None,
+        batch_max: float | None = None,
+        batch_multiple: float | None = None,
     ) -> Regret:
         """What one choice of (lr, batch [tokens]) loses against the best.
 
         Other arguments and errors are those of `plateau`.
         """
         from surrogate.query import band
+        from surrogate.query.decision import Limits
         from surrogate.query.question import ask, check_loss
 
         where = scales, recipe, lr_range, batch_range, p_max, allow
         question = ask(self, params, tokens, *where)
-        found = band.regret(self, question, lr=lr, batch=batch, tol=tol)
+        found = band.regret(
+            self,
+            question,
+            lr=lr,
+            batch=batch,
+            tol=tol,
+            limits=Limits(lr_max, batch_max, batch_multiple).check(),
+        )
         check_loss(self, found.loss, allow)
         return found
 
