@@ -1,7 +1,7 @@
 """The largest axis-parallel box inside a plateau, or inside most draws' plateaus.
 
 The log of the area is concave and a plateau convex, so four corners inside are a box
-inside, and the best box is a small convex problem: Newton's method on a log barrier.
+inside, and the best box is a small convex problem: an interior-point method.
 """
 
 from __future__ import annotations
@@ -17,11 +17,17 @@ from surrogate.taylor import Surface
 # Of (x low, x high, y low, y high), those of each corner.
 _OF_X, _OF_Y = np.array([0, 0, 1, 1]), np.array([2, 3, 2, 3])
 _E = np.eye(4)
+_X, _Y = _E[_OF_X], _E[_OF_Y]
 # The log of the area may fall short of the best by so much.
-_GAP = 1e-4
-_NEWTON, _HALVINGS = 60, 50
+GAP = 1e-4
+# By how much the gap is to shrink in a step, and how many steps and halvings of one.
+_SHRINK, _STEPS, _HALVINGS = 0.1, 60, 50
+# The gap to begin with.
+_FIRST = 4.0
+# A step may take so much of the room to a wall.
+_NEAREST = 0.01
 
-Box = Float64[np.ndarray, "2 2"]
+Box = Float64[np.ndarray, "choices 2"]
 
 
 class Walls(NamedTuple):
@@ -51,24 +57,96 @@ class _Lines(NamedTuple):
     bounds: np.ndarray
 
 
-def largest(walls: Walls, start: Box) -> Box | None:
+def largest(walls: Walls, start: Box, gap: float = GAP) -> Box | None:
     """The box of largest area, (low, high) of each coordinate; None from a bad start.
+
+    A primal-dual interior-point method (Boyd and Vandenberghe 2004, section 11.7).
 
     Args:
         walls: what it stays within.
         start: a box inside; it is shrunk about its middle until it is strictly so.
+        gap: the log of the area may fall short of the best by so much.
     """
     lines = _lines(walls)
     v = _shrunk(walls, lines, start.reshape(4))
     if v is None:
         return None
-    count = 4 * len(walls.level) + len(lines.bounds)
+    v, is_best = _primal_dual(walls, lines, v, gap)
+    return (v if is_best else _barrier(walls, lines, v, gap)).reshape(2, 2)
+
+
+def _primal_dual(
+    walls: Walls, lines: _Lines, v: np.ndarray, gap: float
+) -> tuple[np.ndarray, bool]:
+    """Quick, but it may stall beside a wall; whether it did not."""
+    now = _local(walls, lines, v)
+    count = now.room.size
+    price = _FIRST / (count * now.room)
+    for _ in range(_STEPS):
+        left = float(price @ now.room)
+        off = np.abs(_stationarity(now, v, price)).max()
+        if left <= gap and off <= gap:
+            return v, True
+        # The gap waits for the slopes, or the walls would be met too early.
+        weight = left / count * (_SHRINK if off <= left else 1.0)
+        gradient, hessian = _newton(now, v, weight, price)
+        step = _step(v, gradient, hessian)
+        move = weight / now.room - price + price / now.room * (now.rows @ step)
+        advanced = _advanced(walls, lines, v, price, step, move, _NEAREST * now.room)
+        if advanced is None:
+            return v, False
+        v, price, now = advanced
+    return v, False
+
+
+def _step(v: np.ndarray, gradient: np.ndarray, hessian: np.ndarray) -> np.ndarray:
+    """Newton's, in units of the box's sides, which may be of any size."""
+    width, height = v[1] - v[0], v[3] - v[2]
+    sides = np.array([width, width, height, height])
+    scaled = hessian * np.outer(sides, sides)
+    return -sides * np.linalg.lstsq(scaled, gradient * sides, rcond=None)[0]
+
+
+def _barrier(walls: Walls, lines: _Lines, v: np.ndarray, gap: float) -> np.ndarray:
+    """Newton's method on minus the log of the area and a log barrier: slow and sure."""
     weight = 0.1
     while True:
         v = _centred(walls, lines, v, weight)
-        if weight * count <= _GAP:
-            return v.reshape(2, 2)
+        if weight * (4 * len(walls.level) + len(lines.bounds)) <= gap:
+            return v
         weight *= 0.1
+
+
+def _centred(walls: Walls, lines: _Lines, v: np.ndarray, weight: float) -> np.ndarray:
+    now, value = _local(walls, lines, v), _value(walls, lines, v, weight)
+    for _ in range(_STEPS):
+        gradient, hessian = _newton(now, v, weight, weight / now.room)
+        step = _step(v, gradient, hessian)
+        fall = -float(gradient @ step)
+        if not fall > 1e-8:
+            break
+        size = 1.0
+        for _ in range(_HALVINGS):
+            after = _value(walls, lines, v + size * step, weight)
+            if after <= value - 0.1 * size * fall:
+                break
+            size *= 0.5
+        else:
+            break
+        v, value = v + size * step, after
+        now = _local(walls, lines, v)
+    return v
+
+
+def _value(walls: Walls, lines: _Lines, v: np.ndarray, weight: float) -> float:
+    """What the barrier minimises; infinite outside."""
+    if not (v[1] > v[0] and v[3] > v[2]):
+        return np.inf
+    room = _local(walls, lines, v).room
+    if not (room > 0).all():
+        return np.inf
+    area = np.log(v[1] - v[0]) + np.log(v[3] - v[2])
+    return float(-area - weight * np.log(room).sum())
 
 
 def slack(walls: Walls, box: Box) -> Float64[np.ndarray, " b"]:
@@ -121,60 +199,70 @@ def _shrunk(walls: Walls, lines: _Lines, v: np.ndarray) -> np.ndarray | None:
     return None
 
 
-def _value(walls: Walls, lines: _Lines, v: np.ndarray, weight: float) -> float:
-    """What is minimised; infinite outside."""
-    left = lines.bounds - lines.rows @ v
-    if not (v[1] > v[0] and v[3] > v[2] and (left > 0).all()):
-        return np.inf
-    room = _slack(walls, v)[1]
-    if not (room > 0).all():
-        return np.inf
-    area = np.log(v[1] - v[0]) + np.log(v[3] - v[2])
-    return float(-area - weight * (np.log(room).sum() + np.log(left).sum()))
+class _Local(NamedTuple):
+    """Every wall at a box: what is left to it, its slopes, its curvatures at corners.
+
+    Walls stand as corners of every b, then lines.
+    """
+
+    room: np.ndarray
+    rows: np.ndarray
+    curves: tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-def _centred(walls: Walls, lines: _Lines, v: np.ndarray, weight: float) -> np.ndarray:
-    """Newton's method on minus the log of the area and the barrier."""
-    value = _value(walls, lines, v, weight)
-    for _ in range(_NEWTON):
-        gradient, hessian = _derivatives(walls, lines, v, weight)
-        step = np.linalg.solve(hessian, -gradient)
-        fall = -float(gradient @ step)
-        if not fall > 1e-8:
-            break
-        size = 1.0
-        for _ in range(_HALVINGS):
-            after = _value(walls, lines, v + size * step, weight)
-            if after <= value - 0.1 * size * fall:
-                break
-            size *= 0.5
-        else:
-            break
-        v, value = v + size * step, after
-    return v
-
-
-def _derivatives(
-    walls: Walls, lines: _Lines, v: np.ndarray, weight: float
-) -> tuple[np.ndarray, np.ndarray]:
+def _local(walls: Walls, lines: _Lines, v: np.ndarray) -> _Local:
     (gx, gy, hxx, hxy, hyy), room = _slack(walls, v)
-    per = weight / room
-    ax, ay = (per * gx).sum(axis=0), (per * gy).sum(axis=0)
-    square = per / room
-    cxx = (per * hxx + square * gx * gx).sum(axis=0)
-    cxy = (per * hxy + square * gx * gy).sum(axis=0)
-    cyy = (per * hyy + square * gy * gy).sum(axis=0)
-    x, y = _E[_OF_X], _E[_OF_Y]
-    gradient = ax @ x + ay @ y
-    crossed = (x * cxy[:, None]).T @ y
-    hessian = (x * cxx[:, None]).T @ x + (y * cyy[:, None]).T @ y
-    hessian = hessian + crossed + crossed.T
-    left = lines.bounds - lines.rows @ v
-    gradient = gradient + weight * (lines.rows / left[:, None]).sum(axis=0)
-    scaled = lines.rows / left[:, None]
-    hessian = hessian + weight * scaled.T @ scaled
+    of_corners = gx[..., None] * _X + gy[..., None] * _Y
+    return _Local(
+        np.concatenate([room.ravel(), lines.bounds - lines.rows @ v]),
+        np.concatenate([of_corners.reshape(-1, 4), lines.rows]),
+        (hxx, hxy, hyy),
+    )
+
+
+def _stationarity(now: _Local, v: np.ndarray, price: np.ndarray) -> np.ndarray:
+    """Gradient of the Lagrangian, each side in units of its range."""
+    width, height = v[1] - v[0], v[3] - v[2]
+    own = np.array([1 / width, -1 / width, 1 / height, -1 / height])
+    return (own + now.rows.T @ price) * np.array([width, width, height, height])
+
+
+def _newton(
+    now: _Local, v: np.ndarray, weight: float, price: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Gradient and Hessian of the reduced system."""
+    gradient = now.rows.T @ (weight / now.room)
+    hessian = now.rows.T @ (now.rows * (price / now.room)[:, None])
+    shape = now.curves[0].shape
+    of_corners = price[: shape[0] * shape[1]].reshape(shape)
+    xx, xy, yy = ((of_corners * part).sum(axis=0) for part in now.curves)
+    crossed = (_X * xy[:, None]).T @ _Y
+    hessian += (_X * xx[:, None]).T @ _X + (_Y * yy[:, None]).T @ _Y
+    hessian += crossed + crossed.T
     for low, high in ((0, 1), (2, 3)):
         across = (_E[high] - _E[low]) / (v[high] - v[low])
         gradient = gradient - across
-        hessian = hessian + np.outer(across, across)
+        hessian += np.outer(across, across)
     return gradient, hessian
+
+
+def _advanced(
+    walls: Walls,
+    lines: _Lines,
+    v: np.ndarray,
+    price: np.ndarray,
+    step: np.ndarray,
+    move: np.ndarray,
+    least: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, _Local] | None:
+    """As far along the step as prices stay positive and walls above the least room."""
+    falling = move < 0
+    size = min(1.0, 0.99 * float(np.min(-price[falling] / move[falling], initial=2.0)))
+    for _ in range(_HALVINGS):
+        after = v + size * step
+        if after[1] > after[0] and after[3] > after[2]:
+            now = _local(walls, lines, after)
+            if (now.room > least).all():
+                return after, price + size * move, now
+        size *= 0.5
+    return None

@@ -16,7 +16,11 @@ from jaxtyping import Bool, Float64
 from surrogate.decision.inner_box import Box, Walls, largest, slack
 
 # Lines of the grid each way, how many of its boxes are improved, and how often.
-_LINES, _STARTS, _ROUNDS, _ZOOMS = 21, 4, 12, 4
+_LINES, _STARTS, _ROUNDS, _ZOOMS = 21, 2, 8, 4
+# The log of the area may fall short by so much, and a round must gain as much.
+_GAIN = 1e-3
+# Where a better box is looked for about one: so many places of each side, so far away.
+_OFFSETS, _NEAR = 9, 0.16
 
 Inside = Callable[[np.ndarray, np.ndarray], Bool[np.ndarray, "x y draws"]]
 Subset = Callable[[Bool[np.ndarray, " draws"]], Walls]
@@ -72,7 +76,38 @@ def robust_box(
         box = _improved(subset, every, start, count)
         if box is not None and _area(box) > area:
             best, area = box, _area(box)
+    # A box that trades some draws for others may lie close by.
+    for _ in range(_ROUNDS):
+        nearby = None if best is None else _nearby(inside, best, count)
+        box = None if nearby is None else _improved(subset, every, nearby, count)
+        if box is None or _area(box) <= area * (1 + _GAIN):
+            break
+        best, area = box, _area(box)
     return best
+
+
+def _nearby(inside: Inside, box: Box, count: int) -> Box | None:
+    """The largest box whose sides are near those of one; None where none is larger."""
+    sides = box[:, 1] - box[:, 0]
+    offsets = np.linspace(-_NEAR, _NEAR, _OFFSETS)
+    lines = box[:, :, None] + sides[:, None, None] * offsets
+    is_in = inside(lines[0].ravel(), lines[1].ravel())
+    bits = _bits(is_in).reshape(2, _OFFSETS, 2, _OFFSETS, -1)
+    # Both x of a box, at each y; then both y: [x low, x high, y low, y high].
+    both = bits[0][:, None] & bits[1][None]
+    held = np.zeros((_OFFSETS,) * 4, np.int64)
+    for word in range(bits.shape[-1]):
+        low, high = both[..., 0, :, word], both[..., 1, :, word]
+        held += np.bitwise_count(low[..., :, None] & high[..., None, :])
+    widths, heights = (part[1][None] - part[0][:, None] for part in lines)
+    areas = np.where(held >= count, widths[..., None, None] * heights, 0.0)
+    at = np.unravel_index(int(areas.argmax()), areas.shape)
+    if not areas[at] > _area(box):
+        return None
+    a, b, c, d = at
+    return np.array(
+        [[lines[0, 0, a], lines[0, 1, b]], [lines[1, 0, c], lines[1, 1, d]]]
+    )
 
 
 def _area(box: Box) -> float:
@@ -89,8 +124,8 @@ def _improved(subset: Subset, every: Walls, start: Box, count: int) -> Box | Non
         kept[np.argsort(-known, kind="stable")[:count]] = True
         if not (known[kept] >= 0).all():
             break
-        found = largest(subset(kept), now)
-        if found is None or _area(found) <= area * (1 + 1e-4):
+        found = largest(subset(kept), now, _GAIN)
+        if found is None or _area(found) <= area * (1 + _GAIN):
             break
         box, area = found, _area(found)
         now, known = found, slack(every, found)
@@ -138,11 +173,16 @@ def _several(
     return found
 
 
-def _held(is_in: Bool[np.ndarray, "x y draws"]) -> np.ndarray:
-    """How many draws hold all four corners, of every pair of x and pair of y."""
+def _bits(is_in: Bool[np.ndarray, "x y draws"]) -> np.ndarray:
+    """Draws as bits of whole numbers."""
     bits = np.packbits(is_in, axis=-1)
     pad = -bits.shape[-1] % 8
-    bits = np.pad(bits, ((0, 0), (0, 0), (0, pad))).view(np.uint64)
+    return np.pad(bits, ((0, 0), (0, 0), (0, pad))).view(np.uint64)
+
+
+def _held(is_in: Bool[np.ndarray, "x y draws"]) -> np.ndarray:
+    """How many draws hold all four corners, of every pair of x and pair of y."""
+    bits = _bits(is_in)
     i, j = np.triu_indices(_LINES, 1)
     both = bits[i] & bits[j]
     found = np.zeros((len(i), len(i)), np.int64)

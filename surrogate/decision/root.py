@@ -54,31 +54,21 @@ def _closed_in(
     fb: np.ndarray,
     levels: np.ndarray,
 ) -> np.ndarray:
-    """The method of Illinois; b ends up at the root."""
-    side = np.zeros(len(a))
-    best = np.where(np.abs(fa) < np.abs(fb), a, b)
-    least = np.minimum(np.abs(fa), np.abs(fb))
-    last = np.full(len(a), np.inf)
+    """Secants of the last two points, kept within brackets that close in."""
+    is_nearer = np.abs(fa) < np.abs(fb)
+    last, f_last = np.where(is_nearer, b, a), np.where(is_nearer, fb, fa)
+    x, f = np.where(is_nearer, a, b), np.where(is_nearer, fa, fb)
     for step in range(_STEPS):
         with np.errstate(all="ignore"):
-            c = (a * fb - b * fa) / (fb - fa)
+            c = x - f * (x - last) / (f - f_last)
         inner, outer = np.minimum(a, b), np.maximum(a, b)
-        is_wild = ~((c > inner) & (c < outer)) | (step % 12 == 11)
-        c = np.where(is_wild, 0.5 * (a + b), c)
+        is_wild = ~((c >= inner) & (c <= outer)) | (step % 8 == 7)
+        c = np.where(f == 0, x, np.where(is_wild, 0.5 * (a + b), c))
         fc = function(c) - levels
-        is_done = (np.abs(b - a) <= _FINE) | (np.abs(c - last) <= _FINE) | (fc == 0)
-        is_better = np.abs(fc) < least
-        best, least = (
-            np.where(is_better, c, best),
-            np.where(is_better, np.abs(fc), least),
-        )
         is_left = fc < 0
-        # The end that stays twice counts half.
-        fb = np.where(is_left & (side == -1), 0.5 * fb, fb)
-        fa = np.where(~is_left & (side == 1), 0.5 * fa, fa)
-        a, fa = np.where(is_left, c, a), np.where(is_left, fc, fa)
-        b, fb = np.where(is_left, b, c), np.where(is_left, fb, fc)
-        side, last = np.where(is_left, -1, 1), c
+        a, b = np.where(is_left, c, a), np.where(is_left, b, c)
+        is_done = (np.abs(c - x) <= _FINE) | (fc == 0)
+        last, f_last, x, f = x, f, c, fc
         if is_done.all():
             break
-    return best
+    return x

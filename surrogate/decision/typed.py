@@ -9,10 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
-# A rounder setting is taken where it costs less than this share of the tolerance.
-ENOUGH = 0.08
-# Of a length of sequence that is not known.
-_MOST_DIGITS = 5
+# A rounder setting is taken where it costs less than this share of the tolerance, and
+# no more of the loss than this.
+ENOUGH, MOST = 0.08, 2e-4
+# Of a box that hardly is one.
+_MOST_DIGITS = 9
 
 Interval = tuple[float, float]
 Cost = Callable[
@@ -74,19 +75,26 @@ def round_setting(
             found = _cheapest(some, tier, cost)
             if found is None:
                 continue
-            if found.regret <= ENOUGH * tol:
+            if found.regret <= min(ENOUGH * tol, MOST):
                 return found
             best = found if best is None or found.regret < best.regret else best
     if best is not None:
         return best
     unit = multiple or _length(batch, seq_len)
+    some = [fixed_lr] if fixed_lr else _fewest(lambda n: rounded(lr, n))
+    tier = (
+        [fixed_batch] if fixed_batch else _fewest(lambda n: multiples(batch, unit, n))
+    )
+    return _cheapest(some, tier, cost)
+
+
+def _fewest(numbers: Callable[[int], list[float]]) -> list[float]:
+    """Numbers of the fewest digits, two at least, of which there are any."""
     for digits in range(2, _MOST_DIGITS + 1):
-        some = [fixed_lr] if fixed_lr else rounded(lr, digits)
-        tier = [fixed_batch] if fixed_batch else multiples(batch, unit, digits)
-        found = _cheapest(some, tier, cost)
-        if found is not None:
+        found = numbers(digits)
+        if found:
             return found
-    return None
+    return []
 
 
 def _length(batch: Interval, seq_len: float | None) -> float:

@@ -10,7 +10,8 @@ import numpy as np
 from surrogate import plateau_box
 from surrogate.decision import inner_box, robust_box
 from surrogate.decision.inner_box import Box, Walls
-from surrogate.families.forms import form
+from surrogate.families import Family
+from surrogate.families.forms import Form, form
 from surrogate.minimum import Minimum
 from surrogate.query import surface
 from surrogate.query.best import Solved
@@ -79,9 +80,13 @@ def boxes(
     is_open = is_open & np.stack([is_open[:, 0], within.high == bounds.high], axis=1)
     is_free = within.low < within.high
     if is_free.all() and len(is_free) == 2:
-        inner = _inner(fit, question, within, float(level[0]))
-        robust = _robust(fit, question, solved, within, edges, level, probability)
-        return Boxes(inner, robust, is_open, within)
+        own = inner(fit.family, fit.theta, question.s, within, float(level[0]))
+        safe = robust(
+            *(fit.family, solved.draws(solved.thetas), question.s, within),
+            *(solved.draws(level), solved.moves, probability),
+            solved.draws(edges.edges),
+        )
+        return Boxes(own, safe, is_open, within)
     if not is_free.any():
         return Boxes(None, None, is_open, within)
     i = int(np.argmax(is_free))
@@ -122,32 +127,22 @@ def _tested(
 
 
 def _walls(
-    fit: Fit,
-    question: Question,
-    bounds: Bounds,
-    thetas: np.ndarray,
-    level: np.ndarray,
-    moves: np.ndarray,
+    surfaces: Form, bounds: Bounds, level: np.ndarray, moves: np.ndarray
 ) -> Walls:
-    return Walls(
-        form(fit.family, thetas, question.s),
-        level,
-        moves,
-        bounds.low,
-        bounds.high,
-        bounds.cut,
-    )
+    return Walls(surfaces, level, moves, bounds.low, bounds.high, bounds.cut)
 
 
-def _inner(fit: Fit, question: Question, bounds: Bounds, level: float) -> Box | None:
-    """The largest box inside the fit's own plateau."""
-    theta, s = fit.theta[None], question.s
-    least = surface.minima(fit.family, theta, s, bounds.low, bounds.high, bounds.cut)
+def inner(
+    family: Family, theta: np.ndarray, s: np.ndarray, bounds: Bounds, level: float
+) -> Box | None:
+    """The largest box inside one theta's plateau, whose ln loss is up to `level`."""
+    theta = theta[None]
+    least = surface.minima(family, theta, s, bounds.low, bounds.high, bounds.cut)
     if not least.value[0] < level:
         return None
     with np.errstate(all="ignore"):
         found = plateau_box.extents(
-            form(fit.family, theta, s),
+            form(family, theta, s),
             Minimum(*least),
             bounds.low,
             bounds.high,
@@ -157,33 +152,51 @@ def _inner(fit: Fit, question: Question, bounds: Bounds, level: float) -> Box | 
     edges, other = np.asarray(found.edges)[0], np.asarray(found.other)[0]
     if not (np.isfinite(edges).all() and np.isfinite(other).all()):
         return None
-    # The mean of the four support points is inside a convex set.
+    walls = _walls(form(family, theta, s), bounds, np.array([level]), np.zeros((1, 2)))
+    reach = edges[:, 1] - edges[:, 0]
+    # The mean of the four support points is inside a convex set, but where all of them
+    # are ends of a chord, the cut.
     middle = 0.25 * (edges.sum(axis=-1) + other.sum(axis=-1)[::-1])
-    walls = _walls(fit, question, bounds, theta, np.array([level]), np.zeros((1, 2)))
-    start = inner_box.small_box(walls, middle, edges[:, 1] - edges[:, 0])
-    return inner_box.largest(walls, start)
+    away = np.zeros(2) if bounds.cut is None else -bounds.cut.normal
+    away = away * np.max(reach) / max(float(np.linalg.norm(away)), 1e-300)
+    for share in (0.0, *np.exp2(-np.arange(40.0))):
+        start = inner_box.small_box(
+            walls, middle + share * away, (share or 1.0) * reach
+        )
+        found = inner_box.largest(walls, start)
+        if found is not None or not away.any():
+            return found
+    return None
 
 
-def _robust(
-    fit: Fit,
-    question: Question,
-    solved: Solved,
+def robust(
+    family: Family,
+    thetas: np.ndarray,
+    s: np.ndarray,
     bounds: Bounds,
-    edges: surface.Edges,
-    level: np.ndarray,
+    limits: np.ndarray,
+    moves: np.ndarray,
     probability: float,
+    edges: np.ndarray,
 ) -> Box | None:
-    """The largest box that is inside in a share of the draws."""
-    thetas, moves = solved.draws(solved.thetas), solved.moves
-    limits = solved.draws(level)
-    drawn = solved.draws(edges.edges)
-    is_known = np.isfinite(drawn).all(axis=(1, 2)) & np.isfinite(limits)
+    """The largest box that is inside the plateaus of a share of the draws.
+
+    Args:
+        family: of the draws.
+        thetas: of the draws.
+        s: the given coordinates.
+        bounds: within which.
+        limits: the largest ln loss inside, of each draw.
+        moves: by which each draw's surface is moved.
+        probability: the share.
+        edges: extents of each draw's plateau, not yet moved; NaN where not known.
+    """
+    is_known = np.isfinite(edges).all(axis=(1, 2)) & np.isfinite(limits)
     if not is_known.any():
         return None
     # A draw whose plateau is not known holds nothing.
-    drawn = np.where(
-        is_known[:, None, None], drawn + moves[:, :, None], [np.inf, -np.inf]
-    )
+    held = is_known[:, None, None]
+    drawn = np.where(held, edges + moves[:, :, None], [np.inf, -np.inf])
     limits = np.where(is_known, limits, -np.inf)
     span = robust_box.reach(drawn, probability)
     if span is None:
@@ -195,7 +208,7 @@ def _robust(
         return None
 
     def inside(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        surfaces = form(fit.family, thetas, question.s)
+        surfaces = form(family, thetas, s)
         with np.errstate(all="ignore"):
             losses = surfaces.on_grid(x - moves[:, :1], y - moves[:, 1:])
         found = np.moveaxis(losses <= limits[:, None, None], 0, -1)
@@ -204,7 +217,8 @@ def _robust(
         return found & is_held[..., None]
 
     def subset(kept: np.ndarray) -> Walls:
-        return _walls(fit, question, bounds, thetas[kept], limits[kept], moves[kept])
+        surfaces = form(family, thetas[kept], s)
+        return _walls(surfaces, bounds, limits[kept], moves[kept])
 
     return robust_box.robust_box(inside, subset, span, len(thetas), probability)
 

@@ -7,7 +7,7 @@ tokens is that loss: the choice wastes so many.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -21,6 +21,7 @@ from surrogate.families.forms import form
 from surrogate.query import surface
 from surrogate.query.best import Solved, limits, loss_of
 from surrogate.query.decision import Price, Rung
+from surrogate.query.edge import Bounds
 from surrogate.query.fit import Fit, Range
 from surrogate.query.question import Question
 
@@ -30,6 +31,8 @@ LEAST_SLOPE = -0.01
 LEAST_TOKENS = 0.5
 # Training FLOPs a parameter and token.
 FLOPS = 6.0
+# A bound of a cut that no box reaches [logit].
+_FAR = 1e6
 # For the slope [ln].
 _STEP = 1e-4
 # Octaves of batch beyond the plateau, and rungs at most.
@@ -70,42 +73,8 @@ class Line:
     def lowest(self, t: Float64[np.ndarray, " m"]) -> Float64[np.ndarray, " m"]:
         """The lowest ln loss at ln tokens."""
         places = [self.at(float(each)) for each in t]
-        s = np.array([place.s for place in places])
-        if self.fit.stability is None:
-            bounds = self.solved.bounds
-            return surface.minima_at(
-                self.fit.family, self.fit.theta, s, bounds.low, bounds.high
-            )[0]
-        found = np.empty(len(t))
         every = [limits(self.fit, q, self.box, self.known) for q in places]
-        for is_cut in (False, True):
-            rows = [k for k, b in enumerate(every) if (b.cut is not None) == is_cut]
-            if not rows:
-                continue
-            low = np.array([every[k].low for k in rows])
-            high = np.array([every[k].high for k in rows])
-            cuts = [cut for k in rows if (cut := every[k].cut) is not None]
-            both = (
-                Cut(
-                    np.array([c.normal for c in cuts]),
-                    np.array([c.bound for c in cuts]),
-                )
-                if is_cut
-                else None
-            )
-            theta = np.broadcast_to(self.fit.theta, (len(rows), len(self.fit.theta)))
-            values, _ = surface.minima_each(
-                self.fit.family,
-                theta,
-                s[rows][:, None],
-                low[:, None],
-                high[:, None],
-                None
-                if both is None
-                else Cut(both.normal[:, None], both.bound[:, None]),
-            )
-            found[rows] = values[:, 0]
-        return found
+        return _lowest(self.fit, np.array([place.s for place in places]), every)[0]
 
     def slopes(self) -> Float64[np.ndarray, " thetas"]:
         """Of ln of the lowest loss in ln tokens, of every theta.
@@ -122,6 +91,27 @@ class Line:
             with np.errstate(all="ignore"):
                 values.append(form(self.fit.family, thetas, s).value(u[:, 0], y))
         return (values[1] - values[0]) / (2 * _STEP)
+
+
+def _lowest(
+    fit: Fit, s: Float64[np.ndarray, "m g"], bounds: Sequence[Bounds]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The lowest ln loss, and where, at many places in boxes of their own."""
+    low, high = (np.array([getattr(b, end) for b in bounds]) for end in ("low", "high"))
+    first = next((b.cut for b in bounds if b.cut is not None), None)
+    cuts = None
+    if first is not None:
+        # Where there is no cut, a half-plane that holds the box.
+        each = [b.cut or Cut(first.normal, np.asarray(_FAR)) for b in bounds]
+        cuts = Cut(
+            np.array([cut.normal for cut in each])[:, None],
+            np.array([cut.bound for cut in each])[:, None],
+        )
+    thetas = np.repeat(fit.theta[None], len(s), axis=0)
+    values, u = surface.minima_each(
+        fit.family, thetas, s[:, None], low[:, None], high[:, None], cuts
+    )
+    return values[:, 0], u[:, 0]
 
 
 @dataclass(frozen=True)
@@ -265,21 +255,20 @@ def rungs(
     )
     powers = np.arange(max(first, 0), last + 1, dtype=np.float64)[:_MOST_RUNGS]
     u = (powers * math.log(2) - mean) / scale
-    low, high = (
-        np.repeat(end[None], len(u), axis=0) for end in (bounds.low, bounds.high)
-    )
-    low[:, i], high[:, i] = u, u
-    s = np.repeat(question.s[None], len(u), axis=0)
-    cut = bounds.cut
-    if cut is not None:
-        bound = np.repeat(np.asarray(cut.bound), len(u))
-        cut = Cut(np.repeat(cut.normal[None], len(u), axis=0), bound)
-    values, places = surface.minima_at(fit.family, fit.theta, s, low, high, cut)
+    every = [_held(bounds, i, float(each)) for each in u]
+    values, places = _lowest(fit, np.repeat(question.s[None], len(u), axis=0), every)
     j = 1 - i
     lr = np.exp(places[:, j] * fit.features.scale[j] + fit.features.mean[j])
     lost = np.maximum(np.expm1(values - solved.minimum.value[0]), 0.0)
     is_told = np.isfinite(lost)
     return np.exp2(powers)[is_told], lr[is_told], lost[is_told]
+
+
+def _held(bounds: Bounds, i: int, value: float) -> Bounds:
+    """The box with coordinate i held."""
+    low, high = bounds.low.copy(), bounds.high.copy()
+    low[i], high[i] = value, value
+    return replace(bounds, low=low, high=high)
 
 
 def ladder(
