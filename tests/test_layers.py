@@ -21,6 +21,7 @@ ROOMS = (
     "chances",
     "interrupts",
     "units",
+    "about",
     "files",
     "checkpoint",
     "sealed",

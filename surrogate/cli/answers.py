@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from surrogate import units
-from surrogate.cli import options, output
+from surrogate.cli import deciding, options
 from surrogate.errors import DataError
 
 
@@ -30,6 +31,11 @@ def optimum(
     batch_range: options.BatchRange = None,
     p_max: options.PMax = options.P_MAX,
     allow: options.Allow = [],  # noqa: B006
+    lr_max: deciding.LrMax = None,
+    batch_max: deciding.BatchMax = None,
+    gpu: deciding.Gpu = None,
+    mfu: deciding.Mfu = None,
+    everything: deciding.All = False,
     json: options.Json = False,
 ) -> int:
     """The learning rate and batch size of the lowest loss."""
@@ -49,14 +55,27 @@ def optimum(
     fixed_batch, fixed_lr = options.optional_batch(batch), options.optional_lr(lr)
     multiple = options.optional_batch(batch_multiple, "--batch-multiple")
 
-    from surrogate.cli import text_answers
+    bound = deciding.limits(lr_max, batch_max)
+    machine = deciding.machine(gpu, mfu)
+
+    from surrogate.cli import text_answers, text_decision
     from surrogate.query import load
 
     with options.dashed():
         answer = load(fit).optimum(
-            **counts, **where, batch=fixed_batch, lr=fixed_lr, batch_multiple=multiple
+            **counts,
+            **where,
+            **bound,
+            batch=fixed_batch,
+            lr=fixed_lr,
+            batch_multiple=multiple,
         )
-    return output.emit(answer.to_json(), json, text_answers.optimum)
+    document = deciding.document(answer, machine)
+    asked = deciding.asked(fit, {**sizes, "recipe": recipe}, scale)
+    short = partial(text_decision.optimum, asked=asked)
+    return deciding.emit(
+        document, json, text_answers.optimum if everything else short, everything
+    )
 
 
 def plateau(
@@ -74,6 +93,13 @@ def plateau(
     batch_range: options.BatchRange = None,
     p_max: options.PMax = options.P_MAX,
     allow: options.Allow = [],  # noqa: B006
+    lr_max: deciding.LrMax = None,
+    batch_max: deciding.BatchMax = None,
+    batch_multiple: deciding.BatchMultiple = None,
+    ladder: deciding.Ladder = False,
+    gpu: deciding.Gpu = None,
+    mfu: deciding.Mfu = None,
+    everything: deciding.All = False,
     json: options.Json = False,
 ) -> int:
     """The settings whose loss is within a tolerance."""
@@ -84,14 +110,30 @@ def plateau(
     share = options.inner_share("--probability", probability)
     at_batch, at_lr = options.optional_batch(batch), options.optional_lr(lr)
 
-    from surrogate.cli import text_answers
+    bound = deciding.limits(lr_max, batch_max, batch_multiple)
+    machine = deciding.machine(gpu, mfu)
+
+    from surrogate.cli import text_answers, text_decision
     from surrogate.query import load
 
     with options.dashed():
         answer = load(fit).plateau(
-            **where, tol=tolerance, probability=share, batch=at_batch, lr=at_lr
+            **where,
+            **bound,
+            tol=tolerance,
+            probability=share,
+            batch=at_batch,
+            lr=at_lr,
         )
-    return output.emit(answer.to_json(), json, text_answers.plateau)
+    document = deciding.document(answer, machine)
+    if ladder:
+        deciding.check_ladder(document)
+    sizes = {"params": params, "tokens": tokens, "recipe": recipe}
+    asked = deciding.asked(fit, sizes, scale)
+    short = partial(text_decision.plateau, asked=asked, with_ladder=ladder)
+    return deciding.emit(
+        document, json, text_answers.plateau if everything else short, everything
+    )
 
 
 def regret(
@@ -110,6 +152,12 @@ def regret(
     batch_range: options.BatchRange = None,
     p_max: options.PMax = options.P_MAX,
     allow: options.Allow = [],  # noqa: B006
+    lr_max: deciding.LrMax = None,
+    batch_max: deciding.BatchMax = None,
+    batch_multiple: deciding.BatchMultiple = None,
+    gpu: deciding.Gpu = None,
+    mfu: deciding.Mfu = None,
+    everything: deciding.All = False,
     json: options.Json = False,
 ) -> int:
     """What your learning rate and batch size lose."""
@@ -120,9 +168,19 @@ def regret(
     my_lr = units.parse_positive(lr, what="--lr")
     my_batch = units.parse_batch(batch, what="--batch")
 
-    from surrogate.cli import text_answers
+    bound = deciding.limits(lr_max, batch_max, batch_multiple)
+    machine = deciding.machine(gpu, mfu)
+
+    from surrogate.cli import text_answers, text_decision
     from surrogate.query import load
 
     with options.dashed():
-        answer = load(fit).regret(**where, lr=my_lr, batch=my_batch, tol=tolerance)
-    return output.emit(answer.to_json(), json, text_answers.regret)
+        answer = load(fit).regret(
+            **where, **bound, lr=my_lr, batch=my_batch, tol=tolerance
+        )
+    document = deciding.document(answer, machine)
+    sizes = {"params": params, "tokens": tokens, "recipe": recipe}
+    short = partial(text_decision.regret, asked=deciding.asked(fit, sizes, scale))
+    return deciding.emit(
+        document, json, text_answers.regret if everything else short, everything
+    )

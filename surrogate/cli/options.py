@@ -126,6 +126,15 @@ LrIsSchedule = Annotated[
         help="lr falls along each run: compute its peak.",
     ),
 ]
+About = Annotated[
+    list[str],
+    typer.Option(
+        "--about",
+        metavar="KEY=VALUE",
+        help="The recipe of the runs, said with every answer: optimizer=AdamW, "
+        'schedule="cosine to 1e-5", seq_len=2048; repeatable.',
+    ),
+]
 MaxDropped = Annotated[
     str, typer.Option(metavar="SHARE", help="Dropped rows above this share: exit 1.")
 ]

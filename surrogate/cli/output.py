@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
+_WIDEST = 100
+_COLOURS = {"warning": "\x1b[33m", "error": "\x1b[31m"}
+_PLAIN = "\x1b[0m"
+
+
 def plain(text: str) -> str:
     """Returns `text` as one line whose control characters are escaped."""
     line = " ".join(text.split())
@@ -73,15 +78,28 @@ def write_text(renderables: Sequence[RenderableType]) -> None:
 
 
 def note(kind: str, message: str) -> None:
-    """Writes one line to stderr."""
+    """Writes a paragraph to stderr: one line, on a terminal wrapped and coloured."""
     sys.stdout.flush()
-    print(f"surrogate: {kind}: {plain(message)}", file=sys.stderr)
+    head, said = f"surrogate: {kind}:", plain(message)
+    if not sys.stderr.isatty():
+        print(f"{head} {said}", file=sys.stderr)
+        return
+    import shutil
+    import textwrap
+
+    width = min(shutil.get_terminal_size().columns, _WIDEST)
+    wrapped = textwrap.fill(f"{head} {said}", width, subsequent_indent="  ")
+    colour = "" if os.environ.get("NO_COLOR") else _COLOURS.get(kind, "")
+    shown = f"{colour}{head}{_PLAIN}" if colour else head
+    print(wrapped.replace(head, shown, 1), file=sys.stderr)
 
 
 def emit(
     document: dict[str, Any],
     as_json: bool,
     render: Callable[[dict[str, Any]], Sequence[RenderableType]],
+    *,
+    hide: Sequence[str] = (),
 ) -> int:
     """Prints an answer and its warnings.
 
@@ -89,6 +107,7 @@ def emit(
         document: the answer in the contract's keys.
         as_json: whether stdout gets the document itself.
         render: makes the text from the document's JSON form, so that the two agree.
+        hide: beginnings of warnings that the text itself says.
 
     Returns:
         The exit code: 1 if the status is one of the failed ones, or the answer lies on
@@ -101,7 +120,8 @@ def emit(
         else:
             write_text(render(document))
     for warning in document.get("warnings") or ():
-        note("warning", warning)
+        if not warning.startswith(tuple(hide)):
+            note("warning", warning)
     status = document.get("status")
     if status is None:
         return 0

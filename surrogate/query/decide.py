@@ -24,7 +24,7 @@ from surrogate.query.decision import (
 )
 from surrogate.query.fit import Fit, Range
 from surrogate.query.question import Question
-from surrogate.query.sides import Side
+from surrogate.query.sides import Side, opened
 
 # Where there is no box, a suggestion is sought this near to the best [ln].
 _NEAR = 0.05
@@ -100,7 +100,21 @@ def decide(told: Answered) -> Decision:
         ladder=ladder,
         trust=trust.judge(_evidence(told, suggested)),
         about=about(fit),
+        best=_best_intervals(told),
     )
+
+
+def _best_intervals(told: Answered) -> dict[str, tuple[float, float]]:
+    """Intervals of the best lr and batch; an end beyond what was tried is not known."""
+    fit, solved = told.fit, told.solved
+    best = settings(fit, solved.minimum.u[0], told.known)
+    found = choice_intervals(fit, solved)
+    for i, name in enumerate(fit.features.choices):
+        if solved.bounds.low[i] == solved.bounds.high[i]:
+            found[name] = (math.nan, math.nan)
+        else:
+            found[name] = opened(fit, told.question, name, best[name], found[name])
+    return found
 
 
 def nothing(
@@ -125,7 +139,9 @@ def nothing(
 
 def about(fit: Fit) -> dict[str, str | None]:
     """The recipe of the fitted runs, as far as it is known."""
-    return {"params_kind": fit.params_kind, "loss_kind": fit.loss_kind}
+    kinds = {"params_kind": fit.params_kind, "loss_kind": fit.loss_kind}
+    none = dict.fromkeys(("optimizer", "schedule", "final_lr", "seq_len"))
+    return {**none, **fit.about, **kinds}
 
 
 def _natural(told: Answered, found: Boxes, box: np.ndarray | None) -> InnerBox | None:
@@ -168,7 +184,8 @@ def _suggestion(told: Answered, found: Boxes) -> Suggestion | None:
     within = boxes.capped(fit, told.solved.bounds, told.limits.most)
     if within is None:
         return None
-    for box in (found.robust, found.inner, None):
+    known = [box for box in (found.robust, found.inner) if box is not None]
+    for box in (*known, None):
         ends = _ends(told, found, box, best)
         chosen = _rounded(told, ends, best)
         if chosen is not None:

@@ -207,6 +207,7 @@ class Decision:
         ladder: None where batch is not told.
         trust: two words and why.
         about: the recipe of the fitted runs.
+        best: intervals of the best lr and batch; NaN where there are none.
     """
 
     suggestion: Suggestion | None
@@ -216,6 +217,7 @@ class Decision:
     ladder: tuple[Rung, ...] | None
     trust: Trust
     about: dict[str, str | None] = field(default_factory=dict)
+    best: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The contract's keys."""
@@ -228,6 +230,9 @@ class Decision:
             "ladder": None if ladder is None else [rung.to_json() for rung in ladder],
             "trust": self.trust.to_json(),
             "about": self.about,
+            "best_interval": {
+                name: [_known(end) for end in ends] for name, ends in self.best.items()
+            },
         }
 
 

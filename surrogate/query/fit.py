@@ -124,6 +124,7 @@ class Fit:
         evidence: what the runs say of an optimum along lr and batch; none in fits of
             before it was asked.
         loss_unit: of every loss: `nats` per token, or `bits_per_byte`.
+        about: the recipe of the runs, as far as it was told: optimizer, schedule, ...
     """
 
     family: Family
@@ -144,6 +145,7 @@ class Fit:
     freedom: int | None = None
     evidence: dict[str, Direction] = field(default_factory=dict)
     loss_unit: str = "nats"
+    about: dict[str, str] = field(default_factory=dict)
 
     @property
     def recipes(self) -> tuple[str, ...]:
@@ -424,6 +426,7 @@ class Fit:
             "loss_kind": self.loss_kind,
             "loss_unit": self.loss_unit,
             "params_kind": self.params_kind,
+            "about": self.about,
             "not_fitted": [n for n in CHOICES if n not in self.features.choices],
             "device": self.provenance.device,
             "backend": self.provenance.backend,
