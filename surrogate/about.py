@@ -142,4 +142,8 @@ def sentence(about: Mapping[str, str | None]) -> str:
         if not is_said
     ]
     line = f"Holds for {', '.join(parts)}" if parts else "Holds for the recipe fitted"
-    return f"{line} ({' and '.join(unsaid)} not stated)." if unsaid else f"{line}."
+    if not unsaid:
+        return f"{line}."
+    *first, last = unsaid
+    missing = f"{', '.join(first)} and {last}" if first else last
+    return f"{line} (not stated: {missing})."

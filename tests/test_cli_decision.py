@@ -188,8 +188,8 @@ def test_what_is_unknown_of_a_recipe_is_said() -> None:
     assert known_about([{"sha256": "0"}]) == {}
     said = sentence({"params_kind": "unknown", "optimizer": None})
     assert said == (
-        "Holds for the recipe fitted (optimizer and schedule and what N counts not "
-        "stated)."
+        "Holds for the recipe fitted (not stated: optimizer, schedule and what N "
+        "counts)."
     )
     assert parse_about(["Final LR=1e-5", "final-lr=1e-5"]) == {"final_lr": "1e-5"}
 

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from surrogate import units
-from surrogate.cli import deciding, options
+from surrogate.cli import deciding, options, typing_numbers
 from surrogate.errors import DataError
 
 
@@ -50,7 +49,7 @@ def optimum(
             "fixes it. Give one of them."
         )
     sizes = {"params": params, "tokens": tokens, "steps": steps, "flops": flops}
-    counts = {n: options.optional_count(f"--{n}", text) for n, text in sizes.items()}
+    counts = options.optional_counts(sizes)
     where = options.where(recipe, scale, lr_range, batch_range, p_max, allow)
     fixed_batch, fixed_lr = options.optional_batch(batch), options.optional_lr(lr)
     multiple = options.optional_batch(batch_multiple, "--batch-multiple")
@@ -106,7 +105,7 @@ def plateau(
     where = options.point(
         params, tokens, recipe, scale, lr_range, batch_range, p_max, allow
     )
-    tolerance = options.tolerance("--tol", tol)
+    tolerance = typing_numbers.tolerance(tol)
     share = options.inner_share("--probability", probability)
     at_batch, at_lr = options.optional_batch(batch), options.optional_lr(lr)
 
@@ -117,10 +116,11 @@ def plateau(
     from surrogate.query import load
 
     with options.dashed():
-        answer = load(fit).plateau(
+        fitted = load(fit)
+        answer = fitted.plateau(
             **where,
             **bound,
-            tol=tolerance,
+            tol=deciding.share_of_loss(fitted, where, tolerance),
             probability=share,
             batch=at_batch,
             lr=at_lr,
@@ -164,9 +164,8 @@ def regret(
     where = options.point(
         params, tokens, recipe, scale, lr_range, batch_range, p_max, allow
     )
-    tolerance = options.tolerance("--tol", tol)
-    my_lr = units.parse_positive(lr, what="--lr")
-    my_batch = units.parse_batch(batch, what="--batch")
+    tolerance = typing_numbers.tolerance(tol)
+    my_lr, my_batch = typing_numbers.lr(lr), typing_numbers.batch(batch)
 
     bound = deciding.limits(lr_max, batch_max, batch_multiple)
     machine = deciding.machine(gpu, mfu)
@@ -175,8 +174,13 @@ def regret(
     from surrogate.query import load
 
     with options.dashed():
-        answer = load(fit).regret(
-            **where, **bound, lr=my_lr, batch=my_batch, tol=tolerance
+        fitted = load(fit)
+        answer = fitted.regret(
+            **where,
+            **bound,
+            lr=my_lr,
+            batch=my_batch,
+            tol=deciding.share_of_loss(fitted, where, tolerance),
         )
     document = deciding.document(answer, machine)
     sizes = {"params": params, "tokens": tokens, "recipe": recipe}

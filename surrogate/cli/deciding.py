@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import typer
 
-from surrogate import units
-from surrogate.cli import options, output
+from surrogate.cli import options, output, typing_numbers
 from surrogate.errors import DataError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from surrogate.cli.text_decision import Asked
-    from surrogate.query import Optimum, Plateau, Regret
+    from surrogate.query import Fit, Optimum, Plateau, Regret
 
 LrMax = Annotated[
     str | None, typer.Option("--lr-max", metavar="LR", help="Suggest no larger lr.")
@@ -60,12 +59,21 @@ def limits(
     found: Bound = {
         "lr_max": None
         if lr_max is None
-        else units.parse_positive(lr_max, what="--lr-max"),
+        else typing_numbers.lr(lr_max, what="--lr-max"),
         "batch_max": options.optional_batch(batch_max, "--batch-max"),
     }
     if multiple is not None:
         found["batch_multiple"] = options.optional_batch(multiple, "--batch-multiple")
     return found
+
+
+def share_of_loss(
+    fit: Fit, where: options.Point, tol: float | typing_numbers.TokensShare
+) -> float:
+    """A tolerance as a share of the loss; one in tokens is converted by the fit."""
+    if isinstance(tol, typing_numbers.TokensShare):
+        return fit.tolerance(tol.share, **where)
+    return tol
 
 
 def machine(gpu: str | None, mfu: str | None) -> tuple[str, float] | None:

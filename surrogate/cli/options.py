@@ -9,13 +9,14 @@ from __future__ import annotations
 import contextlib
 import difflib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, TypedDict
 
 import typer
 
 from surrogate import defaults, units
+from surrogate.cli import typing_numbers
 from surrogate.defaults import DEVICES, LOSS_KINDS, LOSS_UNITS, PARAMS_KINDS
 from surrogate.errors import DataError, UnlikelyError
 from surrogate_kernels.backends import NAMES as BACKENDS
@@ -140,7 +141,9 @@ MaxDropped = Annotated[
 ]
 
 Params = Annotated[str, typer.Option(metavar="N", help="Parameters, such as 1.07B.")]
-Tokens = Annotated[str, typer.Option(metavar="D", help="Training tokens, as 100B.")]
+Tokens = Annotated[
+    str, typer.Option(metavar="D", help="Training tokens, as 100B, or 20x params.")
+]
 OptionalParams = Annotated[
     str | None, typer.Option("--params", metavar="N", help="Parameters, such as 1.07B.")
 ]
@@ -378,19 +381,19 @@ def scale_values(values: Sequence[str]) -> dict[str, float] | None:
     if texts is None:
         return None
     return {
-        name: units.parse_positive(text, what=f"--scale {name}")
+        name: typing_numbers.scale(text, what=f"--scale {name}")
         for name, text in texts.items()
     }
 
 
 def optional_lr(text: str | None) -> float | None:
     """Parses `--lr` where it is given."""
-    return None if text is None else units.parse_positive(text, what="--lr")
+    return None if text is None else typing_numbers.lr(text)
 
 
 def optional_batch(text: str | None, option: str = "--batch") -> float | None:
     """Parses a batch [tokens] where it is given."""
-    return None if text is None else units.parse_batch(text, what=option)
+    return None if text is None else typing_numbers.batch(text, what=option)
 
 
 def tolerance(option: str, text: str) -> float:
@@ -457,9 +460,10 @@ def point(
     allow: Sequence[str],
 ) -> Point:
     """Parses the options that say which run is asked about."""
+    size = typing_numbers.count(params, what="--params")
     return {
-        "params": units.parse_count(params, what="--params"),
-        "tokens": units.parse_count(tokens, what="--tokens"),
+        "params": size,
+        "tokens": typing_numbers.tokens(tokens, size),
         **where(recipe, scale, lr_range, batch_range, p_max, allow),
     }
 
@@ -482,13 +486,21 @@ def where(
         "batch_range": None
         if batch_range is None
         else units.parse_range(
-            batch_range, what="--batch-range", parse=units.parse_batch
+            batch_range, what="--batch-range", parse=typing_numbers.batch
         ),
         "p_max": inner_share("--p-max", p_max),
         "allow": allowed(allow),
     }
 
 
-def optional_count(option: str, text: str | None) -> float | None:
-    """Parses a count where it is given."""
-    return None if text is None else units.parse_count(text, what=option)
+def optional_counts(typed: Mapping[str, str | None]) -> dict[str, float | None]:
+    """Parses sizes by name, those that are given; tokens may be a ratio to params."""
+    found: dict[str, float | None] = {}
+    for name, text in typed.items():
+        if text is None:
+            found[name] = None
+        elif name == "tokens":
+            found[name] = typing_numbers.tokens(text, found.get("params"))
+        else:
+            found[name] = typing_numbers.count(text, what=f"--{name}")
+    return found

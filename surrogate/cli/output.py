@@ -70,7 +70,8 @@ def write_text(renderables: Sequence[RenderableType]) -> None:
     console = Console(markup=False, highlight=False, emoji=False)
     with console.capture() as captured:
         for renderable in renderables:
-            console.print(renderable)
+            # A command to paste stays one line.
+            console.print(renderable, soft_wrap=bool(getattr(renderable, "no_wrap", 0)))
     # Rich pads each line of a table to its width.
     lines = captured.get().splitlines()
     sys.stdout.write("".join(f"{line.rstrip()}\n" for line in lines))

@@ -8,7 +8,7 @@ from surrogate.units import format_count
 
 _BINARY = (("Gi", 2**30), ("Mi", 2**20), ("Ki", 2**10))
 # A count of so many units is still typed with the suffix.
-_MOST_UNITS = 1024
+_MOST_UNITS = 4096
 
 
 def lr(value: float | int, digits: int = 2) -> str:

@@ -202,7 +202,8 @@ def _exact(page: _Page, document: Document) -> None:
         known = ""
         if low is not None or high is not None:
             known = f" ({shown.span(low, high, form)})"
-        parts.append(f"{name} {form(value)}{known}")
+        is_held = name == "batch" and not known
+        parts.append(f"{'at ' if is_held else ''}{name} {form(value)}{known}")
     level = (document.get("interval") or {}).get("level")
     said = ", ".join(parts)
     page.say("Exactly", f"{said}, {100 * level:.0f} %" if "(" in said else said)
@@ -212,9 +213,11 @@ def _scanned(page: _Page, document: Document) -> None:
     scan = document.get("scan")
     if scan:
         held = ", ".join(
-            f"{k} {text.count(scan[k])}" for k in ("steps", "flops") if k in scan
+            f"{k} {form(scan[k])}"
+            for k, form in (("steps", text.count), ("flops", shown.power))
+            if k in scan
         )
-        page.say("Scanned", f"{scan['over']}, {held} held")
+        page.say("Scanned", f"{scan['over']}, at {held}")
 
 
 def _as_good(page: _Page, document: Document) -> None:
@@ -225,6 +228,9 @@ def _as_good(page: _Page, document: Document) -> None:
     if not box:
         why = "no range of lr goes with a range of batch"
         page.say("As good", f"nothing else within {tolerance}: {why}")
+        lost = document["suggestion"].get("regret") or 0.0
+        if lost > document["tol"]:
+            page.say("", f"what is allowed loses {shown.percent(lost)} of the loss")
         return
     lr, batch = box["lr"], box["batch"]
     any_lr = f"any lr {shown.span(*lr, shown.lr)}"
@@ -332,7 +338,7 @@ def _refused(page: _Page, document: Document) -> None:
     """Why there is no answer, and what can be had instead."""
     status = document.get("status")
     said = Status(status).sentence if status else "unknown"
-    page.say("No answer", f" {said}", "bold")
+    page.say("Refused", said, "bold")
     offer = document.get("offer")
     if offer and offer.get("lr") is not None:
         page.say(
@@ -404,15 +410,19 @@ def _more(page: _Page, document: Document, asked: Asked) -> None:
     """The next commands, ready to paste."""
     has_ladder = document.get("ladder") and "tol" in document
     page.say("", "")
-    page.say(
-        "command", f"More: --all, {'--ladder, ' if has_ladder else ''}--json", "dim"
-    )
+    more = f"More: --all, {'--ladder, ' if has_ladder else ''}--json"
     use = document.get("suggestion")
-    if use and use.get("batch") is not None:
-        lr, batch = shown.lr(use["lr"] / 2, 1), shown.typed_tokens(use["batch"])
-        command = asked.command("regret", "--lr", lr, "--batch", batch)
-        page.say("command", "Your own setting?", "dim")
-        page.say("command", f"  {command}", "dim")
+    if not use or use.get("batch") is None:
+        page.say("command", more, "dim")
+        return
+    lr, batch = shown.lr(use["lr"] / 2, 1), shown.typed_tokens(use["batch"])
+    place = asked
+    if document.get("scan"):
+        sizes = (f"--{n} {text.count(document[n])}" for n in ("params", "tokens"))
+        place = Asked(asked.fit, tuple(" ".join(sizes).split()))
+    command = place.command("regret", "--lr", lr, "--batch", batch)
+    page.say("command", f"{more}. Your own setting:", "dim")
+    page.say("command", f"  {command}", "dim")
 
 
 def _ladder(document: Document) -> RenderableType:

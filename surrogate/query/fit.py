@@ -306,6 +306,41 @@ class Fit:
         check_loss(self, found.loss_min, allow)
         return found
 
+    def tolerance(
+        self,
+        share: float,
+        *,
+        params: float,
+        tokens: float,
+        scales: Mapping[str, float] | None = None,
+        recipe: str | None = None,
+        lr_range: Range | None = None,
+        batch_range: Range | None = None,
+        p_max: float = P_MAX,
+        allow: Collection[str] = (),
+    ) -> float:
+        """The tolerance that costs a share of the tokens, for `plateau` and `regret`.
+
+        Args:
+            share: of the tokens, between 0 and 1.
+            params: as of `plateau`.
+            tokens: as of `plateau`.
+            scales: as of `plateau`.
+            recipe: as of `plateau`.
+            lr_range: as of `plateau`.
+            batch_range: as of `plateau`.
+            p_max: as of `plateau`.
+            allow: as of `plateau`.
+
+        Raises:
+            DataError: as `plateau`, or the loss cannot have such a price.
+        """
+        from surrogate.query import price
+        from surrogate.query.question import ask
+
+        where = scales, recipe, lr_range, batch_range, p_max, allow
+        return price.tolerance(self, ask(self, params, tokens, *where), share)
+
     def regret(
         self,
         *,

@@ -17,13 +17,23 @@ from jaxtyping import Float64
 from surrogate import uncertainty
 from surrogate.cut import Cut
 from surrogate.decision.root import first_roots
+from surrogate.errors import DataError
 from surrogate.families.forms import form
 from surrogate.query import surface
-from surrogate.query.best import Solved, limits, loss_of
+from surrogate.query.best import (
+    Solved,
+    limits,
+    loss_of,
+    only_levels,
+    point_only,
+    solve_box,
+)
 from surrogate.query.decision import Price, Rung
 from surrogate.query.edge import Bounds
 from surrogate.query.fit import Fit, Range
-from surrogate.query.question import Question
+from surrogate.query.question import Question, check_share
+from surrogate.query.unfitted import unfitted
+from surrogate.units import format_count
 
 # A slope of ln loss in ln tokens above this tells no price.
 LEAST_SLOPE = -0.01
@@ -219,6 +229,30 @@ class Prices:
         return float(
             np.expm1(np.nanquantile(np.log1p(regrets) * scaled, uncertainty.LEVEL))
         )
+
+
+def tolerance(fit: Fit, question: Question, share: float) -> float:
+    """The regret whose price is a share of the tokens, by the fit alone.
+
+    Raises:
+        DataError: the runs tell no price, or not of so large a share.
+    """
+    check_share("share of the tokens", share)
+    why = unfitted(fit, question)
+    solved = solve_box(point_only(fit), question, question.box, only_levels(fit))
+    line = Line(fit, question, question.box, only_levels(fit), solved)
+    prices = Prices.of(line)
+    reason = why or prices.reason
+    left = (1 - share) * question.tokens
+    if reason is None and left < line_end(fit):
+        reason = f"the fitted runs do not reach {format_count(left)} tokens"
+    if reason is not None:
+        raise DataError(
+            f"Expected a tolerance that the runs can price, got {100 * share:g} % of "
+            f"the tokens: {reason}. Give a share of the loss, such as 0.25%."
+        )
+    rise = line.lowest(np.array([math.log(left)]))[0] - solved.minimum.value[0]
+    return float(np.expm1(rise))
 
 
 def line_end(fit: Fit) -> float:
