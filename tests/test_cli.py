@@ -34,7 +34,7 @@ def test_commands_are_those_of_the_contract(tmp_path: Path) -> None:
     listed = done.stdout.split("Commands:")[1].split("\n")
     assert [line.split()[0] for line in listed if line.strip()] == [
         *("demo", "check", "fit", "predict", "evaluate"),
-        *("optimum", "plateau", "regret", "law", "compare", "report", "plot"),
+        *("optimum", "plateau", "regret", "law", "compare", "models", "report", "plot"),
     ]
 
 

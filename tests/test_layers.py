@@ -22,6 +22,7 @@ ROOMS = (
     "interrupts",
     "units",
     "about",
+    "presets",
     "files",
     "checkpoint",
     "sealed",

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from surrogate.cli import deciding, options, typing_numbers
+from surrogate.cli import deciding, options, questions, sizes, typing_numbers
 from surrogate.errors import DataError
 
 
@@ -18,6 +18,11 @@ def optimum(
     tokens: options.OptionalTokens = None,
     steps: options.Steps = None,
     flops: options.Flops = None,
+    model: sizes.ModelName = None,
+    total_params: sizes.TotalParams = None,
+    vocab: sizes.Vocab = None,
+    width: sizes.Width = None,
+    tied: sizes.Tied = False,
     batch: options.Batch = None,
     lr: options.Lr = None,
     batch_multiple: Annotated[
@@ -34,6 +39,9 @@ def optimum(
     batch_max: deciding.BatchMax = None,
     gpu: deciding.Gpu = None,
     mfu: deciding.Mfu = None,
+    points: questions.PointsFile = None,
+    out: questions.Out = None,
+    overwrite: options.Overwrite = False,
     everything: deciding.All = False,
     json: options.Json = False,
 ) -> int:
@@ -48,21 +56,35 @@ def optimum(
             "optimum: --batch-multiple says how the batch is chosen, but --batch "
             "fixes it. Give one of them."
         )
-    sizes = {"params": params, "tokens": tokens, "steps": steps, "flops": flops}
-    counts = options.optional_counts(sizes)
+    size = sizes.read(params, tokens, model, total_params, vocab, width, tied)
+    other = options.optional_counts({"steps": steps, "flops": flops})
     where = options.where(recipe, scale, lr_range, batch_range, p_max, allow)
     fixed_batch, fixed_lr = options.optional_batch(batch), options.optional_lr(lr)
     multiple = options.optional_batch(batch_multiple, "--batch-multiple")
 
     bound = deciding.limits(lr_max, batch_max)
     machine = deciding.machine(gpu, mfu)
+    questions.check(points, out)
+    if points is not None:
+        typed = {"params": params, "tokens": tokens, "model": model}
+        shared = {**where, **bound, "batch_multiple": multiple}
+        return questions.run(
+            *("optimum", fit, points, out, overwrite),
+            {**typed, "lr": lr, "batch": batch},
+            shared,
+            json,
+        )
 
     from surrogate.cli import text_answers, text_decision
     from surrogate.query import load
 
     with options.dashed():
-        answer = load(fit).optimum(
-            **counts,
+        fitted = load(fit)
+        own = size.params_of(fitted.params_kind)
+        answer = fitted.optimum(
+            params=own,
+            tokens=None if steps or flops else size.tokens_of(own),
+            **other,
             **where,
             **bound,
             batch=fixed_batch,
@@ -70,7 +92,19 @@ def optimum(
             batch_multiple=multiple,
         )
     document = deciding.document(answer, machine)
-    asked = deciding.asked(fit, {**sizes, "recipe": recipe}, scale)
+    typed = {"params": params, "tokens": tokens, "steps": steps, "flops": flops}
+    asked = deciding.asked(
+        fit,
+        {
+            **typed,
+            "model": model,
+            "total-params": total_params,
+            "vocab": vocab,
+            "width": width,
+            "recipe": recipe,
+        },
+        scale,
+    )
     short = partial(text_decision.optimum, asked=asked)
     return deciding.emit(
         document, json, text_answers.optimum if everything else short, everything
@@ -80,8 +114,13 @@ def optimum(
 def plateau(
     fit: options.FitArgument,
     *,
-    params: options.Params,
-    tokens: options.Tokens,
+    params: options.OptionalParams = None,
+    tokens: options.OptionalTokens = None,
+    model: sizes.ModelName = None,
+    total_params: sizes.TotalParams = None,
+    vocab: sizes.Vocab = None,
+    width: sizes.Width = None,
+    tied: sizes.Tied = False,
     tol: options.Tol = options.TOL,
     probability: options.Probability = options.PROBABILITY,
     batch: options.Batch = None,
@@ -98,25 +137,40 @@ def plateau(
     ladder: deciding.Ladder = False,
     gpu: deciding.Gpu = None,
     mfu: deciding.Mfu = None,
+    points: questions.PointsFile = None,
+    out: questions.Out = None,
+    overwrite: options.Overwrite = False,
     everything: deciding.All = False,
     json: options.Json = False,
 ) -> int:
     """The settings whose loss is within a tolerance."""
-    where = options.point(
-        params, tokens, recipe, scale, lr_range, batch_range, p_max, allow
-    )
+    size = sizes.read(params, tokens, model, total_params, vocab, width, tied)
+    questions.check(points, out)
+    if points is None:
+        sizes.check_both(size)
+    more = options.where(recipe, scale, lr_range, batch_range, p_max, allow)
     tolerance = typing_numbers.tolerance(tol)
     share = options.inner_share("--probability", probability)
     at_batch, at_lr = options.optional_batch(batch), options.optional_lr(lr)
 
     bound = deciding.limits(lr_max, batch_max, batch_multiple)
     machine = deciding.machine(gpu, mfu)
+    if points is not None:
+        typed = {"params": params, "tokens": tokens, "model": model}
+        shared = {**more, **bound, "probability": share}
+        return questions.run(
+            *("plateau", fit, points, out, overwrite),
+            {**typed, "lr": lr, "batch": batch},
+            {**shared, "tol": questions.plain(tolerance)},
+            json,
+        )
 
     from surrogate.cli import text_answers, text_decision
     from surrogate.query import load
 
     with options.dashed():
         fitted = load(fit)
+        where = deciding.point(fitted, size, more)
         answer = fitted.plateau(
             **where,
             **bound,
@@ -128,8 +182,16 @@ def plateau(
     document = deciding.document(answer, machine)
     if ladder:
         deciding.check_ladder(document)
-    sizes = {"params": params, "tokens": tokens, "recipe": recipe}
-    asked = deciding.asked(fit, sizes, scale)
+    typed = {
+        "params": params,
+        "tokens": tokens,
+        "model": model,
+        "total-params": total_params,
+        "vocab": vocab,
+        "width": width,
+        "recipe": recipe,
+    }
+    asked = deciding.asked(fit, typed, scale)
     short = partial(text_decision.plateau, asked=asked, with_ladder=ladder)
     return deciding.emit(
         document, json, text_answers.plateau if everything else short, everything
@@ -139,12 +201,20 @@ def plateau(
 def regret(
     fit: options.FitArgument,
     *,
-    params: options.Params,
-    tokens: options.Tokens,
-    lr: Annotated[str, typer.Option(metavar="LR", help="Your learning rate.")],
+    params: options.OptionalParams = None,
+    tokens: options.OptionalTokens = None,
+    model: sizes.ModelName = None,
+    total_params: sizes.TotalParams = None,
+    vocab: sizes.Vocab = None,
+    width: sizes.Width = None,
+    tied: sizes.Tied = False,
+    lr: Annotated[
+        str | None, typer.Option(metavar="LR", help="Your learning rate.")
+    ] = None,
     batch: Annotated[
-        str, typer.Option(metavar="B", help="Your batch, in tokens, or 256x2048.")
-    ],
+        str | None,
+        typer.Option(metavar="B", help="Your batch, in tokens, or 256x2048."),
+    ] = None,
     tol: options.Tol = options.TOL,
     recipe: options.RecipeName = None,
     scale: options.ScaleValues = [],  # noqa: B006
@@ -157,24 +227,39 @@ def regret(
     batch_multiple: deciding.BatchMultiple = None,
     gpu: deciding.Gpu = None,
     mfu: deciding.Mfu = None,
+    points: questions.PointsFile = None,
+    out: questions.Out = None,
+    overwrite: options.Overwrite = False,
     everything: deciding.All = False,
     json: options.Json = False,
 ) -> int:
     """What your learning rate and batch size lose."""
-    where = options.point(
-        params, tokens, recipe, scale, lr_range, batch_range, p_max, allow
-    )
+    size = sizes.read(params, tokens, model, total_params, vocab, width, tied)
+    questions.check(points, out)
+    if points is None:
+        sizes.check_both(size)
+    more = options.where(recipe, scale, lr_range, batch_range, p_max, allow)
     tolerance = typing_numbers.tolerance(tol)
-    my_lr, my_batch = typing_numbers.lr(lr), typing_numbers.batch(batch)
+    my_lr, my_batch = deciding.choice(lr, batch, size.named)
 
     bound = deciding.limits(lr_max, batch_max, batch_multiple)
     machine = deciding.machine(gpu, mfu)
+    if points is not None:
+        typed = {"params": params, "tokens": tokens, "model": model}
+        return questions.run(
+            *("regret", fit, points, out, overwrite),
+            {**typed, "lr": lr, "batch": batch},
+            {**more, **bound, "tol": questions.plain(tolerance)},
+            json,
+        )
+    my_lr, my_batch = deciding.choice(lr, batch, size.named)
 
     from surrogate.cli import text_answers, text_decision
     from surrogate.query import load
 
     with options.dashed():
         fitted = load(fit)
+        where = deciding.point(fitted, size, more)
         answer = fitted.regret(
             **where,
             **bound,
@@ -183,8 +268,16 @@ def regret(
             tol=deciding.share_of_loss(fitted, where, tolerance),
         )
     document = deciding.document(answer, machine)
-    sizes = {"params": params, "tokens": tokens, "recipe": recipe}
-    short = partial(text_decision.regret, asked=deciding.asked(fit, sizes, scale))
+    typed = {
+        "params": params,
+        "tokens": tokens,
+        "model": model,
+        "total-params": total_params,
+        "vocab": vocab,
+        "width": width,
+        "recipe": recipe,
+    }
+    short = partial(text_decision.regret, asked=deciding.asked(fit, typed, scale))
     return deciding.emit(
         document, json, text_answers.regret if everything else short, everything
     )

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import typer
 
-from surrogate.cli import options, output, typing_numbers
+from surrogate.cli import options, output, sizes, typing_numbers
 from surrogate.errors import DataError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from surrogate.cli.text_decision import Asked
+    from surrogate.presets import Model
     from surrogate.query import Fit, Optimum, Plateau, Regret
 
 LrMax = Annotated[
@@ -65,6 +66,33 @@ def limits(
     if multiple is not None:
         found["batch_multiple"] = options.optional_batch(multiple, "--batch-multiple")
     return found
+
+
+def point(fit: Fit, size: sizes.Sizes, more: options.Where) -> options.Point:
+    """The whole question, its size in the fit's own count."""
+    found = sizes.known(size, fit.params_kind)
+    return {"params": found["params"], "tokens": found["tokens"], **more}
+
+
+def choice(
+    lr: str | None, batch: str | None, named: Model | None
+) -> tuple[float, float]:
+    """Parses a choice; a public model's own where nothing is typed.
+
+    Raises:
+        DataError: one is missing.
+    """
+    my_lr = typing_numbers.lr(lr) if lr is not None else named and named.lr
+    my_batch = (
+        typing_numbers.batch(batch) if batch is not None else named and named.batch
+    )
+    for name, value in (("lr", my_lr), ("batch", my_batch)):
+        if value is None:
+            told = f"; the sources of {named.name} do not tell its own" if named else ""
+            raise DataError(f"Missing option '--{name}'{told}. Give --{name}.")
+    assert my_lr is not None
+    assert my_batch is not None
+    return my_lr, my_batch
 
 
 def share_of_loss(

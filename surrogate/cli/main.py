@@ -20,6 +20,7 @@ from surrogate import interrupts
 from surrogate.cli import (
     answers,
     laws,
+    models,
     output,
     pictures,
     plots,
@@ -55,6 +56,7 @@ for _command in (
     answers.regret,
     laws.law,
     laws.compare,
+    models.models,
     pictures.report,
     plots.plot,
 ):

@@ -449,25 +449,6 @@ def dashed(*, can_allow: bool = True) -> Iterator[None]:
         raise DataError(f"{said} {remedy[0].upper()}{remedy[1:]}.") from error
 
 
-def point(
-    params: str,
-    tokens: str,
-    recipe: str | None,
-    scale: Sequence[str],
-    lr_range: str | None,
-    batch_range: str | None,
-    p_max: str,
-    allow: Sequence[str],
-) -> Point:
-    """Parses the options that say which run is asked about."""
-    size = typing_numbers.count(params, what="--params")
-    return {
-        "params": size,
-        "tokens": typing_numbers.tokens(tokens, size),
-        **where(recipe, scale, lr_range, batch_range, p_max, allow),
-    }
-
-
 def where(
     recipe: str | None,
     scale: Sequence[str],
@@ -504,3 +485,8 @@ def optional_counts(typed: Mapping[str, str | None]) -> dict[str, float | None]:
         else:
             found[name] = typing_numbers.count(text, what=f"--{name}")
     return found
+
+
+def optional_count(option: str, text: str | None) -> float | None:
+    """Parses a count where it is given."""
+    return None if text is None else typing_numbers.count(text, what=option)
