@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from surrogate.cli import shown
+from surrogate.decision import shown
 from surrogate.presets import MODELS
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "models.md"

@@ -9,8 +9,8 @@ import pytest
 from cli_support import surrogate
 
 from surrogate.about import check_about, known_about, parse_about, sentence
-from surrogate.cli import shown
 from surrogate.cli.main import main
+from surrogate.decision import shown
 from surrogate.errors import DataError
 
 Capture = pytest.CaptureFixture[str]

@@ -240,8 +240,6 @@ def regret(
         sizes.check_both(size)
     more = options.where(recipe, scale, lr_range, batch_range, p_max, allow)
     tolerance = typing_numbers.tolerance(tol)
-    my_lr, my_batch = deciding.choice(lr, batch, size.named)
-
     bound = deciding.limits(lr_max, batch_max, batch_multiple)
     machine = deciding.machine(gpu, mfu)
     if points is not None:

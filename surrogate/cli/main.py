@@ -19,6 +19,7 @@ import typer
 from surrogate import interrupts
 from surrogate.cli import (
     answers,
+    guide,
     laws,
     models,
     output,
@@ -39,7 +40,8 @@ UsageError = cast("type[Exception]", typer.BadParameter.__mro__[1])
 
 app = typer.Typer(
     name="surrogate",
-    help="From finished training runs to the learning rate and batch size of the next.",
+    help=guide.INTRODUCTION,
+    cls=guide.Grouped,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -60,7 +62,7 @@ for _command in (
     pictures.report,
     plots.plot,
 ):
-    app.command()(_command)
+    app.command(epilog=guide.epilog(_command.__name__))(_command)
 
 
 def _print_version(wanted: bool) -> bool:

@@ -1,4 +1,4 @@
-"""The command that lists public models, and what a fit says of their makers' choices."""
+"""The command that lists public models, and what a fit says of them."""
 
 from __future__ import annotations
 
@@ -93,7 +93,8 @@ def _said(
 
 
 def _text(document: dict[str, Any]) -> list[RenderableType]:
-    from surrogate.cli import shown, text
+    from surrogate.cli import text
+    from surrogate.decision import shown
 
     with_fit = document["fit"] is not None
     names = ["model", "params", "tokens", "lr", "batch"]

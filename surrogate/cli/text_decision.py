@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from surrogate.about import sentence
-from surrogate.cli import shown, text
+from surrogate.cli import text
 from surrogate.cli.output import plain
 from surrogate.cli.text import Document
+from surrogate.decision import shown
 from surrogate.errors import Status
 
 if TYPE_CHECKING:

@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from surrogate.decision import shown
 from surrogate.defaults import SCHEMA
 from surrogate.errors import Status
 from surrogate.query.decision import Decision, Deferred
+from surrogate.query.readable import Readable
 from surrogate.scores import Band, CellScore, LossErrors, Spread
 
 Pair = tuple[float, float]
@@ -132,8 +134,8 @@ class Scan:
         }
 
 
-@dataclass(frozen=True)
-class Optimum:
+@dataclass(frozen=True, repr=False)
+class Optimum(Readable):
     """The settings of the lowest loss; lr or batch is NaN where it has no optimum.
 
     Attributes:
@@ -177,6 +179,12 @@ class Optimum:
         """Inner boxes, suggestion, price, ladder and trust; made when first asked."""
         return self.deferred.value
 
+    def _own(self) -> list[tuple[str, str]]:
+        if not math.isfinite(self.loss):
+            return []
+        said = f"lr {shown.lr(self.lr, 3)}, batch {shown.count(self.batch)}"
+        return [("optimum", said), ("loss", shown.loss(self.loss))]
+
     def to_json(self) -> dict[str, Any]:
         """The contract's document."""
         return (
@@ -201,8 +209,8 @@ class Optimum:
         )
 
 
-@dataclass(frozen=True)
-class Plateau:
+@dataclass(frozen=True, repr=False)
+class Plateau(Readable):
     """Every (lr, batch) whose loss is within a tolerance of the best.
 
     Attributes:
@@ -267,6 +275,9 @@ class Plateau:
         """Inner boxes, suggestion, price, ladder and trust; made when first asked."""
         return self.deferred.value
 
+    def _own(self) -> list[tuple[str, str]]:
+        return [("tolerance", shown.percent(self.tol))]
+
     def to_json(self) -> dict[str, Any]:
         """The contract's document."""
         contour = {"lr": self.contour_lr.tolist(), "batch": self.contour_batch.tolist()}
@@ -300,8 +311,8 @@ class Plateau:
         )
 
 
-@dataclass(frozen=True)
-class Regret:
+@dataclass(frozen=True, repr=False)
+class Regret(Readable):
     """What one choice of (lr, batch) loses.
 
     Attributes:
@@ -348,6 +359,11 @@ class Regret:
     def decision(self) -> Decision:
         """Inner boxes, suggestion, price, ladder and trust; made when first asked."""
         return self.deferred.value
+
+    def _own(self) -> list[tuple[str, str]]:
+        said = f"lr {shown.lr(self.lr, 3)}, batch {shown.count(self.batch)}"
+        lost = shown.percent(self.regret) if math.isfinite(self.regret) else "unknown"
+        return [("choice", said), ("loses", f"{lost} of the loss")]
 
     def to_json(self) -> dict[str, Any]:
         """The contract's document."""
