@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli_support import runs_csv
@@ -51,7 +52,7 @@ def test_examples_run(
 
 def test_answers_show_themselves() -> None:
     fit = load("bundled:steplaw-dense")
-    size = {"params": 7e9, "tokens": 2e12}
+    size: dict[str, Any] = {"params": 7e9, "tokens": 2e12}
     text = repr(fit.plateau(**size))
     assert text.splitlines()[0] == "Plateau"
     assert "  use: lr 8e-4, batch 4Mi tokens (2,048 x 2,048)" in text

@@ -20,7 +20,7 @@ from surrogate.errors import DataError
 from surrogate.query import Fit, load
 from surrogate.query.decision import Decision, InnerBox
 
-AT = {"params": 7e9, "tokens": 2e12}
+AT: dict[str, Any] = {"params": 7e9, "tokens": 2e12}
 
 
 @cache
@@ -33,7 +33,7 @@ def questions(seed: int, count: int) -> list[tuple[Fit, dict[str, Any]]]:
     rng = np.random.default_rng(seed)
     found: list[tuple[Fit, dict[str, Any]]] = []
     for k in range(count):
-        size = {
+        size: dict[str, Any] = {
             "params": float(10 ** rng.uniform(8, 10.3)),
             "tokens": float(10 ** rng.uniform(9.5, 12.5)),
             "tol": float(10 ** rng.uniform(-3.3, -1.7)),
@@ -123,7 +123,7 @@ def test_price_is_what_bisection_finds() -> None:
 
 def test_price_of_a_choice_is_bounded_by_its_draws() -> None:
     """Against every tenth draw asked as a fit of its own, moved as answers move it."""
-    choice = {"lr": 4e-4, "batch": 2.0**20}
+    choice: dict[str, Any] = {"lr": 4e-4, "batch": 2.0**20}
     found = bundled().regret(params=1e9, tokens=2e10, **choice).decision.price
     assert found.of == "choice"
     assert found.upper > found.share > 0
@@ -191,9 +191,7 @@ def test_limits_bind_suggestion_and_boxes_and_no_optimum() -> None:
         ({"batch_max": 1e5, "batch_multiple": 2e5}, "no batch is both"),
     ],
 )
-def test_limits_that_are_none_are_refused(
-    limits: dict[str, float], message: str
-) -> None:
+def test_limits_that_are_none_are_refused(limits: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
         bundled().plateau(**AT, **limits)
 
@@ -206,7 +204,7 @@ def test_a_fit_without_draws_or_batch_decides_what_it_can() -> None:
     assert math.isnan(plain.suggestion.regret_upper)
     assert plain.trust.level in ("near", "far")
     alone = lr_alone()
-    size = {"params": 3e8, "tokens": 1e10, "recipe": "adamw"}
+    size: dict[str, Any] = {"params": 3e8, "tokens": 1e10, "recipe": "adamw"}
     held = alone.optimum(**size, batch=5e5).decision
     assert held.suggestion is not None
     assert held.suggestion.batch == 5e5
@@ -218,7 +216,7 @@ def test_a_fit_without_draws_or_batch_decides_what_it_can() -> None:
 
 
 def test_every_answer_carries_the_keys() -> None:
-    size = {"params": 1e9, "tokens": 2e10}
+    size: dict[str, Any] = {"params": 1e9, "tokens": 2e10}
     fit = quadratic()
     answers = (
         fit.optimum(**size),
@@ -237,7 +235,7 @@ def test_every_answer_carries_the_keys() -> None:
 
 
 def evidence(**changed: Any) -> trust.Evidence:
-    plain = {
+    plain: dict[str, Any] = {
         "distance": 0.8,
         "sizes": {"params": 1e9, "tokens": 2e10},
         "fitted": {"params": (1e8, 1e9), "tokens": (1e9, 1e11)},

@@ -72,7 +72,7 @@ def test_corners_are_inside_and_no_box_of_a_grid_is_larger(name: str) -> None:
         wide = (found[:, 1] - found[:, 0])[:, None] * [-0.3, 0.3] + found
         whole = np.stack([bounds.low, bounds.high], axis=1)
         for span in (wide, whole):
-            axes = [np.linspace(*ends, LINES) for ends in span]
+            axes = [np.linspace(ends[0], ends[1], LINES) for ends in span]
             mesh = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 2)
             z = surface.points(mesh, s)
             inside = surface.log_losses(family, theta[None], z)[0] <= level
@@ -120,7 +120,7 @@ def test_robust_box_is_inside_in_the_same_draws(name: str, probability: float) -
                 assert bounds.hold(np.array([[x, y]]))[0]
         assert held.sum() >= needed
         wide = (found[:, 1] - found[:, 0])[:, None] * [-0.25, 0.25] + found
-        axes = [np.linspace(*ends, 29) for ends in wide]
+        axes = [np.linspace(ends[0], ends[1], 29) for ends in wide]
         losses = form(family, thetas, s).on_grid(
             axes[0] - moves[:, :1], axes[1] - moves[:, 1:]
         )

@@ -6,7 +6,7 @@ from typing import Any
 
 from typer.core import TyperGroup
 
-INTRODUCTION = """Which learning rate and batch size should the next pretraining run use?
+INTRODUCTION = """What learning rate and batch size should the next pretraining run use?
 
 \b
 Ask a fit that comes with the package, of Step Law's 1,911 released runs:

@@ -135,7 +135,7 @@ def _improved(subset: Subset, every: Walls, start: Box, count: int) -> Box | Non
 def _starts(inside: Inside, span: Box, draws: int, count: int) -> list[Box]:
     """The largest boxes of a grid that enough draws hold, each of another shape."""
     for _ in range(_ZOOMS):
-        axes = [np.linspace(*ends, _LINES) for ends in span]
+        axes = [np.linspace(ends[0], ends[1], _LINES) for ends in span]
         is_in = inside(*axes)
         held = _held(is_in)
         i, j = np.triu_indices(_LINES, 1)
