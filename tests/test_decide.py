@@ -98,11 +98,11 @@ def bisected(fit: Fit, size: dict[str, Any], loss: float) -> float:
         math.log(0.5 * fit.features.fitted["tokens"][0]),
         math.log(size["tokens"]),
     )
-    more = {name: value for name, value in size.items() if name != "tol"}
+    more: dict[str, Any] = {n: value for n, value in size.items() if n != "tol"}
     # The first crossing from above; between the fitted sizes loss falls with tokens.
     for _ in range(60):
         middle = 0.5 * (low + high)
-        lowest = fit.optimum(**(more | {"tokens": math.exp(middle)})).loss
+        lowest = fit.optimum(**{**more, "tokens": math.exp(middle)}).loss
         low, high = (middle, high) if lowest > loss else (low, middle)
     return 1 - math.exp(0.5 * (low + high)) / size["tokens"]
 

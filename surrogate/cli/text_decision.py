@@ -5,6 +5,7 @@ Made from the JSON document alone, as all text; `--all` prints `text_answers` in
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -234,15 +235,13 @@ def _as_good(page: _Page, document: Document) -> None:
             page.say("", f"what is allowed loses {shown.percent(lost)} of the loss")
         return
     lr, batch = box["lr"], box["batch"]
-    any_lr = f"any lr {shown.span(*lr, shown.lr)}"
+    any_lr = f"any lr {_span(lr, shown.lr)}"
     if batch[0] is not None and batch[0] == batch[1]:
         page.say("As good", f"{any_lr} at batch {shown.count(batch[0])}")
     elif batch == [None, None] and not _has_batch(document):
         page.say("As good", any_lr)
     else:
-        page.say(
-            "As good", f"{any_lr} with any batch {shown.span(*batch, shown.count)}"
-        )
+        page.say("As good", f"{any_lr} with any batch {_span(batch, shown.count)}")
     price = document.get("price") or {}
     share = price.get("tokens_share")
     worth = ""
@@ -255,6 +254,10 @@ def _as_good(page: _Page, document: Document) -> None:
     elif robust is None and document.get("robust"):
         page.say("", "by the fit alone: no box is that safe in most resampled fits")
     _largest(page, document, batch)
+
+
+def _span(ends: Sequence[float | int | None], form: Callable[[float], str]) -> str:
+    return shown.span(ends[0], ends[1], form)
 
 
 def _has_batch(document: Document) -> bool:
@@ -368,7 +371,7 @@ def _notes(page: _Page, document: Document) -> None:
     best = document.get("best_interval") or {}
     is_told = "certificate" in document
     parts = [
-        f"{name} {shown.span(*best[name], form)}"
+        f"{name} {_span(best[name], form)}"
         for name, form in (("lr", shown.lr), ("batch", shown.count))
         if best.get(name) and None not in best[name] and not is_told
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from surrogate.units import format_count
 
@@ -73,14 +74,11 @@ def steps(value: float | int) -> str:
 
 
 def span(
-    low: float | int | None, high: float | int | None, form: object = count
+    low: float | int | None,
+    high: float | int | None,
+    form: Callable[[float], str] = count,
 ) -> str:
-    """Two ends; an open one as above or below."""
-    shown = form if callable(form) else count
-    if low is None and high is None:
-        return "any"
-    if high is None:
-        return f"{shown(low)} or more"
+    """Two ends; an open one as up to, or or more."""
     if low is None:
-        return f"up to {shown(high)}"
-    return f"{shown(low)} to {shown(high)}"
+        return "any" if high is None else f"up to {form(high)}"
+    return f"{form(low)} or more" if high is None else f"{form(low)} to {form(high)}"

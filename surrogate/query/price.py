@@ -262,7 +262,8 @@ def line_end(fit: Fit) -> float:
 
 def unpriced(of: str, reason: str) -> Price:
     """No price, and why."""
-    return Price(of, *[math.nan] * 4, reason, math.nan)
+    none = math.nan
+    return Price(of, none, none, none, none, reason, none)
 
 
 def rungs(
