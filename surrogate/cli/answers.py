@@ -62,7 +62,7 @@ def optimum(
     fixed_batch, fixed_lr = options.optional_batch(batch), options.optional_lr(lr)
     multiple = options.optional_batch(batch_multiple, "--batch-multiple")
 
-    bound = deciding.limits(lr_max, batch_max)
+    bound = deciding.most(lr_max, batch_max)
     machine = deciding.machine(gpu, mfu)
     questions.check(points, out)
     if points is not None:

@@ -45,27 +45,33 @@ All = Annotated[
 _SAID = ("Extrapolation: ",)
 
 
-class Bound(TypedDict, total=False):
-    """What binds a suggestion."""
+class Most(TypedDict):
+    """The largest settings that may be suggested."""
 
     lr_max: float | None
     batch_max: float | None
+
+
+class Bound(Most):
+    """What binds a suggestion."""
+
     batch_multiple: float | None
 
 
-def limits(
-    lr_max: str | None, batch_max: str | None, multiple: str | None = None
-) -> Bound:
-    """Parses what binds a suggestion."""
-    found: Bound = {
+def most(lr_max: str | None, batch_max: str | None) -> Most:
+    """Parses the largest settings that may be suggested."""
+    return {
         "lr_max": None
         if lr_max is None
         else typing_numbers.lr(lr_max, what="--lr-max"),
         "batch_max": options.optional_batch(batch_max, "--batch-max"),
     }
-    if multiple is not None:
-        found["batch_multiple"] = options.optional_batch(multiple, "--batch-multiple")
-    return found
+
+
+def limits(lr_max: str | None, batch_max: str | None, multiple: str | None) -> Bound:
+    """Parses what binds a suggestion."""
+    step = options.optional_batch(multiple, "--batch-multiple")
+    return {**most(lr_max, batch_max), "batch_multiple": step}
 
 
 def point(fit: Fit, size: sizes.Sizes, more: options.Where) -> options.Point:

@@ -155,7 +155,7 @@ def regret(document: Document, asked: Asked) -> list[RenderableType]:
         _refused(page, document)
         return page.done()
     bound = ((document.get("interval") or {}).get("regret") or (None, None))[1]
-    level = (document.get("interval") or {}).get("level")
+    level = (document.get("interval") or {}).get("level") or 0.95
     most = f", at most {shown.percent(bound)} ({100 * level:.0f} %)" if bound else ""
     verdict = "within" if document.get("inside") else "outside"
     page.say(
@@ -206,7 +206,7 @@ def _exact(page: _Page, document: Document) -> None:
             known = f" ({shown.span(low, high, form)})"
         is_held = name == "batch" and not known
         parts.append(f"{'at ' if is_held else ''}{name} {form(value)}{known}")
-    level = (document.get("interval") or {}).get("level")
+    level = (document.get("interval") or {}).get("level") or 0.95
     said = ", ".join(parts)
     page.say("Exactly", f"{said}, {100 * level:.0f} %" if "(" in said else said)
 
