@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from datetime import date
 from importlib import metadata
@@ -25,6 +25,7 @@ from surrogate import (
     selection,
     uncertainty,
 )
+from surrogate.about import check_about, known_about
 from surrogate.blocks import Device
 from surrogate.defaults import AUTO, BOOTSTRAP, FAMILIES, SEED, TERMS
 from surrogate.engine import Progress
@@ -65,6 +66,7 @@ def fit(
     device: str = "auto",
     backend: str = "auto",
     progress: Progress | None = None,
+    about: Mapping[str, str] | None = None,
 ) -> Fit:
     """Fit a surface of final loss to finished runs.
 
@@ -78,6 +80,7 @@ def fit(
         device: `auto`, `cpu` or `gpu`.
         backend: of the arithmetic: `auto`, `numpy`, `xla` or `mosaic`.
         progress: told what runs and how far it is.
+        about: the recipe of the runs, by name: optimizer, schedule, final_lr, seq_len.
 
     Returns:
         The fit; `is_converged` says whether it settled.
@@ -86,10 +89,14 @@ def fit(
         DataError: the runs identify neither lr nor batch, or an argument is wrong.
     """
     _check(family, terms, bootstrap, seed)
+    kinds = {"params_kind": runs.params_kind, "loss_kind": runs.loss_kind}
+    said = check_about(about or {}, kinds)
+    said = known_about(asdict(source) for source in runs.sources) | said
     estimate.make_room()
     place = engine.pick_device(device)
     with jax.default_device(place):
-        return _fit(runs, family, terms, bootstrap, seed, (place, backend), progress)
+        found = _fit(runs, family, terms, bootstrap, seed, (place, backend), progress)
+    return replace(found, about=said)
 
 
 def _check(family: str, terms: int, bootstrap: int, seed: int) -> None:

@@ -31,12 +31,13 @@ def test_commands_are_those_of_the_contract(tmp_path: Path) -> None:
     done = surrogate("--help", cwd=tmp_path)
     assert done.returncode == 0
     assert done.stderr == ""
-    listed = done.stdout.split("Commands:")[1].split("\n")
-    assert [line.split()[0] for line in listed if line.strip()] == [
-        *("demo", "check", "fit", "predict", "evaluate"),
-        *("optimum", "plateau", "regret", "law", "compare", "report", "plot"),
-        "data",
+    listed = done.stdout.split("Ask:")[1].split("\n")
+    assert [line.split()[0] for line in listed if line.startswith("  ")] == [
+        *("optimum", "plateau", "regret", "predict", "models", "law"),
+        *("demo", "check", "fit", "evaluate", "compare", "data"),
+        *("report", "plot"),
     ]
+    assert "surrogate plateau steplaw-dense --params 7B --tokens 2T" in done.stdout
 
 
 def test_help_imports_neither_jax_nor_numpy(tmp_path: Path) -> None:

@@ -79,6 +79,8 @@ def test_answers_carry_the_contract_s_keys(
     assert (document["params"], document["tokens"]) == (3e8, 2e10)
     assert isinstance(document["extrapolation"]["inside"], bool)
     assert main(asked) == 0
+    assert "300M params, 20B tokens" in capsys.readouterr().out
+    assert main([*asked, "--all"]) == 0
     assert document["family"] in capsys.readouterr().out
 
 
@@ -86,7 +88,7 @@ def test_fit_is_found_by_its_relative_path(
     fitted: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(fitted.parent)
-    assert main(["optimum", "bowls", *ASK]) == 0
+    assert main(["optimum", "bowls", *ASK, "--all"]) == 0
     assert "Optimum for 1.07B parameters" in capsys.readouterr().out
 
 

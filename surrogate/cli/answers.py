@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Annotated
 
 import typer
 
-from surrogate import units
-from surrogate.cli import options, output
+from surrogate.cli import deciding, options, questions, sizes, typing_numbers
 from surrogate.errors import DataError
 
 
@@ -20,6 +18,11 @@ def optimum(
     tokens: options.OptionalTokens = None,
     steps: options.Steps = None,
     flops: options.Flops = None,
+    model: sizes.ModelName = None,
+    total_params: sizes.TotalParams = None,
+    vocab: sizes.Vocab = None,
+    width: sizes.Width = None,
+    tied: sizes.Tied = False,
     batch: options.Batch = None,
     lr: options.Lr = None,
     batch_multiple: Annotated[
@@ -33,6 +36,14 @@ def optimum(
     p_max: options.PMax = options.P_MAX,
     allow: options.Allow = [],  # noqa: B006
     transfer: options.Transfer = None,
+    lr_max: deciding.LrMax = None,
+    batch_max: deciding.BatchMax = None,
+    gpu: deciding.Gpu = None,
+    mfu: deciding.Mfu = None,
+    points: questions.PointsFile = None,
+    out: questions.Out = None,
+    overwrite: options.Overwrite = False,
+    everything: deciding.All = False,
     json: options.Json = False,
 ) -> int:
     """The learning rate and batch size of the lowest loss."""
@@ -46,54 +57,83 @@ def optimum(
             "optimum: --batch-multiple says how the batch is chosen, but --batch "
             "fixes it. Give one of them."
         )
-    sizes = {"params": params, "tokens": tokens, "steps": steps, "flops": flops}
-    counts = {n: options.optional_count(f"--{n}", text) for n, text in sizes.items()}
+    size = sizes.read(params, tokens, model, total_params, vocab, width, tied)
+    other = options.optional_counts({"steps": steps, "flops": flops})
     where = options.where(recipe, scale, lr_range, batch_range, p_max, allow)
     fixed_batch, fixed_lr = options.optional_batch(batch), options.optional_lr(lr)
     multiple = options.optional_batch(batch_multiple, "--batch-multiple")
 
-    from surrogate.cli import text_answers
+    bound = deciding.most(lr_max, batch_max)
+    machine = deciding.machine(gpu, mfu)
+    questions.check(points, out)
+    if points is not None:
+        typed = {"params": params, "tokens": tokens, "model": model}
+        shared = {**where, **bound, "batch_multiple": multiple}
+        return questions.run(
+            *("optimum", fit, points, out, overwrite),
+            {**typed, "lr": lr, "batch": batch},
+            shared,
+            json,
+        )
+
+    from surrogate.cli import text_answers, text_decision
     from surrogate.query import load
 
     with options.dashed():
-        answer = load(fit).optimum(
-            **counts,
+        fitted = load(fit)
+        own = size.params_of(fitted.params_kind)
+        answer = fitted.optimum(
+            params=own,
+            tokens=None if steps or flops else size.tokens_of(own),
+            **other,
             **where,
+            **bound,
             batch=fixed_batch,
             lr=fixed_lr,
             batch_multiple=multiple,
             transfer=transfer,
         )
-    document = answer.to_json()
-    if document["transfer"] and transfer is None:
-        asked = {**sizes, "batch": batch, "lr": lr, "batch-multiple": batch_multiple}
+    document = deciding.document(answer, machine)
+    typed = {"params": params, "tokens": tokens, "steps": steps, "flops": flops}
+    asked = deciding.asked(
+        fit,
+        {
+            **typed,
+            "model": model,
+            "total-params": total_params,
+            "vocab": vocab,
+            "width": width,
+            "recipe": recipe,
+        },
+        scale,
+    )
+    found = document["transfer"]
+    if found and transfer is None:
         limit = None if p_max == options.P_MAX else p_max
-        named = {**asked, "recipe": recipe, "scale": scale, "allow": allow}
-        named |= {"lr-range": lr_range, "batch-range": batch_range, "p-max": limit}
-        document["transfer"]["command"] = command("optimum", fit, named) + (
-            f" --transfer {document['transfer']['law']}"
+        more = {"batch": batch, "lr": lr, "batch-multiple": batch_multiple}
+        more |= {"lr-range": lr_range, "batch-range": batch_range, "p-max": limit}
+        found["command"] = asked.command(
+            "optimum",
+            *(f"--{name}={value}" for name, value in more.items() if value is not None),
+            *(f"--allow={word}" for word in allow),
+            f"--transfer={found['law']}",
         )
-    return output.emit(document, json, text_answers.optimum)
-
-
-def command(
-    verb: str, fit: str, asked: Mapping[str, str | Sequence[str] | None]
-) -> str:
-    """A command to paste into a shell, of the options that were given."""
-    words = ["surrogate", verb, fit]
-    for name, value in asked.items():
-        for text in [value] if isinstance(value, str) else value or ():
-            # A name that begins with a dash is no option.
-            is_dashed = text.startswith("-")
-            words += [f"--{name}={text}"] if is_dashed else [f"--{name}", text]
-    return shlex.join(words)
+    # What a law carries has a text of its own.
+    short = partial(text_decision.optimum, asked=asked)
+    render = text_answers.optimum if everything or found else short
+    return deciding.emit(document, json, render, everything or bool(found))
 
 
 def plateau(
     fit: options.FitArgument,
     *,
-    params: options.Params,
-    tokens: options.Tokens,
+    params: options.OptionalParams = None,
+    tokens: options.OptionalTokens = None,
+    model: sizes.ModelName = None,
+    total_params: sizes.TotalParams = None,
+    vocab: sizes.Vocab = None,
+    width: sizes.Width = None,
+    tied: sizes.Tied = False,
     tol: options.Tol = options.TOL,
     probability: options.Probability = options.PROBABILITY,
     batch: options.Batch = None,
@@ -104,35 +144,90 @@ def plateau(
     batch_range: options.BatchRange = None,
     p_max: options.PMax = options.P_MAX,
     allow: options.Allow = [],  # noqa: B006
+    lr_max: deciding.LrMax = None,
+    batch_max: deciding.BatchMax = None,
+    batch_multiple: deciding.BatchMultiple = None,
+    ladder: deciding.Ladder = False,
+    gpu: deciding.Gpu = None,
+    mfu: deciding.Mfu = None,
+    points: questions.PointsFile = None,
+    out: questions.Out = None,
+    overwrite: options.Overwrite = False,
+    everything: deciding.All = False,
     json: options.Json = False,
 ) -> int:
     """The settings whose loss is within a tolerance."""
-    where = options.point(
-        params, tokens, recipe, scale, lr_range, batch_range, p_max, allow
-    )
-    tolerance = options.tolerance("--tol", tol)
+    size = sizes.read(params, tokens, model, total_params, vocab, width, tied)
+    questions.check(points, out)
+    if points is None:
+        sizes.check_both(size)
+    more = options.where(recipe, scale, lr_range, batch_range, p_max, allow)
+    tolerance = typing_numbers.tolerance(tol)
     share = options.inner_share("--probability", probability)
     at_batch, at_lr = options.optional_batch(batch), options.optional_lr(lr)
 
-    from surrogate.cli import text_answers
+    bound = deciding.limits(lr_max, batch_max, batch_multiple)
+    machine = deciding.machine(gpu, mfu)
+    if points is not None:
+        typed = {"params": params, "tokens": tokens, "model": model}
+        shared = {**more, **bound, "probability": share}
+        return questions.run(
+            *("plateau", fit, points, out, overwrite),
+            {**typed, "lr": lr, "batch": batch},
+            {**shared, "tol": questions.plain(tolerance)},
+            json,
+        )
+
+    from surrogate.cli import text_answers, text_decision
     from surrogate.query import load
 
     with options.dashed():
-        answer = load(fit).plateau(
-            **where, tol=tolerance, probability=share, batch=at_batch, lr=at_lr
+        fitted = load(fit)
+        where = deciding.point(fitted, size, more)
+        answer = fitted.plateau(
+            **where,
+            **bound,
+            tol=deciding.share_of_loss(fitted, where, tolerance),
+            probability=share,
+            batch=at_batch,
+            lr=at_lr,
         )
-    return output.emit(answer.to_json(), json, text_answers.plateau)
+    document = deciding.document(answer, machine)
+    if ladder:
+        deciding.check_ladder(document)
+    typed = {
+        "params": params,
+        "tokens": tokens,
+        "model": model,
+        "total-params": total_params,
+        "vocab": vocab,
+        "width": width,
+        "recipe": recipe,
+    }
+    asked = deciding.asked(fit, typed, scale)
+    short = partial(text_decision.plateau, asked=asked, with_ladder=ladder)
+    return deciding.emit(
+        document, json, text_answers.plateau if everything else short, everything
+    )
 
 
 def regret(
     fit: options.FitArgument,
     *,
-    params: options.Params,
-    tokens: options.Tokens,
-    lr: Annotated[str, typer.Option(metavar="LR", help="Your learning rate.")],
+    params: options.OptionalParams = None,
+    tokens: options.OptionalTokens = None,
+    model: sizes.ModelName = None,
+    total_params: sizes.TotalParams = None,
+    vocab: sizes.Vocab = None,
+    width: sizes.Width = None,
+    tied: sizes.Tied = False,
+    lr: Annotated[
+        str | None, typer.Option(metavar="LR", help="Your learning rate.")
+    ] = None,
     batch: Annotated[
-        str, typer.Option(metavar="B", help="Your batch, in tokens, or 256x2048.")
-    ],
+        str | None,
+        typer.Option(metavar="B", help="Your batch, in tokens, or 256x2048."),
+    ] = None,
     tol: options.Tol = options.TOL,
     recipe: options.RecipeName = None,
     scale: options.ScaleValues = [],  # noqa: B006
@@ -140,19 +235,60 @@ def regret(
     batch_range: options.BatchRange = None,
     p_max: options.PMax = options.P_MAX,
     allow: options.Allow = [],  # noqa: B006
+    lr_max: deciding.LrMax = None,
+    batch_max: deciding.BatchMax = None,
+    batch_multiple: deciding.BatchMultiple = None,
+    gpu: deciding.Gpu = None,
+    mfu: deciding.Mfu = None,
+    points: questions.PointsFile = None,
+    out: questions.Out = None,
+    overwrite: options.Overwrite = False,
+    everything: deciding.All = False,
     json: options.Json = False,
 ) -> int:
     """What your learning rate and batch size lose."""
-    where = options.point(
-        params, tokens, recipe, scale, lr_range, batch_range, p_max, allow
-    )
-    tolerance = options.tolerance("--tol", tol)
-    my_lr = units.parse_positive(lr, what="--lr")
-    my_batch = units.parse_batch(batch, what="--batch")
+    size = sizes.read(params, tokens, model, total_params, vocab, width, tied)
+    questions.check(points, out)
+    if points is None:
+        sizes.check_both(size)
+    more = options.where(recipe, scale, lr_range, batch_range, p_max, allow)
+    tolerance = typing_numbers.tolerance(tol)
+    bound = deciding.limits(lr_max, batch_max, batch_multiple)
+    machine = deciding.machine(gpu, mfu)
+    if points is not None:
+        typed = {"params": params, "tokens": tokens, "model": model}
+        return questions.run(
+            *("regret", fit, points, out, overwrite),
+            {**typed, "lr": lr, "batch": batch},
+            {**more, **bound, "tol": questions.plain(tolerance)},
+            json,
+        )
+    my_lr, my_batch = deciding.choice(lr, batch, size.named)
 
-    from surrogate.cli import text_answers
+    from surrogate.cli import text_answers, text_decision
     from surrogate.query import load
 
     with options.dashed():
-        answer = load(fit).regret(**where, lr=my_lr, batch=my_batch, tol=tolerance)
-    return output.emit(answer.to_json(), json, text_answers.regret)
+        fitted = load(fit)
+        where = deciding.point(fitted, size, more)
+        answer = fitted.regret(
+            **where,
+            **bound,
+            lr=my_lr,
+            batch=my_batch,
+            tol=deciding.share_of_loss(fitted, where, tolerance),
+        )
+    document = deciding.document(answer, machine)
+    typed = {
+        "params": params,
+        "tokens": tokens,
+        "model": model,
+        "total-params": total_params,
+        "vocab": vocab,
+        "width": width,
+        "recipe": recipe,
+    }
+    short = partial(text_decision.regret, asked=deciding.asked(fit, typed, scale))
+    return deciding.emit(
+        document, json, text_answers.regret if everything else short, everything
+    )

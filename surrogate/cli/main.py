@@ -21,7 +21,9 @@ from surrogate.cli import (
     answers,
     compiled,
     data,
+    guide,
     laws,
+    models,
     output,
     pictures,
     plots,
@@ -52,6 +54,7 @@ _COMMANDS = {
         answers.regret,
         laws.law,
         laws.compare,
+        models.models,
         pictures.report,
         plots.plot,
         data.data,
@@ -67,8 +70,8 @@ def _program(asked: str) -> typer.Typer:
     """
     program = typer.Typer(
         name="surrogate",
-        help="From finished training runs to the learning rate and batch size of the "
-        "next.",
+        help=guide.INTRODUCTION,
+        cls=guide.Grouped,
         add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
@@ -77,7 +80,8 @@ def _program(asked: str) -> typer.Typer:
     program.callback()(_root)
     for name, command in _COMMANDS.items():
         is_asked = name == asked
-        program.command(name, help=command.__doc__)(command if is_asked else _unasked)
+        about = {"help": command.__doc__, "epilog": guide.epilog(name)}
+        program.command(name, **about)(command if is_asked else _unasked)
     return program
 
 

@@ -17,6 +17,7 @@ from typing import Annotated, Any, TypedDict
 import typer
 
 from surrogate import defaults, units
+from surrogate.cli import typing_numbers
 from surrogate.defaults import DEVICES, LOSS_KINDS, LOSS_UNITS, PARAMS_KINDS
 from surrogate.errors import DataError, UnlikelyError
 from surrogate_kernels.backends import NAMES as BACKENDS
@@ -132,12 +133,23 @@ LrIsSchedule = Annotated[
         help="lr falls along each run: compute its peak.",
     ),
 ]
+About = Annotated[
+    list[str],
+    typer.Option(
+        "--about",
+        metavar="KEY=VALUE",
+        help="The recipe of the runs, said with every answer: optimizer=AdamW, "
+        'schedule="cosine to 1e-5", seq_len=2048; repeatable.',
+    ),
+]
 MaxDropped = Annotated[
     str, typer.Option(metavar="SHARE", help="Dropped rows above this share: exit 1.")
 ]
 
 Params = Annotated[str, typer.Option(metavar="N", help="Parameters, such as 1.07B.")]
-Tokens = Annotated[str, typer.Option(metavar="D", help="Training tokens, as 100B.")]
+Tokens = Annotated[
+    str, typer.Option(metavar="D", help="Training tokens, as 100B, or 20x params.")
+]
 OptionalParams = Annotated[
     str | None, typer.Option("--params", metavar="N", help="Parameters, such as 1.07B.")
 ]
@@ -418,19 +430,19 @@ def scale_values(values: Sequence[str]) -> dict[str, float] | None:
     if texts is None:
         return None
     return {
-        name: units.parse_positive(text, what=f"--scale {name}")
+        name: typing_numbers.scale(text, what=f"--scale {name}")
         for name, text in texts.items()
     }
 
 
 def optional_lr(text: str | None) -> float | None:
     """Parses `--lr` where it is given."""
-    return None if text is None else units.parse_positive(text, what="--lr")
+    return None if text is None else typing_numbers.lr(text)
 
 
 def optional_batch(text: str | None, option: str = "--batch") -> float | None:
     """Parses a batch [tokens] where it is given."""
-    return None if text is None else units.parse_batch(text, what=option)
+    return None if text is None else typing_numbers.batch(text, what=option)
 
 
 def tolerance(option: str, text: str) -> float:
@@ -486,24 +498,6 @@ def dashed(*, can_allow: bool = True) -> Iterator[None]:
         raise DataError(f"{said} {remedy[0].upper()}{remedy[1:]}.") from error
 
 
-def point(
-    params: str,
-    tokens: str,
-    recipe: str | None,
-    scale: Sequence[str],
-    lr_range: str | None,
-    batch_range: str | None,
-    p_max: str,
-    allow: Sequence[str],
-) -> Point:
-    """Parses the options that say which run is asked about."""
-    return {
-        "params": units.parse_count(params, what="--params"),
-        "tokens": units.parse_count(tokens, what="--tokens"),
-        **where(recipe, scale, lr_range, batch_range, p_max, allow),
-    }
-
-
 def where(
     recipe: str | None,
     scale: Sequence[str],
@@ -522,13 +516,26 @@ def where(
         "batch_range": None
         if batch_range is None
         else units.parse_range(
-            batch_range, what="--batch-range", parse=units.parse_batch
+            batch_range, what="--batch-range", parse=typing_numbers.batch
         ),
         "p_max": inner_share("--p-max", p_max),
         "allow": allowed(allow),
     }
 
 
+def optional_counts(typed: Mapping[str, str | None]) -> dict[str, float | None]:
+    """Parses sizes by name, those that are given; tokens may be a ratio to params."""
+    found: dict[str, float | None] = {}
+    for name, text in typed.items():
+        if text is None:
+            found[name] = None
+        elif name == "tokens":
+            found[name] = typing_numbers.tokens(text, found.get("params"))
+        else:
+            found[name] = typing_numbers.count(text, what=f"--{name}")
+    return found
+
+
 def optional_count(option: str, text: str | None) -> float | None:
     """Parses a count where it is given."""
-    return None if text is None else units.parse_count(text, what=option)
+    return None if text is None else typing_numbers.count(text, what=option)

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
+_WIDEST = 100
+_COLOURS = {"warning": "\x1b[33m", "error": "\x1b[31m"}
+_PLAIN = "\x1b[0m"
+
+
 def plain(text: str) -> str:
     """Returns `text` as one line whose control characters are escaped."""
     line = " ".join(text.split())
@@ -78,19 +83,37 @@ def write_text(renderables: Sequence[RenderableType]) -> None:
 
 
 def note(kind: str, message: str) -> None:
-    """Writes a message to stderr: one line, or a list of one thing a line."""
+    """Writes a message to stderr: one line, or a list of one thing a line.
+
+    On a terminal the first is wrapped and coloured.
+    """
     screen.clear()
     sys.stdout.flush()
     first, *more = message.split("\n")
-    print(f"surrogate: {kind}: {plain(first)}", file=sys.stderr)
+    head, said = f"surrogate: {kind}:", plain(first)
+    print(_shown(kind, head, said), file=sys.stderr)
     for line in more:
         print(f"  {plain(line)}", file=sys.stderr)
+
+
+def _shown(kind: str, head: str, said: str) -> str:
+    if not sys.stderr.isatty():
+        return f"{head} {said}"
+    import shutil
+    import textwrap
+
+    width = min(shutil.get_terminal_size().columns, _WIDEST)
+    wrapped = textwrap.fill(f"{head} {said}", width, subsequent_indent="  ")
+    colour = "" if os.environ.get("NO_COLOR") else _COLOURS.get(kind, "")
+    return wrapped.replace(head, f"{colour}{head}{_PLAIN}" if colour else head, 1)
 
 
 def emit(
     document: dict[str, Any],
     as_json: bool,
     render: Callable[[dict[str, Any]], Sequence[RenderableType]],
+    *,
+    hide: Sequence[str] = (),
 ) -> int:
     """Prints an answer and its warnings.
 
@@ -98,6 +121,7 @@ def emit(
         document: the answer in the contract's keys.
         as_json: whether stdout gets the document itself.
         render: makes the text from the document's JSON form, so that the two agree.
+        hide: beginnings of warnings that the text itself says.
 
     Returns:
         The exit code: 1 if the status is one of the failed ones, or the answer lies on
@@ -110,7 +134,8 @@ def emit(
         else:
             write_text(render(document))
     for warning in document.get("warnings") or ():
-        note("warning", warning)
+        if not warning.startswith(tuple(hide)):
+            note("warning", warning)
     status = document.get("status")
     if status is None:
         return 0

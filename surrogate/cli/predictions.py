@@ -51,7 +51,7 @@ def predict(
         DataError: if the file, the recipe or a scale is not what the fit needs, or
             `out` exists.
     """
-    _check_out(out, points, overwrite)
+    check_out(out, points, overwrite)
     fitted = load(fit)
     table = read_points(points, scales=fitted.scale_names)
     _check_header(table)
@@ -91,7 +91,12 @@ def predict(
     }
 
 
-def _check_out(out: Path, points: Path, overwrite: bool) -> None:
+def check_out(out: Path, points: Path, overwrite: bool) -> None:
+    """Refuse to write over what is there.
+
+    Raises:
+        DataError: a folder, the points themselves, or a file without `overwrite`.
+    """
     if out.is_dir():
         raise DataError(f"--out {out}: expected a file to write, got a directory.")
     if not out.exists():

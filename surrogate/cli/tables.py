@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from surrogate import defaults, interrupts
+from surrogate.about import check_about, parse_about
 from surrogate.cli import compiled, documents, options, output, progress
 from surrogate.cli.progress import Bar
 
@@ -171,6 +172,7 @@ def fit(
     allow: options.Allow = [],  # noqa: B006
     checkpoints: options.Checkpoints = defaults.CHECKPOINTS[0],
     lr_is_schedule: options.LrIsSchedule = None,
+    about: options.About = [],  # noqa: B006
     max_dropped: options.MaxDropped = options.MAX_DROPPED,
     device: options.Device = "auto",
     backend: options.Backend = "auto",
@@ -192,7 +194,7 @@ def fit(
         checkpoints=checkpoints,
         lr_is_schedule=lr_is_schedule,
     )
-    settings = {
+    settings: dict[str, Any] = {
         "family": options.choose("--family", family, defaults.FAMILIES),
         "terms": terms,
         "bootstrap": bootstrap,
@@ -201,7 +203,12 @@ def fit(
         "backend": options.choose("--backend", backend, options.BACKENDS),
     }
     progress.reading(runs)
+    said = parse_about(about)
     table = read_runs(runs, **how)
+    kinds = {"params_kind": table.params_kind, "loss_kind": table.loss_kind}
+    settings["about"] = check_about(said, kinds, how["seq_len"])
+    if how["seq_len"] is not None:
+        settings["about"].setdefault("seq_len", str(how["seq_len"]))
 
     # Reading fails fast; JAX is imported only for runs that can be fitted.
     from surrogate import store

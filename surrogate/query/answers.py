@@ -11,9 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from surrogate.decision import shown
 from surrogate.defaults import SCHEMA
 from surrogate.errors import Status
 from surrogate.query.carried import Transfer
+from surrogate.query.decision import Decision, Deferred
+from surrogate.query.readable import Readable
 from surrogate.scores import Band, CellScore, LossErrors, Spread
 
 Pair = tuple[float, float]
@@ -135,8 +138,8 @@ class Scan:
         }
 
 
-@dataclass(frozen=True)
-class Optimum:
+@dataclass(frozen=True, repr=False)
+class Optimum(Readable):
     """The settings of the lowest loss; lr or batch is NaN where it has no optimum.
 
     Attributes:
@@ -150,6 +153,7 @@ class Optimum:
         loss_interval: of the surface, not of one run [nats per token].
         certificate: of the minimisation, never of the fit.
         stability: probability of divergence there, octaves of lr to the edge.
+        deferred: what a person decides by, as `decision` gives it.
         offer: where lr or batch cannot be fitted: the other one's optimum, at the
             value that the nearest cell used.
         scan: where steps or a budget were given; the sizes are then the context's.
@@ -167,6 +171,7 @@ class Optimum:
     loss_interval: Pair
     certificate: Certificate
     stability: dict[str, float | None] | None
+    deferred: Deferred = field(repr=False, compare=False)
     offer: dict[str, float] | None = None
     scan: Scan | None = None
     transfer: Transfer | None = None
@@ -176,29 +181,44 @@ class Optimum:
         """How it went."""
         return self.context.status
 
+    @property
+    def decision(self) -> Decision:
+        """Inner boxes, suggestion, price, ladder and trust; made when first asked."""
+        return self.deferred.value
+
+    def _own(self) -> list[tuple[str, str]]:
+        if not math.isfinite(self.loss):
+            return []
+        said = f"lr {shown.lr(self.lr, 3)}, batch {shown.count(self.batch)}"
+        return [("optimum", said), ("loss", shown.loss(self.loss))]
+
     def to_json(self) -> dict[str, Any]:
         """The contract's document."""
-        return self.context.to_json() | {
-            "lr": known(self.lr),
-            "batch": known(self.batch),
-            "loss": known(self.loss),
-            "scan": self.scan.to_json() if self.scan else None,
-            "interval": {
-                "level": self.level,
-                "unit": self.context.interval_unit,
-                "lr": open_pair(self.lr_interval),
-                "batch": open_pair(self.batch_interval),
-                "loss": pair(self.loss_interval),
-            },
-            "certificate": self.certificate.to_json(),
-            "stability": self.stability,
-            "offer": self.offer,
-            "transfer": self.transfer.to_json() if self.transfer else None,
-        }
+        return (
+            self.context.to_json()
+            | self.decision.to_json()
+            | {
+                "lr": known(self.lr),
+                "batch": known(self.batch),
+                "loss": known(self.loss),
+                "scan": self.scan.to_json() if self.scan else None,
+                "interval": {
+                    "level": self.level,
+                    "unit": self.context.interval_unit,
+                    "lr": open_pair(self.lr_interval),
+                    "batch": open_pair(self.batch_interval),
+                    "loss": pair(self.loss_interval),
+                },
+                "certificate": self.certificate.to_json(),
+                "stability": self.stability,
+                "offer": self.offer,
+                "transfer": self.transfer.to_json() if self.transfer else None,
+            }
+        )
 
 
-@dataclass(frozen=True)
-class Plateau:
+@dataclass(frozen=True, repr=False)
+class Plateau(Readable):
     """Every (lr, batch) whose loss is within a tolerance of the best.
 
     Attributes:
@@ -226,6 +246,7 @@ class Plateau:
         optimum: (lr, batch) of the lowest loss.
         largest_batch: (lr, batch) of the largest batch on the plateau: how far to
             scale out.
+        deferred: as in `Optimum`.
         offer: as in `Optimum`.
     """
 
@@ -249,6 +270,7 @@ class Plateau:
     stability: dict[str, Any] | None
     optimum: Pair
     largest_batch: Pair
+    deferred: Deferred = field(repr=False, compare=False)
     offer: dict[str, float] | None = None
 
     @property
@@ -256,34 +278,49 @@ class Plateau:
         """How it went."""
         return self.context.status
 
+    @property
+    def decision(self) -> Decision:
+        """Inner boxes, suggestion, price, ladder and trust; made when first asked."""
+        return self.deferred.value
+
+    def _own(self) -> list[tuple[str, str]]:
+        return [("tolerance", shown.percent(self.tol))]
+
     def to_json(self) -> dict[str, Any]:
         """The contract's document."""
         contour = {"lr": self.contour_lr.tolist(), "batch": self.contour_batch.tolist()}
-        return self.context.to_json() | {
-            "tol": self.tol,
-            "optimum": {"lr": known(self.optimum[0]), "batch": known(self.optimum[1])},
-            "loss_min": known(self.loss_min),
-            "loss_limit": known(self.loss_limit),
-            "lr": extent(self.lr),
-            "batch": extent(self.batch),
-            "lr_at_optimal_batch": ends(self.lr_at_optimal_batch),
-            "batch_at_optimal_lr": ends(self.batch_at_optimal_lr),
-            "lr_at_batch": at("batch", self.lr_at_batch),
-            "batch_at_lr": at("lr", self.batch_at_lr),
-            "largest_batch": place(self.largest_batch),
-            "area_octaves2": known(self.area_octaves2),
-            "contour": contour if len(self.contour_lr) else None,
-            "open_edges": list(self.open_edges),
-            "interval": {"level": self.level, "unit": self.context.interval_unit}
-            | {name: pair(value) for name, value in self.edge_intervals.items()},
-            "robust": self.robust,
-            "stability": self.stability,
-            "offer": self.offer,
-        }
+        return (
+            self.context.to_json()
+            | self.decision.to_json()
+            | {
+                "tol": self.tol,
+                "optimum": {
+                    "lr": known(self.optimum[0]),
+                    "batch": known(self.optimum[1]),
+                },
+                "loss_min": known(self.loss_min),
+                "loss_limit": known(self.loss_limit),
+                "lr": extent(self.lr),
+                "batch": extent(self.batch),
+                "lr_at_optimal_batch": ends(self.lr_at_optimal_batch),
+                "batch_at_optimal_lr": ends(self.batch_at_optimal_lr),
+                "lr_at_batch": at("batch", self.lr_at_batch),
+                "batch_at_lr": at("lr", self.batch_at_lr),
+                "largest_batch": place(self.largest_batch),
+                "area_octaves2": known(self.area_octaves2),
+                "contour": contour if len(self.contour_lr) else None,
+                "open_edges": list(self.open_edges),
+                "interval": {"level": self.level, "unit": self.context.interval_unit}
+                | {name: pair(value) for name, value in self.edge_intervals.items()},
+                "robust": self.robust,
+                "stability": self.stability,
+                "offer": self.offer,
+            }
+        )
 
 
-@dataclass(frozen=True)
-class Regret:
+@dataclass(frozen=True, repr=False)
+class Regret(Readable):
     """What one choice of (lr, batch) loses.
 
     Attributes:
@@ -302,6 +339,7 @@ class Regret:
         optimum: (lr, batch) of the lowest loss.
         change: of lr alone and of batch alone: the best value, the regret then, and
             the nearest value within `tol`; None where the fit does not choose it.
+        deferred: as in `Optimum`.
     """
 
     context: Context
@@ -318,36 +356,54 @@ class Regret:
     stability: dict[str, float | None] | None
     optimum: Pair
     change: dict[str, dict[str, float] | None]
+    deferred: Deferred = field(repr=False, compare=False)
 
     @property
     def status(self) -> Status:
         """How it went."""
         return self.context.status
 
+    @property
+    def decision(self) -> Decision:
+        """Inner boxes, suggestion, price, ladder and trust; made when first asked."""
+        return self.deferred.value
+
+    def _own(self) -> list[tuple[str, str]]:
+        said = f"lr {shown.lr(self.lr, 3)}, batch {shown.count(self.batch)}"
+        lost = shown.percent(self.regret) if math.isfinite(self.regret) else "unknown"
+        return [("choice", said), ("loses", f"{lost} of the loss")]
+
     def to_json(self) -> dict[str, Any]:
         """The contract's document."""
         upper = None if math.isnan(self.upper) else [0.0, self.upper]
-        return self.context.to_json() | {
-            "lr": self.lr,
-            "batch": self.batch,
-            "loss": known(self.loss),
-            "loss_min": known(self.loss_min),
-            "regret": known(self.regret),
-            "interval": {
-                "level": self.level,
-                "unit": self.context.interval_unit,
-                "regret": upper,
-            },
-            "inside": self.is_inside if math.isfinite(self.regret) else None,
-            "probability_inside": known(self.probability_inside),
-            "tol": self.tol,
-            "stability": self.stability,
-            "optimum": {"lr": known(self.optimum[0]), "batch": known(self.optimum[1])},
-            "change": {
-                name: change and {part: known(v) for part, v in change.items()}
-                for name, change in self.change.items()
-            },
-        }
+        return (
+            self.context.to_json()
+            | self.decision.to_json()
+            | {
+                "lr": self.lr,
+                "batch": self.batch,
+                "loss": known(self.loss),
+                "loss_min": known(self.loss_min),
+                "regret": known(self.regret),
+                "interval": {
+                    "level": self.level,
+                    "unit": self.context.interval_unit,
+                    "regret": upper,
+                },
+                "inside": self.is_inside if math.isfinite(self.regret) else None,
+                "probability_inside": known(self.probability_inside),
+                "tol": self.tol,
+                "stability": self.stability,
+                "optimum": {
+                    "lr": known(self.optimum[0]),
+                    "batch": known(self.optimum[1]),
+                },
+                "change": {
+                    name: change and {part: known(v) for part, v in change.items()}
+                    for name, change in self.change.items()
+                },
+            }
+        )
 
 
 @dataclass(frozen=True)

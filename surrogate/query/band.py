@@ -15,6 +15,7 @@ from surrogate.query.alone import alone
 from surrogate.query.answers import UNKNOWN, Pair, Plateau, Regret, ends
 from surrogate.query.best import (
     Solved,
+    answered,
     context_of,
     held_settings,
     is_cut,
@@ -27,7 +28,9 @@ from surrogate.query.best import (
     solve_box,
     solve_sides,
     state,
+    undecided,
 )
+from surrogate.query.decision import Limits
 from surrogate.query.fit import Fit
 from surrogate.query.question import Question, check_share
 from surrogate.query.robust import Robust, robust
@@ -64,6 +67,7 @@ def plateau(
     probability: float,
     batch: float | None = None,
     lr: float | None = None,
+    limits: Limits | None = None,
 ) -> Plateau:
     """Extents, slices, contour and area, intervals of the extents, robust extents.
 
@@ -139,8 +143,21 @@ def plateau(
     slices = flat.slices if flat else np.full((2, 2), np.nan)
     contour = fit.features.from_u(flat.contour) if flat else np.zeros((0, 2))
     octaves = np.prod(fit.features.u_scale)
+    context = context_of(fit, question, best, status, asked, extra, one_sided)
+    deferred = (
+        undecided(fit, question, "tolerance", " ".join(why.values()), context.distance)
+        if why
+        else answered(
+            *(fit, question, solved, box, known, one_sided, context.distance),
+            of="tolerance",
+            limits=limits,
+            tol=tol,
+            probability=probability,
+            edges=found,
+        )
+    )
     return Plateau(
-        context=context_of(fit, question, best, status, asked, extra, one_sided),
+        context=context,
         tol=tol,
         # Where no setting has a best there is no lowest loss either.
         loss_min=loss_of(fit, solved.minimum.value[0]) if has_best else math.nan,
@@ -161,12 +178,19 @@ def plateau(
         stability=_stability(fit, question, solved, best, found),
         optimum=(best["lr"], best["batch"]),
         largest_batch=_largest_batch(fit, found) if has_best else UNKNOWN,
+        deferred=deferred,
         offer=offered,
     )
 
 
 def regret(
-    fit: Fit, question: Question, *, lr: float, batch: float, tol: float
+    fit: Fit,
+    question: Question,
+    *,
+    lr: float,
+    batch: float,
+    tol: float,
+    limits: Limits | None = None,
 ) -> Regret:
     """The loss at a choice over the lowest of the box, with a one-sided interval.
 
@@ -209,8 +233,16 @@ def regret(
         fit.family, solved.draws(solved.thetas), z, solved.moves
     )[:, 0]
     draws = np.expm1(drawn - solved.draws(solved.minimum.value))
+    context = context_of(fit, question, choice, status, choice, extra, one_sided)
+    deferred = answered(
+        *(fit, question, solved, box, lacking, one_sided, context.distance),
+        of="choice",
+        limits=limits,
+        tol=tol,
+        choice=choice,
+    )
     return Regret(
-        context=context_of(fit, question, choice, status, choice, extra, one_sided),
+        context=context,
         lr=float(lr),
         batch=float(batch),
         loss=loss_of(fit, log_loss),
@@ -232,6 +264,7 @@ def regret(
             else alone(fit, question, choice, name, solved, tol, box[name])
             for name in CHOICES
         },
+        deferred=deferred,
     )
 
 
@@ -259,8 +292,9 @@ def _no_plateau(
 ) -> Plateau:
     """No number at all, and why."""
     status = Status.not_identifiable
+    context = context_of(fit, question, {}, status, asked, why)
     return Plateau(
-        context=context_of(fit, question, {}, status, asked, why),
+        context=context,
         tol=tol,
         loss_min=math.nan,
         loss_limit=math.nan,
@@ -280,6 +314,7 @@ def _no_plateau(
         stability=None,
         optimum=UNKNOWN,
         largest_batch=UNKNOWN,
+        deferred=undecided(fit, question, "tolerance", " ".join(why), context.distance),
     )
 
 
@@ -288,8 +323,9 @@ def _no_regret(
 ) -> Regret:
     """The choice, and why nothing is known of it."""
     status = Status.not_identifiable
+    context = context_of(fit, question, choice, status, choice, why)
     return Regret(
-        context=context_of(fit, question, choice, status, choice, why),
+        context=context,
         lr=choice["lr"],
         batch=choice["batch"],
         loss=math.nan,
@@ -303,6 +339,7 @@ def _no_regret(
         stability=None,
         optimum=UNKNOWN,
         change=dict.fromkeys(CHOICES),
+        deferred=undecided(fit, question, "choice", " ".join(why), context.distance),
     )
 
 

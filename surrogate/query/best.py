@@ -11,10 +11,12 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from surrogate import uncertainty
+from surrogate.defaults import PROBABILITY, TOL
 from surrogate.errors import DataError, Status
 from surrogate.features import CHOICES, WIDEN
 from surrogate.query import edge, levels, surface
 from surrogate.query.answers import UNKNOWN, Certificate, Context, Optimum, Pair
+from surrogate.query.decision import Decision, Deferred, Limits
 from surrogate.query.edge import Bounds
 from surrogate.query.fit import CellRecord, Fit, Range
 from surrogate.query.measured import best_measured
@@ -114,6 +116,7 @@ def optimum(
     batch: float | None = None,
     lr: float | None = None,
     batch_multiple: float | None = None,
+    limits: Limits | None = None,
 ) -> Optimum:
     """The lowest loss over the box, or along a held lr or batch."""
     held = held_settings(fit, lr, batch)
@@ -159,6 +162,11 @@ def optimum(
     extra = edge.warnings_of(question, is_cut(solved), solved.bounds.is_beyond)
     extra += tuple(say(name, side) for name, side in one_sided.items()) + unsure
     context = context_of(fit, question, best, status, held, extra, one_sided)
+    told = answered(
+        *(fit, question, solved, box, held, one_sided, context.distance),
+        limits=limits,
+        of="suggestion",
+    )
     return Optimum(
         context=context,
         lr=best["lr"],
@@ -170,7 +178,53 @@ def optimum(
         loss_interval=_loss_interval(fit, solved),
         certificate=certificate(fit, solved),
         stability=edge.risk(fit, question, best),
+        deferred=told,
     )
+
+
+def answered(
+    fit: Fit,
+    question: Question,
+    solved: Solved,
+    box: Mapping[str, Range],
+    known: Mapping[str, float],
+    one_sided: Mapping[str, Side],
+    distance: float,
+    *,
+    of: str,
+    limits: Limits | None = None,
+    tol: float = TOL,
+    probability: float = PROBABILITY,
+    choice: Mapping[str, float] | None = None,
+    edges: surface.Edges | None = None,
+) -> Deferred:
+    """The decision of an answer, to be made when it is looked at: `decide.Answered`."""
+
+    def make() -> Decision:
+        from surrogate.query import decide
+
+        kept = {name: (side.at, side.at) for name, side in one_sided.items()}
+        return decide.decide(
+            decide.Answered(
+                *(fit, question, solved, {**box, **kept}, known, tol, probability),
+                *(limits or Limits(), distance, of, choice, one_sided, edges),
+            )
+        )
+
+    return Deferred(make)
+
+
+def undecided(
+    fit: Fit, question: Question, of: str, why: str, distance: float
+) -> Deferred:
+    """The decision of an answer that has no number."""
+
+    def make() -> Decision:
+        from surrogate.query import decide
+
+        return decide.nothing(fit, question, of, why, distance)
+
+    return Deferred(make)
 
 
 def _check_choice(fit: Fit, held: Mapping[str, float]) -> None:
@@ -547,5 +601,6 @@ def refused(
         loss_interval=UNKNOWN,
         certificate=Certificate(math.nan, math.nan, ()),
         stability=None,
+        deferred=undecided(fit, question, "suggestion", why, context.distance),
         offer=offered,
     )

@@ -11,6 +11,7 @@ from surrogate.errors import DataError, Status
 from surrogate.query import best
 from surrogate.query.answers import UNKNOWN, Optimum
 from surrogate.query.carried import Transfer
+from surrogate.query.decision import Limits
 from surrogate.query.fit import Fit
 from surrogate.query.question import Question, check_positive
 from surrogate.query.transfer import (
@@ -37,6 +38,7 @@ def optimum(
     batch: float | None = None,
     lr: float | None = None,
     batch_multiple: float | None = None,
+    limits: Limits | None = None,
 ) -> Optimum:
     """`best.optimum`, with a carried optimum offered, or taken where a law is named.
 
@@ -46,7 +48,7 @@ def optimum(
     if transfer is not None:
         check_law(transfer)
     found = best.optimum(
-        fit, question, batch=batch, lr=lr, batch_multiple=batch_multiple
+        fit, question, batch=batch, lr=lr, batch_multiple=batch_multiple, limits=limits
     )
     why = unfitted(fit, question)
     if why is None:
@@ -138,6 +140,9 @@ def _taken(fit: Fit, question: Question, start: Optimum, carried: Transfer) -> O
         loss_interval=UNKNOWN,
         certificate=best.Certificate(math.nan, math.nan, ()),
         stability=None,
+        deferred=best.undecided(
+            fit, question, "suggestion", say_taken(carried), context.distance
+        ),
         transfer=carried,
     )
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from surrogate import families, store
+from surrogate.about import known_about
 from surrogate.defaults import SMALL
 from surrogate.errors import DataError
 from surrogate.evidence import Direction
@@ -82,6 +83,7 @@ def _manifest(fit: Fit) -> dict[str, Any]:
         "loss_kind": fit.loss_kind,
         "loss_unit": fit.loss_unit,
         "params_kind": fit.params_kind,
+        "about": fit.about,
         "standardisation": fit.features.to_json(),
         "noise": fit.noise._asdict(),
         "stability": fit.stability.to_json() if fit.stability else None,
@@ -161,7 +163,14 @@ def _unpack(manifest: Mapping[str, Any], arrays: store.Arrays) -> Fit:
         ),
         warnings=tuple(manifest["warnings"]),
         runs=_unpack_runs(manifest["runs"], arrays) if manifest["runs"] else None,
+        about=_about(manifest),
     )
+
+
+def _about(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """What was told of the recipe, over what is known of a released dump."""
+    known = known_about(manifest["provenance"]["sources"])
+    return known | {str(k): str(v) for k, v in manifest.get("about", {}).items()}
 
 
 def _check(fit: Fit, folder: Path) -> None:

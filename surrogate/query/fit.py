@@ -128,6 +128,7 @@ class Fit:
         evidence: what the runs say of an optimum along lr and batch; none in fits of
             before it was asked.
         loss_unit: of every loss: `nats` per token, or `bits_per_byte`.
+        about: the recipe of the runs, as far as it was told: optimizer, schedule, ...
     """
 
     family: Family
@@ -148,6 +149,7 @@ class Fit:
     freedom: int | None = None
     evidence: dict[str, Direction] = field(default_factory=dict)
     loss_unit: str = "nats"
+    about: dict[str, str] = field(default_factory=dict)
 
     @property
     def recipes(self) -> tuple[str, ...]:
@@ -193,6 +195,8 @@ class Fit:
         p_max: float = P_MAX,
         allow: Collection[str] = (),
         transfer: str | None = None,
+        lr_max: float | None = None,
+        batch_max: float | None = None,
     ) -> Optimum:
         """The learning rate and batch size of the lowest loss.
 
@@ -214,6 +218,8 @@ class Fit:
             transfer: a published law, `step-law` say, by whose exponents the optimum is
                 carried to sizes of which the fitted runs tell nothing; without it
                 there is no answer there, and `Optimum.transfer` holds the offer.
+            lr_max: the largest lr that may be suggested.
+            batch_max: likewise [tokens].
 
         Raises:
             DataError: a number is not positive, a recipe or scale is missing or
@@ -222,6 +228,7 @@ class Fit:
                 carries an optimum.
         """
         from surrogate.query import carry, scan
+        from surrogate.query.decision import Limits
         from surrogate.query.question import ask, check_loss, sizes
 
         size = sizes(self, params, tokens, steps, flops, batch)
@@ -245,6 +252,7 @@ class Fit:
                 batch=batch,
                 lr=lr,
                 batch_multiple=batch_multiple,
+                limits=Limits(lr_max, batch_max, batch_multiple).check(),
             )
         elif flops is not None:
             found = scan.fixed_flops(self, question, flops, lr=lr, batch=batch)
@@ -269,6 +277,9 @@ class Fit:
         batch_range: Range | None = None,
         p_max: float = P_MAX,
         allow: Collection[str] = (),
+        lr_max: float | None = None,
+        batch_max: float | None = None,
+        batch_multiple: float | None = None,
     ) -> Plateau:
         """Every (lr, batch) within `tol` of the lowest loss.
 
@@ -285,21 +296,66 @@ class Fit:
             batch_range: likewise [tokens].
             p_max: what the probability of divergence may reach.
             allow: as of `optimum`.
+            lr_max: the largest lr that may be suggested, and of the inner boxes.
+            batch_max: likewise [tokens].
+            batch_multiple: the suggested batch is a multiple of this [tokens].
 
         Raises:
             DataError: as `optimum`, `tol` is not in (0, 1], or
                 `probability` not in (0, 1).
         """
         from surrogate.query import band
+        from surrogate.query.decision import Limits
         from surrogate.query.question import ask, check_loss
 
         where = scales, recipe, lr_range, batch_range, p_max, allow
         question = ask(self, params, tokens, *where)
         found = band.plateau(
-            self, question, tol=tol, probability=probability, batch=batch, lr=lr
+            self,
+            question,
+            tol=tol,
+            probability=probability,
+            batch=batch,
+            lr=lr,
+            limits=Limits(lr_max, batch_max, batch_multiple).check(),
         )
         check_loss(self, found.loss_min, allow)
         return found
+
+    def tolerance(
+        self,
+        share: float,
+        *,
+        params: float,
+        tokens: float,
+        scales: Mapping[str, float] | None = None,
+        recipe: str | None = None,
+        lr_range: Range | None = None,
+        batch_range: Range | None = None,
+        p_max: float = P_MAX,
+        allow: Collection[str] = (),
+    ) -> float:
+        """The tolerance that costs a share of the tokens, for `plateau` and `regret`.
+
+        Args:
+            share: of the tokens, between 0 and 1.
+            params: as of `plateau`.
+            tokens: as of `plateau`.
+            scales: as of `plateau`.
+            recipe: as of `plateau`.
+            lr_range: as of `plateau`.
+            batch_range: as of `plateau`.
+            p_max: as of `plateau`.
+            allow: as of `plateau`.
+
+        Raises:
+            DataError: as `plateau`, or the loss cannot have such a price.
+        """
+        from surrogate.query import price
+        from surrogate.query.question import ask
+
+        where = scales, recipe, lr_range, batch_range, p_max, allow
+        return price.tolerance(self, ask(self, params, tokens, *where), share)
 
     def regret(
         self,
@@ -315,17 +371,28 @@ class Fit:
         batch_range: Range | None = None,
         p_max: float = P_MAX,
         allow: Collection[str] = (),
+        lr_max: float | None = None,
+        batch_max: float | None = None,
+        batch_multiple: float | None = None,
     ) -> Regret:
         """What one choice of (lr, batch [tokens]) loses against the best.
 
         Other arguments and errors are those of `plateau`.
         """
         from surrogate.query import band
+        from surrogate.query.decision import Limits
         from surrogate.query.question import ask, check_loss
 
         where = scales, recipe, lr_range, batch_range, p_max, allow
         question = ask(self, params, tokens, *where)
-        found = band.regret(self, question, lr=lr, batch=batch, tol=tol)
+        found = band.regret(
+            self,
+            question,
+            lr=lr,
+            batch=batch,
+            tol=tol,
+            limits=Limits(lr_max, batch_max, batch_multiple).check(),
+        )
         check_loss(self, found.loss, allow)
         return found
 
@@ -413,6 +480,7 @@ class Fit:
             "params_kind": self.params_kind,
             "seed_noise": None if self.runs is None else self.runs.seed_noise,
             "best_recipe": None if best is None else best.to_json(),
+            "about": self.about,
             "not_fitted": [n for n in CHOICES if n not in self.features.choices],
             "device": self.provenance.device,
             "backend": self.provenance.backend,

@@ -151,8 +151,10 @@ def _optimum(fit: Fit, path: _Path, held: dict[str, float]) -> Optimum:
         ),
     )
     spans = _spans(fit, path, thetas, chosen, held)
+    context = best.context_of(fit, question, found, status, held, extra)
+    told = (fit, question, solved, box, more, {}, context.distance)
     return Optimum(
-        context=best.context_of(fit, question, found, status, held, extra),
+        context=context,
         lr=found["lr"],
         batch=found["batch"],
         loss=best.loss_of(fit, solved.minimum.value[0]),
@@ -162,6 +164,7 @@ def _optimum(fit: Fit, path: _Path, held: dict[str, float]) -> Optimum:
         loss_interval=spans["loss"],
         certificate=best.certificate(fit, solved),
         stability=edge.risk(fit, question, found),
+        deferred=best.answered(*told, of="suggestion"),
         scan=Scan(path.over, path.fixed, spans["params"], spans["tokens"]),
     )
 

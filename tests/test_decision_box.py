@@ -1,0 +1,152 @@
+"""Inner boxes: corners inside, as large as brute force finds, of every family."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+from families_support import draw_theta
+
+from surrogate import families
+from surrogate.cut import Cut
+from surrogate.decision import robust_box
+from surrogate.families import Family, Shape
+from surrogate.families.forms import form
+from surrogate.query import boxes, surface
+from surrogate.query.edge import Bounds
+
+NAMES = ("quadratic", "additive", "posynomial", "bowl")
+QUESTIONS = 60
+LINES = 41
+
+
+@cache
+def family_of(name: str) -> Family:
+    return families.make(name, Shape(2, 2, 0), 3 if name == "posynomial" else None)
+
+
+def question(name: str, seed: int) -> tuple[np.ndarray, np.ndarray, Bounds, float]:
+    """Theta, s, what is searched and the level of a plateau; every other one cut."""
+    rng = np.random.default_rng([seed, NAMES.index(name)])
+    family = family_of(name)
+    theta, s = draw_theta(family, rng), rng.normal(size=2)
+    low, high = -rng.uniform(0.5, 4, 2), rng.uniform(0.5, 4, 2)
+    none = np.zeros((2, 2), bool)
+    least = surface.minima(family, theta[None], s, low, high)
+    cut = None
+    if seed % 2:
+        normal = rng.normal(size=2) + np.array([1.0, 0.0])
+        # Near the lowest point, so that most cuts take something.
+        cut = Cut(normal, np.array(normal @ least.u[0] + 0.2 * rng.normal()))
+        corner = np.minimum(normal * low, normal * high).sum()
+        cut = cut if corner < cut.bound else None
+    bounds = Bounds(low, high, cut, none, False)
+    value = surface.minima(family, theta[None], s, low, high, cut).value[0]
+    return theta, s, bounds, float(value + 10 ** rng.uniform(-4, -1.5))
+
+
+def brute(inside: np.ndarray, axes: list[np.ndarray]) -> float:
+    """The largest area of a box whose four corners are inside, of a grid."""
+    i, j = np.triu_indices(len(axes[0]), 1)
+    both = inside[i] & inside[j]
+    held = both[:, i] & both[:, j]
+    areas = np.outer(axes[0][j] - axes[0][i], axes[1][j] - axes[1][i])
+    return float(np.where(held, areas, 0.0).max())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_corners_are_inside_and_no_box_of_a_grid_is_larger(name: str) -> None:
+    """Brute force: a grid about the box that was found, and one over all."""
+    family, cuts = family_of(name), 0
+    for seed in range(QUESTIONS):
+        theta, s, bounds, level = question(name, seed)
+        found = boxes.inner(family, theta, s, bounds, level)
+        assert found is not None, seed
+        area = np.prod(found[:, 1] - found[:, 0])
+        corners = np.array([[x, y] for x in found[0] for y in found[1]])
+        losses = surface.log_losses(family, theta[None], surface.points(corners, s))
+        assert (losses[0] <= level).all(), seed
+        assert bounds.hold(corners).all(), seed
+        cuts += bounds.cut is not None
+        wide = (found[:, 1] - found[:, 0])[:, None] * [-0.3, 0.3] + found
+        whole = np.stack([bounds.low, bounds.high], axis=1)
+        for span in (wide, whole):
+            axes = [np.linspace(ends[0], ends[1], LINES) for ends in span]
+            mesh = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 2)
+            z = surface.points(mesh, s)
+            inside = surface.log_losses(family, theta[None], z)[0] <= level
+            inside &= bounds.hold(mesh)
+            assert area >= 0.99 * brute(inside.reshape(LINES, LINES), axes), seed
+    assert cuts > QUESTIONS / 4
+
+
+def draws_of(name: str, seed: int) -> tuple[np.ndarray, np.ndarray, Bounds, np.ndarray]:
+    """So many thetas near one, with the levels of their plateaus."""
+    theta, s, bounds, level = question(name, seed)
+    rng = np.random.default_rng([seed, 7])
+    family = family_of(name)
+    least = surface.minima(
+        family, theta[None], s, bounds.low, bounds.high, bounds.cut
+    ).value[0]
+    thetas = theta * (1 + 0.02 * rng.normal(size=(60, len(theta))))
+    values = surface.minima(
+        family, thetas, s, bounds.low, bounds.high, bounds.cut
+    ).value
+    return thetas, s, bounds, values + (level - least)
+
+
+@pytest.mark.parametrize("name", ["posynomial", "bowl"])
+@pytest.mark.parametrize("probability", [0.6, 0.9])
+def test_robust_box_is_inside_in_the_same_draws(name: str, probability: float) -> None:
+    family, some = family_of(name), 0
+    for seed in range(12):
+        thetas, s, bounds, limits = draws_of(name, seed)
+        moves = np.random.default_rng(seed).normal(size=(60, 2)) * 0.02
+        found = boxes.robust(
+            *(family, thetas, s, bounds, limits, moves, probability),
+            np.repeat(np.stack([bounds.low, bounds.high], 1)[None], 60, axis=0),
+        )
+        if found is None:
+            continue
+        some += 1
+        needed = robust_box.needed(60, probability)
+        held = np.ones(60, bool)
+        for x in found[0]:
+            for y in found[1]:
+                at = np.array([x, y]) - moves
+                surfaces = form(family, thetas, s)
+                held &= surfaces.value(at[:, 0], at[:, 1]) <= limits
+                assert bounds.hold(np.array([[x, y]]))[0]
+        assert held.sum() >= needed
+        wide = (found[:, 1] - found[:, 0])[:, None] * [-0.25, 0.25] + found
+        axes = [np.linspace(ends[0], ends[1], 29) for ends in wide]
+        losses = form(family, thetas, s).on_grid(
+            axes[0] - moves[:, :1], axes[1] - moves[:, 1:]
+        )
+        mesh = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 2)
+        is_held = bounds.hold(mesh).reshape(29, 29)
+        inside = np.moveaxis(losses <= limits[:, None, None], 0, -1)
+        inside &= is_held[..., None]
+        i, j = np.triu_indices(29, 1)
+        both = inside[i] & inside[j]
+        counts = np.stack([(part[i] & part[j]).sum(axis=-1) for part in both])
+        areas = np.outer(axes[0][j] - axes[0][i], axes[1][j] - axes[1][i])
+        most = np.where(counts >= needed, areas, 0.0).max()
+        assert np.prod(found[:, 1] - found[:, 0]) >= 0.99 * most, (seed, probability)
+    assert some >= 6
+
+
+def test_widest_interval_of_a_share_of_intervals_is_that_of_brute_force() -> None:
+    rng = np.random.default_rng(3)
+    for count in (1, 2, 7, 20):
+        edges = np.sort(rng.normal(size=(count, 2)) * [[1, 2]], axis=1)
+        for probability in (0.3, 0.9):
+            needed = robust_box.needed(count, probability)
+            best = 0.0
+            for low in edges[:, 0]:
+                for high in edges[:, 1]:
+                    held = (edges[:, 0] <= low) & (edges[:, 1] >= high)
+                    best = max(best, (high - low) * (held.sum() >= needed))
+            found = robust_box.interval(edges, probability)
+            assert (0.0 if found is None else found[1] - found[0]) == best
