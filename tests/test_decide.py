@@ -12,13 +12,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fit_support import bare, bundled, exact, lr_alone, quadratic
+from fit_support import bare, bundled, exact, lr_alone, quadratic, table
 
 from surrogate.decision import gpus, trust, typed
 from surrogate.decision.root import first_roots
 from surrogate.errors import DataError
+from surrogate.fitting import fit as fit_runs
 from surrogate.query import Fit, load
 from surrogate.query.decision import Decision, InnerBox
+from surrogate.runs import Runs
 
 AT: dict[str, Any] = {"params": 7e9, "tokens": 2e12}
 
@@ -213,6 +215,39 @@ def test_a_fit_without_draws_or_batch_decides_what_it_can() -> None:
     assert refused.decision.suggestion is None
     assert refused.decision.trust.level == "too_uncertain"
     assert refused.decision.price.reason
+
+
+@cache
+def two_batches() -> Fit:
+    """Two batches of every cell, both below the best: one side is told."""
+    runs = Runs.from_arrays(**table(noise=5e-4))
+    kept = np.zeros(len(runs), bool)
+    for cell in np.unique(runs.cell):
+        here = runs.cell == cell
+        kept |= here & np.isin(runs.batch, np.unique(runs.batch[here])[:2])
+    return fit_runs(
+        runs.subset(kept), family="quadratic", bootstrap=20, backend="numpy"
+    )
+
+
+def test_one_sided_answers_stay_at_what_was_tried() -> None:
+    size: dict[str, Any] = {"params": 1e9, "tokens": 2e10}
+    answer = two_batches().plateau(**size)
+    side = answer.context.one_sided["batch"]
+    decision = answer.decision
+    assert decision.suggestion is not None
+    assert decision.inner is not None
+    assert decision.suggestion.batch == side["at"]
+    assert decision.inner.batch == (side["at"], side["at"])
+    assert decision.ladder is None
+    assert decision.trust.level == "too_uncertain"
+    assert "one side of the best batch only" in decision.trust.reasons[0]
+    beyond = {"lr": 1e-3, "batch": 1.5 * side["at"]}
+    found = two_batches().regret(**size, **beyond)
+    assert found.regret > 0
+    assert found.decision.price.share > 0
+    assert found.decision.suggestion is not None
+    assert found.decision.suggestion.batch == side["at"]
 
 
 def test_every_answer_carries_the_keys() -> None:

@@ -22,6 +22,8 @@ FAR_FACTOR, FAR_DISTANCE = 4.0, 2.0
 FAR_FACTOR_LOSS = 2.0
 # The best lr known to a factor above this, or a regret to no better than so many tol.
 LR_FACTOR, REGRET_TOLS = 2.0, 4.0
+# A factor below this goes without saying.
+_SAID = 1.05
 # Half of the interval of the loss, relative.
 LOSS_WIDTH = 0.02
 
@@ -92,9 +94,9 @@ def judge(told: Evidence) -> Trust:
         what = ("no fitted cell lies", "only one fitted cell lies")[told.cells_near]
         reasons.append(f"{what} within a factor of {NEAR_FACTOR:.0f} in every size")
     factor = math.sqrt(told.lr[1] / told.lr[0]) if _is_known(told.lr) else math.nan
-    if math.isfinite(factor):
+    if factor >= _SAID:
         reasons.append(f"the best lr is known to a factor of {factor:.2g}")
-    elif not told.untold:
+    elif math.isnan(factor) and not told.untold:
         reasons.append("there is no interval: how sure the setting is is not known")
     place = _place(told, most, FAR_FACTOR, is_alone)
     is_wide = factor > LR_FACTOR

@@ -203,7 +203,9 @@ def answered(
     def make() -> Decision:
         from surrogate.query import decide
 
-        kept = {name: (side.at, side.at) for name, side in one_sided.items()}
+        # The box of a regret reaches from the last value tried to the choice.
+        held = {} if choice else one_sided
+        kept = {name: (side.at, side.at) for name, side in held.items()}
         return decide.decide(
             decide.Answered(
                 *(fit, question, solved, {**box, **kept}, known, tol, probability),

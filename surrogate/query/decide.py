@@ -162,8 +162,8 @@ def _natural(told: Answered, found: Boxes, box: np.ndarray | None) -> InnerBox |
         )
         ends[name] = (low, high)
     for name, side in told.one_sided.items():
-        than = side.than if math.isfinite(side.than) else side.at
-        ends[name] = (than, None) if side.side == "above" else (None, than)
+        # What goes with it was found at the last value that was tried.
+        ends[name] = (side.at, side.at)
     return InnerBox(ends["lr"], ends["batch"])
 
 
@@ -212,6 +212,8 @@ def _ends(
             ends[name] = (low, high)
         if bounds.low[i] == bounds.high[i]:
             ends[name] = (best[name], best[name])
+        if name in told.one_sided:
+            ends[name] = (told.one_sided[name].at, told.one_sided[name].at)
     return ends
 
 
@@ -221,7 +223,7 @@ def _rounded(
     """The setting to type; a setting that is given stays as it is."""
     features = told.fit.features
     fixed = {
-        name: best[name]
+        name: ends[name][0] if name in ends else best[name]
         for name in CHOICES
         if name not in features.choices or ends[name][0] == ends[name][1]
     }

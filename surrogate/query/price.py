@@ -180,7 +180,7 @@ class Prices:
         end = math.log(line_end(self.line.fit))
         roots = first_roots(self.line.lowest, start, end, levels)
         # At the lowest loss itself the two minimisations differ by rounding.
-        return np.where(regrets <= 0, 0.0, -np.expm1(roots - start))
+        return np.where(regrets <= 0, 0.0, 0.0 - np.expm1(roots - start))
 
     def beyond(self) -> str:
         """What a share is that the fitted runs do not reach."""
