@@ -12,11 +12,12 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float64
 
+from surrogate.defaults import SINGLE_FAMILIES
 from surrogate.families import Mix
 from surrogate.fitted import Fitted
 
 # Forms that differ in how they leave the optimum; the additive one is the quadratic's.
-SHAPES = ("quadratic", "posynomial", "bowl")
+SHAPES = tuple(name for name in SINGLE_FAMILIES if name != "additive")
 # A handful of forms spreads less than all that are possible do.
 _WIDER = 1.0
 
@@ -72,6 +73,7 @@ def average(
         _worst(present) | {"members": {n: p.quality for n, p in parts.items()}},
         "+".join(dict.fromkeys(part.backend for part in fits)),
         tuple(dict.fromkeys(text for part in fits for text in part.warnings)),
+        weights @ np.array([part.excess for part in fits]),
         min((p.freedom for p in present if p.freedom is not None), default=None),
         float(weights @ np.array([part.misfit for part in fits])),
     )

@@ -29,6 +29,8 @@ class Fitted(NamedTuple):
         draws: of the bootstrap; none where they were not asked for or cells are few.
         leaves: refits without each cell, of under 12 the steps of `propagation`; none
             likewise.
+        excess: of the runs, ln loss over the best of their cell, by weights of no
+            table's own: what evidence is weighed by.
         freedom: degrees of freedom of intervals from steps; None of those over cells.
         misfit: where there are steps, how far the fit misses runs near the optimum.
         quality: how well all that was reached.
@@ -43,6 +45,7 @@ class Fitted(NamedTuple):
     quality: dict[str, Any]
     backend: str
     warnings: tuple[str, ...]
+    excess: Float64[np.ndarray, " n"]
     freedom: int | None = None
     misfit: float = 0.0
 
@@ -87,13 +90,14 @@ def fit_all(
         "second_best_start": float(full.second_start[0]),
     }
     none = np.zeros((0, family.size))
+    excess = full.surface.excess[0]
     if not uncertainty.has_draws(rows, family.shape.choices, bootstrap):
-        return Fitted(family, theta, none, none, quality, solution.backend, ())
+        return Fitted(family, theta, none, none, quality, solution.backend, (), excess)
     cells, weights = len(np.unique(rows.cell)), full.weights[0]
     if cells < uncertainty.MIN_CELLS_PAIRS:
         theta, weights = sharpen(family, rows, weights, theta, box)
         return _stepped(
-            Fitted(family, theta, none, none, quality, solution.backend, ()),
+            Fitted(family, theta, none, none, quality, solution.backend, (), excess),
             propagate(family, rows, weights, theta, box, scale),
             bootstrap,
         )
@@ -124,7 +128,7 @@ def fit_all(
     }
     warnings = _shortfalls(drawn, bootstrap)
     ran = drawn.backend or solution.backend
-    return Fitted(family, theta, drawn.theta, leaves, quality, ran, warnings)
+    return Fitted(family, theta, drawn.theta, leaves, quality, ran, warnings, excess)
 
 
 def _stepped(fit: Fitted, steps: Propagated, bootstrap: int) -> Fitted:
@@ -170,6 +174,7 @@ def join(family: Mix, shares: Shares, members: Mapping[str, Fitted]) -> Fitted:
         quality | {"members": {name: p.quality for name, p in members.items()}},
         "+".join(backends),
         tuple(dict.fromkeys(text for part in parts for text in part.warnings)),
+        shares.fit @ np.array([part.excess for part in parts]),
     )
 
 

@@ -172,7 +172,7 @@ def _fit(
     surface = estimate.evaluate(alone.family, rows, alone.theta[None], box, host)
     _stop(progress)
     residual = rows.target - surface.fitted[0]
-    spread = Objective().spread(surface.excess[0])
+    spread = Objective().spread(found.excess)
     done = Fit(
         family=found.family,
         features=features,

@@ -199,17 +199,17 @@ def frames() -> dict[str, Callable[[dict[str, list[Any]], Path], Any]]:
 
     found: dict[str, Callable[[dict[str, list[Any]], Path], Any]] = {}
     if importlib.util.find_spec("pandas"):
-        import pandas as pd
+        import pandas as pd  # pyright: ignore[reportMissingImports]
 
         found["pandas"] = lambda t, _: pd.DataFrame(t)
     if importlib.util.find_spec("polars"):
-        import polars as pl
+        import polars as pl  # pyright: ignore[reportMissingImports]
 
         found["polars"] = lambda t, _: pl.DataFrame(t)
     if importlib.util.find_spec("pyarrow"):
-        import pyarrow as pa
-        import pyarrow.feather as feather
-        import pyarrow.parquet as parquet
+        import pyarrow as pa  # pyright: ignore[reportMissingImports]
+        import pyarrow.feather as feather  # pyright: ignore[reportMissingImports]
+        import pyarrow.parquet as parquet  # pyright: ignore[reportMissingImports]
 
         def written(table: dict[str, list[Any]], path: Path) -> Path:
             write = parquet.write_table
@@ -312,8 +312,8 @@ def test_polars_frames_and_files(tmp_path: Path) -> None:
 
 def test_arrow_tables_and_files(tmp_path: Path) -> None:
     pa = pytest.importorskip("pyarrow")
-    import pyarrow.feather as feather
-    import pyarrow.parquet as parquet
+    import pyarrow.feather as feather  # pyright: ignore[reportMissingImports]
+    import pyarrow.parquet as parquet  # pyright: ignore[reportMissingImports]
 
     table = pa.table(SWEEP)
     assert same(read_runs(table))

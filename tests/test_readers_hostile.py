@@ -319,7 +319,7 @@ def test_a_parquet_of_many_cells_is_refused_before_they_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pa = pytest.importorskip("pyarrow")
-    import pyarrow.parquet as parquet
+    import pyarrow.parquet as parquet  # pyright: ignore[reportMissingImports]
 
     monkeypatch.setattr(content, "MOST_CELLS", 1000)
     path = tmp_path / "a.parquet"

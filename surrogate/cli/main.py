@@ -41,7 +41,7 @@ INTERRUPTED = 130
 # typer keeps this class to itself; its public BadParameter derives from it.
 UsageError = cast("type[Exception]", typer.BadParameter.__mro__[1])
 
-_COMMANDS = {
+COMMANDS = {
     command.__name__: command
     for command in (
         tables.demo,
@@ -78,7 +78,7 @@ def _program(asked: str) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     program.callback()(_root)
-    for name, command in _COMMANDS.items():
+    for name, command in COMMANDS.items():
         is_asked = name == asked
         about = {"help": command.__doc__, "epilog": guide.epilog(name)}
         program.command(name, **about)(command if is_asked else _unasked)

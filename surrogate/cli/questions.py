@@ -99,12 +99,12 @@ def answer(
     """
     from surrogate.cli.predictions import check_out
     from surrogate.files import write_whole
-    from surrogate.readers.csv import read_table
+    from surrogate.readers.formats import read_any
 
     check(points, out)
     assert out is not None
     check_out(out, points, overwrite)
-    table = read_table(points)
+    table = read_any(points)
     added = _columns(command)
     _check(table, added, command)
     stream = io.StringIO(newline="")
