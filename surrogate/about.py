@@ -17,7 +17,7 @@ _KINDS = ("params_kind", "loss_kind")
 
 # One recipe of Step Law's sweeps (arXiv:2503.04715): AdamW and a fixed final lr are as
 # in alphaxiv.org/overview/2503.04715, the cosine as in issue 19, and the length of a
-# sequence as the reader of its files has it. Nothing else was found, so nothing is said.
+# sequence as the reader of its files has it. Nothing else was found.
 _STEP_LAW = {
     "optimizer": "AdamW",
     "schedule": "cosine",
