@@ -15,14 +15,13 @@ from surrogate.units import parse_count, quote
 _LONGEST = 120
 _KINDS = ("params_kind", "loss_kind")
 
-# Li et al. 2025 (Step Law, arXiv:2503.04715), section 3 and appendix: one recipe of the
-# whole sweep, whose schedule ends at a fixed lr.
+# One recipe of Step Law's sweeps (arXiv:2503.04715): AdamW and a fixed final lr are as
+# in alphaxiv.org/overview/2503.04715, the cosine as in issue 19, and the length of a
+# sequence as the reader of its files has it. Nothing else was found.
 _STEP_LAW = {
     "optimizer": "AdamW",
     "schedule": "cosine",
     "final_lr": "1e-5",
-    "warmup": "2,000 steps",
-    "weight_decay": "0.1",
     "seq_len": "2048",
 }
 KNOWN: dict[str, dict[str, str]] = {

@@ -1,4 +1,4 @@
-"""What training costs on a named GPU: dense peak rates that their makers publish."""
+"""What training costs on a named GPU, at a share of its dense peak rate."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import difflib
 from surrogate.errors import DataError
 from surrogate.units import quote
 
-# Dense BF16 (V100: FP16) tensor FLOP/s, without sparsity, from the makers' data sheets.
+# Dense BF16 (V100: FP16) tensor FLOP/s, without sparsity, as they are commonly stated;
+# not looked up in the makers' data sheets.
 PEAK = {
     "v100": 125e12,
     "a100": 312e12,
