@@ -141,6 +141,7 @@ def parts_of(rows: Rows) -> dict[str, Fitted]:
             {"is_settled": True},
             "numpy",
             (),
+            np.zeros(len(rows.target)),
             steps.freedom,
             steps.misfit,
         )
