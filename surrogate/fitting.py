@@ -35,6 +35,7 @@ from surrogate.features import Features, Rows
 from surrogate.fitted import Fitted
 from surrogate.mixing import Mixture
 from surrogate.objective import Objective, measure_noise
+from surrogate.propagation import noise_of
 from surrogate.query import CellRecord, Fit, Provenance
 from surrogate.query.sides import unclear
 from surrogate.runs import Runs
@@ -179,7 +180,9 @@ def _fit(
         theta=found.theta,
         draws=found.draws,
         leaves=found.leaves,
-        noise=measure_noise(residual, surface.excess[0], rows.cell),
+        noise=(noise_of if is_few else measure_noise)(
+            residual, surface.excess[0], rows.cell
+        ),
         stability=Stability.of(runs),
         cells=_records(runs, features, surface.cell_u[0]),
         freedom=found.freedom,

@@ -27,7 +27,7 @@ from surrogate.families import Bowl, Family, Posynomial, Quadratic, Shared, form
 from surrogate.families.base import CELL_SPREAD
 from surrogate.features import Rows
 from surrogate.halves import shift
-from surrogate.objective import Objective, measure_noise
+from surrogate.objective import Noise, Objective, measure_noise
 from surrogate.plain.curved import Model
 from surrogate.plain.least_squares import features
 
@@ -96,7 +96,7 @@ def propagate(
     variance = np.maximum(floor + growth * excess**2, 1e-12)
     freedom = float(sound.sum() - line.leverage[sound].sum())
     slopes = _slopes(family, rows, theta) / unit
-    level = min(measure_noise(residual, excess, rows.cell).cell, CELL_SPREAD)
+    level = noise_of(residual, excess, rows.cell).cell
     off = (rows.z[:, : len(unit)] - surface.cell_u[0][rows.cell]) * unit
     shifts = [
         shift(off, rows.cell, rows.z[:, len(scale) :], rows.target, weights, k)
@@ -157,6 +157,16 @@ def sharpen(
         family, rows, found, once, box, objective, weights[None], "numpy"
     )
     return found[0], own[0]
+
+
+def noise_of(
+    residual: Float64[np.ndarray, " n"],
+    excess: Float64[np.ndarray, " n"],
+    cell: np.ndarray,
+) -> Noise:
+    """Of few cells, whose own part a law takes for its own: no less than elsewhere."""
+    found = measure_noise(residual, excess, cell)
+    return found._replace(cell=max(found.cell, CELL_SPREAD))
 
 
 class _Line(NamedTuple):
