@@ -87,7 +87,7 @@ def fit_sweep(family: str, runs: Runs, seed: int) -> Fit:
         families.make(family, shape, 3),
         features.rows(runs),
         features.box(),
-        features.units,
+        features.u_scale,
         bootstrap=REPLICAS,
         seed=seed,
         backend="xla",

@@ -213,11 +213,6 @@ class Features:
         """Ln units in one unit of u."""
         return np.asarray(self.scale[: len(self.choices)])
 
-    @property
-    def units(self) -> dict[str, float]:
-        """`u_scale` by the names of the settings."""
-        return dict(zip(self.choices, self.u_scale.tolist(), strict=True))
-
     def distance(
         self,
         params: np.ndarray,

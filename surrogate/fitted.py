@@ -54,7 +54,7 @@ def fit_all(
     family: Family,
     rows: Rows,
     box: Float64[np.ndarray, "2 choices"],
-    scale: Mapping[str, float],
+    unit: Float64[np.ndarray, " choices"],
     *,
     bootstrap: int,
     seed: int,
@@ -68,7 +68,7 @@ def fit_all(
         family: what is fitted.
         rows: to these runs.
         box: lower and upper bounds of u within which a cell's minimum is sought.
-        scale: of each coordinate of u its name and its unit [ln].
+        unit: of each coordinate of u [ln].
         bootstrap: draws asked for.
         seed: of starts and resampling.
         backend: of the kernels that draws are to be solved with.
@@ -98,7 +98,7 @@ def fit_all(
         theta, weights = sharpen(family, rows, weights, theta, box)
         return _stepped(
             Fitted(family, theta, none, none, quality, solution.backend, (), excess),
-            propagate(family, rows, weights, theta, box, scale),
+            propagate(family, rows, weights, theta, box, unit),
             bootstrap,
         )
     start(progress, "Leaving out each cell", cells)

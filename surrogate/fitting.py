@@ -148,7 +148,7 @@ def _fit(
             choice.parts[name],
             rows,
             box,
-            features.units,
+            features.u_scale,
             bootstrap=bootstrap,
             seed=seed,
             backend=backends[name],

@@ -12,7 +12,7 @@ from surrogate.fitted import Fitted
 from surrogate.halves import shift
 from surrogate.propagation import CELL_DRIFT, propagate
 
-ONE = {"lr": 1.0}
+ONE = np.ones(1)
 
 
 def one_cell(count: int = 40, noise: float = 0.002) -> Rows:
@@ -110,7 +110,7 @@ def test_cells_drift_moves_the_optimum_of_one_cell_by_as_much() -> None:
     leaf = found.leaves[n + 1]
     best = np.array([-t[1] / (2 * t[2]) for t in (theta, leaf)])
     assert abs(best[1] - best[0]) * np.sqrt((count - 1) / count) == pytest.approx(
-        CELL_DRIFT["lr"], rel=0.1
+        CELL_DRIFT, rel=0.1
     )
 
 
