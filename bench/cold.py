@@ -154,14 +154,10 @@ def run(command: Command, folder: Path) -> tuple[float, float]:
         argv = [word.replace("{out}", out) for word in command.argv]
         with open(Path(out) / "said", "w+") as said, open(os.devnull, "w") as nowhere:
             start = time.perf_counter()
-            child = subprocess.Popen(
-                argv,
-                cwd=folder,
-                env=environment,
-                stdout=nowhere,
-                stderr=said,
-                preexec_fn=_on_one_core if command.on_one_core else None,
-            )
+            with _cores(1 if command.on_one_core else None):
+                child = subprocess.Popen(
+                    argv, cwd=folder, env=environment, stdout=nowhere, stderr=said
+                )
             _, status, used = os.wait4(child.pid, 0)
             wall = time.perf_counter() - start
             child.returncode = os.waitstatus_to_exitcode(status)
@@ -174,8 +170,18 @@ def run(command: Command, folder: Path) -> tuple[float, float]:
     return wall, used.ru_utime
 
 
-def _on_one_core() -> None:
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+@contextmanager
+def _cores(count: int | None) -> Iterator[None]:
+    """So many for what is begun here, which inherits them; None leaves all."""
+    if count is None:
+        yield
+        return
+    every = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, set(sorted(every)[:count]))
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, every)
 
 
 def _summary(taken: dict[str, list[float]]) -> dict[str, float]:

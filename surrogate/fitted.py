@@ -91,16 +91,19 @@ def fit_all(
     }
     none = np.zeros((0, family.size))
     excess = full.surface.excess[0]
-    if not uncertainty.has_draws(rows, family.shape.choices, bootstrap):
-        return Fitted(family, theta, none, none, quality, solution.backend, (), excess)
     cells, weights = len(np.unique(rows.cell)), full.weights[0]
-    if cells < uncertainty.MIN_CELLS_PAIRS:
+    is_few = cells < uncertainty.MIN_CELLS_PAIRS
+    if is_few:
         theta, weights = sharpen(family, rows, weights, theta, box)
-        return _stepped(
-            Fitted(family, theta, none, none, quality, solution.backend, (), excess),
-            propagate(family, rows, weights, theta, box, unit),
-            bootstrap,
-        )
+    bare = Fitted(family, theta, none, none, quality, solution.backend, (), excess)
+    has_draws = uncertainty.has_draws(rows, family.shape.choices, bootstrap)
+    if is_few:
+        steps = propagate(family, rows, weights, theta, box, unit)
+        if has_draws:
+            return _stepped(bare, steps, bootstrap)
+        return bare._replace(misfit=steps.misfit)
+    if not has_draws:
+        return bare
     start(progress, "Leaving out each cell", cells)
     leaves, unsettled = uncertainty.leave_each_out(
         family, rows, weights, theta, box, progress, host

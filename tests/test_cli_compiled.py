@@ -151,7 +151,7 @@ def test_one_warning_of_many_is_told(
     assert compiled.heard(text.replace("'f'", "'g'"), said.append)
     assert not compiled.heard("something else", said.append)
     assert len(said) == 1
-    assert "a program cannot be written to it ([28] no)" in said[0]
+    assert "a program cannot be written to it ([28] full)" in said[0]
 
 
 @pytest.mark.parametrize("given", ["", "relative/path"])

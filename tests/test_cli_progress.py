@@ -56,7 +56,10 @@ def test_a_line_is_drawn_over_and_goes() -> None:
         assert len(visible(seen.getvalue())) == 79
 
 
-def test_what_is_written_takes_the_lines_place() -> None:
+def test_what_is_written_takes_the_lines_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
     with terminal() as seen:
         screen.draw("surrogate: fit, 2 s")
         output.note("warning", "so it is")

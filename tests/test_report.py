@@ -155,7 +155,8 @@ def test_many_runs_are_thinned_cell_by_cell() -> None:
 
 def test_draws_without_room_are_left_out_and_counted() -> None:
     fitted = fit_support.quadratic()
-    fitted = replace(fitted, draws=np.tile(fitted.draws, (8, 1)))
+    draws = np.tile(fitted.draws, (8, 1))
+    fitted = replace(fitted, draws=draws, leaves=fitted.leaves[:8], freedom=None)
     made = build(fitted)
     assert (made.counts["draws"], made.counts["draws_of"]) == (200, 400)
 

@@ -116,7 +116,8 @@ def optimum(
             "optimum",
             *(f"--{name}={value}" for name, value in more.items() if value is not None),
             *(f"--allow={word}" for word in allow),
-            f"--transfer={found['law']}",
+            "--transfer",
+            found["law"],
         )
     # What a law carries has a text of its own.
     short = partial(text_decision.optimum, asked=asked)
