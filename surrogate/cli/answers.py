@@ -112,13 +112,10 @@ def optimum(
         limit = None if p_max == options.P_MAX else p_max
         more = {"batch": batch, "lr": lr, "batch-multiple": batch_multiple}
         more |= {"lr-range": lr_range, "batch-range": batch_range, "p-max": limit}
-        found["command"] = asked.command(
-            "optimum",
-            *(f"--{name}={value}" for name, value in more.items() if value is not None),
-            *(f"--allow={word}" for word in allow),
-            "--transfer",
-            found["law"],
-        )
+        words = [(n, value) for n, value in more.items() if value is not None]
+        words += [*(("allow", word) for word in allow), ("transfer", found["law"])]
+        options_said = [word for n, value in words for word in (f"--{n}", value)]
+        found["command"] = asked.command("optimum", *options_said)
     # What a law carries has a text of its own.
     short = partial(text_decision.optimum, asked=asked)
     render = text_answers.optimum if everything or found else short
