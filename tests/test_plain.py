@@ -144,12 +144,14 @@ def test_systems_solved_and_refused_alike() -> None:
     matrix = root @ root.transpose(0, 2, 1)
     matrix[4] *= -1
     matrix[5] = np.nan
+    # Not definite, though its diagonal is positive.
+    matrix[6] = np.eye(7) + 2 * (np.ones((7, 7)) - np.eye(7))
     right = rng.normal(size=(9, 7))
     found = solve_spd(matrix, right)
     with jax.enable_x64(True):
         asked = jax.vmap(ref.solve_spd)(jnp.asarray(matrix), jnp.asarray(right))
     np.testing.assert_allclose(found, np.asarray(asked), rtol=1e-7)
-    assert np.isnan(found[[4, 5]]).all()
+    assert np.isnan(found[[4, 5, 6]]).all()
 
 
 @pytest.mark.parametrize("shape", [Shape(2, 2, 0), Shape(1, 1, 0), Shape(2, 1, 2)])
