@@ -116,7 +116,10 @@ def test_without_a_model_of_stability_none_is_drawn() -> None:
 
 
 def test_any_fit_can_be_drawn_from() -> None:
-    runs = simulate(0, fit_support.exact())
+    exact = fit_support.exact()
+    # Of few cells that a cell has a part of its own is assumed, not found.
+    assert exact.noise.cell == 0.002
+    runs = simulate(0, replace(exact, noise=exact.noise._replace(cell=0.0)))
     assert (len(runs), len(runs.cells)) == (240, 8)
     expected = [
         fit_support.BOWL.log_loss(*row)
