@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from surrogate.chances import coin, student
-from surrogate.features import Features, Rows
+from surrogate.features import Features, Rows, level_columns
 from surrogate.runs import Runs
 
 _ONE_SIDED = 0.025
@@ -199,15 +199,9 @@ def _columns(
 ) -> tuple[list[np.ndarray], list[np.ndarray], list[tuple[int, int]], list[np.ndarray]]:
     """Columns of levels, of slopes, and of the second degree with their names."""
     u, s = rows.z[:, :choices], rows.z[:, choices:]
-    cells = np.unique(rows.cell)
-    n = len(u)
-    if n >= 2 * len(cells):
-        levels = [(rows.cell[:, None] == cells[None]).astype(np.float64)]
-    else:
-        first, second = np.triu_indices(s.shape[1])
-        levels = [np.ones((n, 1)), s, s[:, first] * s[:, second]]
+    levels = [level_columns(rows.cell, s)]
     slopes = [u[:, [i]] for i in range(choices)]
-    if len(cells) >= 3:
+    if len(np.unique(rows.cell)) >= 3:
         slopes += [
             u[:, [i]] * s[:, [j]] for i in range(choices) for j in range(s.shape[1])
         ]

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 
 from surrogate.errors import DataError
 from surrogate.reach import Leverage, Line
@@ -417,3 +417,18 @@ def _cell_values(runs: Runs, givens: tuple[str, ...]) -> Float64[np.ndarray, "ce
         for c in runs.cells
     ]
     return np.array(table, dtype=np.float64).reshape(len(runs.cells), len(givens))
+
+
+def level_columns(
+    cell: Int64[np.ndarray, " n"], s: Float64[np.ndarray, "n g"]
+) -> Float64[np.ndarray, "n levels"]:
+    """Columns of a regression for the best loss: a level for every cell.
+
+    Where runs share none, a second-degree polynomial of the scales.
+    """
+    cells = np.unique(cell)
+    if len(cell) >= 2 * len(cells):
+        return (cell[:, None] == cells).astype(np.float64)
+    first, second = np.triu_indices(s.shape[1])
+    columns = [np.ones((len(cell), 1)), s, s[:, first] * s[:, second]]
+    return np.concatenate(columns, axis=1)

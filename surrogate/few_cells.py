@@ -14,12 +14,10 @@ from jaxtyping import Float64
 
 from surrogate.defaults import SINGLE_FAMILIES
 from surrogate.families import Mix
-from surrogate.fitted import Fitted
+from surrogate.fitted import Fitted, Shares, join
 
 # Forms that differ in how they leave the optimum; the additive one is the quadratic's.
 SHAPES = tuple(name for name in SINGLE_FAMILIES if name != "additive")
-# A handful of forms spreads less than all that are possible do.
-_WIDER = 1.0
 
 
 def shares(misfits: Sequence[float]) -> Float64[np.ndarray, " forms"]:
@@ -45,37 +43,27 @@ def average(
         draws: how many.
     """
     names, fits = list(parts), list(parts.values())
-    first = fits[0]
     if weights is None:
         weights = shares([part.misfit for part in fits])
-    family = Mix(first.family.shape, tuple(part.family for part in fits), chosen)
-    theta = family.join(weights[None], [part.theta[None] for part in fits])[0]
-    leaves = first.leaves[:0]
-    present = [part for part, share in zip(fits, weights, strict=True) if share > 0]
-    if len(first.leaves):
+    family = Mix(fits[0].family.shape, tuple(part.family for part in fits), chosen)
+    steps = len(fits[0].leaves)
+    lean = _leaning(names, fits, weights, rivals, steps) if steps else weights[None][:0]
+    every = np.concatenate([np.tile(weights, (steps, 1)), lean])
+    at = np.arange(draws if steps else 0) % max(len(every), 1)
+    led = {}
+    for name, part, share in zip(names, fits, weights, strict=True):
         # Of what has no weight a leaf far out would make nothing of all.
-        own = [
-            part.leaves if share > 0 else np.tile(part.theta, (len(part.leaves), 1))
-            for part, share in zip(fits, weights, strict=True)
-        ]
-        within = family.join(weights[None], own)
-        lean = _leaning(names, fits, weights, rivals, len(within))
-        every = [np.tile(part.theta, (len(lean), 1)) for part in fits]
-        leaves = np.concatenate([within, family.join(lean, every)])
-    else:
-        leaves = np.zeros((0, family.size))
-    at = np.arange(draws) % max(len(leaves), 1)
-    return Fitted(
-        family,
-        theta,
-        leaves[at] if len(leaves) else leaves,
-        leaves,
-        _worst(present) | {"members": {n: p.quality for n, p in parts.items()}},
-        "+".join(dict.fromkeys(part.backend for part in fits)),
-        tuple(dict.fromkeys(text for part in fits for text in part.warnings)),
-        weights @ np.array([part.excess for part in fits]),
-        min((p.freedom for p in present if p.freedom is not None), default=None),
-        float(weights @ np.array([part.misfit for part in fits])),
+        own = part.leaves if share > 0 else np.tile(part.theta, (steps, 1))
+        leaves = np.concatenate([own, np.tile(part.theta, (len(lean), 1))])
+        led[name] = part._replace(leaves=leaves, draws=leaves[at])
+    freedoms = [
+        part.freedom
+        for part, share in zip(fits, weights, strict=True)
+        if share > 0 and part.freedom is not None
+    ]
+    return join(family, Shares(weights, every[at], every), led)._replace(
+        freedom=min(freedoms, default=None),
+        misfit=float(weights @ np.array([part.misfit for part in fits])),
     )
 
 
@@ -90,14 +78,5 @@ def _leaning(
     at = [names.index(name) for name in rivals]
     count = others + len(at)
     share = shares([fits[k].misfit for k in at])
-    reach = np.minimum(np.sqrt(_WIDER * share * count / (count - 1)), 1.0)[:, None]
+    reach = np.minimum(np.sqrt(share * count / (count - 1)), 1.0)[:, None]
     return (1 - reach) * weights + reach * np.eye(len(names))[at]
-
-
-def _worst(fits: list[Fitted]) -> dict[str, float | bool]:
-    """Of what says how well a fit was reached, the worst of those in it."""
-    keys = [key for key in fits[0].quality if all(key in p.quality for p in fits)]
-    return {
-        key: (min if key == "is_settled" else max)(p.quality[key] for p in fits)
-        for key in keys
-    }

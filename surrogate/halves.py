@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float64, Int64
 
+from surrogate.features import level_columns
+
 # Of the distance, what counts as a standard deviation where halves are much better.
 _SHARE = 0.6
 _BETTER = 0.3, 0.7
@@ -77,13 +79,7 @@ def shift(
 def _others(
     off: np.ndarray, cell: np.ndarray, s: np.ndarray, axis: int
 ) -> Float64[np.ndarray, "n _"]:
-    cells = np.unique(cell)
-    if len(off) >= 2 * len(cells):
-        levels = (cell[:, None] == cells).astype(np.float64)
-    else:
-        first, second = np.triu_indices(s.shape[1])
-        levels = [np.ones((len(off), 1)), s, s[:, first] * s[:, second]]
-        levels = np.concatenate(levels, axis=1)
+    levels = level_columns(cell, s)
     if off.shape[1] == 1:
         return levels
     y = off[:, [1 - axis]]

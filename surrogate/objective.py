@@ -24,7 +24,7 @@ from jaxtyping import Float, Float64
 from surrogate.worlds import Numbers, namespace
 
 # A normal standard deviation over its median absolute deviation.
-_NORMAL_MAD = 1.4826
+NORMAL_MAD = 1.4826
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Objective:
         xp = namespace(residual)
         spread = self.spread(excess)
         size = abs(residual / spread)
-        scale = xp.maximum(1.0, _NORMAL_MAD * _median(size, counts))[..., None]
+        scale = xp.maximum(1.0, NORMAL_MAD * _median(size, counts))[..., None]
         return counts / (spread**2 * (1 + (size / scale) ** 2 / self.tail))
 
 
@@ -132,17 +132,17 @@ def measure_noise(
     within = residual - np.array([centre.get(c, 0.0) for c in cell])
     runs = near.sum()
     loss = runs / max(runs - _SPENT * len(centre), 0.2 * runs)
-    floor = _NORMAL_MAD * float(np.median(np.abs(within[near]))) * np.sqrt(loss)
+    floor = NORMAL_MAD * float(np.median(np.abs(within[near]))) * np.sqrt(loss)
     far = ~near
     growth = 0.0
     if far.any():
         # Its median is growth^2 at every excess, so also over all of them.
-        ratio = ((_NORMAL_MAD * within[far]) ** 2 - floor**2) / excess[far] ** 2
+        ratio = ((NORMAL_MAD * within[far]) ** 2 - floor**2) / excess[far] ** 2
         growth = float(np.sqrt(max(np.median(ratio), 0.0)))
     centres = np.array(list(centre.values()))
     shared = 0.0
     if len(centres) > 1:
-        mad = _NORMAL_MAD * float(np.median(np.abs(centres - np.median(centres))))
+        mad = NORMAL_MAD * float(np.median(np.abs(centres - np.median(centres))))
         # The median of n normal values varies pi / 2 times as much as their mean.
         sampling = 0.5 * np.pi * floor**2 * len(centre) / runs
         shared = float(np.sqrt(max(mad**2 - sampling, 0.0)))

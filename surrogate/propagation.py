@@ -23,11 +23,12 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from surrogate import estimate
+from surrogate.descent import second
 from surrogate.families import Bowl, Family, Posynomial, Quadratic, Shared, forms
 from surrogate.families.base import CELL_SPREAD
 from surrogate.features import Rows
 from surrogate.halves import shift
-from surrogate.objective import Noise, Objective, measure_noise
+from surrogate.objective import NORMAL_MAD, Noise, Objective, measure_noise
 from surrogate.plain.curved import Model
 from surrogate.plain.least_squares import features
 
@@ -37,10 +38,8 @@ CELL_DRIFT = 0.05
 _STEP = 1e-5
 # Of the largest curvature: below lies rounding.
 _LEAST = 1e-12
-_SHIFT = 1e-4
 # Runs further off, in robust standard deviations, say nothing of the others' noise.
 _OUTLIER = 4.0
-_NORMAL_MAD = 1.4826
 # Of the variance function, each weighted by the last.
 _ROUNDS = 5
 # Of the scales of weights, whatever a table shows.
@@ -85,13 +84,9 @@ def propagate(
         box: lower and upper bounds of u within which a cell's minimum is sought.
         unit: of each coordinate of u [ln].
     """
-    surface = estimate.evaluate(family, rows, theta[None], box)
-    residual, excess = rows.target - surface.fitted[0], surface.excess[0]
-    member = np.eye(len(rows.cell_s))[rows.cell]
-    line = _linearise(family, rows, weights, theta, member)
-    sound, floor, growth = _variance(
-        family, residual - line.shared(residual), excess, line
-    )
+    surface, residual, member, line, noise = _look(family, rows, weights, theta, box)
+    sound, floor, growth = noise
+    excess = surface.excess[0]
     variance = np.maximum(floor + growth * excess**2, 1e-12)
     freedom = float(sound.sum() - line.leverage[sound].sum())
     slopes = _slopes(family, rows, theta) / unit
@@ -113,10 +108,8 @@ def propagate(
     steps = np.concatenate([line.gain @ cause for cause in causes], axis=1)
     count = steps.shape[1]
     leaves = line.place(line.v + np.sqrt(count / (count - 1)) * steps.T)
-    is_lost = ~np.isfinite(forms.log_losses(family, leaves[:, None], rows.z)).all(
-        axis=1
-    )
-    leaves[is_lost] = theta
+    values = forms.log_losses(family, leaves[:, None], rows.z)
+    leaves[~np.isfinite(values).all(axis=1)] = theta
     near = 1 / (_NEAR_FLOOR**2 + (_NEAR_GROWTH * excess) ** 2)
     spent = max(1 - line.leverage.sum() / len(residual), 0.5 / len(residual))
     misfit = float(near @ residual**2 / near.sum() / spent)
@@ -138,12 +131,7 @@ def sharpen(
     Returns:
         Theta and the weights of the rows.
     """
-    surface = estimate.evaluate(family, rows, theta[None], box)
-    residual = rows.target - surface.fitted[0]
-    member = np.eye(len(rows.cell_s))[rows.cell]
-    line = _linearise(family, rows, weights, theta, member)
-    residual = residual - line.shared(residual)
-    _, floor, growth = _variance(family, residual, surface.excess[0], line)
+    _, floor, growth = _look(family, rows, weights, theta, box).noise
     objective = Objective(
         floor=max(float(np.sqrt(floor)), _LEAST_FLOOR),
         growth=min(max(float(np.sqrt(growth)), _LEAST_GROWTH), family.misfit),
@@ -184,6 +172,40 @@ class _Line(NamedTuple):
     gain: Float64[np.ndarray, "p n"]
     leverage: Float64[np.ndarray, " n"]
     shared: Moved
+
+
+class _Look(NamedTuple):
+    """A fit beside its runs.
+
+    Attributes:
+        surface: the fit on them.
+        residual: what it leaves of ln loss.
+        member: whether a run is of a cell.
+        line: the fit as a linear function of its targets.
+        noise: of `_variance`.
+    """
+
+    surface: estimate.Surface
+    residual: Float64[np.ndarray, " n"]
+    member: Float64[np.ndarray, "n cells"]
+    line: _Line
+    noise: tuple[Bool[np.ndarray, " n"], float, float]
+
+
+def _look(
+    family: Family,
+    rows: Rows,
+    weights: Float64[np.ndarray, " n"],
+    theta: Float64[np.ndarray, " p"],
+    box: Float64[np.ndarray, "2 choices"],
+) -> _Look:
+    surface = estimate.evaluate(family, rows, theta[None], box)
+    residual = rows.target - surface.fitted[0]
+    member = np.eye(len(rows.cell_s))[rows.cell]
+    line = _linearise(family, rows, weights, theta, member)
+    own = residual - line.shared(residual)
+    noise = _variance(family, own, surface.excess[0], line)
+    return _Look(surface, residual, member, line, noise)
 
 
 def _linearise(
@@ -257,13 +279,10 @@ def _slopes(
     family: Family, rows: Rows, theta: np.ndarray
 ) -> Float64[np.ndarray, "n choices"]:
     """Of fitted ln loss along u."""
-    found = []
-    for k in range(family.shape.choices):
-        ends = np.stack([rows.z, rows.z])
-        ends[:, :, k] += [[_SHIFT], [-_SHIFT]]
-        above, below = forms.log_losses(family, theta[None, None], ends)
-        found.append((above - below) / (2 * _SHIFT))
-    return np.stack(found, axis=1)
+    choices = family.shape.choices
+    u = rows.z[:, :choices]
+    at = forms.form(family, theta, rows.z[:, choices:]).at(u[:, 0], second(u))
+    return np.stack([at.gx, at.gy][:choices], axis=1)
 
 
 def _variance(
@@ -277,7 +296,7 @@ def _variance(
 
     spread = Objective(growth=family.misfit).spread(excess)
     size = np.abs(residual / spread)
-    sound = size <= _OUTLIER * max(1.0, _NORMAL_MAD * float(np.median(size)))
+    sound = size <= _OUTLIER * max(1.0, NORMAL_MAD * float(np.median(size)))
     variance, floor, growth = spread**2, 0.0, 0.0
     for _ in range(_ROUNDS):
         left = (1 - line.leverage) / variance

@@ -120,3 +120,11 @@ def test_models_are_listed_with_a_fit_s_opinion(capsys: Capture) -> None:
     assert by_name["llama-7b"]["regret"] > 0
     assert by_name["llama-3-8b"]["regret"] is None
     assert by_name["llama-3-8b"]["trust"] == "far"
+
+
+def test_the_next_command_counts_the_same_parameters(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    size = "--total-params 7B --vocab 128K --width 4096 --tied"
+    assert main(["plateau", DENSE, "--tokens", "2T", *size.split()]) == 0
+    assert size in capsys.readouterr().out

@@ -97,15 +97,9 @@ def optimum(
     typed = {"params": params, "tokens": tokens, "steps": steps, "flops": flops}
     asked = deciding.asked(
         fit,
-        {
-            **typed,
-            "model": model,
-            "total-params": total_params,
-            "vocab": vocab,
-            "width": width,
-            "recipe": recipe,
-        },
+        {**typed, **_named(model, total_params, vocab, width, recipe)},
         scale,
+        tied=tied,
     )
     found = document["transfer"]
     if found and transfer is None:
@@ -193,16 +187,9 @@ def plateau(
     document = deciding.document(answer, machine)
     if ladder:
         deciding.check_ladder(document)
-    typed = {
-        "params": params,
-        "tokens": tokens,
-        "model": model,
-        "total-params": total_params,
-        "vocab": vocab,
-        "width": width,
-        "recipe": recipe,
-    }
-    asked = deciding.asked(fit, typed, scale)
+    named = _named(model, total_params, vocab, width, recipe)
+    typed = {"params": params, "tokens": tokens, **named}
+    asked = deciding.asked(fit, typed, scale, tied=tied)
     short = partial(text_decision.plateau, asked=asked, with_ladder=ladder)
     return deciding.emit(
         document, json, text_answers.plateau if everything else short, everything
@@ -277,16 +264,27 @@ def regret(
             tol=deciding.share_of_loss(fitted, where, tolerance),
         )
     document = deciding.document(answer, machine)
-    typed = {
-        "params": params,
-        "tokens": tokens,
+    named = _named(model, total_params, vocab, width, recipe)
+    typed = {"params": params, "tokens": tokens, **named}
+    asked = deciding.asked(fit, typed, scale, tied=tied)
+    short = partial(text_decision.regret, asked=asked)
+    return deciding.emit(
+        document, json, text_answers.regret if everything else short, everything
+    )
+
+
+def _named(
+    model: str | None,
+    total_params: str | None,
+    vocab: str | None,
+    width: str | None,
+    recipe: str | None,
+) -> dict[str, str | None]:
+    """What says the sizes and the recipe by other names, as typed."""
+    return {
         "model": model,
         "total-params": total_params,
         "vocab": vocab,
         "width": width,
         "recipe": recipe,
     }
-    short = partial(text_decision.regret, asked=deciding.asked(fit, typed, scale))
-    return deciding.emit(
-        document, json, text_answers.regret if everything else short, everything
-    )

@@ -152,7 +152,13 @@ def check_ladder(found: Mapping[str, Any]) -> None:
         )
 
 
-def asked(fit: str, typed: Mapping[str, str | None], scale: Sequence[str]) -> Asked:
+def asked(
+    fit: str,
+    typed: Mapping[str, str | None],
+    scale: Sequence[str],
+    *,
+    tied: bool = False,
+) -> Asked:
     """How the question was typed."""
     from surrogate.cli.text_decision import Asked
 
@@ -163,6 +169,7 @@ def asked(fit: str, typed: Mapping[str, str | None], scale: Sequence[str]) -> As
         for word in (f"--{name}", value)
     ]
     words += [word for value in scale for word in ("--scale", value)]
+    words += ["--tied"] if tied else []
     return Asked(fit, tuple(words))
 
 

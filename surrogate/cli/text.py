@@ -133,10 +133,10 @@ def first(
     return items[:limit], [title(more)]
 
 
-def place(document: Document) -> str:
+def place(document: Document, params: str = "parameters") -> str:
     """Where the question stands: sizes, recipe and further scales."""
     parts = [
-        f"{count(document.get('params'))} parameters",
+        f"{count(document.get('params'))} {params}",
         f"{count(document.get('tokens'))} tokens",
     ]
     scales = document.get("scales") or {}

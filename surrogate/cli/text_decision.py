@@ -94,21 +94,9 @@ class _Page:
         return found
 
 
-def _title(document: Document) -> str:
-    parts = [
-        f"{text.count(document.get('params'))} params",
-        f"{text.count(document.get('tokens'))} tokens",
-    ]
-    scales = document.get("scales") or {}
-    parts += [f"{name} {text.count(value)}" for name, value in scales.items()]
-    if document.get("recipe"):
-        parts.append(f"recipe {document['recipe']}")
-    return ", ".join(parts)
-
-
 def optimum(document: Document, asked: Asked) -> list[RenderableType]:
     """The setting to type, the exact optimum and its interval."""
-    page = _Page(_title(document), asked.fit)
+    page = _Page(text.place(document, "params"), asked.fit)
     if document.get("loss") is None:
         _refused(page, document)
     else:
@@ -127,7 +115,7 @@ def plateau(
     document: Document, asked: Asked, with_ladder: bool = False
 ) -> list[RenderableType]:
     """The setting to type, the box that is as good, and what leaving it costs."""
-    page = _Page(_title(document), asked.fit)
+    page = _Page(text.place(document, "params"), asked.fit)
     if document.get("loss_min") is None or document.get("suggestion") is None:
         _refused(page, document)
     else:
@@ -145,7 +133,7 @@ def plateau(
 
 def regret(document: Document, asked: Asked) -> list[RenderableType]:
     """What a choice loses, what that is in tokens, and the cheapest fix."""
-    page = _Page(_title(document), asked.fit)
+    page = _Page(text.place(document, "params"), asked.fit)
     choice = (
         f"lr {shown.lr(document['lr'], 3)}, batch {_batch(document, document['batch'])}"
     )
