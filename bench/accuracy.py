@@ -29,7 +29,7 @@ cell. `regret` is the loss measured at the proposal over the cell's lowest, minu
 `smoothed` the same on a local cubic; `error of ln L` the mean absolute error on the
 held-out runs within 2 % (one cell, one structure), 10 % (the largest) or 25 % (Marin)
 of their cell's best; `worst run` the largest error of any held-out run that did not
-diverge. How regrets are read off is in surrogate/scores.py.
+diverge. How regrets are read off is in surrogate/fitting/scores.py.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ from accuracy_scores import Held, score, summary
 from accuracy_surrogates import SEED
 from accuracy_tables import show
 
-from surrogate import fitting, selection
-from surrogate.runs import Runs
+from surrogate.data import Runs
+from surrogate.fitting import cross_validation, fit
 
 
 def main() -> None:
@@ -68,7 +68,7 @@ def main() -> None:
             if protocol.key not in asked:
                 continue
             found = table(runs, protocol, not arguments.no_auto)
-            if protocol.key == f"dense/{selection.ONE}":
+            if protocol.key == f"dense/{cross_validation.ONE}":
                 found["honest"] = honest(runs)
             tables[protocol.key] = found
             if not arguments.json:
@@ -80,7 +80,7 @@ def main() -> None:
         "bench": "accuracy",
         "dumps": dumps,
         "seed": SEED,
-        "versions": fitting.versions() | _versions("scipy", "scikit-learn"),
+        "versions": fit.versions() | _versions("scipy", "scikit-learn"),
         "protocols": tables,
     }
     print(json.dumps(document, allow_nan=False))
@@ -139,7 +139,7 @@ def table(runs: Runs, protocol: Protocol, with_auto: bool) -> dict[str, Any]:
     found: dict[str, Any] = {"folds": protocol.folds, "within": protocol.within}
     found |= {"rows": rows, "pairs": None}
     found["best_single"] = {part: best(rows, part) for part in ("mae_ln", "regret")}
-    if protocol.key == f"dense/{selection.LARGEST}":
+    if protocol.key == f"dense/{cross_validation.LARGEST}":
         ours = AUTO if AUTO in scored else BOWL
         kinds = {method.name: method.kind for method in known}
         against = {n: h for n, h in scored.items() if kinds[n] == "baseline"}

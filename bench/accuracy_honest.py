@@ -15,13 +15,14 @@ from baselines import Ols15, near_best
 from rich.console import Console
 from scipy.special import expit
 
-from surrogate import estimate, families, uncertainty
+from surrogate import families
+from surrogate.data import Runs
+from surrogate.data.coordinates import Features, Rows, settings_of
 from surrogate.families import Family, Shape
-from surrogate.features import Features, Rows, settings_of
-from surrogate.objective import measure_noise
-from surrogate.runs import Runs
-from surrogate.scores import band
-from surrogate.stability import Stability
+from surrogate.fitting import intervals, irls
+from surrogate.fitting.objective import measure_noise
+from surrogate.fitting.scores import band
+from surrogate.fitting.stability import Stability
 
 TOLS = (0.0025, 0.005, 0.01)
 FAMILIES = ("bowl", "posynomial", "quadratic")
@@ -43,7 +44,7 @@ class Folds(NamedTuple):
     """
 
     family: Family
-    fits: estimate.Estimate
+    fits: irls.Estimate
     counts: np.ndarray
 
 
@@ -64,7 +65,7 @@ def _folds(name: str, features: Features, rows: Rows) -> Folds:
     shape = Shape(len(features.choices), len(features.givens), features.offsets)
     family = families.make(name, shape, 3)
     counts = (rows.cell != np.unique(rows.cell)[:, None]).astype(np.float64)
-    fits = estimate.estimate(family, rows, counts, features.box(), seed=SEED)
+    fits = irls.estimate(family, rows, counts, features.box(), seed=SEED)
     return Folds(family, fits, counts)
 
 
@@ -224,13 +225,13 @@ def _intervals(
     cells = np.unique(rows.cell)
     near = near_best(runs.loss[runs.usable], rows.cell, WITHIN)
     covered, width, by_cell = [], [], {}
-    t = uncertainty.student(len(cells) - 1)
+    t = intervals.student(len(cells) - 1)
     for fold, cell in enumerate(cells):
         counts = ours.counts[fold]
         others = cells[cells != cell]
         pairs = counts * (rows.cell != others[:, None])
         theta, weights = ours.fits.solution.theta[fold], ours.fits.weights[fold]
-        leaves = estimate.refit_without(
+        leaves = irls.refit_without(
             ours.family, rows, weights, pairs, theta, features.box()
         ).theta
         surface = ours.fits.surface
@@ -240,8 +241,8 @@ def _intervals(
             residual[kept], surface.excess[fold][kept], rows.cell[kept]
         )
         held = near & (rows.cell == cell)
-        moved = estimate.evaluate(ours.family, rows, leaves, features.box()).fitted
-        spread = uncertainty.standard_error(surface.fitted[fold][held], moved[:, held])
+        moved = irls.evaluate(ours.family, rows, leaves, features.box()).fitted
+        spread = intervals.standard_error(surface.fitted[fold][held], moved[:, held])
         inner = noise.within(surface.excess[fold][held])
         half = t * np.sqrt(spread**2 + noise.cell**2 + inner**2)
         hits = np.abs(residual[held]) <= half

@@ -14,9 +14,9 @@ from accuracy_scores import Answers
 from baselines import Ols15
 from baselines_learned import PROCESS_RUNS, GaussianProcess, Trees
 
-from surrogate import selection
-from surrogate.features import Features
-from surrogate.runs import Runs
+from surrogate.data import Runs
+from surrogate.data.coordinates import Features
+from surrogate.fitting import cross_validation
 
 AUTO, BOWL = "surrogate, auto", "surrogate, bowl"
 
@@ -46,7 +46,7 @@ def methods(runs: Runs, protocol: Protocol, with_auto: bool) -> list[Method]:
         for name, which in surrogates.SINGLE.items()
     ]
     # 17 whole fits of every family take too long; so does a mix of Marin's recipes.
-    if with_auto and protocol.name != selection.ONE:
+    if with_auto and protocol.name != cross_validation.ONE:
         names = ("auto",) if protocol.dump == "marin" else ("mix", "auto")
         found += [
             Method(f"surrogate, {name}", "nested", partial(surrogates.nested, name))

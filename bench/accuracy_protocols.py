@@ -10,8 +10,8 @@ import numpy as np
 from data import data_dir
 
 import surrogate
-from surrogate import selection
-from surrogate.runs import Runs
+from surrogate.data import Runs
+from surrogate.fitting import cross_validation
 
 # Cells of one of the six folds: params, tokens.
 THREE = ((1.074e9, 5.69e10), (5.37e8, 5e10), (1.074e9, 2e10))
@@ -122,8 +122,8 @@ DUMPS = {
 }
 # Dump, protocol, its folds, and how near the best of its cell a run must be to count.
 _ALL: tuple[tuple[str, str, Callable[[Runs], Folds], float], ...] = (
-    ("dense", selection.ONE, one_by_one, 0.02),
-    ("dense", selection.LARGEST, largest, 0.1),
+    ("dense", cross_validation.ONE, one_by_one, 0.02),
+    ("dense", cross_validation.LARGEST, largest, 0.1),
     ("moe", "leave-one-structure-out", structures, 0.02),
     ("marin", "leave-one-token-budget-out", budgets, 0.25),
 )

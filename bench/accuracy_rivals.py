@@ -16,8 +16,8 @@ from baselines import Ols15, near_best, step_law_recipe
 from baselines_chinchilla import Chinchilla
 from baselines_learned import Model, lowest_on_grid
 
-from surrogate.features import Features, settings_of
-from surrogate.runs import Runs
+from surrogate.data import Runs
+from surrogate.data.coordinates import Features, settings_of
 
 # Step Law's authors take the runs this near to their cell's best.
 RECIPE_WITHIN = 0.0025

@@ -8,10 +8,10 @@ import numpy as np
 from accuracy_protocols import Protocol
 from baselines import near_best
 
-from surrogate import selection
-from surrogate.features import Features
-from surrogate.runs import Runs
-from surrogate.scores import Spread, mean_se
+from surrogate.data import Runs
+from surrogate.data.coordinates import Features
+from surrogate.fitting import cross_validation
+from surrogate.fitting.scores import Spread, mean_se
 
 # Parts of a score: the first two need a proposal, the last two a predicted loss.
 PARTS = ("regret", "regret_smoothed", "mae_ln", "worst_ln")
@@ -84,7 +84,7 @@ def _cell(
         place = np.array(answer.proposed)
         regret = smoothed = np.nan
         if np.all(np.isfinite(place) & (place > 0)):
-            found = selection.score(runs, cell, features, place)
+            found = cross_validation.score(runs, cell, features, place)
             regret, smoothed = found["regret"], found["regret_smoothed"]
     near = np.zeros(0)
     members = (runs.cell == cell) & runs.usable

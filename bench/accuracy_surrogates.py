@@ -9,11 +9,12 @@ from accuracy_protocols import Protocol
 from accuracy_scores import Answer, Answers
 
 import surrogate
-from surrogate import estimate, families
+from surrogate import families
+from surrogate.answers import Fit
+from surrogate.data import Runs
+from surrogate.data.coordinates import Features
 from surrogate.families import Shape
-from surrogate.features import Features
-from surrogate.query import Fit
-from surrogate.runs import Runs
+from surrogate.fitting import irls
 
 SEED = 0
 # Name, K.
@@ -30,13 +31,13 @@ def family(
     name: str, terms: int | None, runs: Runs, protocol: Protocol
 ) -> list[Answers]:
     """One of the families, all folds in one batch."""
-    estimate.make_room()
+    irls.make_room()
     features = Features.of(runs)
     rows = features.rows(runs)
     shape = Shape(len(features.choices), len(features.givens), features.offsets)
     member = families.make(name, shape, terms)
     counts = (~protocol.held[:, rows.cell]).astype(np.float64)
-    found = estimate.estimate(member, rows, counts, features.box(), seed=SEED).surface
+    found = irls.estimate(member, rows, counts, features.box(), seed=SEED).surface
     answers = []
     for fold, held in enumerate(protocol.held):
         said = {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from surrogate.laws.recipe import near_best, step_law_recipe
+from surrogate.laws.step_law import near_best, step_law_recipe
 
 __all__ = ["Ols15", "near_best", "step_law_recipe"]
 

@@ -40,7 +40,7 @@ from rich.console import Console
 from rich.table import Table
 
 import surrogate
-from surrogate import interrupts
+from surrogate.base import interrupts
 
 QUICK = 3
 # Environment that would make a process find programs compiled by another.

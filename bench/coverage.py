@@ -34,8 +34,9 @@ from coverage_trial import EDGES, REGRETS, REPLICAS, fit_sweep, known, trial
 from coverage_truth import CELL_LEVEL, CELL_SHIFT, GROWTH, Truth
 from machine import ROOT
 
-from surrogate import blocks, interrupts
-from surrogate.fitting import versions
+from surrogate.base import interrupts
+from surrogate.fitting.fit import versions
+from surrogate.numerics import batches
 
 # Simulations of a family. A quick run leaves `auto` out, whose programs take minutes.
 COUNTS = {"quadratic": 500, "posynomial": 500, "auto": 500}
@@ -128,7 +129,7 @@ def run(number: int, family: str, count: int) -> dict[str, Any]:
     trials = []
     for i in range(count):
         # Each size of table compiles programs, of which a process holds so many.
-        if blocks.is_full():
+        if batches.is_full():
             jax.clear_caches()
         runs = truth.draw(setting.noise, setting.has_offsets, 10_000 * number + i)
         trials.append(trial(fit_sweep(family, runs, i), place, answers))

@@ -10,17 +10,17 @@ from coverage_truth import Truth, fitted
 
 import surrogate
 from surrogate import families
+from surrogate.answers import Fit
+from surrogate.answers.fit import DEFAULT_PROBABILITY, DEFAULT_TOL
+from surrogate.answers.optimum import solve_box
+from surrogate.answers.predict import surface_at
+from surrogate.answers.question import ask
+from surrogate.answers.robust import Share
+from surrogate.data import Runs
+from surrogate.data.coordinates import Features
 from surrogate.families import Shape
-from surrogate.features import Features
-from surrogate.fitted import fit_all
-from surrogate.query import Fit
-from surrogate.query.best import solve_box
-from surrogate.query.fit import DEFAULT_PROBABILITY, DEFAULT_TOL
-from surrogate.query.many import surface_at
-from surrogate.query.question import ask
-from surrogate.query.robust import Share
-from surrogate.runs import Runs
-from surrogate.stability import P_MAX
+from surrogate.fitting.replicates import fit_all
+from surrogate.fitting.stability import P_MAX
 
 REPLICAS = 199
 EDGES = ("lr_low", "lr_high", "batch_low", "batch_high")

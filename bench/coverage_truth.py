@@ -15,9 +15,9 @@ import numpy as np
 from data import data_dir
 
 import surrogate
-from surrogate.query import Fit
-from surrogate.query.many import surface_at
-from surrogate.runs import Runs
+from surrogate.answers import Fit
+from surrogate.answers.predict import surface_at
+from surrogate.data import Runs
 
 DUMP = "steplaw/dense_lr_bs_loss.csv"
 # What a cell is off by, standard deviations of ln loss and of ln lr and ln batch of its

@@ -33,8 +33,8 @@ import orbax.checkpoint  # noqa: F401 - once, not in every child
 from rich.console import Console
 from rich.table import Table
 
-from surrogate import checkpoint
-from surrogate.errors import DataError
+from surrogate.base.errors import DataError
+from surrogate.storage import checkpoint
 
 KILLS, SECONDS, STEP = 200, 30.0, 1
 QUICK_KILLS, QUICK_SECONDS, QUICK_STEP = 20, 3.0, 7
@@ -208,8 +208,8 @@ def no_fits(goal: Path, prepared: Path) -> dict[str, Any]:
 
 def ask_command(folder: Path, prepared: Path) -> Counter[str]:
     """Exit codes of `fit --overwrite`, in this process, and what became of folders."""
+    from surrogate.answers.simulate import simulate
     from surrogate.cli.main import main as command
-    from surrogate.simulate import simulate
 
     folder.mkdir()
     runs = simulate(0)

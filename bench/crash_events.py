@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorstore  # noqa: F401 - once, not in every child
 
-from surrogate import checkpoint, store, swap
+from surrogate.storage import archive, checkpoint, swap
 
 ROADS = ("exchange", "two steps")
 HOWS = ("kill -9", "Ctrl-C")
@@ -48,17 +48,17 @@ def write(folder: Path, number: int, *, overwrite: bool = True) -> None:
         "draws": np.full((40, 7), float(number)),
         "text": np.frombuffer(json.dumps([number]).encode(), np.uint8),
     }
-    store.write(folder, {"number": number}, arrays, overwrite=overwrite)
+    archive.write(folder, {"number": number}, arrays, overwrite=overwrite)
 
 
 def read(folder: Path) -> int:
     """The number of a payload.
 
     Raises:
-        surrogate.errors.DataError: as `store.read`.
+        surrogate.base.errors.DataError: as `store.read`.
         AssertionError: it is of two.
     """
-    manifest, arrays = store.read(store.locate(folder)[0])
+    manifest, arrays = archive.read(archive.locate(folder)[0])
     number = manifest["number"]
     assert json.loads(arrays["text"].tobytes()) == [number], "mixed"
     assert all((arrays[name] == number).all() for name in ("theta", "draws")), "mixed"
@@ -76,7 +76,7 @@ def copied(prepared: Path) -> Callable[[Path, Any], None]:
 
     def save(folder: Path, arrays: Any) -> None:
         number = int(arrays["theta"][0])
-        shutil.copytree(prepared / str(number) / store.ARRAYS, folder)
+        shutil.copytree(prepared / str(number) / archive.ARRAYS, folder)
 
     return save
 

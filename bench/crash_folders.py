@@ -8,27 +8,27 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from surrogate import store
+from surrogate.storage import archive
 
 
 def _document(folder: Path) -> dict:
-    return json.loads((folder / store.MANIFEST).read_text(encoding="utf-8"))
+    return json.loads((folder / archive.MANIFEST).read_text(encoding="utf-8"))
 
 
 def _write(folder: Path, text: str) -> None:
-    (folder / store.MANIFEST).write_text(text, encoding="utf-8")
+    (folder / archive.MANIFEST).write_text(text, encoding="utf-8")
 
 
 def _largest(folder: Path) -> Path:
-    files = [file for file in (folder / store.ARRAYS).rglob("*") if file.is_file()]
+    files = [file for file in (folder / archive.ARRAYS).rglob("*") if file.is_file()]
     return max(files, key=lambda file: file.stat().st_size)
 
 
 def _own_arrays(folder: Path) -> None:
     """What was destroyed once: a user's arrays, and a manifest of theirs."""
-    shutil.rmtree(folder / store.ARRAYS)
-    (folder / store.ARRAYS).mkdir()
-    (folder / store.ARRAYS / "years_of_work.npy").write_bytes(b"numbers")
+    shutil.rmtree(folder / archive.ARRAYS)
+    (folder / archive.ARRAYS).mkdir()
+    (folder / archive.ARRAYS / "years_of_work.npy").write_bytes(b"numbers")
     _write(folder, '{"schema": 1, "files": []}')
 
 
@@ -54,17 +54,17 @@ def _damaged(folder: Path) -> None:
 
 def _linked_file(folder: Path) -> None:
     shutil.move(_largest(folder), folder.parent / "elsewhere")
-    (folder / store.ARRAYS / "more").symlink_to(folder.parent / "elsewhere")
+    (folder / archive.ARRAYS / "more").symlink_to(folder.parent / "elsewhere")
 
 
 def _linked_arrays(folder: Path) -> None:
-    shutil.move(folder / store.ARRAYS, folder.parent / "elsewhere")
-    (folder / store.ARRAYS).symlink_to(folder.parent / "elsewhere")
+    shutil.move(folder / archive.ARRAYS, folder.parent / "elsewhere")
+    (folder / archive.ARRAYS).symlink_to(folder.parent / "elsewhere")
 
 
 def _linked_manifest(folder: Path) -> None:
-    shutil.move(folder / store.MANIFEST, folder.parent / "elsewhere")
-    (folder / store.MANIFEST).symlink_to(folder.parent / "elsewhere")
+    shutil.move(folder / archive.MANIFEST, folder.parent / "elsewhere")
+    (folder / archive.MANIFEST).symlink_to(folder.parent / "elsewhere")
 
 
 def _own_folder(folder: Path) -> None:
@@ -125,7 +125,7 @@ KINDS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "a manifest without its seal": ("changed after", _unsealed),
     "a damaged array": ("differs from its SHA-256", _damaged),
     "an array lost": ("is missing", lambda f: _largest(f).unlink()),
-    "no manifest": ("is missing", lambda f: (f / store.MANIFEST).unlink()),
+    "no manifest": ("is missing", lambda f: (f / archive.MANIFEST).unlink()),
     "another program's manifest": (
         "list of files",
         lambda f: _write(f, '{"name": "app", "icons": [], "schema": 3}'),

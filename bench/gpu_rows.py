@@ -13,7 +13,7 @@ from problems import TERMS, growth
 from rows import Peer, Setting, missing_row, row
 from timing import Contender, race
 
-from surrogate.errors import DataError
+from surrogate.base.errors import DataError
 
 
 def posynomial(setting: Setting) -> dict[str, Any]:

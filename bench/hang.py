@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import watched
 
-from surrogate import interrupts
+from surrogate.base import interrupts
 
 FAMILIES = ("quadratic", "additive", "posynomial", "bowl")
 WORKERS = (1, 2, 4)
@@ -103,9 +103,9 @@ def plan(seed: int, most_cells: int) -> dict[str, Any]:
 def fit_one(planned: dict[str, Any]) -> None:
     """Fit in this process, with so many calls at a time."""
     import surrogate
-    from surrogate import blocks
+    from surrogate.numerics import batches
 
-    blocks._cores = lambda: planned["workers"]
+    batches._cores = lambda: planned["workers"]
     if "case" in planned:
         runs = surrogate.read_runs(planned["case"], recipe=["recipe"])
     else:

@@ -15,15 +15,16 @@ import numpy as np
 from models import Peak
 from problems import Linear, Peaks, Sweep
 
-from surrogate import blocks, engine, estimate, plateau, solve, uncertainty
-from surrogate import weights as plans
 from surrogate.families import Family
-from surrogate.fitting import work_of
+from surrogate.fitting import intervals, irls
+from surrogate.fitting.fit import work_of
+from surrogate.numerics import argmin, batches, least_squares, plateau
+from surrogate.numerics import row_weights as plans
 
 # Points of the plateau row solved in one call.
 POINTS_BLOCK = 2000
 # Of each replica: the full fit, and where other replicas end.
-WARM_STARTS = 1 + uncertainty.RIVALS
+WARM_STARTS = 1 + intervals.RIVALS
 # Further terms of the cold fit; steps in float32 of all starts, how many go on, their
 # steps in float32 and float64: the cheapest seen whose error is not above that of
 # gpfit's softmax-affine of six terms on the same columns, whatever the starts' seed.
@@ -67,7 +68,7 @@ class Answers(NamedTuple):
 def full_fit(sweep: Sweep, family: Family) -> FullFit:
     """As `surrogate.fit` does it: robust weights, many starts."""
     ones = np.ones((1, len(sweep.rows.target)))
-    full = estimate.estimate(family, sweep.rows, ones, sweep.features.box(), seed=0)
+    full = irls.estimate(family, sweep.rows, ones, sweep.features.box(), seed=0)
     return FullFit(full.solution.theta[0], full.weights[0])
 
 
@@ -76,7 +77,7 @@ def full_fit(sweep: Sweep, family: Family) -> FullFit:
 
 def cell_counts(replicas: int, cells: int, seed: int = 0) -> np.ndarray:
     """How often each cell is in each replica of `draws` [replicas, cells]."""
-    return uncertainty.resample(seed, replicas, cells)
+    return intervals.resample(seed, replicas, cells)
 
 
 def draws(
@@ -92,18 +93,18 @@ def draws(
     Raises:
         DataError: the backend cannot run here.
     """
-    has_rivals = uncertainty.starts(family, sweep.cells) > 1
-    rivals = cell_counts(uncertainty.RIVALS, sweep.cells, seed)
-    found = estimate.refit(
+    has_rivals = intervals.starts(family, sweep.cells) > 1
+    rivals = cell_counts(intervals.RIVALS, sweep.cells, seed)
+    found = irls.refit(
         family,
         sweep.rows,
         full.weights,
         cell_counts(replicas, sweep.cells, seed),
         full.theta,
         rivals=rivals if has_rivals else None,
-        backend=engine.pick_backend(
+        backend=least_squares.pick_backend(
             backend,
-            blocks.local_devices()[0],
+            batches.local_devices()[0],
             family,
             work_of(len(sweep.rows.target), replicas),
         ),
@@ -116,7 +117,7 @@ def linear(problem: Linear, replicas: int, seed: int = 0) -> np.ndarray:
     family, z, target, weights, cell = problem
     counts = cell_counts(replicas, int(cell.max()) + 1, seed)
     plan = plans.per_cell(weights, cell, counts)
-    return engine.solve(family, z, target, plan).theta
+    return least_squares.solve(family, z, target, plan).theta
 
 
 # ---- one fit --------------------------------------------------------------------
@@ -127,9 +128,9 @@ def cold(sweep: Sweep, seed: int = 0) -> np.ndarray:
     family, rows = sweep.posynomial(COLD_TERMS), sweep.rows
     theta = family.starts(np.random.default_rng(seed), COLD_STARTS)
     alike = np.full((1, len(rows.target)), 1 / 0.01**2)
-    near, _ = estimate.descend(family, rows, alike, theta[None], (COLD_FIRST, 0))
+    near, _ = irls.descend(family, rows, alike, theta[None], (COLD_FIRST, 0))
     steps = COLD_LAST, COLD_POLISH
-    found, _ = estimate.descend(family, rows, alike, near[:, :COLD_KEPT], steps)
+    found, _ = irls.descend(family, rows, alike, near[:, :COLD_KEPT], steps)
     return found[0, 0]
 
 
@@ -141,7 +142,7 @@ def fourth_term(sweep: Sweep, full: FullFit) -> np.ndarray:
     end = len(full.theta) - sweep.shape.offsets
     theta = np.concatenate([full.theta[:end], extra, full.theta[end:]])
     plan = plans.given(full.weights[None])
-    return engine.solve(
+    return least_squares.solve(
         family, rows.z, rows.target, plan, theta[None], iterations=100
     ).theta[0]
 
@@ -151,7 +152,7 @@ def fourth_term(sweep: Sweep, full: FullFit) -> np.ndarray:
 
 def gaussian_peaks(problem: Peaks, fits: int) -> tuple[np.ndarray, np.ndarray]:
     """Theta [fits, 5] in float32, and the steps of each fit."""
-    found = engine.minimise(
+    found = least_squares.minimise(
         Peak(),
         problem.xy.astype(np.float32),
         problem.data[:fits],
@@ -185,7 +186,7 @@ def _answers() -> Any:
 
         def one(s: Any) -> Any:
             start = 0.5 * (low + high)
-            least = solve.argmin(surface, theta, start, s, low, high)
+            least = argmin.argmin(surface, theta, start, s, low, high)
             found = plateau.extents(
                 surface, theta, least, s, low, high, least.value + log_tol
             )

@@ -31,10 +31,10 @@ from playwright.sync_api import (  # noqa: E402  # pyright: ignore[reportMissing
     sync_playwright,
 )
 
-from surrogate.query import Fit, load  # noqa: E402
-from surrogate.readers import read_runs  # noqa: E402
-from surrogate.report import page, write  # noqa: E402
-from surrogate.simulate import simulate  # noqa: E402
+from surrogate.answers import Fit, load  # noqa: E402
+from surrogate.answers.simulate import simulate  # noqa: E402
+from surrogate.data.readers import read_runs  # noqa: E402
+from surrogate.views.explorer import page, write  # noqa: E402
 
 OPENED = 5
 SIZES = 1000

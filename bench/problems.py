@@ -16,9 +16,9 @@ import numpy as np
 from data import ROOT
 
 import surrogate
+from surrogate.answers.simulate import simulate
+from surrogate.data.coordinates import Features, Rows
 from surrogate.families import Bowl, Posynomial, Quadratic, Shape
-from surrogate.features import Features, Rows
-from surrogate.simulate import simulate
 
 FILE = "steplaw/dense_lr_bs_loss.csv"
 TERMS = 3

@@ -45,8 +45,9 @@ from small_summary import (
 )
 from small_trial import Record, trial, verdict_trial
 
-from surrogate import blocks, interrupts
-from surrogate.fitting import versions
+from surrogate.base import interrupts
+from surrogate.fitting.fit import versions
+from surrogate.numerics import batches
 
 DRAWS, QUICK_DRAWS, FRESH = 200, 4, 1_000
 # Fresh draws have numbers that no first draw has.
@@ -171,7 +172,7 @@ def run(
         if until is not None and time.perf_counter() > until:
             return
         # Each size of table compiles programs, of which a process holds so many.
-        if blocks.is_full():
+        if batches.is_full():
             jax.clear_caches()
         design = DESIGNS[name]
         if design.wrong and (_CLEAN, index) not in done:

@@ -17,10 +17,10 @@ from small_reference import Reference, reference
 from small_truths import Truth
 
 import surrogate
-from surrogate.errors import DataError, Status
-from surrogate.query import Fit
-from surrogate.runs import Runs
-from surrogate.runs.divergence import Verdict
+from surrogate.answers import Fit
+from surrogate.base.errors import DataError, Status
+from surrogate.data import Runs
+from surrogate.data.divergence import Verdict
 
 Record = dict[str, Any]
 _OTHER = {"lr": "batch", "batch": "lr"}

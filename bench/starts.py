@@ -24,10 +24,11 @@ from rich.console import Console
 from rich.table import Table
 
 import surrogate
-from surrogate import estimate, families
+from surrogate import families
+from surrogate.data.coordinates import Features, Rows
 from surrogate.families import Posynomial, Shape
-from surrogate.features import Features, Rows
-from surrogate.objective import Objective
+from surrogate.fitting import irls
+from surrogate.fitting.objective import Objective
 
 FILE = "steplaw/dense_lr_bs_loss.csv"
 SEEDS = range(8)
@@ -56,7 +57,7 @@ def compare(terms: int, shape: Shape, features: Features, rows: Rows) -> list[di
     """Excess and seconds of each way to start, for one K."""
     family = families.Posynomial(shape, terms)
     ones = np.ones((1, len(rows.target)))
-    weights = estimate.estimate(
+    weights = irls.estimate(
         families.Quadratic(shape),
         rows,
         ones,
@@ -87,17 +88,17 @@ def ways(
     family: Posynomial, rows: Rows, weights: np.ndarray, seed: int
 ) -> Iterator[tuple[str, Callable[[], float]]]:
     """Name, and a function that returns the lowest cost it found."""
-    starts = family.starts(np.random.default_rng(seed), estimate.STARTS)
-    last = estimate.START_STEPS
+    starts = family.starts(np.random.default_rng(seed), irls.STARTS)
+    last = irls.START_STEPS
 
     def lowest(theta: np.ndarray) -> float:
-        _, cost = estimate.descend(family, rows, weights, theta[None], (last, last))
+        _, cost = irls.descend(family, rows, weights, theta[None], (last, last))
         return float(cost[0, 0])
 
     def library() -> float:
         near = starts
-        for steps, kept in estimate.SEARCH:
-            found, _ = estimate.descend(family, rows, weights, near[None], (steps, 0))
+        for steps, kept in irls.SEARCH:
+            found, _ = irls.descend(family, rows, weights, near[None], (steps, 0))
             near = found[0, :kept]
         return lowest(near)
 
@@ -117,8 +118,8 @@ def ways(
             )
         )
 
-    yield f"{estimate.STARTS}, {estimate.SEARCH[-1][1]} go on (the library)", library
-    yield f"{estimate.STARTS}, all go on", everything
+    yield f"{irls.STARTS}, {irls.SEARCH[-1][1]} go on (the library)", library
+    yield f"{irls.STARTS}, all go on", everything
     yield f"{ADAM_STARTS}, {ADAM_STEPS} of Adam, {ADAM_KEPT} go on", adam
 
 

@@ -35,8 +35,9 @@ from rich.console import Console
 from rich.table import Table
 from rows import Setting
 
-from surrogate import engine, interrupts
-from surrogate.errors import DataError
+from surrogate.base import interrupts
+from surrogate.base.errors import DataError
+from surrogate.numerics import least_squares
 
 Row = Callable[[Setting], dict[str, Any]]
 ON_CPU: dict[str, Row] = {
@@ -60,7 +61,7 @@ def main() -> None:
     """Run the rows and print the table and the document."""
     arguments = _arguments()
     try:
-        device = engine.pick_device(arguments.device)
+        device = least_squares.pick_device(arguments.device)
     except DataError as error:
         sys.exit(f"bench/throughput.py: {error}")
     with jax.default_device(device):

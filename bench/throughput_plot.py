@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from surrogate import plots
-from surrogate.errors import DataError
+from surrogate.base.errors import DataError
+from surrogate.views import plots
 
 
 def main() -> None:

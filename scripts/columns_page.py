@@ -12,7 +12,11 @@ import sys
 import textwrap
 from pathlib import Path
 
-from surrogate.readers.columns import ALIASES_BY_SOURCE, LAYOUTS, PREFIXES
+from surrogate.data.readers.columns import (
+    ALIASES_BY_SOURCE,
+    LAYOUTS,
+    PREFIXES,
+)
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "columns.md"
 _ROLES = {
@@ -42,7 +46,7 @@ _ROLES = {
 _HEAD = """\
 # Names of columns
 
-Written by `python scripts/columns_page.py` from `surrogate/readers/columns.py`; do not
+Written by `python scripts/columns_page.py` from `surrogate/data/readers/columns.py`; do not
 edit. Case, blanks, `-`, `_`, `.` and `/` do not matter, and prefixes are taken off:
 `config.learning_rate`, `Learning Rate` and Optuna's `params_learning_rate` are
 `learning_rate`; `val/loss` is `val_loss`. The prefixes:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import surrogate
-from surrogate.engine import Progress
+from surrogate.numerics.least_squares import Progress
 
 ROOT = Path(__file__).resolve().parents[1]
 SEED = 0

@@ -15,10 +15,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from surrogate.answers.laws_on_cells import (
+    Cells,
+    Entry,
+    score_law,
+    score_recipe,
+)
+from surrogate.data import Runs
+from surrogate.data.readers import read_runs
 from surrogate.laws import find
-from surrogate.laws.answer import Point, evaluate
-from surrogate.laws.compare import Cells, Entry, score_law, score_recipe
-from surrogate.laws.recipe import (
+from surrogate.laws.evaluate import Point, evaluate
+from surrogate.laws.step_law import (
     Draws,
     Recipe,
     at_fixed_batch,
@@ -27,8 +34,6 @@ from surrogate.laws.recipe import (
     read_draws,
     step_law_recipe,
 )
-from surrogate.readers import read_runs
-from surrogate.runs import Runs
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "steplaw.md"

@@ -14,11 +14,11 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from surrogate.errors import DataError, SolveError, Status
-    from surrogate.fitting import fit
-    from surrogate.query import Fit, load
-    from surrogate.readers import read_runs
-    from surrogate.runs import Runs
+    from surrogate.answers import Fit, load
+    from surrogate.base.errors import DataError, SolveError, Status
+    from surrogate.data import Runs
+    from surrogate.data.readers import read_runs
+    from surrogate.fitting.fit import fit
 
     __version__: str
 
@@ -35,14 +35,14 @@ __all__ = [
 ]
 
 _HOME = {
-    "DataError": "surrogate.errors",
-    "Fit": "surrogate.query",
-    "Runs": "surrogate.runs",
-    "SolveError": "surrogate.errors",
-    "Status": "surrogate.errors",
-    "fit": "surrogate.fitting",
-    "load": "surrogate.query",
-    "read_runs": "surrogate.readers",
+    "DataError": "surrogate.base.errors",
+    "Fit": "surrogate.answers",
+    "Runs": "surrogate.data",
+    "SolveError": "surrogate.base.errors",
+    "Status": "surrogate.base.errors",
+    "fit": "surrogate.fitting.fit",
+    "load": "surrogate.answers",
+    "read_runs": "surrogate.data.readers",
 }
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from surrogate import engine, weights
 from surrogate.families import Posynomial, Quadratic, Shape
+from surrogate.numerics import least_squares, row_weights
 
 ROWS, PROBLEMS, CELLS = 40, 600, 5
 
@@ -20,7 +20,7 @@ ROWS, PROBLEMS, CELLS = 40, 600, 5
 def main(file: str) -> None:
     """Write the solutions and how many devices there were."""
     # Small calls, so that there is more than one for each of eight devices.
-    engine._TURNS, engine._ELEMENTS["cpu"] = 1, 1
+    least_squares._TURNS, least_squares._ELEMENTS["cpu"] = 1, 1
     rng = np.random.default_rng(5)
     z, target = rng.normal(size=(ROWS, 4)), 0.01 * rng.normal(size=ROWS)
     target += 0.05 * (z[:, 0] ** 2 + z[:, 1] ** 2) - 0.1 * z[:, 2]
@@ -33,13 +33,13 @@ def main(file: str) -> None:
         rng.poisson(1.0, (PROBLEMS, places)).astype(float) for places in (CELLS, ROWS)
     ]
     plans = {
-        "cells": weights.per_cell(base, cell, counts[0]),
-        "rows": weights.given(counts[1] * base),
+        "cells": row_weights.per_cell(base, cell, counts[0]),
+        "rows": row_weights.given(counts[1] * base),
     }
     for name, plan in plans.items():
-        found[f"linear {name}"] = engine.solve(linear, z, target, plan).theta
+        found[f"linear {name}"] = least_squares.solve(linear, z, target, plan).theta
     theta0 = np.repeat(start, PROBLEMS, axis=0)
-    solved = engine.solve(
+    solved = least_squares.solve(
         curved, z, target, plans["cells"], theta0, iterations=12, bulk=12
     )
     found |= {"curved cells": solved.theta, "steps": solved.iterations}

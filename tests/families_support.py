@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from surrogate import solve
 from surrogate.families import Curved, Family, Posynomial, Quadratic
+from surrogate.numerics import argmin
 from surrogate_kernels.dispatch import BATCHED_XLA
 
 
@@ -59,7 +59,7 @@ def minima(family: Family, theta: Any, s: Any, reach: Any) -> Any:
     wide = jnp.full(family.shape.choices, reach, theta.dtype)
 
     def one(theta: Any, s: Any) -> Any:
-        return solve.argmin(family.log_loss, theta, 0 * wide, s, -wide, wide)
+        return argmin.argmin(family.log_loss, theta, 0 * wide, s, -wide, wide)
 
     return jax.vmap(jax.vmap(one, (None, 0)), (0, None))(theta, s)
 

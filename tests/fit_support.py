@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from surrogate.fitting import fit
-from surrogate.query import Fit, load
-from surrogate.runs import Runs
-from surrogate.simulate import simulate
+from surrogate.answers import Fit, load
+from surrogate.answers.simulate import simulate
+from surrogate.data import Runs
+from surrogate.fitting.fit import fit
 
 SIZES = (
     (1e8, 4e9),

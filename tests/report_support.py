@@ -14,12 +14,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from surrogate import plateau, solve
-from surrogate.cut import Cut
+from surrogate.answers import Fit, stability_edge
+from surrogate.answers.question import ask
 from surrogate.families import Family
-from surrogate.query import Fit, edge
-from surrogate.query.question import ask
-from surrogate.report import data, page
+from surrogate.numerics import argmin, plateau
+from surrogate.numerics.half_plane import Cut
+from surrogate.views.explorer import document as data
+from surrogate.views.explorer import page
 
 NODE = shutil.which("node")
 TOL = 0.0025
@@ -94,7 +95,7 @@ def python_answers(fit: Fit, asked: list[dict[str, Any]]) -> dict[str, np.ndarra
         for q in asked
     ]
     low, high = fit.features.box()
-    limits = [edge.bounds(fit, part, low, high, {}) for part in parts]
+    limits = [stability_edge.bounds(fit, part, low, high, {}) for part in parts]
     assert not any(limit.is_beyond for limit in limits)
     cuts = [limit.cut for limit in limits if limit.cut is not None]
     with jax.enable_x64(True):
@@ -123,11 +124,11 @@ def python_answers(fit: Fit, asked: list[dict[str, Any]]) -> dict[str, np.ndarra
 @partial(jax.jit, static_argnums=0)
 def _answers(
     family: Family, s: Any, cut: Any, theta: Any, low: Any, high: Any, log_tol: Any
-) -> tuple[solve.Minimum, plateau.Extents]:
+) -> tuple[argmin.Minimum, plateau.Extents]:
     surface = family.log_loss
 
-    def one(s: Any, cut: Any) -> tuple[solve.Minimum, plateau.Extents]:
-        found = solve.argmin(surface, theta, 0.5 * (low + high), s, low, high, cut)
+    def one(s: Any, cut: Any) -> tuple[argmin.Minimum, plateau.Extents]:
+        found = argmin.argmin(surface, theta, 0.5 * (low + high), s, low, high, cut)
         level = found.value + log_tol
         return found, plateau.extents(surface, theta, found, s, low, high, level, cut)
 

@@ -15,9 +15,9 @@ import pytest
 from families_support import exact
 from scipy import optimize
 
+from surrogate.data import Runs
 from surrogate.families import Posynomial, Quadratic, Shape
-from surrogate.fitting import fit
-from surrogate.runs import Runs
+from surrogate.fitting.fit import fit
 
 BENCH = Path(__file__).resolve().parents[1] / "bench"
 # bench/ is no package: its programs find each other beside themselves.

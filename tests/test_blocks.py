@@ -16,9 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from surrogate import blocks, engine, weights
-from surrogate.blocks import Call, Interrupted
 from surrogate.families import Posynomial, Quadratic, Shape
+from surrogate.numerics import batches, least_squares, row_weights
+from surrogate.numerics.batches import Call, Interrupted
 
 EACH = (np.arange(10.0), np.arange(20.0).reshape(10, 2))
 
@@ -38,7 +38,7 @@ def double(most: int, factor: Any, each: Any, count: Any) -> Any:
 
 def solve(most: int, size: int, progress: Any = None) -> tuple[Any, int]:
     call = Call(double, (most,))
-    return blocks.run(lambda size: call, jnp.float32(2), EACH, size, progress=progress)
+    return batches.run(lambda size: call, jnp.float32(2), EACH, size, progress=progress)
 
 
 class Ear:
@@ -84,7 +84,7 @@ def test_calls_are_shared_out_evenly(
     total: int, size: int, part: int, workers: int, wanted: int
 ) -> None:
     # By hand: the fewest rounds of all workers, then as many for each, whole parts.
-    assert blocks._share(total, size, part, workers) == wanted
+    assert batches._share(total, size, part, workers) == wanted
 
 
 def test_memory_that_runs_out_halves_the_block() -> None:
@@ -106,7 +106,7 @@ def tire(most: int, shared: Any, each: Any, count: Any) -> Any:
 def test_memory_that_runs_out_later_costs_nothing_finished(most: int) -> None:
     # Property, to the bit: what was finished stays, the rest is done in its order.
     ear = Ear()
-    (found, sizes), size = blocks.run(
+    (found, sizes), size = batches.run(
         lambda size: Call(tire, (most,)), jnp.float32(2), EACH, 4, progress=ear
     )
     fits = 1 if most == 1 else 2
@@ -130,7 +130,7 @@ def fail(shared: Any, each: Any, count: Any) -> Any:
 
 def test_other_errors_pass() -> None:
     with pytest.raises(jax.errors.JaxRuntimeError, match="something else"):
-        blocks.run(lambda size: Call(fail, ()), jnp.float32(2), EACH, 4)
+        batches.run(lambda size: Call(fail, ()), jnp.float32(2), EACH, 4)
 
 
 def test_ctrl_c_carries_what_is_finished() -> None:
@@ -148,7 +148,7 @@ def interrupt(shared: Any, each: Any, count: Any) -> Any:
 
 def test_ctrl_c_before_anything_is_finished_carries_nothing() -> None:
     with pytest.raises(KeyboardInterrupt) as stopped:
-        blocks.run(lambda size: Call(interrupt, ()), jnp.float32(2), EACH, 4)
+        batches.run(lambda size: Call(interrupt, ()), jnp.float32(2), EACH, 4)
     assert not isinstance(stopped.value, Interrupted)
 
 
@@ -161,14 +161,14 @@ def kind(shared: Any, each: Any, count: Any) -> Any:
 def test_calls_have_the_settings_of_the_caller(wide: bool) -> None:
     # Several calls run in threads, where JAX's settings start from its defaults.
     with jax.enable_x64(wide):
-        found, _ = blocks.run(lambda size: Call(kind, ()), jnp.float32(2), EACH, 2)
+        found, _ = batches.run(lambda size: Call(kind, ()), jnp.float32(2), EACH, 2)
     assert (found == wide).all()
 
 
 def test_devices_are_those_of_the_default_platform() -> None:
-    assert blocks.local_devices() == jax.local_devices()
+    assert batches.local_devices() == jax.local_devices()
     with jax.default_device(jax.local_devices()[0]):
-        assert blocks.local_devices() == jax.local_devices(backend="cpu")
+        assert batches.local_devices() == jax.local_devices(backend="cpu")
 
 
 # ---- eight devices --------------------------------------------------------------
@@ -196,30 +196,30 @@ def child(file: str) -> None:
     rng = np.random.default_rng(5)
     shape, devices = Shape(1, 1, 0), jax.local_devices()
     # Small blocks, so that two thousand linear fits are more calls than devices.
-    engine._ELEMENTS["cpu"] = 2**12
-    blocks.Call = Spied  # pyright: ignore[reportAttributeAccessIssue]
+    least_squares._ELEMENTS["cpu"] = 2**12
+    batches.Call = Spied  # pyright: ignore[reportAttributeAccessIssue]
     z = rng.normal(size=(20, 2))
     target = 0.05 * (z**2).sum(axis=1) + 0.01 * rng.normal(size=20)
     saved: dict[str, Any] = {"devices": np.array(len(devices))}
     for family in (Quadratic(shape), Posynomial(shape, 2)):
-        size = engine._SLOTS["cpu"] * engine._TURNS
+        size = least_squares._SLOTS["cpu"] * least_squares._TURNS
         block = 128 if isinstance(family, Quadratic) else size
         problems = 2 * 8 * block + 5
-        plan = weights.given(1e4 * rng.poisson(1.0, (problems, 20)).astype(float))
+        plan = row_weights.given(1e4 * rng.poisson(1.0, (problems, 20)).astype(float))
         starts = None
         if isinstance(family, Posynomial):
             with jax.enable_x64(True):
                 start = family.starts(np.random.default_rng(0), 1)
             starts = np.repeat(start, problems, axis=0)
         Spied.places.clear()
-        found = engine.solve(family, z, target, plan, starts, iterations=6)
+        found = least_squares.solve(family, z, target, plan, starts, iterations=6)
         assert found.block == block
         saved |= {
             f"{family.name} {k}": np.asarray(v) for k, v in found._asdict().items()
         }
         saved[f"{family.name} used"] = np.array(len(Spied.places))
     with jax.default_device(devices[-1]):
-        told, _ = blocks.run(lambda size: Call(place, ()), 0.0, EACH, 2)
+        told, _ = batches.run(lambda size: Call(place, ()), 0.0, EACH, 2)
     saved["told"] = told - devices[-1].id
     np.savez(file, **saved)
 
@@ -258,12 +258,12 @@ def test_a_process_is_full_at_half_of_its_maps(
     def at(path: str) -> Path:
         return tmp_path / Path(path).name
 
-    monkeypatch.setattr(blocks, "Path", at)
-    assert not blocks.is_full()
+    monkeypatch.setattr(batches, "Path", at)
+    assert not batches.is_full()
     (tmp_path / "maps").write_text("a\n" * 12)
-    assert blocks.is_full()
+    assert batches.is_full()
     (tmp_path / "maps").unlink()
-    assert not blocks.is_full()
+    assert not batches.is_full()
 
 
 @pytest.mark.parametrize(("allowed", "workers"), [({0}, 1), ({0, 2, 5}, 3), (None, 7)])
@@ -275,7 +275,7 @@ def test_a_cpu_has_a_worker_for_each_core_that_the_process_may_use(
         monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     else:
         monkeypatch.setattr(os, "sched_getaffinity", lambda _: allowed, raising=False)
-    assert blocks._workers(jax.devices("cpu")[:1]) == workers
+    assert batches._workers(jax.devices("cpu")[:1]) == workers
 
 
 if __name__ == "__main__":

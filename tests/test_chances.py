@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from surrogate.chances import coin, logistic, student
+from surrogate.base.chances import coin, logistic, student
 
 
 @pytest.mark.parametrize("freedom", [1, 2, 3, 4, 5, 9, 14, 15, 44, 100, 999, 5000])

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from cli_support import HEADER, runs_csv, surrogate
 
+from surrogate.base.errors import DataError, SolveError
 from surrogate.cli.main import main
-from surrogate.errors import DataError, SolveError
 
 Capture = pytest.CaptureFixture[str]
 
@@ -345,7 +345,7 @@ def test_every_failure_has_its_exit_code(
     capsys: Capture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("surrogate.readers.read_runs", raising(error))
+    monkeypatch.setattr("surrogate.data.readers.read_runs", raising(error))
     assert main(["check", "runs.csv", "--json"]) == code
     captured = capsys.readouterr()
     document = json.loads(captured.out)

@@ -8,10 +8,15 @@ from pathlib import Path
 import pytest
 from cli_support import surrogate
 
-from surrogate.about import check_about, known_about, parse_about, sentence
+from surrogate.answers.decision import shown
+from surrogate.base.errors import DataError
 from surrogate.cli.main import main
-from surrogate.decision import shown
-from surrogate.errors import DataError
+from surrogate.data.about import (
+    check_about,
+    known_about,
+    parse_about,
+    sentence,
+)
 
 Capture = pytest.CaptureFixture[str]
 DENSE, MOE = "bundled:steplaw-dense", "bundled:steplaw-moe"

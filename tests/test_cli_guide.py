@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from cli_support import runs_csv
 
+from surrogate.answers import load
 from surrogate.cli import guide
 from surrogate.cli.main import COMMANDS, main
-from surrogate.query import load
 
 Capture = pytest.CaptureFixture[str]
 # What simulates or fits is tested where that is what is tested.

@@ -18,9 +18,10 @@ from typing import Any
 import pytest
 from cli_support import runs_csv
 
-from surrogate import load, uncertainty
+from surrogate import load
 from surrogate.cli.main import main
 from surrogate.cli.progress import Bar
+from surrogate.fitting import intervals
 
 
 class Hand:
@@ -53,7 +54,7 @@ def test_finished_draws_are_kept(
     file, out = tmp_path / "runs.csv", tmp_path / "fit"
     file.write_text(runs_csv())
     # As if 6 cells were many: draws of fewer are no refits, and no wait.
-    monkeypatch.setattr(uncertainty, "MIN_CELLS_PAIRS", 6)
+    monkeypatch.setattr(intervals, "MIN_CELLS_PAIRS", 6)
     press(monkeypatch, "Resampling", 2)
     asked = ["fit", str(file), "--out", str(out), "--json"]
     code = main([*asked, "--family", "posynomial", "--bootstrap", "700"])
@@ -141,8 +142,9 @@ def test_what_is_waited_for_is_said(tmp_path: Path) -> None:
 
 def _signal_at(stage: str, kind: int) -> None:
     """Run the command of the further arguments; send itself the signal at a stage."""
-    from surrogate import fitted, fitting, store
     from surrogate.cli import supervise
+    from surrogate.fitting import fit, replicates
+    from surrogate.storage import archive
 
     # A shell's background jobs, as a CI's may be, ignore Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -153,14 +155,14 @@ def _signal_at(stage: str, kind: int) -> None:
         time.sleep(60)
 
     if stage == "saving":
-        write = store.write
+        write = archive.write
 
         def slow(*args: Any, **keywords: Any) -> None:
             os.kill(os.getpid(), kind)
             time.sleep(supervise.GRACE + 1)
             write(*args, **keywords)
 
-        store.write = slow
+        archive.write = slow
     elif stage == "twice":
 
         def twice(*args: Any, **keywords: Any) -> None:
@@ -169,19 +171,19 @@ def _signal_at(stage: str, kind: int) -> None:
             time.sleep(0.5)
             send()
 
-        fitting.fit = twice
+        fit.fit = twice
     elif stage == "silence":
         supervise.QUIET = 0.5
-        fitting.fit = lambda *args, **keywords: (time.sleep(2), send())
+        fit.fit = lambda *args, **keywords: (time.sleep(2), send())
     else:
-        start = fitted.start
+        start = replicates.start
 
         def begin(progress: Any, task: str, total: int) -> None:
             start(progress, task, total)
             if task.startswith(stage):
                 send()
 
-        fitted.start = begin
+        replicates.start = begin
     sys.exit(main(sys.argv[3:]))
 
 

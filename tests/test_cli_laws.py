@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from cli_support import runs_csv, surrogate
 
-from surrogate.cli import text_laws
+from surrogate.answers import load
 from surrogate.cli.main import main
+from surrogate.cli.text import laws
 from surrogate.laws import LAWS
-from surrogate.query import load
 
 Capture = pytest.CaptureFixture[str]
 COMMON = {
@@ -173,7 +173,7 @@ def test_compare_scores_every_law_beside_the_surrogate(
     assert "C = 6 N D" in found["deepseek"]["warnings"][0]
     assert found["power-lines"]["regret"] is None
     assert "not found" in found["power-lines"]["reason"]
-    lines = _text(text_laws.cells(document))
+    lines = _text(laws.cells(document))
     assert "Published laws and the surrogate (quadratic) on 6 cells" in lines
     assert "held-out, without the cell" in lines
     assert "Not computed" in lines
@@ -204,7 +204,7 @@ def test_compare_at_a_point_of_a_bundled_fit(capsys: Capture) -> None:
     assert "it gets the fit's best at its lr" in found["bjorck"]["warnings"][-1]
     assert found["minicpm"]["lr"] > 0
     assert "--seq-len" in found["power-scheduler"]["reason"]
-    assert "predicted regret" in _text(text_laws.point(document))
+    assert "predicted regret" in _text(laws.point(document))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from surrogate import interrupts
+from surrogate.base import interrupts
 from surrogate.cli import output, progress, screen, supervise
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from surrogate.answers import load
 from surrogate.cli.main import main
-from surrogate.query import load
 
 Capture = pytest.CaptureFixture[str]
 DENSE = "bundled:steplaw-dense"

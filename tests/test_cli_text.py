@@ -15,9 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from surrogate.cli import options, output, text_answers, text_tables
+from surrogate.base.errors import Status
+from surrogate.cli import options, output
 from surrogate.cli.progress import Bar
-from surrogate.errors import Status
+from surrogate.cli.text import answers, runs
 
 Capture = pytest.CaptureFixture[str]
 
@@ -32,7 +33,7 @@ class Pair:
 def test_exit_code_follows_the_status(status: Status, capsys: Capture) -> None:
     document = {"schema": 1, "status": status, "warnings": ["look here"]}
     failed = {Status.no_optimum, Status.not_converged, Status.not_identifiable}
-    code = output.emit(document, True, text_answers.optimum)
+    code = output.emit(document, True, answers.optimum)
     captured = capsys.readouterr()
     assert code == (1 if status in failed else 0)
     assert json.loads(captured.out)["status"] == status.value
@@ -124,7 +125,7 @@ ANSWER = {
 def test_optimum_text_starts_with_the_numbers_to_use() -> None:
     interval = {"level": 0.9, "lr": [1e-3, 2e-3], "batch": [4e5, 6e5], "loss": None}
     found = {"lr": 0.00123456, "batch": 524288.2, "loss": 2.34567}
-    text = rendered({**ANSWER, **found, "interval": interval}, text_answers.optimum)
+    text = rendered({**ANSWER, **found, "interval": interval}, answers.optimum)
     lines = [" ".join(line.split()) for line in text.splitlines()]
     assert lines[:4] == [
         "Optimum for 1.07B parameters, 100B tokens",
@@ -141,7 +142,7 @@ def test_optimum_text_starts_with_the_numbers_to_use() -> None:
 def test_refused_optimum_shows_what_can_be_had() -> None:
     nothing = {"lr": None, "batch": None, "loss": None, "interval": None}
     offer = {"offer": {"lr": 2e-3, "batch": 262144}, "status": "not_identifiable"}
-    text = rendered({**ANSWER, **nothing, **offer}, text_answers.optimum)
+    text = rendered({**ANSWER, **nothing, **offer}, answers.optimum)
     assert "lr 2.00e-03 at batch 262,144 tokens" in text
     assert "not_identifiable" in text
 
@@ -184,7 +185,7 @@ def test_plateau_text_shows_band_and_sureness() -> None:
             "cuts": ["lr_high"],
         },
     }
-    text = " ".join(rendered(document, text_answers.plateau).split())
+    text = " ".join(rendered(document, answers.plateau).split())
     for part in (
         "Plateau within 0.25% for 1.07B parameters, 100B tokens",
         "lr 1.00e-03 to 2.00e-03 (1 octaves)",
@@ -205,7 +206,7 @@ def test_plateau_text_shows_band_and_sureness() -> None:
     assert "robust batch" not in text
     document["robust"] |= {"lr": None, "max_probability": 0.62, "pieces": 0}
     document["stability"] |= {"octaves_to_edge": -0.5, "cuts": []}
-    text = " ".join(rendered(document, text_answers.plateau).split())
+    text = " ".join(rendered(document, answers.plateau).split())
     for part in (
         "inside in 90% of draws no (lr, batch) is that safe: at most 62%",
         "0.5 octaves of lr beyond the 5% edge",
@@ -221,16 +222,14 @@ def test_regret_text_starts_with_the_regret() -> None:
         "interval": {"level": 0.9, "regret": [0.0, 0.01]},
         **{"inside": False, "probability_inside": 0.2, "stability": None},
     }
-    text = rendered(document, text_answers.regret)
+    text = rendered(document, answers.regret)
     lines = [" ".join(line.split()) for line in text.splitlines()]
     assert lines[1] == "regret 0.48%"
     assert "regret, 90% interval 0% to 1%" in lines
     assert "on the plateau no" in lines
 
 
-@pytest.mark.parametrize(
-    "render", [text_answers.optimum, text_answers.plateau, text_answers.regret]
-)
+@pytest.mark.parametrize("render", [answers.optimum, answers.plateau, answers.regret])
 def test_text_of_unknown_values_says_so(render: Callable[..., Any]) -> None:
     assert "unknown" in rendered({"schema": 1, "status": "no_optimum"}, render)
 
@@ -245,7 +244,7 @@ def test_evaluate_text_has_cells_and_figures() -> None:
         "cells": [{**cell, "regret": 0.00123}],
         "band": {"tol": 0.0025, "precision": 0.9, "recall": None},
     }
-    text = " ".join(rendered(document, text_tables.evaluate).split())
+    text = " ".join(rendered(document, runs.evaluate).split())
     assert "regret, mean 1.23 permille (standard error 0.10)" in text
     assert "smoothed, mean unknown" in text
     assert "a 1B 20B 7 1.00e-03 unknown unknown unknown 1.23" in text

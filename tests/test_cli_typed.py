@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
+from surrogate.base.errors import DataError
 from surrogate.cli import typing_numbers as typed
 from surrogate.cli.main import main
-from surrogate.errors import DataError
 
 Capture = pytest.CaptureFixture[str]
 

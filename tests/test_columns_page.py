@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from surrogate.readers.columns import ALIASES_BY_SOURCE, fold, role_of
+from surrogate.data.readers.columns import ALIASES_BY_SOURCE, fold, role_of
 
 ROOT = Path(__file__).resolve().parents[1]
 

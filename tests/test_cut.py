@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from surrogate import plateau, solve
-from surrogate.cut import Cut
+from surrogate.numerics import argmin, plateau
+from surrogate.numerics.half_plane import Cut
 
 NONE = np.zeros(0)
 WIDE = np.array([50.0, 50.0])
@@ -48,7 +48,7 @@ class Case:
     def solved(self, box: np.ndarray = WIDE) -> tuple:
         theta = self.centre, self.hessian
         cut = Cut(jnp.asarray(self.normal), jnp.asarray(self.bound))
-        least = solve.argmin(ellipse, theta, np.zeros(2), NONE, -box, box, cut)
+        least = argmin.argmin(ellipse, theta, np.zeros(2), NONE, -box, box, cut)
         problem = ellipse, theta, NONE, -box, box
         return least, cut, problem
 
@@ -88,7 +88,7 @@ def test_answers_under_a_cut_are_those_of_the_cut_ellipse(seed: int) -> None:
         ]
     np.testing.assert_allclose(least.u, case.minimum(), atol=1e-7)
     assert bool(least.converged)
-    assert 0 <= float(least.gap) <= solve.CERTIFIED_GAP
+    assert 0 <= float(least.gap) <= argmin.CERTIFIED_GAP
     is_cut = case.normal @ case.centre > case.bound
     assert bool(least.is_cut) == is_cut
     chord = case.chord(level)
@@ -180,7 +180,7 @@ def test_a_cut_that_is_met_nowhere_changes_nothing() -> None:
         theta, s, lo, hi = problem[1:]
         level = float(least.value) + case.tol
         found = plateau.extents(ellipse, theta, least, s, lo, hi, level, cut)
-        free = solve.argmin(ellipse, theta, np.zeros(2), s, lo, hi)
+        free = argmin.argmin(ellipse, theta, np.zeros(2), s, lo, hi)
         plain = plateau.extents(ellipse, theta, free, s, lo, hi, level)
     assert not bool(least.is_cut)
     assert not np.asarray(found.is_cut).any()

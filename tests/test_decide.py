@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from fit_support import bare, bundled, exact, lr_alone, quadratic, table
 
-from surrogate.decision import gpus, trust, typed
-from surrogate.decision.root import first_roots
-from surrogate.errors import DataError
-from surrogate.fitting import fit as fit_runs
-from surrogate.query import Fit, load
-from surrogate.query.decision import Decision, InnerBox
-from surrogate.runs import Runs
+from surrogate.answers import Fit, load
+from surrogate.answers.decision import gpus, trust, typed
+from surrogate.answers.decision.document import Decision, InnerBox
+from surrogate.base.errors import DataError
+from surrogate.data import Runs
+from surrogate.fitting.fit import fit as fit_runs
+from surrogate.numerics.roots import first_roots
 
 AT: dict[str, Any] = {"params": 7e9, "tokens": 2e12}
 

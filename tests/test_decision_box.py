@@ -9,12 +9,13 @@ import pytest
 from families_support import draw_theta
 
 from surrogate import families
-from surrogate.cut import Cut
-from surrogate.decision import robust_box
+from surrogate.answers import surface
+from surrogate.answers.decision import boxes
+from surrogate.answers.stability_edge import Bounds
 from surrogate.families import Family, Shape
 from surrogate.families.forms import form
-from surrogate.query import boxes, surface
-from surrogate.query.edge import Bounds
+from surrogate.numerics import robust_box
+from surrogate.numerics.half_plane import Cut
 
 NAMES = ("quadratic", "additive", "posynomial", "bowl")
 QUESTIONS = 60

@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 
-from surrogate import defaults, families, fitting
-from surrogate.cli import answers, laws, options, tables
-from surrogate.laws import compare as scoring
-from surrogate.query import Fit
-from surrogate.simulate import simulate
+from surrogate import families
+from surrogate.answers import Fit
+from surrogate.answers import laws_on_cells as scoring
+from surrogate.answers.simulate import simulate
+from surrogate.base import defaults
+from surrogate.cli import options
+from surrogate.cli.commands import ask, laws, runs
+from surrogate.fitting import fit
 from surrogate_kernels import backends, dispatch
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -58,7 +61,10 @@ def test_the_answers_schema_is_written_once() -> None:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "SCHEMA"
     ]
     # A fit's manifest counts its own.
-    assert sorted(homes) == ["surrogate/defaults.py", "surrogate/store.py"]
+    assert sorted(homes) == [
+        "surrogate/base/defaults.py",
+        "surrogate/storage/archive.py",
+    ]
 
 
 def typed_defaults(tree: ast.Module) -> Iterator[tuple[str, str, Any]]:
@@ -87,14 +93,14 @@ def default(function: Any, name: str) -> Any:
 
 def test_commands_and_functions_agree() -> None:
     for name in ("family", "terms", "bootstrap", "seed", "device", "backend"):
-        assert default(tables.fit, name) == default(fitting.fit, name), name
-    assert default(tables.demo, "seed") == default(simulate, "seed")
+        assert default(runs.fit, name) == default(fit.fit, name), name
+    assert default(runs.demo, "seed") == default(simulate, "seed")
     assert default(laws.compare, "seed") == default(scoring.score_surrogate, "seed")
     read = {"tol": "--tol", "probability": "--probability", "p_max": "--p-max"}
     for command, function in (
-        (answers.optimum, Fit.optimum),
-        (answers.plateau, Fit.plateau),
-        (answers.regret, Fit.regret),
+        (ask.optimum, Fit.optimum),
+        (ask.plateau, Fit.plateau),
+        (ask.regret, Fit.regret),
     ):
         for name in read.keys() & inspect.signature(command).parameters.keys():
             typed = options.share(read[name], default(command, name))

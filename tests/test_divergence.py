@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from surrogate.readers import read_runs
-from surrogate.runs.divergence import Verdict, judge
+from surrogate.data.divergence import Verdict, judge
+from surrogate.data.readers import read_runs
 
 OCTAVES = 1e-3 * 2.0 ** np.arange(8)
 

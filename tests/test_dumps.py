@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from surrogate import dumps
+from surrogate.base.errors import DataError
 from surrogate.cli.main import main
-from surrogate.dumps import download, known
-from surrogate.errors import DataError
-from surrogate.readers import read_runs
+from surrogate.data import released
+from surrogate.data.readers import read_runs
+from surrogate.data.released import download, known
 
 CONTENT = ("lr,batch,params,tokens,loss\n" + "1e-3,65536,2e8,4e9,2.9\n" * 2000).encode()
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -129,22 +129,22 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def dump(server: Server, how: str, sha256: str = DIGEST) -> dumps.Dump:
-    return replace(dumps.find("steplaw-dense"), url=server.url(how), sha256=sha256)
+def dump(server: Server, how: str, sha256: str = DIGEST) -> released.Dump:
+    return replace(released.find("steplaw-dense"), url=server.url(how), sha256=sha256)
 
 
 @pytest.mark.parametrize("how", ["whole", "redirect", "nolength", "drips"])
 def test_a_file_is_fetched_whole_and_once(
     server: Server, cache: Path, how: str
 ) -> None:
-    found = dumps.fetch(dump(server, how))
+    found = released.fetch(dump(server, how))
     assert found.path.read_bytes() == CONTENT
     assert (found.sha256, found.size, found.how) == (DIGEST, len(CONTENT), "pinned")
     assert found.is_new
     assert cache in found.path.parents
     assert sorted(p.name for p in found.path.parent.iterdir()) == [found.path.name]
     asked = len(server.asked)
-    again = dumps.fetch(dump(server, how))
+    again = released.fetch(dump(server, how))
     assert not again.is_new
     assert len(server.asked) == asked
     assert len(read_runs(found.path)) == 2000
@@ -168,16 +168,16 @@ def test_a_bad_answer_is_told_with_where_to_put_the_file(
 ) -> None:
     wanted = dump(server, how)
     with pytest.raises(DataError, match=words) as caught:
-        dumps.fetch(wanted, timeout=0.4)
-    path = dumps.path_of(wanted)
+        released.fetch(wanted, timeout=0.4)
+    path = released.path_of(wanted)
     assert f"put {wanted.url} at '{path}'" in str(caught.value)
     assert not path.exists()
     # A file that is put there by hand is taken, if it is the right one.
     path.write_bytes(CONTENT)
-    assert dumps.fetch(wanted).path == path
+    assert released.fetch(wanted).path == path
     path.write_bytes(CONTENT[:-1])
     with pytest.raises(DataError, match=r"expected .* with SHA-256 .*Remove it"):
-        dumps.fetch(wanted)
+        released.fetch(wanted)
 
 
 @pytest.mark.parametrize(
@@ -193,51 +193,51 @@ def test_a_bad_answer_is_told_with_where_to_put_the_file(
 def test_what_broke_off_goes_on(server: Server, how: str, ranges: list[str]) -> None:
     wanted = dump(server, how)
     with pytest.raises(DataError, match=r"expected the whole file.*goes on from there"):
-        dumps.fetch(wanted)
-    assert dumps.fetch(wanted).path.read_bytes() == CONTENT
+        released.fetch(wanted)
+    assert released.fetch(wanted).path.read_bytes() == CONTENT
     assert [asked for _, asked in server.asked] == ranges
 
 
 @pytest.mark.usefixtures("cache")
 def test_a_part_that_is_whole_or_too_long_is_begun_anew(server: Server) -> None:
     wanted = dump(server, "whole")
-    path = dumps.path_of(wanted)
+    path = released.path_of(wanted)
     path.parent.mkdir(parents=True)
     path.with_name(path.name + ".part").write_bytes(CONTENT + b"x")
-    assert dumps.fetch(wanted).path.read_bytes() == CONTENT
+    assert released.fetch(wanted).path.read_bytes() == CONTENT
 
 
 @pytest.mark.usefixtures("cache")
 def test_a_wrong_digest_is_not_kept(server: Server) -> None:
     wanted = dump(server, "whole", sha256="0" * 64)
     with pytest.raises(DataError, match=r"expected a file with SHA-256 0000.*not kept"):
-        dumps.fetch(wanted)
-    assert list(dumps.path_of(wanted).parent.iterdir()) == []
+        released.fetch(wanted)
+    assert list(released.path_of(wanted).parent.iterdir()) == []
 
 
 @pytest.mark.usefixtures("cache")
 def test_a_digest_is_recorded_where_none_is_known(server: Server) -> None:
     wanted = dump(server, "whole", sha256="")
-    assert dumps.fetch(wanted).how == "recorded"
-    found = dumps.fetch(wanted)
+    assert released.fetch(wanted).how == "recorded"
+    found = released.fetch(wanted)
     assert (found.how, found.is_new, found.sha256) == ("recorded", False, DIGEST)
     found.path.write_bytes(b"other")
     with pytest.raises(DataError, match="Remove it and fetch again"):
-        dumps.fetch(wanted)
+        released.fetch(wanted)
 
 
 @pytest.mark.usefixtures("cache")
 def test_without_a_network_it_says_what_to_put_where() -> None:
-    wanted = replace(dumps.find("steplaw-dense"), url="http://127.0.0.1:9/runs.csv")
+    wanted = replace(released.find("steplaw-dense"), url="http://127.0.0.1:9/runs.csv")
     with pytest.raises(DataError, match=r"connection failed.*put http.* at '.*cache"):
-        dumps.fetch(wanted)
-    by_hand = dumps.find("marin-optimizers")
+        released.fetch(wanted)
+    by_hand = released.find("marin-optimizers")
     with pytest.raises(DataError, match=r"many files put together.*Put your copy at"):
-        dumps.fetch(by_hand)
-    path = dumps.path_of(by_hand)
+        released.fetch(by_hand)
+    path = released.path_of(by_hand)
     path.parent.mkdir(parents=True)
     path.write_bytes(CONTENT)
-    assert dumps.fetch(by_hand).how == "placed"
+    assert released.fetch(by_hand).how == "placed"
 
 
 def test_the_command(
@@ -248,7 +248,7 @@ def test_the_command(
 ) -> None:
     dumped = dump(server, "whole")
     monkeypatch.setattr(known, "DUMPS", (dumped,))
-    monkeypatch.setattr(dumps, "DUMPS", (dumped,))
+    monkeypatch.setattr(released, "DUMPS", (dumped,))
     assert main(["data", "list"]) == 0
     assert "none stated" in capsys.readouterr().out
     assert main(["data", "fetch", "steplaw-dense", "--json"]) == 0
@@ -275,7 +275,7 @@ def test_the_command(
 
 
 def test_digests_are_those_of_the_released_files(data_dir: Path) -> None:
-    for one in dumps.DUMPS:
+    for one in released.DUMPS:
         path = data_dir / "steplaw" / one.file
         assert one.url.startswith("https://") or not one.url
         if one.sha256:

@@ -12,10 +12,10 @@ import pytest
 from families_support import draw_points, formula
 from scipy import optimize
 
-from surrogate import blocks, engine, newton, weights
-from surrogate.engine import Solution
-from surrogate.errors import DataError
+from surrogate.base.errors import DataError
 from surrogate.families import Bowl, Family, Posynomial, Quadratic, Shape
+from surrogate.numerics import batches, least_squares, newton, row_weights
+from surrogate.numerics.least_squares import Solution
 from surrogate_kernels import dispatch, mosaic
 from surrogate_kernels.dispatch import BATCHED_XLA
 
@@ -23,7 +23,7 @@ ROUNDING = 1e-12
 Member = Quadratic | Posynomial
 LINEAR, BENT = Quadratic(Shape(2, 1, 1)), Posynomial(Shape(2, 1, 0), 3)
 # Curved problems a call, and a little more: some go through a second one.
-BLOCK = engine._SLOTS["cpu"] * engine._TURNS
+BLOCK = least_squares._SLOTS["cpu"] * least_squares._TURNS
 ROWS, PROBLEMS = 60, BLOCK + 3
 each = pytest.mark.parametrize("family", [LINEAR, BENT], ids=["linear", "bent"])
 
@@ -33,7 +33,7 @@ class Table(NamedTuple):
 
     z: np.ndarray
     target: np.ndarray
-    weights: np.ndarray
+    row_weights: np.ndarray
     theta0: np.ndarray
     truth: np.ndarray
 
@@ -60,11 +60,11 @@ TABLES = {family: draw_table(family) for family in (LINEAR, BENT)}
 def solve(
     family: Member, table: Table, which: slice | list[int], iterations: int = 400
 ) -> Solution:
-    return engine.solve(
+    return least_squares.solve(
         family,
         table.z,
         table.target,
-        weights.given(table.weights[which]),
+        row_weights.given(table.weights[which]),
         table.theta0[which],
         iterations=iterations,
     )
@@ -124,11 +124,11 @@ def test_a_doubled_row_equals_weight_two() -> None:
     # Property; tolerance: rounding of normal equations of condition 1e4.
     table = TABLES[LINEAR]
     index = np.append(np.arange(ROWS), 20)
-    doubled = engine.solve(
+    doubled = least_squares.solve(
         LINEAR,
         table.z[index],
         table.target[index],
-        weights.given(table.weights[:1, index]),
+        row_weights.given(table.weights[:1, index]),
     )
     heavy = table.weights[:1] * np.where(np.arange(ROWS) == 20, 2.0, 1.0)
     assert heavy[0, 20] > 0
@@ -165,7 +165,7 @@ def test_costs_equal_scipys(bent: Solution) -> None:
     # A problem also ends where a damped step, of less gain than a whole one, cannot be
     # told from rounding.
     rounding = 2 * 64 * np.finfo(float).eps
-    assert bent.decrement.max() <= np.sqrt(max(engine.TOLERANCE, rounding))
+    assert bent.decrement.max() <= np.sqrt(max(least_squares.TOLERANCE, rounding))
 
 
 def test_before_the_first_step_the_start_is_reported(bent: Solution) -> None:
@@ -198,10 +198,10 @@ def test_in_bulk_the_same_minima_are_reached_and_all_steps_counted(
     # Iterative: both stop at 1e-14 of the cost. The way there differs, so that a
     # problem of several minima may end in another one.
     table = TABLES[BENT]
-    arrays = table.z, table.target, weights.given(table.weights), table.theta0
-    found = engine.solve(BENT, *arrays, iterations=400, bulk=200)
+    arrays = table.z, table.target, row_weights.given(table.weights), table.theta0
+    found = least_squares.solve(BENT, *arrays, iterations=400, bulk=200)
     assert found.converged.mean() > 0.95
-    is_same = np.abs(found.cost / bent.cost - 1) < 10 * engine.TOLERANCE
+    is_same = np.abs(found.cost / bent.cost - 1) < 10 * least_squares.TOLERANCE
     assert is_same.mean() > 0.9
     assert np.median(found.iterations) > 0.5 * np.median(bent.iterations)
 
@@ -251,7 +251,7 @@ def test_another_block_size_gives_ten_digits(
     # Property: products of other sizes round otherwise. To a fit's last digits, since
     # the step whose gain rounding hides is taken on the word of the gradient; a problem
     # of several minima may end in another one.
-    monkeypatch.setattr(engine, "_SLOTS", {"cpu": 4})
+    monkeypatch.setattr(least_squares, "_SLOTS", {"cpu": 4})
     other = solve(BENT, TABLES[BENT], slice(None))
     assert other.block != bent.block
     is_same = np.abs(other.cost / bent.cost - 1) < 1e-10
@@ -298,28 +298,30 @@ def test_progress_hears_of_every_problem_once() -> None:
         def stop(self) -> None: ...
 
     table = TABLES[BENT]
-    arrays = table.z, table.target, weights.given(table.weights), table.theta0
-    engine.solve(BENT, *arrays, iterations=1, progress=Ear())
+    arrays = table.z, table.target, row_weights.given(table.weights), table.theta0
+    least_squares.solve(BENT, *arrays, iterations=1, progress=Ear())
     # As many for each core.
     assert sum(heard) == PROBLEMS
     assert len(heard) > 1
-    assert max(heard) < BLOCK or blocks._workers(blocks.local_devices()) == 1
+    assert max(heard) < BLOCK or batches._workers(batches.local_devices()) == 1
 
 
 # ---- where it runs --------------------------------------------------------------
 
 
 def test_devices_and_backends_by_name() -> None:
-    assert engine.pick_device("auto") == jnp.zeros(1).device
-    cpu = engine.pick_device("cpu")
+    assert least_squares.pick_device("auto") == jnp.zeros(1).device
+    cpu = least_squares.pick_device("cpu")
     assert cpu.platform == "cpu"
-    assert [engine.pick_backend(name, cpu) for name in ("auto", "xla")] == ["xla"] * 2
+    assert [least_squares.pick_backend(name, cpu) for name in ("auto", "xla")] == [
+        "xla"
+    ] * 2
 
 
 def test_a_device_that_is_not_there_is_refused() -> None:
     message = r"--device abacus to be usable, .* finds only: .* use --device cpu\."
     with pytest.raises(DataError, match=message):
-        engine.pick_device("abacus")
+        least_squares.pick_device("abacus")
 
 
 @pytest.mark.parametrize(
@@ -333,9 +335,9 @@ def test_a_device_that_is_not_there_is_refused() -> None:
     ],
 )
 def test_a_backend_that_cannot_run_is_refused(backend: str, message: str) -> None:
-    cpu = engine.pick_device("cpu")
+    cpu = least_squares.pick_device("cpu")
     with pytest.raises(DataError, match=message):
-        engine.pick_backend(backend, cpu)
+        least_squares.pick_backend(backend, cpu)
 
 
 @pytest.fixture
@@ -358,32 +360,32 @@ def on_hopper(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_family_without_a_kernel_refuses_a_named_one(
     family: Family, reason: str
 ) -> None:
-    cpu = engine.pick_device("cpu")
-    assert engine.pick_backend("mosaic", cpu, BENT) == "mosaic"
-    assert engine.pick_backend("auto", cpu, BENT) == "mosaic"
-    assert engine.pick_backend("auto", cpu, family) == "xla"
+    cpu = least_squares.pick_device("cpu")
+    assert least_squares.pick_backend("mosaic", cpu, BENT) == "mosaic"
+    assert least_squares.pick_backend("auto", cpu, BENT) == "mosaic"
+    assert least_squares.pick_backend("auto", cpu, family) == "xla"
     with pytest.raises(DataError, match=f"--backend mosaic: .*{reason}"):
-        engine.pick_backend("mosaic", cpu, family)
+        least_squares.pick_backend("mosaic", cpu, family)
 
 
 def test_all_the_reasons_against_a_backend_are_said_together() -> None:
     wanted = "one matrix product, which is XLA's own; the device is a cpu"
     with pytest.raises(DataError, match=wanted):
-        engine.pick_backend("mosaic", engine.pick_device("cpu"), LINEAR)
+        least_squares.pick_backend("mosaic", least_squares.pick_device("cpu"), LINEAR)
 
 
 @pytest.mark.usefixtures("on_hopper")
 def test_the_backend_of_a_solution_is_the_one_that_ran() -> None:
     table = TABLES[LINEAR]
-    arrays = table.z, table.target, weights.given(table.weights[:2])
-    assert engine.solve(LINEAR, *arrays, backend="mosaic").backend == "xla"
+    arrays = table.z, table.target, row_weights.given(table.weights[:2])
+    assert least_squares.solve(LINEAR, *arrays, backend="mosaic").backend == "xla"
     table = TABLES[BENT]
     ask = partial(
-        engine.solve,
+        least_squares.solve,
         BENT,
         table.z,
         table.target,
-        weights.given(table.weights[:2]),
+        row_weights.given(table.weights[:2]),
         table.theta0[:2],
         backend="mosaic",
     )

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from surrogate import errors, units
-from surrogate.errors import DataError, Status
+from surrogate.base import errors, units
+from surrogate.base.errors import DataError, Status
 
 
 def test_every_status_has_one_sentence_and_three_are_failures() -> None:

@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 from families_support import formula
 
-from surrogate import blocks, engine, estimate, newton, uncertainty
-from surrogate.engine import Solution
-from surrogate.estimate import Estimate
+from surrogate.data import Runs
+from surrogate.data.coordinates import Features, Rows
 from surrogate.families import Family, Posynomial, Quadratic, Shape
-from surrogate.families.base import CELL_SPREAD
-from surrogate.features import Features, Rows
-from surrogate.objective import Objective
-from surrogate.runs import Runs
+from surrogate.families.protocol import CELL_SPREAD
+from surrogate.fitting import intervals, irls
+from surrogate.fitting.irls import Estimate
+from surrogate.fitting.objective import Objective
+from surrogate.numerics import batches, least_squares, newton
+from surrogate.numerics.least_squares import Solution
 
 ROUNDING = 1e-12
 QUADRATIC, POSYNOMIAL = Quadratic(Shape(2, 2, 0)), Posynomial(Shape(2, 2, 0), 3)
@@ -70,7 +71,7 @@ def ones(rows: Rows, problems: int = 1) -> np.ndarray:
 @cache
 def fit(family: Family, seed: int) -> Estimate:
     features, rows = sweep(seed)
-    return estimate.estimate(family, rows, ones(rows), features.box())
+    return irls.estimate(family, rows, ones(rows), features.box())
 
 
 def optima(found: Estimate, features: Features) -> np.ndarray:
@@ -163,7 +164,7 @@ def test_a_spike_moves_the_optimum_little() -> None:
     move = {}
     for name, objective in (("t", Objective()), ("normal", Objective(tail=1e12))):
         both = [
-            estimate.estimate(
+            irls.estimate(
                 QUADRATIC, table, ones(rows), features.box(), objective=objective
             )
             for table in (rows, spiked)
@@ -171,7 +172,7 @@ def test_a_spike_moves_the_optimum_little() -> None:
         before, after = (optima(found, features) for found in both)
         move[name] = np.abs(after - before).max()
     assert move["t"] < 0.02 < 0.1 < move["normal"]
-    found = estimate.estimate(POSYNOMIAL, spiked, ones(rows), features.box())
+    found = irls.estimate(POSYNOMIAL, spiked, ones(rows), features.box())
     moved = optima(found, features) - optima(fit(POSYNOMIAL, 0), features)
     assert np.abs(moved).max() < 0.05
 
@@ -186,7 +187,7 @@ def test_a_row_left_out_has_no_say_whatever_its_loss() -> None:
     wild = rows._replace(target=np.where(rows.cell == 2, 3.0, rows.target))
     for family in (QUADRATIC, POSYNOMIAL):
         one, other = (
-            estimate.estimate(family, table, counts, features.box())
+            irls.estimate(family, table, counts, features.box())
             for table in (rows, wild)
         )
         assert_same(one.solution, other.solution)
@@ -199,8 +200,8 @@ def test_leaving_rows_out_equals_a_table_without_them() -> None:
     kept = rows.cell != 2
     counts = kept[None].astype(np.float64)
     fewer = Rows(rows.z[kept], rows.target[kept], rows.cell[kept], rows.cell_s)
-    one = estimate.estimate(QUADRATIC, rows, counts, features.box())
-    other = estimate.estimate(QUADRATIC, fewer, ones(fewer), features.box())
+    one = irls.estimate(QUADRATIC, rows, counts, features.box())
+    other = irls.estimate(QUADRATIC, fewer, ones(fewer), features.box())
     np.testing.assert_allclose(one.solution.theta, other.solution.theta, atol=1e-9)
     np.testing.assert_allclose(one.weights[:, kept], other.weights, rtol=1e-6)
 
@@ -221,7 +222,7 @@ def test_a_problem_does_not_depend_on_its_company() -> None:
         def stop(self) -> None: ...
 
     for family in (QUADRATIC, POSYNOMIAL):
-        found = estimate.estimate(family, rows, counts, features.box(), progress=Ear())
+        found = irls.estimate(family, rows, counts, features.box(), progress=Ear())
         alone = fit(family, 0)
         fitted = found.surface.fitted
         np.testing.assert_allclose(fitted[:1], alone.surface.fitted, atol=1e-7)
@@ -240,14 +241,14 @@ def test_refits_start_from_the_fit_and_keep_its_weights() -> None:
     counts = np.ones((2, len(rows.cell_s)))
     counts[1, 1] = 2.0
     heard: list[int] = []
-    again = estimate.refit(POSYNOMIAL, rows, weights[0], counts, theta)
+    again = irls.refit(POSYNOMIAL, rows, weights[0], counts, theta)
     assert heard == []
     assert again.cost[0] <= found.solution.cost[0] * (1 + 1e-12)
     # Nothing is left to gain: what a refit finds fits the same to 1e-5 of ln loss.
     fitted = formula(POSYNOMIAL, again.theta[0], rows.z)
     np.testing.assert_allclose(fitted, found.surface.fitted[0], atol=1e-5)
     assert again.cost[1] > again.cost[0]
-    assert estimate.is_settled(again, len(rows.target)).all()
+    assert irls.is_settled(again, len(rows.target)).all()
 
 
 def test_of_several_starts_the_lowest_end_is_kept() -> None:
@@ -256,7 +257,7 @@ def test_of_several_starts_the_lowest_end_is_kept() -> None:
     number = np.arange(7)
     theta = number[:, None].astype(float)
     every = Solution(theta, cost, 0.1 * number, number, number, 8, False, "xla")
-    found = estimate._best(every, 3)
+    found = irls._best(every, 3)
     np.testing.assert_array_equal(found.theta[:, 0], [2, 3])
     np.testing.assert_array_equal(found.cost, [2, 5])
     np.testing.assert_array_equal(found.status, [2, 3])
@@ -268,9 +269,9 @@ def test_rivals_lower_costs_and_depend_on_no_other_draw() -> None:
     # Property: another start can but help; to rounding whatever is asked for beside.
     _, rows = sweep(1)
     found = fit(POSYNOMIAL, 1)
-    counts = uncertainty.resample(3, 12, len(rows.cell_s))
+    counts = intervals.resample(3, 12, len(rows.cell_s))
     run = partial(
-        estimate.refit,
+        irls.refit,
         POSYNOMIAL,
         rows,
         found.weights[0],
@@ -291,7 +292,7 @@ def test_settled_is_converged_or_below_the_noise() -> None:
     solution = Solution(
         np.zeros((3, 1)), np.ones(3), decrement, status, steps, 8, False, "xla"
     )
-    settled = estimate.is_settled(solution, 100)
+    settled = irls.is_settled(solution, 100)
     np.testing.assert_array_equal(settled, [True, False, True])
 
 
@@ -300,13 +301,13 @@ def test_a_full_process_drops_its_programs_and_computes_the_same(
 ) -> None:
     # Property, to the bit.
     features, rows = sweep(0)
-    old = estimate.estimate(QUADRATIC, rows, ones(rows), features.box(), backend="xla")
-    monkeypatch.setattr(blocks, "is_full", lambda: False)
-    estimate.make_room()
-    programs: tuple[Any, ...] = (*engine.PROGRAMS, estimate._evaluate)
+    old = irls.estimate(QUADRATIC, rows, ones(rows), features.box(), backend="xla")
+    monkeypatch.setattr(batches, "is_full", lambda: False)
+    irls.make_room()
+    programs: tuple[Any, ...] = (*least_squares.PROGRAMS, irls._evaluate)
     assert programs[-1]._cache_size() > 0
-    monkeypatch.setattr(blocks, "is_full", lambda: True)
-    estimate.make_room()
+    monkeypatch.setattr(batches, "is_full", lambda: True)
+    irls.make_room()
     assert [program._cache_size() for program in programs] == [0] * len(programs)
-    new = estimate.estimate(QUADRATIC, rows, ones(rows), features.box(), backend="xla")
+    new = irls.estimate(QUADRATIC, rows, ones(rows), features.box(), backend="xla")
     assert_same(old.solution, new.solution)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from surrogate import evidence
-from surrogate.evidence import Direction
-from surrogate.features import Features
-from surrogate.runs import Runs
+from surrogate.data import Runs
+from surrogate.data.coordinates import Features
+from surrogate.fitting import evidence
+from surrogate.fitting.evidence import Direction
 
 LR = 1e-4 * 2.0 ** np.arange(0, 4.01, 0.5)
 BATCH = (65536.0, 131072.0, 262144.0)

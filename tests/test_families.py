@@ -23,7 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from surrogate import families
-from surrogate.errors import DataError
+from surrogate.base.errors import DataError
 from surrogate.families import Bowl, Family, Posynomial, Quadratic, Shape
 
 # The helpers import jax for this file.

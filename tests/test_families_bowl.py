@@ -22,10 +22,11 @@ from families_support import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from surrogate import engine, estimate
-from surrogate import weights as plans
+from surrogate.data.coordinates import Rows
 from surrogate.families import Bowl, Curved, Shape, Shared
-from surrogate.features import Rows
+from surrogate.fitting import irls
+from surrogate.numerics import least_squares
+from surrogate.numerics import row_weights as plans
 
 ROUNDING = 1e-12
 SEEDS = st.integers(0, 2**32 - 1)
@@ -209,7 +210,9 @@ def test_a_planted_surface_is_found_again() -> None:
     target = formula(family, theta, z)
     weights = np.full((1, 200), 1e10)
     start = theta[None] + 0.1 * rng.normal(size=(1, family.size))
-    found = engine.solve(family, z, target, plans.given(weights), start, iterations=400)
+    found = least_squares.solve(
+        family, z, target, plans.given(weights), start, iterations=400
+    )
     assert found.converged.all()
     beyond = 1.5 * draw_points(family, rng, 100)
     got = exact(partial(losses, family), found.theta[0], beyond)
@@ -223,7 +226,7 @@ BOX = np.array([[-9.0], [9.0]])
 
 
 @pytest.fixture(scope="module")
-def sweep() -> tuple[Bowl, Rows, estimate.Estimate]:
+def sweep() -> tuple[Bowl, Rows, irls.Estimate]:
     """Exact losses of a bowl in nine cells, but that each cell is off as a whole.
 
     Fitted to all, and to all but cell 4.
@@ -240,7 +243,7 @@ def sweep() -> tuple[Bowl, Rows, estimate.Estimate]:
     rows = Rows(z, formula(family, theta, z) + off[cell], cell, cell_s)
     counts = np.ones((2, 108))
     counts[1, cell == 4] = 0.0
-    return family, rows, estimate.estimate(family, rows, counts, BOX)
+    return family, rows, irls.estimate(family, rows, counts, BOX)
 
 
 def test_what_a_cell_is_off_by_does_not_bend_the_surface(sweep: Any) -> None:
@@ -263,13 +266,11 @@ def test_draws_start_from_the_fit_and_move_with_the_cells(sweep: Any) -> None:
     family, rows, full = sweep
     counts = np.ones((3, 9))
     counts[1, 2], counts[2, :3] = 0.0, (0.0, 3.0, 0.0)
-    found = estimate.refit(
-        family, rows, full.weights[0], counts, full.solution.theta[0]
-    )
+    found = irls.refit(family, rows, full.weights[0], counts, full.solution.theta[0])
     assert found.theta.shape == (3, family.size)
     fitted = [exact(partial(losses, family), t, rows.z) for t in found.theta]
     np.testing.assert_allclose(fitted[0], full.surface.fitted[0], atol=1e-7)
-    assert estimate.is_settled(found, 108).all()
+    assert irls.is_settled(found, 108).all()
     # A cell left out or counted thrice moves the law, and hardly the bowl.
     moved = np.abs(np.array(fitted[1:]) - fitted[0]).max(axis=1)
     assert (moved > 1e-6).all()

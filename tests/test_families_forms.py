@@ -12,7 +12,7 @@ import pytest
 import surrogate
 from surrogate.families import Bowl, Family, Mix, Posynomial, Quadratic, Shape
 from surrogate.families.forms import form, log_losses
-from surrogate.solve import expand
+from surrogate.numerics.argmin import expand
 
 SHAPES = (Shape(2, 2, 0), Shape(2, 3, 2), Shape(1, 1, 1), Shape(2, 1, 0))
 PROBLEMS = 40

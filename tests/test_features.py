@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from surrogate.errors import DataError
-from surrogate.features import Features
-from surrogate.reach import HELD_SPAN
-from surrogate.runs import Dropped, Runs, Verdict
+from surrogate.base.errors import DataError
+from surrogate.data import Dropped, Runs, Verdict
+from surrogate.data.coordinates import Features
+from surrogate.data.extrapolation import HELD_SPAN
 
 ROUNDING = 1e-12
 CELLS = [(1e8, 4e9), (1e8, 2e10), (3e8, 6e9), (3e8, 3e10), (9e8, 2e10)]

@@ -11,14 +11,23 @@ import fit_support
 import numpy as np
 import pytest
 
-from surrogate import engine, families, fitting, objective, selection, uncertainty
-from surrogate.errors import DataError
-from surrogate.features import Features
-from surrogate.fitting import fit, versions
-from surrogate.query import load
-from surrogate.runs import Runs, Source
-from surrogate.selection import HeldOut
-from surrogate.stability import Stability
+from surrogate import families
+from surrogate.answers import load
+from surrogate.base.errors import DataError
+from surrogate.data import Runs, Source
+from surrogate.data.coordinates import Features
+from surrogate.fitting import (
+    cross_validation,
+    intervals,
+    objective,
+)
+from surrogate.fitting import (
+    fit as fitting,
+)
+from surrogate.fitting.cross_validation import HeldOut
+from surrogate.fitting.fit import fit, versions
+from surrogate.fitting.stability import Stability
+from surrogate.numerics import least_squares
 
 pytestmark = pytest.mark.numeric
 ASK: dict[str, Any] = {"params": 3.3e8, "tokens": 1.7e10}
@@ -114,7 +123,7 @@ def test_units_of_the_settings_are_of_no_account() -> None:
 
 @pytest.mark.once
 def test_auto_takes_the_lower_total(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uncertainty, "MIN_CELLS_PAIRS", 5)
+    monkeypatch.setattr(intervals, "MIN_CELLS_PAIRS", 5)
     log = Log()
     found = fit(fit_support.thinned(), bootstrap=20, progress=log)
     choice = found.provenance.selection
@@ -159,7 +168,7 @@ def test_a_mix_is_the_mean_of_its_members(monkeypatch: pytest.MonkeyPatch) -> No
     """Property: of their losses, the fit's and each draw's; and it comes back."""
     # Of four families: what is tested here does not depend on how many there are.
     monkeypatch.setattr(fitting, "MIX_TERMS", (3,))
-    monkeypatch.setattr(uncertainty, "MIN_CELLS_PAIRS", 5)
+    monkeypatch.setattr(intervals, "MIN_CELLS_PAIRS", 5)
     runs = fit_support.thinned()
     found = fit(runs, family="mix", bootstrap=10)
     choice = found.provenance.selection
@@ -192,7 +201,7 @@ def two_weights(
     rows = Features.of(runs).rows(runs)
     top, bottom = 0.0, 0.0
     for fold, held in enumerate(first.folds.held):
-        if first.folds.protocol[fold] != selection.LARGEST:
+        if first.folds.protocol[fold] != cross_validation.LARGEST:
             continue
         for cell in np.flatnonzero(held):
             at = np.flatnonzero(rows.cell == cell)
@@ -217,17 +226,17 @@ def test_an_unsettled_choice_is_made_anew_in_each_draw(
     """Independent code: each candidate fitted alone, picked by its totals by hand."""
     names = ("quadratic", "additive")
     monkeypatch.setattr(families, "NAMES", names)
-    monkeypatch.setattr(uncertainty, "MIN_CELLS_PAIRS", 5)
+    monkeypatch.setattr(intervals, "MIN_CELLS_PAIRS", 5)
     monkeypatch.setattr(fitting, "_RIVAL", -1.0)
     monkeypatch.setattr(fitting, "_SURE", 1.1)
     kept: dict[str, Any] = {}
-    choose = selection.choose
+    choose = cross_validation.choose
 
     def watched(candidates: Any, *rest: Any) -> Any:
         kept.update(candidates)
         return choose(candidates, *rest)
 
-    monkeypatch.setattr(selection, "choose", watched)
+    monkeypatch.setattr(cross_validation, "choose", watched)
     # So noisy that now one and now another is the best.
     runs = Runs.from_arrays(**fit_support.table(noise=1e-2))
     found = fit(runs, bootstrap=20)
@@ -252,7 +261,7 @@ def test_an_unsettled_choice_is_made_anew_in_each_draw(
     assert "mix" in kept
     whole = [(chosen["weights"] or {})[n] for n in names]
     np.testing.assert_allclose(weights("mix", np.ones(8)), whole, atol=1e-5)
-    counts = uncertainty.resample(0, 20, 8)
+    counts = intervals.resample(0, 20, 8)
     taken = []
     for k, line in enumerate(counts):
         totals = {n: float(h.totals_under(line[None])[0]) for n, h in kept.items()}
@@ -330,7 +339,7 @@ def test_bootstrap_may_be_left_out() -> None:
 
 
 def test_what_draws_were_like_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uncertainty, "MIN_CELLS_PAIRS", 5)
+    monkeypatch.setattr(intervals, "MIN_CELLS_PAIRS", 5)
     found = fit(noisy(), family="quadratic", bootstrap=50)
     assert found.draws.shape == (50, 15)
     assert found.provenance.fit["draws_unsettled"] == 0
@@ -453,7 +462,7 @@ def test_a_backend_that_no_draw_ran_on_is_not_recorded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Where mosaic may run but nothing asks it, the fit's own backend is said."""
-    monkeypatch.setattr(engine, "pick_backend", lambda *_: "mosaic")
+    monkeypatch.setattr(least_squares, "pick_backend", lambda *_: "mosaic")
     for bootstrap in (0, 30):
         # Six cells: draws are refits without one of them.
         found = fit(noisy(), family="quadratic", bootstrap=bootstrap, backend="mosaic")
@@ -506,8 +515,8 @@ def test_leaves_that_lean_widen_by_what_the_choice_adds() -> None:
     assert leaning.sum() == pytest.approx(1.0)
     assert leaning[1] == pytest.approx(np.sqrt(share / 16))
     answers = leaning[0] * own + leaning[1] * (own + off)
-    found = uncertainty.standard_error(np.float64(0), answers) ** 2
-    alone = uncertainty.standard_error(np.float64(0), own) ** 2
+    found = intervals.standard_error(np.float64(0), answers) ** 2
+    alone = intervals.standard_error(np.float64(0), own) ** 2
     assert found == pytest.approx(alone + share * off**2, rel=1e-12)
     # Sure of the choice, leaves are the family's own.
     np.testing.assert_array_equal(

@@ -15,8 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from surrogate import estimate, linear, weights
 from surrogate.families import NAMES, Linear, Shape, make
+from surrogate.fitting import irls
+from surrogate.numerics import normal_equations, row_weights
 
 ROOT = Path(__file__).resolve().parents[1]
 CASE = Path(__file__).parent / "cases" / "recipes11_cells121.csv"
@@ -59,18 +60,16 @@ def test_programs_hold_no_foreign_calls(name: str) -> None:
     z, counts = rng.normal(size=(40, 4)), np.ones((8, 40))
     with jax.enable_x64(True):
         if isinstance(family, Linear):
-            plan = weights.given(counts)
-            products = linear.products(family, z, rng.normal(size=40), plan)
-            program = linear.solve_blocks.lower(
+            plan = row_weights.given(counts)
+            products = normal_equations.products(family, z, rng.normal(size=40), plan)
+            program = normal_equations.solve_blocks.lower(
                 family, 8, products, counts, np.int32(8)
             )
         else:
             low, high = -jnp.ones(2), jnp.ones(2)
             theta = jnp.zeros((8, family.size))
             cell = np.zeros(40, np.int64)
-            program = estimate._evaluate.lower(
-                family, theta, z, z[:1, 2:], cell, low, high
-            )
+            program = irls._evaluate.lower(family, theta, z, z[:1, 2:], cell, low, high)
         text = program.compile().as_text() or ""
     assert "lapack" not in text
     assert "custom_call_target" not in text

@@ -15,26 +15,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from surrogate.errors import DataError
-from surrogate.laws import (
-    LAWS,
-    Law,
-    Point,
-    PowerLaw,
-    Shape,
-    compare,
-    evaluate,
-    find,
-)
-from surrogate.laws.recipe import (
+from surrogate.answers import laws_on_cells
+from surrogate.base.errors import DataError
+from surrogate.data import Runs
+from surrogate.data.readers import read_runs
+from surrogate.laws import LAWS, Law, Point, PowerLaw, Shape, evaluate, find
+from surrogate.laws.step_law import (
     at_fixed_batch,
     bootstrap,
     near_best,
     read_draws,
     step_law_recipe,
 )
-from surrogate.readers import read_runs
-from surrogate.runs import Runs
 
 ROOT = Path(__file__).resolve().parents[1]
 N, D = 1.3e9, 4.2e10
@@ -266,8 +258,8 @@ def one_setting(*, lr: PowerLaw | None = None, batch: PowerLaw | None = None) ->
 def test_a_law_at_the_minimum_loses_nothing() -> None:
     law = find("step-law")
     exact = one_setting(lr=law.lr, batch=PowerLaw(2.0**20, ()))  # type: ignore[arg-type]
-    entry = compare.score_law(exact, compare.Cells(grid()))
-    assert entry.sample == compare.OUT
+    entry = laws_on_cells.score_law(exact, laws_on_cells.Cells(grid()))
+    assert entry.sample == laws_on_cells.OUT
     assert entry.outside == 0
     # A choice on a grid point is read exactly but for the rounding of its logarithm.
     assert entry.regret is not None
@@ -277,38 +269,40 @@ def test_a_law_at_the_minimum_loses_nothing() -> None:
 @pytest.mark.parametrize("best_batch", [2.0**19, 2.0**21])
 def test_a_law_without_batch_gets_the_best_and_says_so(best_batch: float) -> None:
     law = one_setting(lr=find("step-law").lr)  # type: ignore[arg-type]
-    entry = compare.score_law(law, compare.Cells(grid(best_batch=best_batch)))
+    entry = laws_on_cells.score_law(
+        law, laws_on_cells.Cells(grid(best_batch=best_batch))
+    )
     assert {cell["batch"] for cell in entry.cells} == {best_batch}
     assert entry.warnings == ("Gives no batch: it gets the best of each cell's own.",)
 
 
 def test_a_law_without_lr_gets_the_best_and_says_so() -> None:
     law = one_setting(batch=PowerLaw(2.0**20, ()))
-    entry = compare.score_law(law, compare.Cells(grid(moved=3)))
+    entry = laws_on_cells.score_law(law, laws_on_cells.Cells(grid(moved=3)))
     assert [c["lr"] for c in entry.cells] == [c["best_lr"] for c in entry.cells]
     assert "Gives no lr" in entry.warnings[0]
 
 
 def test_a_choice_beyond_the_grid_is_counted() -> None:
     law = one_setting(lr=PowerLaw(10.0, ()), batch=PowerLaw(2.0**20, ()))
-    assert compare.score_law(law, compare.Cells(grid())).outside == 6
+    assert laws_on_cells.score_law(law, laws_on_cells.Cells(grid())).outside == 6
 
 
 def test_a_law_of_nothing_that_varies_is_not_scored() -> None:
     runs = grid()
-    fixed = compare.Cells(runs.subset(runs.batch == 2.0**20))
-    entry = compare.score_law(one_setting(batch=PowerLaw(2.0**20, ())), fixed)
+    fixed = laws_on_cells.Cells(runs.subset(runs.batch == 2.0**20))
+    entry = laws_on_cells.score_law(one_setting(batch=PowerLaw(2.0**20, ())), fixed)
     assert entry.reason == "gives only batch, which no cell varies."
-    both = compare.score_law(find("step-law"), fixed)
+    both = laws_on_cells.score_law(find("step-law"), fixed)
     assert "No cell varies batch: its batch is not judged." in both.warnings
-    assert compare.score_recipe(fixed, is_params_in_batch=False).reason == (
+    assert laws_on_cells.score_recipe(fixed, is_params_in_batch=False).reason == (
         "expected more than 3 cells that vary lr and batch, got 6 that do not vary "
         "batch."
     )
 
 
 def test_a_law_that_cannot_be_computed_keeps_its_reason() -> None:
-    entry = compare.score_law(find("ling"), compare.Cells(grid()))
+    entry = laws_on_cells.score_law(find("ling"), laws_on_cells.Cells(grid()))
     assert entry.sample is None
     assert entry.regret is None
     assert entry.reason is not None
@@ -318,10 +312,12 @@ def test_a_law_that_cannot_be_computed_keeps_its_reason() -> None:
 def test_the_refit_never_sees_the_cell_that_it_is_scored_on() -> None:
     """Moving a cell moves what is proposed at the others, and nothing at itself."""
     plain, other = (
-        compare.score_recipe(compare.Cells(grid(moved=k)), is_params_in_batch=True)
+        laws_on_cells.score_recipe(
+            laws_on_cells.Cells(grid(moved=k)), is_params_in_batch=True
+        )
         for k in (None, 4)
     )
-    assert plain.sample == compare.HELD_OUT
+    assert plain.sample == laws_on_cells.HELD_OUT
     lr: list[list[Any]] = [
         [cell["lr"] for cell in entry.cells] for entry in (plain, other)
     ]
@@ -332,12 +328,12 @@ def test_the_refit_never_sees_the_cell_that_it_is_scored_on() -> None:
 def test_dense_dump_regrets_are_those_known(data_dir: Path) -> None:
     """Golden: computed by another session from the read-off's definition."""
     runs = read_runs(data_dir / "steplaw/dense_lr_bs_loss.csv")
-    cells = compare.Cells(runs)
+    cells = laws_on_cells.Cells(runs)
     for name, raw, smooth, sample in (
-        ("step-law", 1.228, 0.333, compare.IN_SAMPLE),
-        ("deepseek", 8.30, 7.81, compare.OUT),
+        ("step-law", 1.228, 0.333, laws_on_cells.IN_SAMPLE),
+        ("deepseek", 8.30, 7.81, laws_on_cells.OUT),
     ):
-        entry = compare.score_law(find(name), cells)
+        entry = laws_on_cells.score_law(find(name), cells)
         assert (len(entry.cells), entry.outside) == (17, 0)
         assert entry.sample == sample
         assert entry.regret is not None
@@ -475,7 +471,7 @@ def test_a_wrong_file_of_draws_is_refused(tmp_path: Path) -> None:
 
 
 def test_entries_are_plain_data() -> None:
-    from surrogate.cli.laws import law_json
+    from surrogate.cli.commands.laws import law_json
 
     text = json.dumps([law_json(law) for law in LAWS], allow_nan=False)
     assert "1.79 N^-0.713 D^0.307" in text

@@ -151,11 +151,11 @@ def test_imports_point_only_to_lower_rooms(file: Path) -> None:
 
 def test_layer_check_sees_each_form_of_import() -> None:
     planted = (
-        "import surrogate.query\n"
+        "import surrogate.answers\n"
         "from surrogate import store\n"
         "def f():\n"
         "    from surrogate.cli.main import main\n"
-        "from surrogate.errors import DataError\n"
+        "from surrogate.base.errors import DataError\n"
     )
     assert layer_faults(planted, "units") == [
         "line 1: units imports query",

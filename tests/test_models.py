@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from surrogate.base.errors import DataError
 from surrogate.cli.main import main
-from surrogate.errors import DataError
-from surrogate.presets import MODELS, model, without_embeddings
+from surrogate.laws.public_models import MODELS, model, without_embeddings
 
 Capture = pytest.CaptureFixture[str]
 ROOT = Path(__file__).resolve().parents[1]

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from surrogate import engine, newton
+from surrogate.numerics import least_squares, newton
 from surrogate_kernels.dispatch import BATCHED_XLA
 from surrogate_kernels.ref import NormalEquations
 
@@ -36,9 +36,9 @@ class Quartic:
         return BATCHED_XLA.solve_spd(matrix, right)
 
 
-def solve(each: np.ndarray, start: np.ndarray, **more: Any) -> engine.Solution:
+def solve(each: np.ndarray, start: np.ndarray, **more: Any) -> least_squares.Solution:
     more = {"iterations": 200, "slots": 2} | more
-    return engine.minimise(Quartic(), np.zeros(1), each, start, **more)
+    return least_squares.minimise(Quartic(), np.zeros(1), each, start, **more)
 
 
 def problems(slow: list[int], count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -153,7 +153,9 @@ def test_a_perfect_fit_has_nothing_left() -> None:
     # Closed form, exact: the decrement is 0 and not 0 / 0.
     each, _ = problems([], 3)
     start = each[:, :1]
-    found = engine.minimise(Free(), np.zeros(1), each, start, iterations=9, slots=2)
+    found = least_squares.minimise(
+        Free(), np.zeros(1), each, start, iterations=9, slots=2
+    )
     np.testing.assert_array_equal(found.theta, start)
     np.testing.assert_array_equal(found.cost, 0)
     np.testing.assert_array_equal(found.decrement, 0)
@@ -178,7 +180,7 @@ class Hill:
 def test_from_a_hill_it_goes_down() -> None:
     # Closed form: cos is least at odd multiples of pi; quadratic convergence.
     start = np.array([[0.1], [-0.3], [1.0], [2.0]])
-    found = engine.minimise(
+    found = least_squares.minimise(
         Hill(), np.zeros(1), np.zeros(4), start, iterations=100, slots=4
     )
     assert found.converged.all()
@@ -222,10 +224,10 @@ def descend(
     shared: Any = UNCHANGED,
     start: np.ndarray | None = None,
     **more: Any,
-) -> engine.Solution:
+) -> least_squares.Solution:
     more = {"iterations": 300, "slots": 4, "tolerance": 1e-24} | more
     start = (STARTS if start is None else start)[which]
-    return engine.minimise(Valley(), shared, FLOORS[which], start, **more)
+    return least_squares.minimise(Valley(), shared, FLOORS[which], start, **more)
 
 
 # A step that gains under 64 eps of the cost, which is 1, may be refused: what is then
@@ -241,7 +243,7 @@ def test_the_end_of_a_valley_is_found_whatever_the_slots() -> None:
         assert found.converged.all()
         np.testing.assert_allclose(found.theta, wanted, rtol=0, atol=LAST)
         np.testing.assert_allclose(found.cost, 1, rtol=1e-13)
-        assert found.block == slots * engine._TURNS
+        assert found.block == slots * least_squares._TURNS
 
 
 def test_problems_do_not_depend_on_order_or_company() -> None:
@@ -319,7 +321,7 @@ def test_a_perfect_fit_converges() -> None:
     rng = np.random.default_rng(0)
     for _ in range(5):
         matrix, wanted = rng.normal(size=(7, 3)), rng.normal(size=3)
-        found = engine.minimise(
+        found = least_squares.minimise(
             Line(),
             (matrix, matrix @ wanted),
             np.zeros((20, 1)),

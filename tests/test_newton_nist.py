@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from nist_support import FORMULAS, LeastSquares, Problem, read
 
-from surrogate import engine, newton
-from surrogate.engine import Solution
+from surrogate.numerics import least_squares, newton
+from surrogate.numerics.least_squares import Solution
 
 # MGH17 needs 2,900 steps from start 1; no other that arrives needs over 1,600.
 STEPS = 10_000
@@ -29,7 +29,7 @@ ROUNDED = "Lanczos1"
 
 def solve(folder: Path, name: str, start: int, tolerance: float) -> Solution:
     problem = load(folder, name)
-    return engine.minimise(
+    return least_squares.minimise(
         LeastSquares(FORMULAS[name]),
         (problem.x, problem.y),
         (),
@@ -93,7 +93,7 @@ def test_decrement_bounds_what_is_missing(
     # a half for terms of higher order, since NIST's deviations are Gauss-Newton's (1.14
     # seen); 1e-6 for the digits certified.
     problem = load(data_dir, name)
-    found = solve(data_dir, name, start, tolerance=engine.TOLERANCE)
+    found = solve(data_dir, name, start, tolerance=least_squares.TOLERANCE)
     off = np.abs(found.theta[0] - problem.certified) / problem.deviation
     freedom = len(problem.y) - len(problem.certified)
     assert found.converged[0]
@@ -104,7 +104,7 @@ def test_decrement_bounds_what_is_missing(
 def test_what_is_not_reached_is_not_called_converged(
     data_dir: Path, name: str, start: int
 ) -> None:
-    found = solve(data_dir, name, start, tolerance=engine.TOLERANCE)
+    found = solve(data_dir, name, start, tolerance=least_squares.TOLERANCE)
     assert found.status[0] in (newton.LIMIT, newton.STUCK)
     assert np.isfinite(found.theta).all()
     assert found.cost[0] > 2 * load(data_dir, name).squares

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from surrogate.objective import Noise, Objective, measure_noise
+from surrogate.fitting.objective import Noise, Objective, measure_noise
 
 ROUNDING = 1e-12
 SEEDS = st.integers(0, 2**32 - 1)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from surrogate import fit, read_runs
-from surrogate.runs import Runs
+from surrogate.data import Runs
 
 NAMES = ("lr", "batch", "params", "tokens")
 Table = dict[str, np.ndarray]

@@ -9,12 +9,21 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from surrogate import engine, estimate
-from surrogate import weights as plans
-from surrogate.families import Bowl, Family, Mix, Posynomial, Quadratic, Shape, forms
-from surrogate.features import Rows
-from surrogate.plain import curved, least_squares
-from surrogate.plain.cholesky import solve_spd
+from surrogate.data.coordinates import Rows
+from surrogate.families import (
+    Bowl,
+    Family,
+    Mix,
+    Posynomial,
+    Quadratic,
+    Shape,
+    forms,
+)
+from surrogate.fitting import irls
+from surrogate.numerics import least_squares as engine
+from surrogate.numerics import row_weights as plans
+from surrogate.numerics.numpy_backend import curved, least_squares
+from surrogate.numerics.numpy_backend.cholesky import solve_spd
 from surrogate_kernels import dispatch, ref
 
 SHAPES = (
@@ -199,7 +208,7 @@ def test_minima_in_the_box_are_those_of_jax(shape: Shape) -> None:
         rows = Rows(z, np.zeros(len(z)), np.zeros(len(z), np.int64), s)
         box = np.array([[-1.5] * shape.choices, [1.2] * shape.choices])
         one, other = (
-            estimate.evaluate(family, rows, theta, box, backend)
+            irls.evaluate(family, rows, theta, box, backend)
             for backend in ("numpy", "xla")
         )
         np.testing.assert_allclose(one.fitted, other.fitted, rtol=1e-10, atol=1e-12)

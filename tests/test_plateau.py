@@ -23,8 +23,9 @@ from test_solve import (
     value,
 )
 
-from surrogate import plateau, plateau_edges, solve
-from surrogate.errors import DataError
+from surrogate.base.errors import DataError
+from surrogate.numerics import argmin as solve
+from surrogate.numerics import plateau, plateau_edges
 
 TOL = 0.0025
 LN2 = np.log(2.0)

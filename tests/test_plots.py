@@ -14,15 +14,15 @@ import fit_support
 import numpy as np
 import pytest
 
-from surrogate import plots
+from surrogate.answers import Fit
+from surrogate.base.errors import DataError, SolveError, Status
 from surrogate.cli.main import main
-from surrogate.errors import DataError, SolveError, Status
+from surrogate.data import Runs
+from surrogate.data.coordinates import Features
 from surrogate.families import Quadratic, Shape
-from surrogate.features import Features
-from surrogate.plots import canvas, numbers
-from surrogate.plots.surface import _grid as surface_grid
-from surrogate.query import Fit
-from surrogate.runs import Runs
+from surrogate.views import plots
+from surrogate.views.plots import canvas, numbers
+from surrogate.views.plots.surface import _grid as surface_grid
 
 pytest.importorskip("matplotlib", reason="figures need the extra `plot`")
 

@@ -10,11 +10,11 @@ import pytest
 from test_evidence import BATCH, LR, table
 
 from surrogate import Fit, fit
-from surrogate.errors import DataError, SolveError
+from surrogate.base.errors import DataError, SolveError
 
 pytest.importorskip("matplotlib")
-from surrogate.plots.slices import SlicesPicture
-from surrogate.plots.surface import SurfacePicture
+from surrogate.views.plots.slices import SlicesPicture
+from surrogate.views.plots.surface import SurfacePicture
 
 WHERE: dict[str, Any] = {"params": 1e8, "tokens": 2e9}
 pytestmark = pytest.mark.once
@@ -74,7 +74,7 @@ def test_what_has_no_answer_is_not_drawn() -> None:
 
 
 def test_a_short_axis_names_no_two_ticks_alike() -> None:
-    from surrogate.plots import canvas
+    from surrogate.views.plots import canvas
 
     for name, ends in (("lr", (5.1e-4, 5.4e-4)), ("batch", (5.2e5, 5.3e5))):
         axes = canvas.axis(None, 3, 3)

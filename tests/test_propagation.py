@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from surrogate import estimate, few_cells, propagation, uncertainty
+from surrogate.data.coordinates import Rows
 from surrogate.families import Bowl, Family, Mix, Quadratic, Shape, forms
-from surrogate.features import Rows
-from surrogate.fitted import Fitted
-from surrogate.halves import shift
-from surrogate.propagation import CELL_DRIFT, propagate
+from surrogate.fitting import few_cells, intervals, irls, propagation
+from surrogate.fitting.halves import shift
+from surrogate.fitting.propagation import CELL_DRIFT, propagate
+from surrogate.fitting.replicates import Fitted
 
 ONE = np.ones(1)
 
@@ -43,7 +43,7 @@ def fitted(family: Family, rows: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarr
     """Theta, weights and the box."""
     choices = family.shape.choices
     box = np.array([[-2.0] * choices, [2.0] * choices])
-    full = estimate.estimate(family, rows, np.ones((1, len(rows.target))), box)
+    full = irls.estimate(family, rows, np.ones((1, len(rows.target))), box)
     return full.solution.theta[0], full.weights[0], box
 
 
@@ -85,15 +85,15 @@ def test_a_family_with_offsets_of_cells_moves_as_its_refit_does() -> None:
     family = Bowl(Shape(2, 1, 0))
     rows = sweep(noise=0.0005)
     theta, weights, _ = fitted(family, rows)
-    wide = estimate.Wide.of(family, rows, np.ones((1, len(rows.cell_s))))
-    begin = estimate._go_on(wide, weights[None], theta[None], 400, "numpy").theta
+    wide = irls.Wide.of(family, rows, np.ones((1, len(rows.cell_s))))
+    begin = irls._go_on(wide, weights[None], theta[None], 400, "numpy").theta
     member = np.eye(len(rows.cell_s))[rows.cell]
     line = propagation._linearise(family, rows, weights, theta, member)
     for run in (5, 22):
         moved = rows.target.copy()
         moved[run] += 1e-5
         again = wide._replace(rows=wide.rows._replace(target=moved))
-        end = estimate._go_on(again, weights[None], begin, 400, "numpy").theta[0]
+        end = irls._go_on(again, weights[None], begin, 400, "numpy").theta[0]
         step = line.place((line.v + 1e-5 * line.gain[:, run])[None])[0]
         thetas = np.stack([begin[0], end, theta, step])
         values = forms.log_losses(family, thetas[:, None], rows.z)
@@ -169,5 +169,5 @@ def test_what_forms_differ_by_adds_its_variance() -> None:
     reach = np.minimum(shares, (count - 1) / count)
     assert last == pytest.approx(reach @ (single - point) ** 2, rel=1e-9)
     assert whole.freedom == min(p.freedom for p in parts.values() if p.freedom)
-    error = uncertainty.standard_error(point, leaves)
+    error = intervals.standard_error(point, leaves)
     assert error**2 > last

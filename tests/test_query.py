@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize, stats
 
-from surrogate import uncertainty
-from surrogate.errors import DataError, Status
-from surrogate.query import Fit
+from surrogate.answers import Fit
+from surrogate.base.errors import DataError, Status
+from surrogate.fitting import intervals
 
 pytestmark = pytest.mark.numeric
 ASK: dict[str, Any] = {"params": 4e8, "tokens": 2e10}
@@ -311,4 +311,4 @@ def test_other_answers_refuse_the_same(
 
 
 def test_the_level_of_every_interval_is_the_house_s() -> None:
-    assert uncertainty.LEVEL == 0.95
+    assert intervals.LEVEL == 0.95

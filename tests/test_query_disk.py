@@ -12,10 +12,10 @@ import fit_support
 import numpy as np
 import pytest
 
-from surrogate import store
-from surrogate.errors import DataError
-from surrogate.query import Fit, load
-from surrogate.runs import Dropped, Runs, Source
+from surrogate.answers import Fit, load
+from surrogate.base.errors import DataError
+from surrogate.data import Dropped, Runs, Source
+from surrogate.storage import archive
 
 pytestmark = pytest.mark.numeric
 ASK: dict[str, Any] = {"params": 3.3e8, "tokens": 1.7e10}
@@ -107,7 +107,7 @@ def test_the_manifest_says_what_a_reader_wants(folder: Path, fitted: Fit) -> Non
 def test_a_bundled_fit_carries_no_losses() -> None:
     found = fit_support.bundled()
     assert found.runs is None
-    manifest, arrays = store.read(store.locate("bundled:steplaw-dense")[0])
+    manifest, arrays = archive.read(archive.locate("bundled:steplaw-dense")[0])
     assert arrays.keys() == {"theta", "draws", "leaves"}
     assert manifest["runs"] is None
     assert not any("loss" in cell for cell in manifest["cells"])
@@ -139,7 +139,7 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
     file = folder / "manifest.json"
     document = json.loads(file.read_text())
     change(document)
-    file.write_text(json.dumps(document | {"sha256": store.seal(document)}))
+    file.write_text(json.dumps(document | {"sha256": archive.seal(document)}))
 
 
 @pytest.mark.parametrize(
@@ -187,9 +187,9 @@ def test_arrays_that_no_fit_would_have(
     fitted: Fit, folder: Path, name: str, array: np.ndarray
 ) -> None:
     """Written by hand with digests that agree."""
-    manifest, arrays = store.read(folder)
+    manifest, arrays = archive.read(folder)
     document = {k: v for k, v in manifest.items() if k not in ("schema", "files")}
-    store.write(folder, document, arrays | {name: array}, overwrite=True)
+    archive.write(folder, document, arrays | {name: array}, overwrite=True)
     # With type checks on, a float32 does not get as far as the check.
     message = f"expected finite float64 in {name}|Type-check error"
     with pytest.raises(DataError, match=message):

@@ -10,9 +10,9 @@ import fit_support
 import numpy as np
 import pytest
 
-from surrogate.errors import DataError, Status
-from surrogate.query import Fit, Plateau
-from surrogate.stability import Stability
+from surrogate.answers import Fit, Plateau
+from surrogate.base.errors import DataError, Status
+from surrogate.fitting.stability import Stability
 
 pytestmark = [pytest.mark.numeric, pytest.mark.once]
 ASK: dict[str, Any] = {"params": 3.3e8, "tokens": 1.7e10}

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from surrogate.cut import Cut
+from surrogate.answers import Fit, Plateau, surface
+from surrogate.data import Runs
+from surrogate.data.readers import read_runs
 from surrogate.families import Quadratic, Shape
-from surrogate.fitting import fit
-from surrogate.query import Fit, Plateau, surface
-from surrogate.readers import read_runs
-from surrogate.runs import Runs
+from surrogate.fitting.fit import fit
+from surrogate.numerics.half_plane import Cut
 
 pytestmark = [pytest.mark.numeric, pytest.mark.once]
 ASK: dict[str, Any] = {"params": 3.3e8, "tokens": 1.7e10}

@@ -10,9 +10,9 @@ import pytest
 from test_evidence import BATCH, table
 
 from surrogate import Fit, fit
-from surrogate.errors import Status
-from surrogate.query.levels import few_levels
-from surrogate.runs import Runs
+from surrogate.answers.limits.levels import few_levels
+from surrogate.base.errors import Status
+from surrogate.data import Runs
 
 
 @cache

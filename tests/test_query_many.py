@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from surrogate.errors import DataError
-from surrogate.query import Fit
-from surrogate.query.surface import BLOCK
-from surrogate.runs import Runs
-from surrogate.scores import band, loss_errors, mean_se, score_cell
+from surrogate.answers import Fit
+from surrogate.answers.surface import BLOCK
+from surrogate.base.errors import DataError
+from surrogate.data import Runs
+from surrogate.fitting.scores import band, loss_errors, mean_se, score_cell
 
 pytestmark = pytest.mark.numeric
 ASK: dict[str, Any] = {"params": 4e8, "tokens": 2e10}

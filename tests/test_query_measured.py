@@ -10,8 +10,8 @@ import pytest
 from test_evidence import BATCH, table
 
 from surrogate import Fit, fit
-from surrogate.errors import Status
-from surrogate.runs import Runs
+from surrogate.base.errors import Status
+from surrogate.data import Runs
 
 WHERE: dict[str, Any] = {"params": 1e8, "tokens": 2e9}
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import report_support
 
-from surrogate.plots import numbers
-from surrogate.query.best import nearest_level
-from surrogate.query.fit import CellRecord, Fit
-from surrogate.query.nearest import nearest_cell
-from surrogate.query.question import SMALL, Question, ask
+from surrogate.answers.fit import CellRecord, Fit
+from surrogate.answers.nearest import nearest_cell
+from surrogate.answers.optimum import nearest_level
+from surrogate.answers.question import SMALL, Question, ask
+from surrogate.views.plots import numbers
 
 pytestmark = pytest.mark.once
 

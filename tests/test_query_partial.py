@@ -12,10 +12,10 @@ import fit_support
 import numpy as np
 import pytest
 
-from surrogate.errors import DataError, Status
-from surrogate.fitting import fit
-from surrogate.query import CellRecord, Fit
-from surrogate.runs import Runs
+from surrogate.answers import CellRecord, Fit
+from surrogate.base.errors import DataError, Status
+from surrogate.data import Runs
+from surrogate.fitting.fit import fit
 
 pytestmark = pytest.mark.numeric
 ASK: dict[str, Any] = {"params": 3.3e8, "tokens": 1.7e10}

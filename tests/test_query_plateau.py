@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from surrogate import uncertainty
-from surrogate.errors import DataError, Status
-from surrogate.query import Fit, Optimum, Plateau
-from surrogate.query.band import EDGES
+from surrogate.answers import Fit, Optimum, Plateau
+from surrogate.answers.plateau import EDGES
+from surrogate.base.errors import DataError, Status
+from surrogate.fitting import intervals
 
 pytestmark = pytest.mark.numeric
 ASK: dict[str, Any] = {"params": 4e8, "tokens": 2e10}
@@ -392,7 +392,7 @@ def moves_of(fit: Fit) -> np.ndarray:
     at = place(fit.optimum(**ASK))
     leaves = [place(one.optimum(**ASK)) for one in fit_support.singles(fit, "leaves")]
     draws = np.array([place(one.optimum(**ASK)) for one in draws_of(fit)])
-    moves = uncertainty.moves(at, np.array(leaves), draws)
+    moves = intervals.moves(at, np.array(leaves), draws)
     assert np.abs(moves).max() > 0.01
     return moves
 

@@ -12,11 +12,11 @@ import pytest
 from test_evidence import table
 
 from surrogate import Fit, fit
+from surrogate.answers.limits.unfitted import unfitted, unfitted_at
+from surrogate.answers.question import ask
+from surrogate.base.errors import DataError
 from surrogate.cli.main import main
-from surrogate.errors import DataError
-from surrogate.query.question import ask
-from surrogate.query.unfitted import unfitted, unfitted_at
-from surrogate.runs import Runs
+from surrogate.data import Runs
 
 WHERE: dict[str, Any] = {"params": 1e8, "tokens": 2e9}
 

@@ -14,10 +14,10 @@ import fit_support
 import numpy as np
 import pytest
 
-from surrogate import uncertainty
-from surrogate.errors import DataError
-from surrogate.query import Fit, Plateau
-from surrogate.stability import Stability
+from surrogate.answers import Fit, Plateau
+from surrogate.base.errors import DataError
+from surrogate.fitting import intervals
+from surrogate.fitting.stability import Stability
 
 pytestmark = [pytest.mark.numeric, pytest.mark.once]
 ASK: dict[str, Any] = {"params": 3.3e8, "tokens": 1.7e10}
@@ -97,7 +97,7 @@ def plateaus(fit: Fit, tol: float = TOL) -> list[Draw]:
     alone = fit_support.singles(fit)
     places = np.array([place(one) for one in alone])
     point = place(fit_support.bare(fit))
-    moves = uncertainty.moves(point, np.array(leaves).reshape(-1, 2), places)
+    moves = intervals.moves(point, np.array(leaves).reshape(-1, 2), places)
     scale = fit.features.u_scale
     draws = []
     for one, held, move in zip(alone, places, moves, strict=True):

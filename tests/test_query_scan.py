@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from surrogate.errors import DataError, Status
-from surrogate.fitting import fit
-from surrogate.query import Fit
-from surrogate.runs import Runs
+from surrogate.answers import Fit
+from surrogate.base.errors import DataError, Status
+from surrogate.data import Runs
+from surrogate.fitting.fit import fit
 
 pytestmark = [pytest.mark.numeric, pytest.mark.once]
 ASK: dict[str, Any] = {"params": 4e8, "tokens": 2e10}

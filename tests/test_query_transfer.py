@@ -11,12 +11,12 @@ import pytest
 from test_evidence import BATCH, table
 
 from surrogate import Fit, fit
+from surrogate.answers.laws_at_point import beside
+from surrogate.answers.limits.transfer import carriers
+from surrogate.base.errors import DataError, Status
 from surrogate.cli.main import main
-from surrogate.errors import DataError, Status
+from surrogate.data import Runs
 from surrogate.laws import LAWS
-from surrogate.query.beside import beside
-from surrogate.query.transfer import carriers
-from surrogate.runs import Runs
 
 FAR: dict[str, Any] = {"params": 7e9, "tokens": 140e9}
 NEAR: dict[str, Any] = {"params": 1e8, "tokens": 2e9}

@@ -13,11 +13,11 @@ import fit_support
 import numpy as np
 import pytest
 
+from surrogate.answers import Fit
+from surrogate.answers.laws_at_point import beside
+from surrogate.answers.question import unlikely_loss, unlikely_size
+from surrogate.base.errors import DataError, UnlikelyError
 from surrogate.cli.main import main
-from surrogate.errors import DataError, UnlikelyError
-from surrogate.query import Fit
-from surrogate.query.beside import beside
-from surrogate.query.question import unlikely_loss, unlikely_size
 
 pytestmark = pytest.mark.numeric
 Capture = pytest.CaptureFixture[str]

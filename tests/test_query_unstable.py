@@ -10,8 +10,8 @@ import pytest
 from test_evidence import BATCH, LR, table
 
 from surrogate import Fit, fit, load
-from surrogate.query.unstable import unstable_near
-from surrogate.runs import Runs
+from surrogate.answers.limits.unstable import unstable_near
+from surrogate.data import Runs
 
 WHERE: dict[str, Any] = {"params": 1e8, "tokens": 2e9}
 
@@ -95,7 +95,7 @@ def test_a_limit_that_cannot_bind_says_so(edge: Fit) -> None:
 
 
 def test_fits_of_before_it_was_kept_know_none(edge: Fit) -> None:
-    from surrogate.query.question import ask
+    from surrogate.answers.question import ask
 
     bundled = load("bundled:steplaw-dense")
     asked = ask(bundled, 1e9, 2e10, None, None, None, None, 0.01)

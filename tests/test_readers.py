@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from surrogate.errors import DataError, FlagsError
-from surrogate.readers import read_runs
-from surrogate.readers.columns import ALIASES, LAYOUTS, fold
-from surrogate.readers.csv import Table
-from surrogate.readers.hints import separating_columns
-from surrogate.readers.terms import Mapped
-from surrogate.runs import Runs, Source, Verdict
+from surrogate.base.errors import DataError, FlagsError
+from surrogate.data import Runs, Source, Verdict
+from surrogate.data.readers import read_runs
+from surrogate.data.readers.columns import ALIASES, LAYOUTS, fold
+from surrogate.data.readers.csv import Table
+from surrogate.data.readers.repeats import separating_columns
+from surrogate.data.readers.terms import Mapped
 
 HEADER = "lr,batch,params,tokens,loss"
 ROWS = (

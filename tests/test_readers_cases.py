@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from surrogate.base.errors import FlagsError
 from surrogate.cli.main import main
-from surrogate.errors import FlagsError
-from surrogate.readers import read_runs
-from surrogate.runs import Runs
+from surrogate.data import Runs
+from surrogate.data.readers import read_runs
 
 CASES = Path(__file__).parent / "cases"
 
@@ -216,7 +216,7 @@ def test_a_fixed_table_reads_without_flags(
 
 
 def test_a_fixed_table_keeps_kinds_recipes_and_what_diverged(tmp_path: Path) -> None:
-    from surrogate.readers.cleaned import write_cleaned
+    from surrogate.data.readers.cleaned import write_cleaned
 
     path = tmp_path / "runs.csv"
     rows = ["lr,batch,non_embedding_params,tokens,val_bpb,recipe,why"]
@@ -359,7 +359,7 @@ def test_odd_names_are_quoted_in_expressions(tmp_path: Path, name: str) -> None:
         writer = csv.writer(stream)
         writer.writerow(["lr mult", "batch", "params", name, "loss"])
         writer.writerow(["2", "65536", "2e8", "1000000", "2.9"])
-    from surrogate.readers.guesses import spelled
+    from surrogate.data.readers.guesses import spelled
 
     tokens = f"{spelled(name)}*1000"
     runs = read_runs(path, map={"lr": '"lr mult"*0.001', "tokens": tokens})

@@ -18,9 +18,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from surrogate.errors import DataError
-from surrogate.readers import read_runs
-from surrogate.runs import Runs
+from surrogate.base.errors import DataError
+from surrogate.data import Runs
+from surrogate.data.readers import read_runs
 
 COLUMNS = ("lr", "batch", "params", "tokens", "loss")
 SWEEP: dict[str, list[float]] = {

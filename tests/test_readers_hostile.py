@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from surrogate.base.errors import DataError
 from surrogate.cli.main import main
-from surrogate.errors import DataError
-from surrogate.readers import content, read_runs
-from surrogate.readers.expression import parse
+from surrogate.data.readers import content, read_runs
+from surrogate.data.readers.expression import parse
 
 HEADER = "lr,batch,params,tokens,loss"
 ROW = "1e-3,65536,2e8,4e9,2.9"

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from surrogate.cli.main import main
-from surrogate.runs import Runs
-from surrogate.runs.recipes import best_recipe
+from surrogate.data import Runs
+from surrogate.data.recipes import best_recipe
 
 
 def runs_of(*rows: tuple[str, float, float]) -> Runs:

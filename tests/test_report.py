@@ -20,15 +20,16 @@ import pytest
 import report_support
 from cli_support import surrogate
 
-from surrogate.errors import DataError
+from surrogate.answers import Fit, load, surface
+from surrogate.answers.optimum import solve_box
+from surrogate.answers.question import ask
+from surrogate.base.errors import DataError
+from surrogate.base.units import parse_fraction
+from surrogate.data import Runs
 from surrogate.families import Bowl, Family, Mix, Posynomial, Quadratic, Shape
 from surrogate.laws import find
-from surrogate.query import Fit, load, surface
-from surrogate.query.best import solve_box
-from surrogate.query.question import ask
-from surrogate.report import build, data, page, write
-from surrogate.runs import Runs
-from surrogate.units import parse_fraction
+from surrogate.views.explorer import build, page, write
+from surrogate.views.explorer import document as data
 
 ASSETS = Path(page.__file__).parent / "assets"
 HOSTILE = "</script><img src=x onerror=alert(1)>\u2028\x00\x1b[31m<!--'\"&\ud800"

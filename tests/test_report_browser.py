@@ -16,8 +16,8 @@ import pytest
 import report_support
 from report_support import CHROMIUM, FLAGS
 
-from surrogate.report import page, write
-from surrogate.runs import Runs
+from surrogate.data import Runs
+from surrogate.views.explorer import page, write
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="Playwright is missing: install the extra `browser`"
@@ -459,7 +459,7 @@ def test_page_says_what_a_fit_cannot_tell(
     browser: Any, tmp_path: Path, kind: str
 ) -> None:
     if kind == "one_cell":
-        from surrogate.fitting import fit
+        from surrogate.fitting.fit import fit
 
         columns = fit_support.table(sizes=fit_support.SIZES[:1])
         fitted = fit(Runs.from_arrays(**columns), family="quadratic", bootstrap=20)

@@ -14,9 +14,9 @@ import report_support
 from test_evidence import BATCH, LR, table
 
 from surrogate import Fit, fit
-from surrogate.errors import UnlikelyError
-from surrogate.query import answers
-from surrogate.runs import Runs
+from surrogate.answers import results
+from surrogate.base.errors import UnlikelyError
+from surrogate.data import Runs
 
 pytestmark = [
     pytest.mark.once,
@@ -193,7 +193,7 @@ def test_page_and_command_answer_alike(pair: Any) -> None:
             ends = extent and [extent["low"], extent["high"]]
             same(page["plateau"][name], ends)
             edges = [flat.edge_intervals[f"{name}_{word}"] for word in ("low", "high")]
-            same(page["edgeIntervals"][name], [answers.pair(edge) for edge in edges])
+            same(page["edgeIntervals"][name], [results.pair(edge) for edge in edges])
         assert sorted(page["open"]) == sorted(flat.open_edges)
         said = [*flat.context.warnings, *best.context.warnings]
         for sentence in page["sides"].values():

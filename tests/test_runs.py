@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from surrogate.errors import DataError
-from surrogate.runs import Dropped, Runs, Source, Verdict, levels
+from surrogate.base.errors import DataError
+from surrogate.data import Dropped, Runs, Source, Verdict, levels
 
 
 def sweep(**changed: Any) -> dict[str, Any]:

@@ -18,8 +18,8 @@ from scipy.interpolate import LinearNDInterpolator
 from scipy.optimize import minimize
 from scipy.stats import rankdata
 
-from surrogate.errors import DataError
-from surrogate.readoff import (
+from surrogate.base.errors import DataError
+from surrogate.fitting.read_off import (
     _barycentric,
     _cubic_slopes,
     cubic,
@@ -28,7 +28,7 @@ from surrogate.readoff import (
     lowest_in_hull,
     on_triangle,
 )
-from surrogate.scores import (
+from surrogate.fitting.scores import (
     band,
     loss_errors,
     mean_se,

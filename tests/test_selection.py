@@ -8,12 +8,13 @@ import fit_support
 import numpy as np
 import pytest
 
-from surrogate import estimate, families, mixing, selection
+from surrogate import families
+from surrogate.data import Runs
+from surrogate.data.coordinates import Features, Rows
 from surrogate.families import Family, Shape
-from surrogate.features import Features, Rows
-from surrogate.runs import Runs
-from surrogate.scores import mean_se, score_cell
-from surrogate.selection import Folds, HeldCell, HeldOut
+from surrogate.fitting import cross_validation, irls, stacking
+from surrogate.fitting.cross_validation import Folds, HeldCell, HeldOut
+from surrogate.fitting.scores import mean_se, score_cell
 
 pytestmark = pytest.mark.numeric
 QUADRATIC = families.make("quadratic", Shape(2, 2, 0), 3)
@@ -31,8 +32,8 @@ class Problem:
     def held(self, family: Family, rows: Rows | None = None, **options: Any) -> HeldOut:
         rows = self.rows if rows is None else rows
         box = self.features.box()
-        folds = selection.one_by_one(rows)
-        return selection.leave_out(
+        folds = cross_validation.one_by_one(rows)
+        return cross_validation.leave_out(
             family, self.features, rows, self.runs, box, folds, **options
         )
 
@@ -99,7 +100,7 @@ def test_a_fold_scores_its_own_proposal(sweep: Problem) -> None:
         assert (found.fold, found.cell) == (index, index)
         others = ones * (rows.cell != index)
         box = sweep.features.box()
-        alone = estimate.estimate(QUADRATIC, rows, others, box)
+        alone = irls.estimate(QUADRATIC, rows, others, box)
         at = sweep.features.from_u(alone.surface.cell_u[0, index])
         np.testing.assert_allclose([row["lr"], row["batch"]], at, rtol=1e-9)
         members = runs.cell == index
@@ -131,7 +132,7 @@ def test_a_diverged_run_is_read_at_the_mark() -> None:
     features = Features.of(runs)
     for row in (7, 8):
         at = np.array([runs.lr_level[row], runs.batch[row]])
-        found = selection.score(runs, 0, features, at)
+        found = cross_validation.score(runs, 0, features, at)
         assert found["regret"] == pytest.approx(0.25)
         assert found["best_lr"] in runs.lr_level[runs.cell == 0]
 
@@ -141,7 +142,7 @@ def test_a_setting_that_is_not_fitted_is_the_cells_own() -> None:
     features = Features.of(runs)
     assert features.choices == ("lr",)
     members = runs.cell == 3
-    row = selection.score(runs, 3, features, np.array([1e-3]))
+    row = cross_validation.score(runs, 3, features, np.array([1e-3]))
     columns = (runs.lr_level[members], runs.batch[members], runs.loss[members])
     assert row["batch"] == columns[1][0]
     assert row == score_cell(*columns, 1e-3, float(columns[1][0]))
@@ -168,7 +169,7 @@ def test_progress_hears_of_every_fold(noisy: Problem) -> None:
 def test_the_largest_cells_are_left_out_by_each_scale(sweep: Problem) -> None:
     """Property: what is held is larger than all that is fitted, and not over half."""
     runs, rows = sweep.runs, sweep.rows
-    folds = selection.largest(runs, rows, sweep.features)
+    folds = cross_validation.largest(runs, rows, sweep.features)
     size = np.array([(c.params, c.tokens) for c in runs.cells])
     axes = {
         "params": size[:, 0],
@@ -176,14 +177,14 @@ def test_the_largest_cells_are_left_out_by_each_scale(sweep: Problem) -> None:
         "params x tokens": size.prod(axis=1),
     }
     assert len(folds.name) >= 3
-    assert set(folds.protocol) == {selection.LARGEST}
+    assert set(folds.protocol) == {cross_validation.LARGEST}
     for name, held in zip(folds.name, folds.held, strict=True):
         axis, floor = name.split(" >= ")
         assert axes[axis][held].min() > axes[axis][~held].max()
         assert axes[axis][held].min() == pytest.approx(float(floor), rel=0.005)
         assert 0 < held.sum() <= len(runs.cells) / 2
     assert len(np.unique(folds.held, axis=0)) == len(folds.held)
-    everything = selection.both(runs, rows, sweep.features)
+    everything = cross_validation.both(runs, rows, sweep.features)
     np.testing.assert_array_equal(everything.held[-len(folds.held) :], folds.held)
     np.testing.assert_array_equal(everything.held[: len(size)], np.eye(len(size)))
 
@@ -192,7 +193,7 @@ def test_most_cells_are_never_left_out_together() -> None:
     """Property: five of six cells have the largest params: no fold goes by them."""
     sizes = [(1e8, 1e9), *((1e9, tokens) for tokens in (1e9, 2e9, 4e9, 8e9, 16e9))]
     problem = Problem(Runs.from_arrays(**fit_support.table(sizes=tuple(sizes))))
-    folds = selection.largest(problem.runs, problem.rows, problem.features)
+    folds = cross_validation.largest(problem.runs, problem.rows, problem.features)
     assert 1 <= len(folds.name)
     assert not any(name.startswith("params >=") for name in folds.name)
     assert (folds.held.sum(axis=1) <= 3).all()
@@ -200,14 +201,14 @@ def test_most_cells_are_never_left_out_together() -> None:
 
 def test_a_fold_of_the_largest_does_not_see_them(noisy: Problem) -> None:
     """Closed form: doubled losses of what is held change its errors alone."""
-    folds = selection.largest(noisy.runs, noisy.rows, noisy.features)
+    folds = cross_validation.largest(noisy.runs, noisy.rows, noisy.features)
     first = Folds(folds.protocol[:1], folds.name[:1], folds.held[:1])
     held = first.held[0]
     raised = noisy.rows.target + np.log(2) * held[noisy.rows.cell]
 
     def leave(rows: Rows) -> HeldOut:
         box = noisy.features.box()
-        return selection.leave_out(
+        return cross_validation.leave_out(
             QUADRATIC, noisy.features, rows, noisy.runs, box, first
         )
 
@@ -221,7 +222,7 @@ def test_a_fold_of_the_largest_does_not_see_them(noisy: Problem) -> None:
         assert other.mae_wide == pytest.approx(np.log(2), abs=0.05)
         assert one.distance > 1
     names = before.folds.name
-    assert before.summary(selection.LARGEST)["mae_ln"]["mean"] == pytest.approx(
+    assert before.summary(cross_validation.LARGEST)["mae_ln"]["mean"] == pytest.approx(
         np.mean([c.mae_ln for c in before.cells])
     )
     assert len(names) == 1
@@ -231,7 +232,7 @@ def of(regret: float | None, smoothed: float | None, error: float) -> HeldOut:
     one = np.ones(1)
     row = score_cell(one, one, one, 1.0, 1.0)
     row["regret"], row["regret_smoothed"] = regret, smoothed
-    folds = Folds((selection.ONE,) * 2, ("a", "b"), np.eye(2, dtype=bool))
+    folds = Folds((cross_validation.ONE,) * 2, ("a", "b"), np.eye(2, dtype=bool))
     cells = [HeldCell(i, i, row, error, 2 * error, 0.5) for i in range(2)]
     return held_out(folds, cells)
 
@@ -246,7 +247,7 @@ def test_total_adds_both_protocols_and_folds_count_alike() -> None:
     """Closed form: two folds, of one cell and of three."""
     row = of(0.5, 0.25, 0.0).cells[0].score
     held = np.array([[1, 0, 0, 0], [0, 1, 1, 1]], dtype=bool)
-    folds = Folds((selection.LARGEST,) * 2, ("a", "b"), held)
+    folds = Folds((cross_validation.LARGEST,) * 2, ("a", "b"), held)
     errors = ((0, 0, 0.5), (1, 1, 0.0), (1, 2, 0.25), (1, 3, 0.5))
     cells = [HeldCell(f, c, row, 0.0, error, float(c)) for f, c, error in errors]
     largest = held_out(folds, cells)
@@ -265,7 +266,7 @@ def test_total_adds_both_protocols_and_folds_count_alike() -> None:
 
 
 def test_the_lower_total_is_chosen() -> None:
-    name, choice = selection.choose(
+    name, choice = cross_validation.choose(
         {"a": of(0.5, 0.25, 0.125), "b": of(0.5, 0.125, 0.125)}
     )
     assert name == "b"
@@ -273,7 +274,7 @@ def test_the_lower_total_is_chosen() -> None:
     assert choice["chosen"] == "b"
     assert choice["totals"] == {"a": 0.625, "b": 0.5}
     assert choice["margin"] == 0.125
-    assert choice["parts"]["b"][selection.ONE] == {
+    assert choice["parts"]["b"][cross_validation.ONE] == {
         "regret": 0.5,
         "regret_smoothed": 0.125,
         "mae_ln": 0.125,
@@ -290,7 +291,7 @@ def test_a_family_that_failed_is_not_whole() -> None:
 
 
 def test_one_candidate_has_no_margin() -> None:
-    name, choice = selection.choose({"a": of(0.5, 0.25, 0.125)})
+    name, choice = cross_validation.choose({"a": of(0.5, 0.25, 0.125)})
     assert (name, choice["margin"]) == ("a", None)
 
 
@@ -305,7 +306,7 @@ def erring(problem: Problem, error: np.ndarray, folds: Folds) -> HeldOut:
 
 def test_weights_are_least_squares_on_rows_left_out(noisy: Problem) -> None:
     """Closed form: errors a and -b, alike on all rows, cancel at b / (a + b)."""
-    folds = selection.largest(noisy.runs, noisy.rows, noisy.features)
+    folds = cross_validation.largest(noisy.runs, noisy.rows, noisy.features)
     off = np.full((len(folds.protocol), len(noisy.rows.target)), 0.01)
     # What the fits saw is of no account.
     off[~folds.held[:, noisy.rows.cell]] = np.nan
@@ -314,25 +315,25 @@ def test_weights_are_least_squares_on_rows_left_out(noisy: Problem) -> None:
         "low": erring(noisy, -3 * off, folds),
         "far": erring(noisy, 9 * off, folds),
     }
-    products = mixing._products(three, noisy.rows, [0, 1])
-    found = mixing._least(products.sum(axis=(0, 1)))
+    products = stacking._products(three, noisy.rows, [0, 1])
+    found = stacking._least(products.sum(axis=(0, 1)))
     np.testing.assert_allclose(found, [0.75, 0.25, 0.0], atol=1e-6)
     two = {name: three[name] for name in ("high", "far")}
-    products = mixing._products(two, noisy.rows, [0])
-    assert mixing._least(products.sum(axis=(0, 1))).tolist() == [1.0, 0.0]
+    products = stacking._products(two, noisy.rows, [0])
+    assert stacking._least(products.sum(axis=(0, 1))).tolist() == [1.0, 0.0]
 
 
 def test_weights_of_a_mix_are_those_of_the_cells_that_are_there(noisy: Problem) -> None:
     """Closed form: errors a and -b cancel at b / (a + b); here b differs by cell."""
-    folds = selection.largest(noisy.runs, noisy.rows, noisy.features)
+    folds = cross_validation.largest(noisy.runs, noisy.rows, noisy.features)
     held = np.flatnonzero(folds.held[0])
     first, second = held[0], held[1]
     off = np.full((len(folds.protocol), len(noisy.rows.target)), 0.01)
     other = np.where(noisy.rows.cell == first, -1.0, -3.0) * off
     both = {"high": erring(noisy, off, folds), "low": erring(noisy, other, folds)}
-    products = mixing._products(both, noisy.rows, [0])[0]
+    products = stacking._products(both, noisy.rows, [0])[0]
     of_none = held_out(folds, [])
-    found = mixing.Mixture({"high": 0.4, "low": 0.6}, of_none, products)
+    found = stacking.Mixture({"high": 0.4, "low": 0.6}, of_none, products)
     counts = np.zeros((4, len(noisy.rows.cell_s)))
     counts[0, first], counts[1, second], counts[2, [first, second]] = 1, 2, 1
     # The lowest sum of both squares: (w - (1 - w))^2 + (w - 3 (1 - w))^2.
@@ -345,9 +346,9 @@ def test_weights_of_a_mix_are_those_of_the_cells_that_are_there(noisy: Problem) 
 def two_held(sweep: Problem) -> dict[str, HeldOut]:
     """Two families with cells left out, by both protocols."""
     features, rows, runs = sweep.features, sweep.rows, sweep.runs
-    folds = selection.both(runs, rows, features)
+    folds = cross_validation.both(runs, rows, features)
     return {
-        name: selection.leave_out(
+        name: cross_validation.leave_out(
             families.make(name, Shape(2, 2, 0), 3),
             features,
             rows,
@@ -365,7 +366,7 @@ def test_a_candidate_without_weight_is_as_if_it_were_not_there(
     """Property: the scores of a mix of one are those of that one."""
     features, rows, runs, held = sweep.features, sweep.rows, sweep.runs, two_held
     far = held["additive"]._replace(error=held["quadratic"].error + 1.0)
-    found = mixing.mix(held | {"additive": far}, features, rows, runs)
+    found = stacking.mix(held | {"additive": far}, features, rows, runs)
     assert found.weights == {"quadratic": 1.0}
     np.testing.assert_allclose(found.held.error, held["quadratic"].error, atol=1e-12)
     own = [list(cell.score.values()) for cell in held["quadratic"].cells]
@@ -385,14 +386,14 @@ def test_a_fold_of_a_mix_has_the_other_folds_weights(
     held = {
         n: h._replace(error=rng.normal(size=h.error.shape)) for n, h in held.items()
     }
-    found = mixing.mix(held, features, rows, runs)
+    found = stacking.mix(held, features, rows, runs)
     count, last = len(found.weights), len(folds.protocol) - 1
     assert count == 2
     assert sum(found.weights.values()) == pytest.approx(1.0)
     error = held["additive"].error.copy()
     error[last] *= 2.0
     worse = held | {"additive": held["additive"]._replace(error=error)}
-    again = mixing.mix(worse, features, rows, runs)
+    again = stacking.mix(worse, features, rows, runs)
     weights, others = (one.held.theta[:, :count] for one in (found, again))
     assert again.weights["additive"] < found.weights["additive"]
     np.testing.assert_array_equal(others[last], weights[last])

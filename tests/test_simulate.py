@@ -8,10 +8,10 @@ import fit_support
 import numpy as np
 import pytest
 
-from surrogate.errors import DataError
-from surrogate.objective import Noise
-from surrogate.runs import Runs
-from surrogate.simulate import SWEEP, simulate
+from surrogate.answers.simulate import SWEEP, simulate
+from surrogate.base.errors import DataError
+from surrogate.data import Runs
+from surrogate.fitting.objective import Noise
 
 pytestmark = pytest.mark.numeric
 COLUMNS = ("lr", "batch", "params", "tokens", "loss", "diverged", "recipe")

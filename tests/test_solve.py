@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import optimize
 
-from surrogate import solve
-from surrogate.errors import DataError
+from surrogate.base.errors import DataError
+from surrogate.numerics import argmin as solve
 
 NO_SCALE = np.zeros(0)
 ROUNDING = 1e-12

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from surrogate.runs import Runs
-from surrogate.runs.spikes import excess
+from surrogate.data import Runs
+from surrogate.data.spikes import excess
 
 LR = np.exp(np.linspace(-8, -4, 6))
 BATCH = np.exp(np.linspace(11, 14, 5))

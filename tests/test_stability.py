@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from surrogate.readers import read_runs
-from surrogate.runs import Runs
-from surrogate.stability import P_MAX, Stability
+from surrogate.data import Runs
+from surrogate.data.readers import read_runs
+from surrogate.fitting.stability import P_MAX, Stability
 
 TRUTH = Stability(
     names=("lr", "batch", "params"),

@@ -13,8 +13,8 @@ import jax
 import numpy as np
 import pytest
 
-from surrogate import store
-from surrogate.errors import DataError
+from surrogate.base.errors import DataError
+from surrogate.storage import archive
 
 ABOUT = {"family": "quadratic", "runs": None, "note": "Größe"}
 # Values that float32 would change, and -0.0, subnormal and extreme ones.
@@ -36,7 +36,7 @@ def arrays() -> dict[str, np.ndarray]:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     path = tmp_path / "fit"
-    store.write(path, ABOUT, arrays(), overwrite=False)
+    archive.write(path, ABOUT, arrays(), overwrite=False)
     return path
 
 
@@ -57,8 +57,8 @@ def data_file(folder: Path) -> Path:
 @pytest.mark.parametrize("wide", [False, True])
 def test_arrays_come_back_bit_for_bit(tmp_path: Path, wide: bool) -> None:
     with jax.enable_x64(wide):
-        store.write(tmp_path / "fit", ABOUT, arrays(), overwrite=False)
-        _, found = store.read(tmp_path / "fit")
+        archive.write(tmp_path / "fit", ABOUT, arrays(), overwrite=False)
+        _, found = archive.read(tmp_path / "fit")
     assert found.keys() == arrays().keys()
     for name, array in arrays().items():
         assert isinstance(found[name], np.ndarray)
@@ -69,8 +69,8 @@ def test_arrays_come_back_bit_for_bit(tmp_path: Path, wide: bool) -> None:
 
 def test_an_empty_array_is_left_out(tmp_path: Path) -> None:
     some = {"theta": HARD, "draws": np.zeros((0, 6))}
-    store.write(tmp_path / "fit", ABOUT, some, overwrite=False)
-    assert store.read(tmp_path / "fit")[1].keys() == {"theta"}
+    archive.write(tmp_path / "fit", ABOUT, some, overwrite=False)
+    assert archive.read(tmp_path / "fit")[1].keys() == {"theta"}
 
 
 def test_the_manifest_is_readable_and_complete(folder: Path) -> None:
@@ -82,18 +82,18 @@ def test_the_manifest_is_readable_and_complete(folder: Path) -> None:
     on_disk = {name for name in contents(folder) if name != "manifest.json"}
     assert document["files"].keys() == on_disk
     assert all(len(digest) == 64 for digest in document["files"].values())
-    assert store.read(folder)[0] == document
+    assert archive.read(folder)[0] == document
 
 
 def test_a_number_that_is_no_json_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
-        store.write(tmp_path / "fit", {"a": np.nan}, arrays(), overwrite=False)
+        archive.write(tmp_path / "fit", {"a": np.nan}, arrays(), overwrite=False)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_unknown_numbers_become_null() -> None:
     value = {"a": (np.float64(1.5), float("nan")), "b": [np.int64(3), np.bool_(True)]}
-    found = store.as_json({**value, "c": {"d": float("-inf")}, "e": None, "f": "x"})
+    found = archive.as_json({**value, "c": {"d": float("-inf")}, "e": None, "f": "x"})
     expected = {"a": [1.5, None], "b": [3, True], "c": {"d": None}, "e": None, "f": "x"}
     assert found == expected
     assert type(found["b"][0]) is int
@@ -104,36 +104,36 @@ def test_unknown_numbers_become_null() -> None:
 
 
 def test_new_folders_are_made_with_their_parents(tmp_path: Path) -> None:
-    store.write(tmp_path / "a" / "b" / "fit", ABOUT, arrays(), overwrite=False)
+    archive.write(tmp_path / "a" / "b" / "fit", ABOUT, arrays(), overwrite=False)
     assert os.listdir(tmp_path / "a" / "b") == ["fit"]
-    store.read(tmp_path / "a" / "b" / "fit")
+    archive.read(tmp_path / "a" / "b" / "fit")
 
 
 def test_an_empty_folder_may_be_used(tmp_path: Path) -> None:
     (tmp_path / "fit").mkdir()
-    store.write(tmp_path / "fit", ABOUT, arrays(), overwrite=False)
+    archive.write(tmp_path / "fit", ABOUT, arrays(), overwrite=False)
     assert os.listdir(tmp_path) == ["fit"]
-    store.read(tmp_path / "fit")
+    archive.read(tmp_path / "fit")
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_a_file_in_the_way_is_kept(tmp_path: Path, overwrite: bool) -> None:
     (tmp_path / "fit").write_text("mine")
     with pytest.raises(DataError, match=r"to be a folder, but .*fit' is a file"):
-        store.write(tmp_path / "fit", ABOUT, arrays(), overwrite=overwrite)
+        archive.write(tmp_path / "fit", ABOUT, arrays(), overwrite=overwrite)
     assert (tmp_path / "fit").read_text() == "mine"
 
 
 def test_a_fit_is_not_overwritten_unasked(folder: Path) -> None:
     before = contents(folder)
     with pytest.raises(DataError, match=r"new or empty, but .* pass --overwrite"):
-        store.write(folder, ABOUT, {"theta": np.ones(2)}, overwrite=False)
+        archive.write(folder, ABOUT, {"theta": np.ones(2)}, overwrite=False)
     assert contents(folder) == before
 
 
 def test_overwrite_replaces_a_fit_and_leaves_nothing_behind(folder: Path) -> None:
-    store.write(folder, {"new": 1}, {"theta": np.ones(2)}, overwrite=True)
-    manifest, found = store.read(folder)
+    archive.write(folder, {"new": 1}, {"theta": np.ones(2)}, overwrite=True)
+    manifest, found = archive.read(folder)
     assert manifest["new"] == 1
     assert found.keys() == {"theta"}
     assert sorted(os.listdir(folder)) == ["arrays", "manifest.json"]
@@ -142,29 +142,29 @@ def test_overwrite_replaces_a_fit_and_leaves_nothing_behind(folder: Path) -> Non
 
 def test_overwrite_takes_a_fit_of_another_schema(folder: Path) -> None:
     edit(folder, lambda d: d.update(schema=99))
-    store.write(folder, ABOUT, arrays(), overwrite=True)
-    assert store.read(folder)[0]["schema"] == 1
+    archive.write(folder, ABOUT, arrays(), overwrite=True)
+    assert archive.read(folder)[0]["schema"] == 1
 
 
 def test_a_link_to_a_fit_is_written_through(folder: Path, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(folder)
-    store.write(link, {"new": 1}, arrays(), overwrite=True)
+    archive.write(link, {"new": 1}, arrays(), overwrite=True)
     assert link.is_symlink()
-    assert store.read(folder)[0]["new"] == 1
+    assert archive.read(folder)[0]["new"] == 1
     assert sorted(os.listdir(tmp_path)) == ["fit", "link"]
 
 
 def test_a_link_to_nothing_is_refused(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "gone")
     with pytest.raises(DataError, match="is a file"):
-        store.write(tmp_path / "link", ABOUT, arrays(), overwrite=True)
+        archive.write(tmp_path / "link", ABOUT, arrays(), overwrite=True)
 
 
 def test_a_parent_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match=r"Cannot write to .*Name another --out"):
-        store.write(tmp_path / "file" / "fit", ABOUT, arrays(), overwrite=False)
+        archive.write(tmp_path / "file" / "fit", ABOUT, arrays(), overwrite=False)
 
 
 # ------------------------------------------------------------- what is not trusted
@@ -174,7 +174,7 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
     file = folder / "manifest.json"
     document = json.loads(file.read_text())
     change(document)
-    file.write_text(json.dumps(document | {"sha256": store.seal(document)}))
+    file.write_text(json.dumps(document | {"sha256": archive.seal(document)}))
 
 
 def flip(folder: Path) -> None:
@@ -257,10 +257,10 @@ def swell(file: Path) -> None:
 def test_a_folder_that_differs_is_refused(
     folder: Path, spoil: Callable[[Path], Any], message: str
 ) -> None:
-    store.read(folder)
+    archive.read(folder)
     spoil(folder)
     with pytest.raises(DataError, match=message):
-        store.read(folder)
+        archive.read(folder)
 
 
 def test_no_depth_of_lists_is_a_traceback(folder: Path) -> None:
@@ -269,7 +269,7 @@ def test_no_depth_of_lists_is_a_traceback(folder: Path) -> None:
     for depth in range(700, 1000):
         (folder / "manifest.json").write_bytes(manifest)
         nest(folder, depth)
-        for ask in (store.read, lambda f: store.check_out(f, overwrite=True)):
+        for ask in (archive.read, lambda f: archive.check_out(f, overwrite=True)):
             with pytest.raises(DataError, match=r"is no JSON|was changed after"):
                 ask(folder)
 
@@ -282,13 +282,13 @@ def test_a_checkpoint_that_orbax_cannot_read(folder: Path) -> None:
     empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     edit(folder, lambda d: d.update(files={"arrays/x": empty}))
     with pytest.raises(DataError, match=r"Expected an orbax checkpoint in .*arrays"):
-        store.read(folder)
+        archive.read(folder)
 
 
 def test_a_file_is_no_fit(tmp_path: Path) -> None:
     (tmp_path / "runs.csv").write_text("")
     with pytest.raises(DataError, match=r"Expected a fit in .*runs.csv"):
-        store.read(tmp_path / "runs.csv")
+        archive.read(tmp_path / "runs.csv")
 
 
 # ------------------------------------------------------------- names
@@ -298,9 +298,9 @@ def test_bundled_fits_are_found_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert NAME in store.bundled()
+    assert NAME in archive.bundled()
     for text in (NAME, f"bundled:{NAME}"):
-        found, warning = store.locate(text)
+        found, warning = archive.locate(text)
         assert (found.name, warning) == (NAME, None)
         assert (found / "manifest.json").is_file()
 
@@ -310,14 +310,14 @@ def test_a_folder_hides_a_bundled_fit_and_says_so(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path(NAME).mkdir()
-    found, warning = store.locate(NAME)
+    found, warning = archive.locate(NAME)
     assert found == Path(NAME)
     assert warning is not None
     assert f"Write bundled:{NAME} for the bundled one" in warning
-    forced, warning = store.locate(f"bundled:{NAME}")
+    forced, warning = archive.locate(f"bundled:{NAME}")
     assert forced.is_absolute()
     assert warning is None
-    assert store.locate(Path.cwd() / NAME) == (Path.cwd() / NAME, None)
+    assert archive.locate(Path.cwd() / NAME) == (Path.cwd() / NAME, None)
 
 
 @pytest.mark.parametrize(
@@ -333,4 +333,4 @@ def test_an_unknown_name(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match=message):
-        store.locate(name)
+        archive.locate(name)

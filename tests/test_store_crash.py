@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from surrogate import checkpoint, files, sealed, store, swap
-from surrogate.errors import DataError
+from surrogate.base import files
+from surrogate.base.errors import DataError
+from surrogate.storage import archive, checkpoint, sealed, swap
 
 BENCH = Path(__file__).resolve().parents[1] / "bench"
 # bench/ is no package: its programs find each other beside themselves.
@@ -109,14 +110,14 @@ def test_linux_exchanges_two_folders(tmp_path: Path) -> None:
 
 def test_a_fit_put_aside_by_a_dead_save_is_found(folder: Path) -> None:
     holder = halfway(folder)
-    assert store.locate(folder) == (folder, None)
+    assert archive.locate(folder) == (folder, None)
     assert events.read(folder) == 1
     assert holder.exists()
     # It is there, so it is not overwritten unasked; asking has put it back.
     with pytest.raises(DataError, match="pass --overwrite"):
-        store.check_out(folder, overwrite=False)
+        archive.check_out(folder, overwrite=False)
     assert events.read(folder) == 1
-    store.check_out(folder, overwrite=True)
+    archive.check_out(folder, overwrite=True)
     assert os.listdir(folder.parent) == ["fit"]
 
 
@@ -126,7 +127,7 @@ def test_a_save_that_was_done_is_not_undone(folder: Path) -> None:
     (holder / "new").rename(folder)
     folder.rename(folder.with_name("moved"))
     with pytest.raises(DataError, match="There is nothing at"):
-        store.locate(folder)
+        archive.locate(folder)
     events.write(folder, 2)
     assert sorted(os.listdir(folder.parent)) == ["fit", "moved"]
 
@@ -179,7 +180,7 @@ def test_a_save_inside_another(folder: Path) -> None:
     with swap.workshop(folder) as new:
         events.write(folder, 2)
         assert new.is_dir()
-        shutil.copytree(store.locate(folder)[0], new, dirs_exist_ok=True)
+        shutil.copytree(archive.locate(folder)[0], new, dirs_exist_ok=True)
         swap.put(new, folder, lambda _: None)
     assert events.read(folder) == 2
     assert os.listdir(folder.parent) == ["fit"]
@@ -313,19 +314,19 @@ def test_a_fit_swapped_out_while_it_is_checked_is_checked_again(
         check(place)
 
     monkeypatch.setattr(sealed, "check_alone", late)
-    store.check_out(folder, overwrite=True)
+    archive.check_out(folder, overwrite=True)
     assert not left
 
 
 def test_a_fit_swapped_each_time_it_is_read_is_told(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "_PAUSE", 0)
+    monkeypatch.setattr(archive, "_PAUSE", 0)
     count = iter(range(10**6))
-    monkeypatch.setattr(store, "_standing", lambda f: (f, (next(count),)))
+    monkeypatch.setattr(archive, "_standing", lambda f: (f, (next(count),)))
     (folder / "arrays" / "d").rename(folder / "arrays" / "e")
     with pytest.raises(DataError, match="was replaced each of the 50 times"):
-        store.read(folder)
+        archive.read(folder)
 
 
 def test_what_was_checked_is_what_is_read(

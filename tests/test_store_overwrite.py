@@ -20,9 +20,10 @@ import orbax.checkpoint as ocp
 import pytest
 from cli_support import runs_csv
 
-from surrogate import checkpoint, fitting, store, swap
+from surrogate.base.errors import DataError
 from surrogate.cli.main import main
-from surrogate.errors import DataError
+from surrogate.fitting import fit
+from surrogate.storage import archive, checkpoint, swap
 
 # bench/ is no package: its programs find each other beside themselves.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bench"))
@@ -35,7 +36,7 @@ ARRAYS = {"theta": np.arange(6.0), "draws": np.ones((40, 6))}
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("made") / "fit"
-    store.write(path, ABOUT, ARRAYS, overwrite=False)
+    archive.write(path, ABOUT, ARRAYS, overwrite=False)
     return path
 
 
@@ -51,8 +52,8 @@ def test_what_is_no_fit_is_untouched(folder: Path, kind: str) -> None:
     make(folder)
     before = folders.picture(folder.parent)
     for ask in (
-        lambda: store.check_out(folder, overwrite=True),
-        lambda: store.write(folder, ABOUT, ARRAYS, overwrite=True),
+        lambda: archive.check_out(folder, overwrite=True),
+        lambda: archive.write(folder, ABOUT, ARRAYS, overwrite=True),
     ):
         with pytest.raises(DataError, match=re.escape(message)) as caught:
             ask()
@@ -87,9 +88,9 @@ def test_what_comes_while_a_fit_is_saved_is_kept(
 
     monkeypatch.setattr(swap, "exchange", late)
     with pytest.raises(DataError, match=r"not that: it also holds 'notes.txt'"):
-        store.write(folder, {"number": 2}, ARRAYS, overwrite=True)
+        archive.write(folder, {"number": 2}, ARRAYS, overwrite=True)
     assert (folder / "notes.txt").read_text() == "mine"
-    assert store.read(folder)[0]["number"] == 1
+    assert archive.read(folder)[0]["number"] == 1
     assert os.listdir(folder.parent) == ["fit"]
 
 
@@ -112,19 +113,19 @@ def test_a_place_that_cannot_be_written_is_told_at_once(
     (tmp_path / "file").write_text("")
     for overwrite in (True, False):
         with pytest.raises(DataError, match=r"Cannot write to .*Name another --out\."):
-            store.check_out(place.format(tmp_path), overwrite=overwrite)
+            archive.check_out(place.format(tmp_path), overwrite=overwrite)
     assert os.listdir(tmp_path) == ["file"]
 
 
 def test_before_the_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fitting, "fit", lambda *_, **__: pytest.fail("it was fitted"))
+    monkeypatch.setattr(fit, "fit", lambda *_, **__: pytest.fail("it was fitted"))
     (tmp_path / "runs.csv").write_text(runs_csv())
     assert main(["fit", str(tmp_path / "runs.csv"), "--out", "/proc/x"]) == 2
 
 
 @pytest.mark.parametrize("name", ["fit", "a/b/fit"])
 def test_trying_leaves_nothing(tmp_path: Path, name: str) -> None:
-    store.check_out(tmp_path / name, overwrite=False)
+    archive.check_out(tmp_path / name, overwrite=False)
     assert os.listdir(tmp_path) == []
 
 
@@ -150,7 +151,7 @@ def test_a_full_disk(
     before = folders.picture(folder.parent)
     monkeypatch.setattr(checkpoint, "save", fail)
     with pytest.raises(DataError, match=r"no space left on its disk. Free some, or"):
-        store.write(folder.parent / name, ABOUT, ARRAYS, overwrite=True)
+        archive.write(folder.parent / name, ABOUT, ARRAYS, overwrite=True)
     assert folders.picture(folder.parent) == before
 
 
@@ -164,9 +165,9 @@ def test_a_call_that_fails(
         patch.setattr(swap, "exchange", lambda one, other: False)
         patch.setattr(os, call, refuse(code))
         with pytest.raises(DataError, match="Cannot write to"):
-            store.write(folder, ABOUT, ARRAYS, overwrite=True)
+            archive.write(folder, ABOUT, ARRAYS, overwrite=True)
     assert folders.picture(folder) == before
-    store.write(folder, ABOUT, ARRAYS, overwrite=True)
+    archive.write(folder, ABOUT, ARRAYS, overwrite=True)
     assert os.listdir(folder.parent) == ["fit"]
 
 
@@ -186,7 +187,7 @@ def test_threads_are_waited_for_until_they_end(
 
     monkeypatch.setattr(ocp.PyTreeCheckpointer, "save", save)
     with pytest.raises(KeyboardInterrupt):
-        store.write(folder, ABOUT, ARRAYS, overwrite=True)
+        archive.write(folder, ABOUT, ARRAYS, overwrite=True)
     assert ended
     assert os.listdir(folder.parent) == ["fit"]
 
@@ -198,7 +199,7 @@ def test_what_orbax_says_is_one_sentence(
         checkpoint, "save", lambda *_: (_ for _ in ()).throw(RuntimeError("x\n" * 999))
     )
     with pytest.raises(DataError, match=r"'.*fit': RuntimeError: x x x") as caught:
-        store.write(folder, ABOUT, ARRAYS, overwrite=True)
+        archive.write(folder, ABOUT, ARRAYS, overwrite=True)
     assert len(str(caught.value)) < 500 + len(str(folder))
     assert "\n" not in str(caught.value)
 
@@ -218,7 +219,7 @@ def test_threads_that_write_on_leave_nothing(
     monkeypatch.setattr(swap.shutil, "rmtree", remove)
     monkeypatch.setattr(checkpoint, "save", refuse(errno.ENOSPC))
     with pytest.raises(DataError, match="no space left"):
-        store.write(folder, ABOUT, ARRAYS, overwrite=True)
+        archive.write(folder, ABOUT, ARRAYS, overwrite=True)
     assert not left
     assert os.listdir(folder.parent) == ["fit"]
 
@@ -226,8 +227,8 @@ def test_threads_that_write_on_leave_nothing(
 def test_arrays_by_orbax_are_those_by_tensorstore(folder: Path) -> None:
     """Independent code: orbax's own restore, to the bit; names with slashes too."""
     odd = ARRAYS | {"run_scale_a/b ü.c": np.arange(3), "flag": np.array([True])}
-    store.write(folder, ABOUT, odd, overwrite=True)
-    found = store.read(folder)[1]
+    archive.write(folder, ABOUT, odd, overwrite=True)
+    found = archive.read(folder)[1]
     with ocp.PyTreeCheckpointer() as checkpointer:
         how = {name: ocp.RestoreArgs(restore_type=np.ndarray) for name in odd}
         expected = checkpointer.restore(folder / "arrays", restore_args=how)
@@ -242,7 +243,7 @@ def test_a_size_is_an_optional_key(folder: Path) -> None:
     document = json.loads((folder / "manifest.json").read_text())
     assert document["sizes"].keys() == document["files"].keys()
     del document["sizes"]
-    document["sha256"] = store.seal(document)
+    document["sha256"] = archive.seal(document)
     (folder / "manifest.json").write_text(json.dumps(document))
-    store.read(folder)
-    store.write(folder, ABOUT, ARRAYS, overwrite=True)
+    archive.read(folder)
+    archive.write(folder, ABOUT, ARRAYS, overwrite=True)

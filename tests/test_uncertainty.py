@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from surrogate import estimate, families, uncertainty
-from surrogate.features import Features, Rows
-from surrogate.runs import Runs
+from surrogate import families
+from surrogate.data import Runs
+from surrogate.data.coordinates import Features, Rows
+from surrogate.fitting import intervals, irls
 
 REPLICAS, CELLS = 20_000, 7
 # Enough for draws that are refits.
@@ -24,7 +25,7 @@ MANY = (
 
 @pytest.mark.parametrize(("seed", "cells"), [(0, 5), (0, 17), (3, 17)])
 def test_every_replica_holds_as_many_cells_as_there_are(seed: int, cells: int) -> None:
-    counts = uncertainty.resample(seed, 64, cells)
+    counts = intervals.resample(seed, 64, cells)
     assert counts.shape == (64, cells)
     assert counts.dtype == np.float64
     assert (counts >= 0).all()
@@ -33,23 +34,23 @@ def test_every_replica_holds_as_many_cells_as_there_are(seed: int, cells: int) -
 
 
 def test_a_replica_does_not_depend_on_how_many_are_asked_for() -> None:
-    many = uncertainty.resample(4, 50, 9)
-    np.testing.assert_array_equal(uncertainty.resample(4, 20, 9), many[:20])
-    np.testing.assert_array_equal(uncertainty.resample(4, 1, 9), many[:1])
-    assert not np.array_equal(uncertainty.resample(5, 50, 9), many)
+    many = intervals.resample(4, 50, 9)
+    np.testing.assert_array_equal(intervals.resample(4, 20, 9), many[:20])
+    np.testing.assert_array_equal(intervals.resample(4, 1, 9), many[:1])
+    assert not np.array_equal(intervals.resample(5, 50, 9), many)
     assert len(np.unique(many, axis=0)) > 45
 
 
 def test_replicas_do_not_depend_on_the_width_of_floats() -> None:
     with jax.enable_x64(False):
-        narrow = uncertainty.resample(4, 20, 9)
+        narrow = intervals.resample(4, 20, 9)
     with jax.enable_x64(True):
-        np.testing.assert_array_equal(uncertainty.resample(4, 20, 9), narrow)
+        np.testing.assert_array_equal(intervals.resample(4, 20, 9), narrow)
 
 
 def test_counts_are_multinomial() -> None:
     """Statistical: 4.5 standard errors, under 1e-5 a check."""
-    counts = uncertainty.resample(1, REPLICAS, CELLS)
+    counts = intervals.resample(1, REPLICAS, CELLS)
     root = np.sqrt(REPLICAS)
     variance = 1 - 1 / CELLS
     assert np.abs(counts.mean(axis=0) - 1).max() < 4.5 * np.sqrt(variance) / root
@@ -77,8 +78,8 @@ def test_draws_are_least_squares_under_the_resampled_weights() -> None:
     weights = rng.uniform(1e5, 1e6, len(rows.target))
     zero = np.zeros(family.size)
     none = np.zeros((len(MANY), family.size))
-    found = uncertainty.draw(family, rows, weights, zero, none, replicas=12, seed=3)
-    counts = uncertainty.resample(3, 12, len(runs.cells))
+    found = intervals.draw(family, rows, weights, zero, none, replicas=12, seed=3)
+    counts = intervals.resample(3, 12, len(runs.cells))
     pairs = zip(*np.triu_indices(4), strict=True)
     products = [rows.z[:, i] * rows.z[:, j] for i, j in pairs]
     ones = np.ones((len(rows.z), 1))
@@ -97,14 +98,14 @@ def test_replicas_of_few_cells_are_counted_and_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Of 12 cells hardly any replica has under 3: here under 7.
-    monkeypatch.setattr(uncertainty, "MIN_DISTINCT", 7)
+    monkeypatch.setattr(intervals, "MIN_DISTINCT", 7)
     runs = Runs.from_arrays(**fit_support.table(sizes=MANY))
     rows = Features.of(runs).rows(runs)
     family = families.Quadratic(families.Shape(2, 2, 0))
     weights = np.full(len(rows.target), 1e6)
     zero, none = np.zeros(family.size), np.zeros((len(MANY), family.size))
-    found = uncertainty.draw(family, rows, weights, zero, none, replicas=200, seed=0)
-    distinct = (uncertainty.resample(0, 200, len(MANY)) > 0).sum(axis=1)
+    found = intervals.draw(family, rows, weights, zero, none, replicas=200, seed=0)
+    distinct = (intervals.resample(0, 200, len(MANY)) > 0).sum(axis=1)
     assert found.singular == (distinct < 7).sum() > 0
     assert found.theta.shape == (200, family.size)
     assert np.isfinite(found.theta).all()
@@ -116,10 +117,10 @@ def test_draws_of_a_sum_of_terms_start_where_others_end_too() -> None:
         families.make(name, families.Shape(2, 2, 0), 3)
         for name in ("bowl", "posynomial")
     )
-    assert uncertainty.starts(bowl, 40) == 1
-    assert uncertainty.starts(sums, 40) == 1 + uncertainty.RIVALS
+    assert intervals.starts(bowl, 40) == 1
+    assert intervals.starts(sums, 40) == 1 + intervals.RIVALS
     # Of few cells a draw is a leaf.
-    assert uncertainty.starts(sums, 11) == 1
+    assert intervals.starts(sums, 11) == 1
 
 
 # ------------------------------------------------------------- cells left out
@@ -149,15 +150,15 @@ def test_a_leaf_is_the_fit_of_the_table_without_a_cell() -> None:
     rows, box = small_sweep()
     family = families.Quadratic(families.Shape(2, 2, 0))
     ones = np.ones((1, len(rows.target)))
-    full = estimate.estimate(family, rows, ones, box)
+    full = irls.estimate(family, rows, ones, box)
     weights, theta = full.weights[0], full.solution.theta[0]
-    leaves, unsettled = uncertainty.leave_each_out(family, rows, weights, theta, box)
+    leaves, unsettled = intervals.leave_each_out(family, rows, weights, theta, box)
     assert unsettled == 0
     assert leaves.shape == (6, family.size)
     for cell in range(6):
         alone = without(rows, cell)
         ones = np.ones((1, len(alone.target)))
-        expected = estimate.estimate(family, alone, ones, box).solution.theta[0]
+        expected = irls.estimate(family, alone, ones, box).solution.theta[0]
         np.testing.assert_allclose(leaves[cell], expected, rtol=0, atol=1e-8)
         assert np.abs(leaves[cell] - theta).max() > 1e-4
 
@@ -168,11 +169,11 @@ def test_a_leaf_from_the_whole_fit_is_that_from_cold_starts() -> None:
     rows, box = small_sweep()
     family = families.make("bowl", families.Shape(2, 2, 0), None)
     counts = np.stack([rows.cell != cell for cell in (-1, 4)]).astype(np.float64)
-    cold = estimate.estimate(family, rows, counts, box)
+    cold = irls.estimate(family, rows, counts, box)
     weights, theta = cold.weights[0], cold.solution.theta[0]
-    leaves, unsettled = uncertainty.leave_each_out(family, rows, weights, theta, box)
+    leaves, unsettled = intervals.leave_each_out(family, rows, weights, theta, box)
     assert unsettled == 0
-    warm = estimate.evaluate(family, rows, leaves[[4]], box)
+    warm = irls.evaluate(family, rows, leaves[[4]], box)
     off = np.abs(warm.cell_u - cold.surface.cell_u[1:]).max()
     moved = np.abs(warm.cell_u - cold.surface.cell_u[:1]).max(axis=(1, 2))
     assert off < 3e-3
@@ -192,7 +193,7 @@ def test_optima_of_few_cells_have_the_jackknife_s_covariance() -> None:
     point = np.array([-6.2, 13.1])
     leaves = point + rng.normal(size=(cells, 2)) * [0.02, 0.01]
     draws = leaves[np.arange(count) % cells]
-    found = draws + uncertainty.moves(point, leaves, draws)
+    found = draws + intervals.moves(point, leaves, draws)
     off = leaves - point
     expected = (cells - 1) / cells * off.T @ off * 8 / 6
     sizes = np.sqrt(np.diag(expected))
@@ -206,16 +207,16 @@ def test_optima_of_few_cells_have_the_jackknife_s_covariance() -> None:
         found.mean(axis=0) / sizes, point / sizes, atol=4.5 / np.sqrt(count)
     )
     # Tails are those of t, and 95 % lie where the interval says.
-    low, high = uncertainty.interval(point, leaves).T
+    low, high = intervals.interval(point, leaves).T
     inside = np.mean((low <= found) & (found <= high), axis=0)
     np.testing.assert_allclose(inside, 0.95, atol=4.5 * np.sqrt(0.0475 / count))
 
 
 def test_a_move_of_few_cells_does_not_depend_on_how_many_are_asked_for() -> None:
-    many = uncertainty.factors(50, 7)
+    many = intervals.factors(50, 7)
     for count in (1, 20):
-        np.testing.assert_array_equal(uncertainty.factors(count, 7), many[:count])
-    assert not np.isclose(many, uncertainty.factors(50, 8)[:, :7]).any()
+        np.testing.assert_array_equal(intervals.factors(count, 7), many[:count])
+    assert not np.isclose(many, intervals.factors(50, 8)[:, :7]).any()
 
 
 def test_under_12_cells_draws_are_leaves_in_turn() -> None:
@@ -224,7 +225,7 @@ def test_under_12_cells_draws_are_leaves_in_turn() -> None:
     family = families.Quadratic(families.Shape(2, 2, 0))
     leaves = np.random.default_rng(0).normal(size=(6, family.size))
     ones = np.ones(len(rows.target))
-    found = uncertainty.draw(
+    found = intervals.draw(
         family, rows, ones, leaves[0], leaves, replicas=30, seed=5, backend="mosaic"
     )
     np.testing.assert_array_equal(found.theta, np.tile(leaves, (5, 1)))
@@ -242,11 +243,11 @@ def test_the_interval_of_a_mean_is_its_textbook_one(cells: int, level: float) ->
     values = np.random.default_rng(cells).normal(-6.0, 0.3, cells)
     leaves = np.array([np.delete(values, i).mean() for i in range(cells)])
     error = values.std(ddof=1) / np.sqrt(cells)
-    found = uncertainty.standard_error(values.mean(), leaves)
+    found = intervals.standard_error(values.mean(), leaves)
     assert float(found) == pytest.approx(error, rel=1e-12)
     half = stats.t.ppf(0.5 * (1 + level), cells - 3) * error
     np.testing.assert_allclose(
-        uncertainty.interval(values.mean(), leaves, level),
+        intervals.interval(values.mean(), leaves, level),
         [values.mean() - half, values.mean() + half],
         rtol=1e-13,
     )
@@ -268,7 +269,7 @@ def test_the_standard_error_of_a_slope_is_cr3() -> None:
     leverage = np.sum(x @ inverse * x, axis=1)
     scores = x * ((y - x @ beta) / (1 - leverage))[:, None]
     variance = 12 / 13 * inverse @ scores.T @ scores @ inverse
-    found = uncertainty.standard_error(beta, leaves)
+    found = intervals.standard_error(beta, leaves)
     np.testing.assert_allclose(found, np.sqrt(np.diag(variance)), rtol=1e-10)
 
 
@@ -276,19 +277,19 @@ def test_interval_treats_each_number_alone() -> None:
     rng = np.random.default_rng(2)
     point = np.array([[1.0, -2.0], [3.0, 0.5]])
     leaves = point + rng.normal(size=(11, 2, 2)) * [[0.1, 0.2], [0.3, 0.4]]
-    found = uncertainty.interval(point, leaves)
+    found = intervals.interval(point, leaves)
     assert found.shape == (2, 2, 2)
     for i, j in np.ndindex(2, 2):
-        alone = uncertainty.interval(point[i, j], leaves[:, i, j])
+        alone = intervals.interval(point[i, j], leaves[:, i, j])
         np.testing.assert_allclose(found[i, j], alone, rtol=1e-14)
 
 
 @pytest.mark.parametrize("cells", [0, 1, 4])
 def test_under_5_cells_there_is_no_interval(cells: int) -> None:
-    found = uncertainty.interval(np.array([1.0, 2.0]), np.ones((cells, 2)))
+    found = intervals.interval(np.array([1.0, 2.0]), np.ones((cells, 2)))
     assert found.shape == (2, 2)
     assert np.isnan(found).all()
-    five = uncertainty.interval(np.array([1.0, 2.0]), np.ones((5, 2)))
+    five = intervals.interval(np.array([1.0, 2.0]), np.ones((5, 2)))
     assert np.isfinite(five).all()
 
 
@@ -296,7 +297,7 @@ def test_a_leaf_without_an_answer_leaves_no_interval() -> None:
     """Left out silently it would make the interval narrower."""
     leaves = np.random.default_rng(0).normal(size=(9, 2))
     leaves[4, 1] = np.nan
-    found = uncertainty.interval(np.zeros(2), leaves)
+    found = intervals.interval(np.zeros(2), leaves)
     assert np.isfinite(found[0]).all()
     assert np.isnan(found[1]).all()
 
@@ -306,7 +307,7 @@ def test_a_leaf_without_an_answer_leaves_no_interval() -> None:
 def test_interval_holds_its_point_in_the_middle(
     point: float, leaves: list[float]
 ) -> None:
-    low, high = uncertainty.interval(np.float64(point), np.array(leaves))
+    low, high = intervals.interval(np.float64(point), np.array(leaves))
     assert low <= point <= high
     assert high - point == pytest.approx(point - low, abs=1e-12)
 
@@ -324,14 +325,14 @@ def optima(cells: int = 17) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(6)
     point = np.array([-6.2, 13.1])
     leaves = point + rng.normal(size=(cells, 2)) * 0.01
-    error = uncertainty.standard_error(point, leaves)
+    error = intervals.standard_error(point, leaves)
     return point, leaves, point + rng.normal(size=(300, 2)) * error * [0.6, 2.5]
 
 
 def test_moved_draws_spread_as_the_interval_says() -> None:
     point, leaves, draws = optima()
-    moves = uncertainty.moves(point, leaves, draws)
-    low, high = uncertainty.interval(point, leaves).T
+    moves = intervals.moves(point, leaves, draws)
+    low, high = intervals.interval(point, leaves).T
     found = half_width(draws + moves)
     assert found[0] == pytest.approx(0.5 * (high - low)[0], rel=1e-12)
     # Along its own step from the estimate, by the same share for all.
@@ -344,17 +345,17 @@ def test_moved_draws_spread_as_the_interval_says() -> None:
 def test_draws_are_moved_on_by_a_factor_of_4_at_most() -> None:
     point, leaves, draws = optima()
     draws = point + (draws - point) * 1e-3
-    moves = uncertainty.moves(point, leaves, draws)
+    moves = intervals.moves(point, leaves, draws)
     np.testing.assert_allclose(moves, 3 * (draws - point), rtol=1e-12)
     same = np.tile(point, (20, 1))
-    np.testing.assert_array_equal(uncertainty.moves(point, leaves, same), 0.0)
+    np.testing.assert_array_equal(intervals.moves(point, leaves, same), 0.0)
 
 
 def test_a_draw_without_an_answer_moves_no_other() -> None:
     point, leaves, draws = optima()
-    moves = uncertainty.moves(point, leaves, draws)
+    moves = intervals.moves(point, leaves, draws)
     holed = np.insert(draws, [0, 9], np.nan, axis=0)
-    found = uncertainty.moves(point, leaves, holed)
+    found = intervals.moves(point, leaves, holed)
     kept = np.isfinite(holed[:, 0])
     np.testing.assert_allclose(found[kept], moves, rtol=1e-12)
 
@@ -362,14 +363,14 @@ def test_a_draw_without_an_answer_moves_no_other() -> None:
 def test_from_12_cells_on_draws_keep_their_directions() -> None:
     point, leaves, draws = optima(11)
     off = np.corrcoef(
-        (draws + uncertainty.moves(point, leaves, draws) - point)[:, 0],
+        (draws + intervals.moves(point, leaves, draws) - point)[:, 0],
         (draws - point)[:, 0],
     )[0, 1]
     assert abs(off) < 0.3
     point, leaves, draws = optima(12)
-    aims = draws + uncertainty.moves(point, leaves, draws) - point
+    aims = draws + intervals.moves(point, leaves, draws) - point
     assert np.corrcoef(aims[:, 0], (draws - point)[:, 0])[0, 1] > 0.9999
-    assert uncertainty.moves(point, leaves, draws[:0]).shape == (0, 2)
+    assert intervals.moves(point, leaves, draws[:0]).shape == (0, 2)
 
 
 # ------------------------------------------------------------- regret
@@ -377,9 +378,9 @@ def test_from_12_cells_on_draws_keep_their_directions() -> None:
 
 def test_upper_is_a_quantile_of_draws_and_no_less_than_the_point() -> None:
     draws = np.random.default_rng(0).permutation(np.linspace(0.0, 0.01, 2001))
-    assert uncertainty.upper(0.002, draws) == pytest.approx(0.0095, rel=1e-12)
-    assert uncertainty.upper(0.02, draws) == 0.02
-    assert uncertainty.upper(0.002, draws, 0.5) == pytest.approx(0.005, rel=1e-12)
+    assert intervals.upper(0.002, draws) == pytest.approx(0.0095, rel=1e-12)
+    assert intervals.upper(0.02, draws) == 0.02
+    assert intervals.upper(0.002, draws, 0.5) == pytest.approx(0.005, rel=1e-12)
     holed = np.insert(draws, [3, 500], np.nan)
-    assert uncertainty.upper(0.002, holed) == pytest.approx(0.0095, rel=1e-12)
-    assert np.isnan(uncertainty.upper(0.002, draws[:0]))
+    assert intervals.upper(0.002, holed) == pytest.approx(0.0095, rel=1e-12)
+    assert np.isnan(intervals.upper(0.002, draws[:0]))

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from surrogate import weights
-from surrogate.weights import Weights
+from surrogate.numerics import row_weights
+from surrogate.numerics.row_weights import Weights
 
 ROUNDING = 1e-12
 RNG = np.random.default_rng(0)
@@ -16,17 +16,17 @@ ROWS, PROBLEMS, CELLS = 11, 7, 3
 BASE, CELL = RNG.uniform(0.5, 2.0, ROWS), np.arange(ROWS) % CELLS
 COUNTS = RNG.poisson(1.0, size=(PROBLEMS, CELLS)).astype(np.float64)
 PLANS = {
-    "given": weights.given(RNG.uniform(size=(PROBLEMS, ROWS))),
-    "cells": weights.per_cell(BASE, CELL, COUNTS),
+    "given": row_weights.given(RNG.uniform(size=(PROBLEMS, ROWS))),
+    "cells": row_weights.per_cell(BASE, CELL, COUNTS),
     # The last cell has no row: its counts weigh nothing.
-    "empty cell": weights.per_cell(BASE, CELL, np.tile(COUNTS, (1, 2))[:, :4]),
+    "empty cell": row_weights.per_cell(BASE, CELL, np.tile(COUNTS, (1, 2))[:, :4]),
 }
 
 
 def rows(plan: Weights) -> np.ndarray:
     with jax.enable_x64(True):
         return np.asarray(
-            weights.rows_of(plan.plan, plan.shared, jnp.asarray(plan.each))
+            row_weights.rows_of(plan.plan, plan.shared, jnp.asarray(plan.each))
         )
 
 
@@ -46,7 +46,7 @@ def test_counts_times_the_columns_are_sums_over_the_rows(
     columns = RNG.normal(size=(ROWS, width))
     wanted = np.stack([w @ columns for w in rows(plan)])
     with jax.enable_x64(True):
-        ready = weights.columns_of(plan.plan, plan.shared, jnp.asarray(columns))
+        ready = row_weights.columns_of(plan.plan, plan.shared, jnp.asarray(columns))
         found = plan.each @ np.asarray(ready)
     np.testing.assert_allclose(found[:, :width], wanted, rtol=ROUNDING, atol=1e-12)
     assert (found[:, width:] == 0).all()
@@ -57,4 +57,4 @@ def test_counts_times_the_columns_are_sums_over_the_rows(
 def test_a_cell_without_counts_is_refused() -> None:
     for cell, got in ((CELL - 1, "-1 to"), (CELL + COUNTS.shape[1], "got")):
         with pytest.raises(ValueError, match=f"expected cells from 0 to .*{got}"):
-            weights.per_cell(BASE, cell, COUNTS)
+            row_weights.per_cell(BASE, cell, COUNTS)

@@ -11,12 +11,12 @@ import pytest
 from test_families_forms import PROBLEMS, draw, families
 
 import surrogate
-from surrogate import plateau, solve
-from surrogate.cut import Cut
+from surrogate.answers import surface
+from surrogate.base.worlds import each, log_sum_exp, loop
 from surrogate.families import Curved, Family, Mix, Shape
 from surrogate.families.forms import form
-from surrogate.query import surface
-from surrogate.worlds import each, log_sum_exp, loop
+from surrogate.numerics import argmin, plateau
+from surrogate.numerics.half_plane import Cut
 
 SIZES = 1_000
 TOL = 0.0025
@@ -41,12 +41,12 @@ def places(shape: Shape) -> np.ndarray:
 
 def by_jax(
     family: Family, theta: np.ndarray, s: np.ndarray, where: tuple[Any, ...]
-) -> tuple[solve.Minimum, plateau.Extents]:
+) -> tuple[argmin.Minimum, plateau.Extents]:
     low, high, cut = where
 
     def one(s: Any) -> Any:
         middle = 0.5 * (low + high)
-        least = solve.argmin(family.log_loss, theta, middle, s, low, high, cut)
+        least = argmin.argmin(family.log_loss, theta, middle, s, low, high, cut)
         level = least.value + np.log1p(TOL)
         return least, plateau.extents(
             family.log_loss, theta, least, s, low, high, level, cut

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import typer
 
+from surrogate.base.errors import DataError
 from surrogate.cli import options, output, sizes, typing_numbers
-from surrogate.errors import DataError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from surrogate.cli.text_decision import Asked
-    from surrogate.presets import Model
-    from surrogate.query import Fit, Optimum, Plateau, Regret
+    from surrogate.answers import Fit, Optimum, Plateau, Regret
+    from surrogate.cli.text.decision import Asked
+    from surrogate.laws.public_models import Model
 
 LrMax = Annotated[
     str | None, typer.Option("--lr-max", metavar="LR", help="Suggest no larger lr.")
@@ -116,7 +116,7 @@ def machine(gpu: str | None, mfu: str | None) -> tuple[str, float] | None:
     Raises:
         DataError: a share without a GPU, or a GPU that is not known.
     """
-    from surrogate.decision import gpus
+    from surrogate.answers.decision import gpus
 
     if gpu is None:
         if mfu is not None:
@@ -160,7 +160,7 @@ def asked(
     tied: bool = False,
 ) -> Asked:
     """How the question was typed."""
-    from surrogate.cli.text_decision import Asked
+    from surrogate.cli.text.decision import Asked
 
     words = [
         word

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from surrogate.base.defaults import SAID_FAILED
 from surrogate.cli import output
-from surrogate.defaults import SAID_FAILED
 
 if TYPE_CHECKING:
-    from surrogate.runs import Runs
+    from surrogate.data import Runs
 
 _COMMON = (
     "schema",
@@ -46,8 +46,8 @@ def check(runs: Runs, following: str = "") -> dict[str, Any]:
         following: the command to type next.
     """
     # Not above: NumPy would slow `--help`.
-    from surrogate.runs.divergence import REASONS, Verdict
-    from surrogate.runs.recipes import best_recipe
+    from surrogate.data.divergence import REASONS, Verdict
+    from surrogate.data.recipes import best_recipe
 
     best = best_recipe(runs.cells)
     aside = (~(runs.usable | runs.diverged)).nonzero()[0].tolist()

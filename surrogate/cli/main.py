@@ -16,23 +16,10 @@ from typing import Annotated, cast
 
 import typer
 
-from surrogate import interrupts
-from surrogate.cli import (
-    answers,
-    compiled,
-    data,
-    guide,
-    laws,
-    models,
-    output,
-    pictures,
-    plots,
-    progress,
-    screen,
-    supervise,
-    tables,
-)
-from surrogate.errors import DataError, FlagsError, SolveError, Status
+from surrogate.base import interrupts
+from surrogate.base.errors import DataError, FlagsError, SolveError, Status
+from surrogate.cli import compiled, guide, output, progress, screen, supervise
+from surrogate.cli.commands import ask, data, laws, models, plot, report, runs
 
 ASKED_WRONGLY = 2
 BUG = 70
@@ -44,19 +31,19 @@ UsageError = cast("type[Exception]", typer.BadParameter.__mro__[1])
 COMMANDS = {
     command.__name__: command
     for command in (
-        tables.demo,
-        tables.check,
-        tables.fit,
-        tables.predict,
-        tables.evaluate,
-        answers.optimum,
-        answers.plateau,
-        answers.regret,
+        runs.demo,
+        runs.check,
+        runs.fit,
+        runs.predict,
+        runs.evaluate,
+        ask.optimum,
+        ask.plateau,
+        ask.regret,
         laws.law,
         laws.compare,
         models.models,
-        pictures.report,
-        plots.plot,
+        report.report,
+        plot.plot,
         data.data,
     )
 }

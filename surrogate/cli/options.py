@@ -1,6 +1,6 @@
 """The options that commands share, and the parsing of what stands behind them.
 
-Options arrive as text and are parsed by `surrogate.units`, so that a number is read
+Options arrive as text and are parsed by `surrogate.base.units`, so that a number is read
 and refused alike everywhere. Each parser raises a `DataError` that names the option.
 """
 
@@ -16,10 +16,15 @@ from typing import Annotated, Any, TypedDict
 
 import typer
 
-from surrogate import defaults, units
+from surrogate.base import defaults, units
+from surrogate.base.defaults import (
+    DEVICES,
+    LOSS_KINDS,
+    LOSS_UNITS,
+    PARAMS_KINDS,
+)
+from surrogate.base.errors import DataError, UnlikelyError
 from surrogate.cli import typing_numbers
-from surrogate.defaults import DEVICES, LOSS_KINDS, LOSS_UNITS, PARAMS_KINDS
-from surrogate.errors import DataError, UnlikelyError
 from surrogate_kernels.backends import NAMES as BACKENDS
 
 # Defaults as text, since options are parsed from it.

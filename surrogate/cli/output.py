@@ -10,10 +10,10 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from surrogate import interrupts
+from surrogate.base import interrupts
+from surrogate.base.defaults import SCHEMA
+from surrogate.base.errors import Status
 from surrogate.cli import screen
-from surrogate.defaults import SCHEMA
-from surrogate.errors import Status
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

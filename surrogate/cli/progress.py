@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from surrogate import interrupts
+from surrogate.base import interrupts
 from surrogate.cli import output, screen
 
 if TYPE_CHECKING:

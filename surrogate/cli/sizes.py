@@ -10,9 +10,9 @@ from typing import Annotated
 
 import typer
 
+from surrogate.base.errors import DataError
 from surrogate.cli import typing_numbers
-from surrogate.errors import DataError
-from surrogate.presets import Model, model, without_embeddings
+from surrogate.laws.public_models import Model, model, without_embeddings
 
 ModelName = Annotated[
     str | None,

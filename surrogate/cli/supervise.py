@@ -18,7 +18,7 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
-from surrogate import interrupts
+from surrogate.base import interrupts
 from surrogate.cli import screen
 
 # How long a terminal shows nothing of work that goes on [s].

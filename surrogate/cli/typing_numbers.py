@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from surrogate import units
-from surrogate.errors import DataError
+from surrogate.base import units
+from surrogate.base.errors import DataError
 
 _SUFFIXES = {
     **{name.lower(): name for name in ("K", "M", "B", "T", "Ki", "Mi", "Gi")},

@@ -3,8 +3,11 @@
 `make` builds a family for the coordinates of a fit.
 """
 
-from surrogate.defaults import SINGLE_FAMILIES
-from surrogate.families.base import (
+from surrogate.base.defaults import SINGLE_FAMILIES
+from surrogate.families.bowl import Bowl
+from surrogate.families.mix import MIX, Mix
+from surrogate.families.posynomial import Posynomial
+from surrogate.families.protocol import (
     Curved,
     Family,
     Linear,
@@ -12,9 +15,6 @@ from surrogate.families.base import (
     Shared,
     cell_offsets,
 )
-from surrogate.families.bowl import Bowl
-from surrogate.families.mix import MIX, Mix
-from surrogate.families.posynomial import Posynomial
 from surrogate.families.quadratic import Quadratic
 
 __all__ = [

@@ -14,8 +14,13 @@ from typing import TYPE_CHECKING
 
 from jaxtyping import Float
 
-from surrogate.families.base import CELL_SPREAD, Prior, Shape, cell_offsets
-from surrogate.worlds import Array, Late, Numbers, jax, jnp
+from surrogate.base.worlds import Array, Late, Numbers, jax, jnp
+from surrogate.families.protocol import (
+    CELL_SPREAD,
+    Prior,
+    Shape,
+    cell_offsets,
+)
 from surrogate_kernels.pattern import Pattern
 
 if TYPE_CHECKING:

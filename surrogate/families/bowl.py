@@ -26,10 +26,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float, Float64
 
-from surrogate.families import scaling
+from surrogate.base.worlds import (
+    Array,
+    Late,
+    Numbers,
+    jnp,
+    log_sum_exp,
+    namespace,
+    product,
+)
+from surrogate.families import scaling_law
 from surrogate.families.affine import Affine
-from surrogate.families.base import CELL_SPREAD, Prior, Shape, cell_offsets
-from surrogate.worlds import Array, Late, Numbers, jnp, log_sum_exp, namespace, product
+from surrogate.families.protocol import (
+    CELL_SPREAD,
+    Prior,
+    Shape,
+    cell_offsets,
+)
 from surrogate_kernels.pattern import Pattern
 
 if TYPE_CHECKING:
@@ -64,9 +77,9 @@ class Bowl(Affine):
     has_kernel = False
 
     @cached_property
-    def law(self) -> scaling.Law:
+    def law(self) -> scaling_law.Law:
         """Of one scale gamma would be alpha's own."""
-        return scaling.Law(self.shape.scales, is_bent=self.shape.scales >= 2)
+        return scaling_law.Law(self.shape.scales, is_bent=self.shape.scales >= 2)
 
     @cached_property
     def starts_at(self) -> tuple[int, int, int, int, int]:
@@ -184,7 +197,7 @@ class Bowl(Affine):
 
     def _parts(
         self, coefficients: Float[Array, "problems m"], rows: Float[Array, "n d"]
-    ) -> tuple[scaling.Values, list[Array]]:
+    ) -> tuple[scaling_law.Values, list[Array]]:
         """`_of_terms` of a batch, with the law's derivatives, addend by addend."""
         terms = sums.affine(coefficients, self.pattern, rows)
         inner = self.pattern.terms - self.shape.choices - 2

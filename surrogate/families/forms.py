@@ -16,13 +16,13 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Float
 
-from surrogate.families.base import Family
+from surrogate.base.worlds import Numbers, log_sum_exp, namespace, product
 from surrogate.families.bowl import Bowl
 from surrogate.families.mix import Mix
 from surrogate.families.posynomial import Posynomial
+from surrogate.families.protocol import Family
 from surrogate.families.quadratic import Quadratic
-from surrogate.taylor import Local
-from surrogate.worlds import Numbers, log_sum_exp, namespace, product
+from surrogate.families.taylor import Local
 
 
 @dataclass(frozen=True)

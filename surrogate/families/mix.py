@@ -14,9 +14,9 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Float, Float64
 
-from surrogate.defaults import MIX
-from surrogate.families.base import Family, Prior, Shape
-from surrogate.worlds import Array, jnp
+from surrogate.base.defaults import MIX
+from surrogate.base.worlds import Array, jnp
+from surrogate.families.protocol import Family, Prior, Shape
 
 
 @dataclass(frozen=True)

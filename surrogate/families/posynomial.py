@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float, Float64
 
-from surrogate.errors import DataError
+from surrogate.base.errors import DataError
+from surrogate.base.worlds import Array, Late, Numbers, jax, jnp, namespace, product
 from surrogate.families.affine import Affine
-from surrogate.families.base import Prior, Shape
-from surrogate.families.scaling import Law
-from surrogate.worlds import Array, Late, Numbers, jax, jnp, namespace, product
+from surrogate.families.protocol import Prior, Shape
+from surrogate.families.scaling_law import Law
 from surrogate_kernels.pattern import Pattern
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from surrogate.families.base import Prior, Shape
-from surrogate.worlds import Array, Late, jax, jnp
+from surrogate.base.worlds import Array, Late, jax, jnp
+from surrogate.families.protocol import Prior, Shape
 
 if TYPE_CHECKING:
     from surrogate_kernels import solve_spd_xla

@@ -1,10 +1,10 @@
 """Published laws of the best learning rate and batch size, as data.
 
-Nothing here imports JAX: `surrogate.laws.compare`, which scores laws on runs beside the
+Nothing here imports JAX: `surrogate.answers.laws_on_cells`, which scores laws on runs beside the
 surrogate, does and is imported by whoever needs it.
 """
 
-from surrogate.laws.answer import Choice, Point, Shape, evaluate
+from surrogate.laws.evaluate import Choice, Point, Shape, evaluate
 from surrogate.laws.law import Law, LogLine, Power, PowerLaw, Source
 from surrogate.laws.published import LAWS, find
 

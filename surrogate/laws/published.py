@@ -6,9 +6,9 @@ import difflib
 import math
 from fractions import Fraction
 
-from surrogate.errors import DataError
+from surrogate.base.errors import DataError
+from surrogate.base.units import quote
 from surrogate.laws.law import Law, LogLine, Power, PowerLaw, Source
-from surrogate.units import quote
 
 # Of a rule that counts 160 sequences of 2,048 tokens.
 _OLMO_BATCH = PowerLaw(160.0 * 2048, (Power("N", Fraction(2, 3), 1.08e8),))

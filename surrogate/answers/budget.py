@@ -1,0 +1,239 @@
+"""Optima where the sizes move with the choice: fixed steps, or a budget of compute.
+
+At a fixed number of steps the tokens are steps x batch; with a budget C = 6 N D the
+params are free. What is given then moves with what is chosen, and only the posynomial
+is convex in all of it together: for every family one variable is scanned, the rest is a
+certified minimum at each of its values.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float64
+
+from surrogate.answers import optimum, stability_edge, surface
+from surrogate.answers.fit import Fit
+from surrogate.answers.limits.unfitted import unfitted
+from surrogate.answers.question import Question, check_positive
+from surrogate.answers.results import Optimum, Pair, Scan
+from surrogate.base.errors import DataError, Status
+from surrogate.data.coordinates import WIDEN
+from surrogate.fitting import intervals
+from surrogate.numerics.half_plane import Cut
+
+# Points of a scan, and how often the best of them is looked at more closely.
+_POINTS, _ROUNDS = 65, 4
+# Training FLOPs a parameter and token.
+_FLOPS = 6.0
+
+Place = Callable[[float], Question]
+
+
+class _Path(NamedTuple):
+    """What is scanned.
+
+    Attributes:
+        over: its name.
+        fixed: what is held instead.
+        ends: smallest and largest value of it.
+        at: the question at a value of it.
+        is_batch: it is the batch, which is then held in each minimisation.
+    """
+
+    over: str
+    fixed: dict[str, float]
+    ends: tuple[float, float]
+    at: Place
+    is_batch: bool
+
+
+def fixed_steps(
+    fit: Fit, question: Question, steps: float, *, lr: float | None
+) -> Optimum:
+    """The best (lr, batch) where tokens = steps x batch.
+
+    Raises:
+        DataError: the fit knows no batch, or a number is not positive.
+    """
+    check_positive("steps", steps)
+    if "batch" not in fit.features.choices:
+        raise DataError(
+            "Expected a fit that knows batch, since at fixed steps batch is what is "
+            "chosen, but in its runs batch does not vary inside any cell. Give "
+            "--tokens instead of --steps."
+        )
+
+    def at(batch: float) -> Question:
+        return _moved(fit, question, question.params, steps * batch)
+
+    path = _Path("batch", {"steps": steps}, question.box["batch"], at, True)
+    return _optimum(fit, path, optimum.held_settings(fit, lr, None))
+
+
+def fixed_flops(
+    fit: Fit,
+    question: Question,
+    flops: float,
+    *,
+    lr: float | None,
+    batch: float | None,
+) -> Optimum:
+    """The best params, tokens, lr and batch where 6 params tokens = flops.
+
+    Raises:
+        DataError: the fit cannot tell params from tokens, or a number is not positive.
+    """
+    check_positive("flops", flops)
+    missing = [n for n in ("params", "tokens") if n not in fit.features.givens]
+    if missing:
+        raise DataError(
+            f"Expected a fit that tells params from tokens, but {missing[0]} is left "
+            "out of this one (its cells do not vary it apart). Give --params and "
+            "--tokens."
+        )
+    low, high = fit.features.fitted["params"]
+
+    def at(params: float) -> Question:
+        return _moved(fit, question, params, flops / (_FLOPS * params))
+
+    ends = low / WIDEN, high * WIDEN
+    path = _Path("params", {"flops": flops}, ends, at, False)
+    return _optimum(fit, path, optimum.held_settings(fit, lr, batch))
+
+
+def _moved(fit: Fit, question: Question, params: float, tokens: float) -> Question:
+    point = np.ones(1)
+    scales = {name: value * point for name, value in question.scales.items()}
+    s = fit.features.given(
+        params * point, tokens * point, scales, np.array([question.recipe])
+    )[0]
+    return replace(question, params=params, tokens=tokens, s=s)
+
+
+def _optimum(fit: Fit, path: _Path, held: dict[str, float]) -> Optimum:
+    thetas = np.concatenate([fit.theta[None], fit.leaves])
+    low, high = np.log(path.ends)
+    t = np.tile(np.linspace(low, high, _POINTS), (len(thetas), 1))
+    for _ in range(_ROUNDS):
+        values, _ = _minima(fit, path, thetas, np.exp(t), held)
+        k = np.nanargmin(np.where(np.isnan(values), np.inf, values), axis=1)
+        rows = np.arange(len(t))
+        left, right = (
+            t[rows, np.maximum(k - 1, 0)],
+            t[rows, np.minimum(k + 1, _POINTS - 1)],
+        )
+        t = np.linspace(left, right, _POINTS, axis=1)
+    chosen = np.exp(0.5 * (t[:, 0] + t[:, -1]))
+    question = path.at(float(chosen[0]))
+    unknown = unfitted(fit, question)
+    if unknown is not None:
+        return optimum.refused(fit, question, unknown)
+    more = held | ({"batch": float(chosen[0])} if path.is_batch else {})
+    box = question.box | {name: (value, value) for name, value in more.items()}
+    solved = optimum.solve_box(fit, question, box, more)
+    found = optimum.settings(fit, solved.minimum.u[0], more)
+    status = optimum.state(fit, solved)
+    is_end = min(abs(math.log(chosen[0] / end)) for end in path.ends) < 1e-3
+    if status is Status.ok and is_end:
+        status = Status.at_bound
+    extra = stability_edge.warnings_of(
+        question, optimum.is_cut(solved), solved.bounds.is_beyond
+    )
+    extra += (
+        f"{path.over} was scanned at {_POINTS} values, with a certified optimum at each"
+        + (
+            "; the posynomial is convex along it, so the best of them is best of all."
+            if fit.family.name == "posynomial"
+            else ": between them nothing is certified."
+        ),
+    )
+    spans = _spans(fit, path, thetas, chosen, held)
+    context = optimum.context_of(fit, question, found, status, held, extra)
+    told = (fit, question, solved, box, more, {}, context.distance)
+    return Optimum(
+        context=context,
+        lr=found["lr"],
+        batch=found["batch"],
+        loss=optimum.loss_of(fit, solved.minimum.value[0]),
+        level=intervals.LEVEL,
+        lr_interval=spans["lr"],
+        batch_interval=spans["batch"],
+        loss_interval=spans["loss"],
+        certificate=optimum.certificate(fit, solved),
+        stability=stability_edge.risk(fit, question, found),
+        deferred=optimum.answered(*told, of="suggestion"),
+        scan=Scan(path.over, path.fixed, spans["params"], spans["tokens"]),
+    )
+
+
+def _minima(
+    fit: Fit,
+    path: _Path,
+    thetas: Float64[np.ndarray, "thetas p"],
+    values: Float64[np.ndarray, "thetas points"],
+    held: dict[str, float],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest ln loss, and where, of every theta at each of its own values."""
+    known: dict[float, tuple[np.ndarray, stability_edge.Bounds]] = {}
+    for value in np.unique(values).tolist():
+        question = path.at(value)
+        more = held | ({"batch": value} if path.is_batch else {})
+        box = question.box | {name: (v, v) for name, v in more.items()}
+        known[value] = question.s, optimum.limits(fit, question, box, more)
+    cells = [[known[value] for value in line] for line in values.tolist()]
+    s, low, high = (
+        np.array([[part(cell) for cell in line] for line in cells])
+        for part in (
+            lambda cell: cell[0],
+            lambda cell: cell[1].low,
+            lambda cell: cell[1].high,
+        )
+    )
+    return surface.minima_each(fit.family, thetas, s, low, high, _cuts(cells))
+
+
+def _cuts(cells: list[list[tuple[np.ndarray, stability_edge.Bounds]]]) -> Cut | None:
+    """The cuts of all places; where one has none, a half-plane that holds the box."""
+    flat = [bounds for line in cells for _, bounds in line]
+    first = next((b.cut for b in flat if b.cut is not None), None)
+    if first is None:
+        return None
+    none = Cut(first.normal, np.asarray(1e6))
+    cuts = [b.cut or none for b in flat]
+    shape = len(cells), len(cells[0])
+    return Cut(
+        np.array([cut.normal for cut in cuts]).reshape(*shape, 2),
+        np.array([cut.bound for cut in cuts]).reshape(shape),
+    )
+
+
+def _spans(
+    fit: Fit,
+    path: _Path,
+    thetas: Float64[np.ndarray, "thetas p"],
+    chosen: Float64[np.ndarray, " thetas"],
+    held: dict[str, float],
+) -> dict[str, Pair]:
+    """Intervals of what was found, each leaf at its own best value of the scan."""
+    losses, u = _minima(fit, path, thetas, chosen[:, None], held)
+    settings = fit.features.from_u(u[:, 0])
+    columns = dict(zip(fit.features.choices, np.log(settings).T, strict=True))
+    sizes = [path.at(float(value)) for value in chosen]
+    columns |= {
+        "loss": losses[:, 0] + fit.features.level,
+        "params": np.log([q.params for q in sizes]),
+        "tokens": np.log([q.tokens for q in sizes]),
+    }
+    spans: dict[str, Pair] = {}
+    for name in ("lr", "batch", "loss", "params", "tokens"):
+        column = columns.get(name, np.full(len(chosen), np.nan))
+        if name in held:
+            column = np.full(len(chosen), np.nan)
+        low, high = np.exp(fit.spans(column[0], column[1:]))
+        spans[name] = float(low), float(high)
+    return spans

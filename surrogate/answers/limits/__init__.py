@@ -1,0 +1,1 @@
+"""Where the runs say nothing more: levels, sides, sizes, unstable rates."""

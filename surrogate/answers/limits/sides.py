@@ -1,0 +1,237 @@
+"""What the runs leave open: an optimum beyond the grid, or along a setting no optimum.
+
+Whether an answer is open is decided at the question: the best is carried there from the
+cells nearest to it, and with it the range that was tried about their own best. The
+explorer does the same in report/assets/told.js.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from surrogate.answers.fit import Fit
+from surrogate.answers.nearest import distances, nearest_cell
+from surrogate.answers.question import Question
+from surrogate.base.units import format_lr, format_tokens_exact
+from surrogate.fitting.evidence import Direction
+
+# Of the cells of a recipe, the nearest of which tell what was tried.
+SHARE = 1 / 3
+AGREE = 1e-6
+
+
+@dataclass(frozen=True)
+class Side:
+    """An optimum of which the runs tell one side only.
+
+    Attributes:
+        side: `above` or `below`.
+        than: a value that it lies above, or below, natural units; NaN if none is known.
+        at: the end of what was tried, carried to the question: the answer is there.
+        count: in so many groups of runs the end of the grid was best.
+        groups: of so many.
+        is_sure: that many are more than chance gives, at 5 %.
+        levels: that the setting takes in a cell, at most.
+    """
+
+    side: str
+    than: float
+    at: float
+    count: int
+    groups: int
+    is_sure: bool
+    levels: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers; `than` null where it is not known."""
+        known = self.than if math.isfinite(self.than) else None
+        return asdict(self) | {"than": known}
+
+
+def unclear(fit: Fit, name: str) -> str | None:
+    """Why the runs show no best value of a setting that is fitted; None if they do."""
+    found = fit.evidence.get(name)
+    if found is None or found.is_curved:
+        return None
+    if found.is_hill:
+        return (
+            f"These runs do not show a best {name}: between the ends of what was tried "
+            "the loss is higher than at both."
+        )
+    if found.is_low or found.is_high:
+        return None
+    low, high = (_form(name, end) for end in found.ends)
+    counts = (
+        f"the lowest is best in {found.low} of {found.groups} groups of runs, the "
+        f"highest in {found.high}"
+    )
+    return (
+        f"These runs do not show a best {name} between {low} and {high}: along it the "
+        f"loss does not bend more than its noise ({counts}). Add runs farther apart, "
+        "or repeats."
+    )
+
+
+def sides(
+    fit: Fit,
+    question: Question,
+    best: dict[str, float],
+    intervals: dict[str, tuple[float, float]],
+    held: dict[str, float],
+) -> dict[str, Side]:
+    """The settings of which the answer tells one side only.
+
+    Args:
+        fit: with what its runs say of each setting.
+        question: where.
+        best: of the surface in the box, natural units.
+        intervals: of it.
+        held: settings that are not chosen.
+    """
+    found = {}
+    for name in fit.features.choices:
+        told = fit.evidence.get(name)
+        if told is None or name in held:
+            continue
+        if told.is_curved:
+            side = _beyond(fit, question, name, told, best[name], intervals[name])
+        else:
+            side = _monotone(fit, question, name, told)
+        if side is not None:
+            found[name] = side
+    return found
+
+
+def _monotone(fit: Fit, question: Question, name: str, told: Direction) -> Side | None:
+    """No curvature is seen, but one end is best more often than chance has it."""
+    index = nearest_cell(fit.cells, question)
+    assert index is not None
+    levels = getattr(fit.cells[index], name)
+    if told.is_high:
+        than = told.above if told.above is not None else math.nan
+        ends = ("above", than, max(levels), told.high)
+    elif told.is_low:
+        than = told.below if told.below is not None else math.nan
+        ends = ("below", than, min(levels), told.low)
+    else:
+        return None
+    return Side(*ends, told.groups, True, told.levels)
+
+
+def _beyond(
+    fit: Fit,
+    question: Question,
+    name: str,
+    told: Direction,
+    best: float,
+    interval: tuple[float, float],
+) -> Side | None:
+    """The surface bends, and its best lies beyond what was tried."""
+    low, high = tried(fit, question, name)
+    if high < -AGREE:
+        than = told.above if told.is_high and told.above is not None else interval[0]
+        at = best * math.exp(high)
+        return Side(
+            "above",
+            min(than, at),
+            at,
+            told.high,
+            told.groups,
+            told.is_high,
+            told.levels,
+        )
+    if low > AGREE:
+        than = told.below if told.is_low and told.below is not None else interval[1]
+        at = best * math.exp(low)
+        return Side(
+            "below", max(than, at), at, told.low, told.groups, told.is_low, told.levels
+        )
+    return None
+
+
+def tried(fit: Fit, question: Question, name: str) -> tuple[float, float]:
+    """Lowest and highest value tried over the best [ln], in the cells nearest by.
+
+    Without bounds where the fit does not remember.
+    """
+    off = distances(fit.cells, question)
+    known = [i for i in np.argsort(off, kind="stable") if np.isfinite(off[i])]
+    known = [i for i in known if name in fit.cells[i].around]
+    if not known:
+        return -math.inf, math.inf
+    near = known[: max(1, math.ceil(SHARE * len(known)))]
+    ends = [fit.cells[i].around[name] for i in near]
+    return min(low for low, _ in ends), max(high for _, high in ends)
+
+
+def opened(
+    fit: Fit, question: Question, name: str, best: float, interval: tuple[float, float]
+) -> tuple[float, float]:
+    """An interval whose ends beyond what was tried are not known."""
+    if name not in fit.evidence:
+        return interval
+    low, high = tried(fit, question, name)
+    lower, upper = interval
+    return (
+        lower if lower >= best * math.exp(low) * (1 - AGREE) else math.nan,
+        upper if upper <= best * math.exp(high) * (1 + AGREE) else math.nan,
+    )
+
+
+def say_open(
+    fit: Fit,
+    question: Question,
+    name: str,
+    best: float,
+    interval: tuple[float, float],
+) -> tuple[str, ...]:
+    """Why an interval is open, where the best itself lies inside what was tried."""
+    told, is_open = fit.evidence.get(name), [math.isnan(end) for end in interval]
+    if told is None or all(is_open) or not any(is_open):
+        return ()
+    low, high = tried(fit, question, name)
+    below = is_open[0]
+    end = _form(name, best * math.exp(low if below else high))
+    beyond, side, of = (
+        ("under", "below", told.low) if below else ("over", "above", told.high)
+    )
+    what = "cells" if name == "batch" else "groups of runs of one size and batch"
+    word = "lowest" if below else "highest"
+    count = f", and the {word} is best in {of} of {told.groups} {what}" if of else ""
+    return (
+        f"Nothing {beyond} {end} was tried{count}: the interval of {name} is open "
+        f"{side}.",
+    )
+
+
+def say(name: str, side: Side) -> str:
+    """A side in words."""
+    end = "highest" if side.side == "above" else "lowest"
+    than = (
+        f"so the best lies {side.side} {_form(name, side.than)}"
+        if math.isfinite(side.than)
+        else f"so the best may lie {side.side} it"
+    )
+    if not side.count:
+        return (
+            f"The fitted best {name} lies {side.side} all that was tried about it: the "
+            f"answer is at the end of that, {_form(name, side.at)}, {than}."
+        )
+    what = "cells" if name == "batch" else "groups of runs of one size and batch"
+    sure = "" if side.is_sure else ", which may be chance"
+    step = " (two values tell a slope and no optimum)" if side.levels == 2 else ""
+    beyond = {"above": "over", "below": "under"}[side.side]
+    return (
+        f"The {end} {name} is best in {side.count} of {side.groups} {what}{sure}, "
+        f"{than}{step}; nothing {beyond} {_form(name, side.at)} was tried."
+    )
+
+
+def _form(name: str, value: float) -> str:
+    if name == "lr":
+        return format_lr(value)
+    return f"{format_tokens_exact(round(value))} tokens"

@@ -1,0 +1,123 @@
+"""Sizes that the fitted runs say nothing of: what did not vary, or moved with another.
+
+A scale that was left out of a fit holds within 10 % of what was fitted, and one of two
+or three values not far beyond them (`levels`): elsewhere nothing tells how the optimum
+moves with it, and no answer is given.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from jaxtyping import Float64
+
+from surrogate.answers.fit import Fit
+from surrogate.answers.limits.levels import Few, few_levels
+from surrogate.answers.question import Question
+from surrogate.base.units import format_count
+from surrogate.data.coordinates import CHOICES
+
+
+def unfitted(fit: Fit, question: Question) -> str | None:
+    """Why these sizes have no answer, and what can be asked; None if they have one."""
+    sizes = {"params": question.params, "tokens": question.tokens, **question.scales}
+    columns = {name: np.array([float(value)]) for name, value in sizes.items()}
+    return unfitted_at(fit, columns)[0]
+
+
+def nearest_fitted(fit: Fit, question: Question) -> dict[str, float]:
+    """The sizes nearest to a question's that the runs tell of."""
+    sizes = {"params": question.params, "tokens": question.tokens, **question.scales}
+    for name, few in few_levels(fit).items():
+        low, high = few.room
+        if not low <= sizes[name] <= high:
+            sizes[name] = min(max(sizes[name], few.low), few.high)
+    given = [math.log(sizes[name]) for name in fit.features.givens]
+    for name in fit.features.held:
+        if name in sizes and name not in CHOICES:
+            line = fit.features.lines[name]
+            centre = _centre(line.slopes, given)
+            off = math.log(sizes[name]) - centre
+            if not line.low <= off <= line.high:
+                low, high = fit.features.fitted[name]
+                end = min(max(off, line.low), line.high)
+                exact = low if off < line.low else high
+                sizes[name] = math.exp(centre + end) if line.slopes else exact
+    return sizes
+
+
+def unfitted_at(
+    fit: Fit, sizes: Mapping[str, Float64[np.ndarray, " m"]]
+) -> list[str | None]:
+    """The same of many sizes, one entry a row.
+
+    refusedSizes in report/assets/told.js is the same rule.
+    """
+    features = fit.features
+    found: list[str | None] = [None] * len(sizes["params"])
+    s = [np.log(sizes[name]) for name in features.givens]
+    for name in features.held:
+        if name in CHOICES or name not in sizes:
+            continue
+        distance = features.lines[name].distance(np.log(sizes[name]), s)
+        for row in np.flatnonzero(distance > 1):
+            if found[row] is None:
+                given = [float(column[row]) for column in s]
+                value = float(sizes[name][row])
+                found[row] = _sentence(fit, name, value, given, tuple(sizes))
+    for name, few in few_levels(fit).items():
+        low, high = few.room
+        outside = (sizes[name] < low) | (sizes[name] > high)
+        for row in np.flatnonzero(outside):
+            if found[row] is None:
+                found[row] = _beyond(name, float(sizes[name][row]), few)
+    return found
+
+
+def _beyond(name: str, value: float, few: Few) -> str:
+    """How far few values of a size tell."""
+    how = (
+        "between them and not beyond"
+        if few.number == 2
+        else "up to 10 times beyond them"
+    )
+    return (
+        f"{name} takes {few.number} values in the fitted runs ({_shown(few.low)} to "
+        f"{_shown(few.high)}), which tell how the optimum moves {how}, and "
+        f"{_shown(value)} cannot be answered. Ask nearer to them, or add runs at "
+        f"other {name} and fit again."
+    )
+
+
+def _centre(slopes: tuple[float, ...], given: list[float]) -> float:
+    """Where a line lies at given coordinates [ln]."""
+    pairs = zip(slopes, given, strict=False)
+    return sum((slope * each for slope, each in pairs), 0.0)
+
+
+def _sentence(
+    fit: Fit, name: str, value: float, given: list[float], known: tuple[str, ...]
+) -> str:
+    """What a size follows in the fitted runs, and where it can be asked."""
+    line = fit.features.lines[name]
+    centre = _centre(line.slopes, given)
+    low, high = (math.exp(centre + end) for end in (line.low, line.high))
+    is_one = high <= 1.001 * low
+    at = _shown(low) if is_one else f"{_shown(low)} to {_shown(high)}"
+    others = [other for other in fit.features.givens if other in known]
+    why = (
+        f"moves with {' and '.join(others[: len(line.slopes)])} in the fitted runs"
+        if line.slopes
+        else "does not vary in the fitted runs, or between recipes only"
+    )
+    return (
+        f"{name} {why}, so they do not tell how the optimum moves with it, and "
+        f"{_shown(value)} cannot be answered. Ask at {name} {at}, or add "
+        f"runs at other {name} and fit again."
+    )
+
+
+def _shown(value: float) -> str:
+    return format_count(value) if value >= 1 else f"{value:.4g}"

@@ -1,0 +1,337 @@
+"""Predictions of many points, and scores on runs that a fit has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import cast
+
+import numpy as np
+from jaxtyping import Float64
+
+from surrogate.answers import surface
+from surrogate.answers.fit import Fit, Values
+from surrogate.answers.limits import levels
+from surrogate.answers.limits.unfitted import unfitted_at
+from surrogate.answers.optimum import interval_warnings
+from surrogate.answers.plateau import check_tol
+from surrogate.answers.question import (
+    MOST_LOSS,
+    check_allow,
+    check_positive,
+    check_recipe,
+    check_scales,
+    unlikely_loss,
+    unlikely_size,
+)
+from surrogate.answers.results import Evaluation, Prediction
+from surrogate.base.defaults import SMALL
+from surrogate.base.errors import DataError, Status
+from surrogate.base.units import quote
+from surrogate.data import Runs
+from surrogate.data.coordinates import CHOICES, settings_of
+from surrogate.fitting import cross_validation, intervals
+from surrogate.fitting.objective import Noise
+from surrogate.fitting.scores import CellScore, band, loss_errors, mean_se
+
+Column = Float64[np.ndarray, " m"]
+_OUTSIDE = ("outside_grid", "outside_hull")
+
+
+def predict(
+    fit: Fit,
+    lr: Values,
+    batch: Values,
+    params: Values,
+    tokens: Values,
+    scales: Mapping[str, Values],
+    recipe: str | Sequence[str] | None,
+    seed_noise: float | None = None,
+    allow: Collection[str] = (),
+) -> Prediction:
+    """Losses with intervals for one new run at each point.
+
+    The interval joins the surface's standard error, the noise of a cell and that within
+    a cell, which grows with the fitted excess; near the optimum that is `seed_noise`
+    where it is known.
+    """
+    check_allow(allow)
+    noise = fit.noise
+    if seed_noise is not None:
+        check_positive("seed_noise", seed_noise)
+        noise = noise._replace(floor=seed_noise)
+    table = _columns(lr, batch, params, tokens, scales)
+    size = len(table["lr"])
+    further = {n: v for n, v in table.items() if n in scales}
+    check_scales(fit, {n: float(v[0]) for n, v in further.items()})
+    names = _recipes(fit, recipe, size)
+    s = fit.features.given(table["params"], table["tokens"], further, names)
+    chosen = {name: table[name] for name in CHOICES}
+    u = fit.features.u_of(chosen)
+    thetas = np.concatenate([fit.theta[None], fit.leaves])
+    losses = surface.log_losses(fit.family, thetas, np.concatenate([u, s], axis=1))
+    low, high = _interval(fit, losses, s, noise)
+    sizes = {n: v for n, v in table.items() if n not in CHOICES}
+    distance = levels.distance(fit, sizes, chosen)
+    unknown = unfitted_at(fit, sizes)
+    status = _statuses(fit, sizes, unknown, _natural(fit, losses[0]), allow)
+    is_told = np.array([text == "ok" for text in status])
+    columns = (
+        np.where(is_told, _natural(fit, v), np.nan) for v in (losses[0], low, high)
+    )
+    loss, loss_low, loss_high = columns
+    return Prediction(
+        loss=loss,
+        loss_low=loss_low,
+        loss_high=loss_high,
+        inside=distance <= 1,
+        distance=distance,
+        status=status,
+        level=intervals.LEVEL,
+        family=fit.family.name,
+        loss_kind=fit.loss_kind,
+        **surface.ran(),
+        warnings=(*_warnings(fit, distance), *_unanswered(unknown, "points")),
+    )
+
+
+def _statuses(
+    fit: Fit,
+    sizes: Mapping[str, Column],
+    unknown: Sequence[str | None],
+    loss: Column,
+    allow: Collection[str],
+) -> tuple[str, ...]:
+    """Of each point `ok`, `not_identifiable`, or why it was probably typed wrong."""
+    told, untold = str(Status.ok), str(Status.not_identifiable)
+    found = [told if why is None else untold for why in unknown]
+    if SMALL in allow:
+        return tuple(found)
+    for name, column in sizes.items():
+        low, high = fit.features.fitted[name]
+        for row in np.flatnonzero(column < low):
+            small = unlikely_size(name, float(column[row]), low, high)
+            if small is not None and found[row] in (told, untold):
+                found[row] = small.said
+    for row in np.flatnonzero(loss > MOST_LOSS):
+        high_loss = unlikely_loss(fit, float(loss[row]))
+        if high_loss is not None and found[row] == told:
+            found[row] = high_loss.said
+    return tuple(found)
+
+
+def _unanswered(unknown: Sequence[str | None], what: str) -> tuple[str, ...]:
+    """How many have no answer, and the first reason."""
+    reasons = [why for why in unknown if why is not None]
+    if not reasons:
+        return ()
+    return (f"{len(reasons)} of {len(unknown)} {what} have no answer: {reasons[0]}",)
+
+
+def _warnings(fit: Fit, distance: Column) -> tuple[str, ...]:
+    outside = int((distance > 1).sum())
+    warnings = []
+    if outside:
+        warnings.append(
+            f"{outside} of {len(distance)} points are farther from the data than the "
+            "farthest fitted run."
+        )
+    return (*warnings, *interval_warnings(fit))
+
+
+def _natural(fit: Fit, value: np.ndarray) -> np.ndarray:
+    # Far below the fitted sizes a loss may be more than a float holds.
+    with np.errstate(over="ignore"):
+        return np.exp(value + fit.features.level)
+
+
+def surface_at(
+    fit: Fit,
+    lr: Column,
+    batch: Column,
+    params: Column,
+    tokens: Column,
+    scales: Mapping[str, Column],
+    recipe: np.ndarray,
+) -> tuple[Column, Column]:
+    """The fitted loss [nats per token] and its excess in ln over the fitted minimum."""
+    s = fit.features.given(params, tokens, scales, recipe)
+    u = fit.features.u_of({"lr": lr, "batch": batch})
+    z = np.concatenate([u, s], axis=1)
+    log_loss = surface.log_losses(fit.family, fit.theta[None], z)[0]
+    least, _ = surface.minima_at(fit.family, fit.theta, s, *fit.features.box())
+    return _natural(fit, log_loss), np.maximum(log_loss - least, 0.0)
+
+
+def _interval(
+    fit: Fit,
+    losses: Float64[np.ndarray, "thetas m"],
+    s: Float64[np.ndarray, "m g"],
+    noise: Noise,
+) -> tuple[np.ndarray, np.ndarray]:
+    cells = fit.fitted_cells
+    if (cells < intervals.MIN_CELLS and fit.freedom is None) or len(losses) == 1:
+        unknown = np.full(losses.shape[1], np.nan)
+        return unknown, unknown
+    least, _ = surface.minima_at(fit.family, fit.theta, s, *fit.features.box())
+    excess = np.maximum(losses[0] - least, 0.0)
+    spread = intervals.standard_error(losses[0], losses[1:])
+    run = np.sqrt(noise.cell**2 + noise.within(excess) ** 2)
+    half = intervals.student(cells, freedom=fit.freedom) * np.sqrt(spread**2 + run**2)
+    return losses[0] - half, losses[0] + half
+
+
+def _columns(
+    lr: Values,
+    batch: Values,
+    params: Values,
+    tokens: Values,
+    scales: Mapping[str, Values],
+) -> dict[str, Column]:
+    given = {"lr": lr, "batch": batch, "params": params, "tokens": tokens, **scales}
+    arrays = {
+        name: np.atleast_1d(np.asarray(v, np.float64)) for name, v in given.items()
+    }
+    try:
+        table = dict(zip(arrays, np.broadcast_arrays(*arrays.values()), strict=True))
+    except ValueError as error:
+        sizes = ", ".join(f"{name} {value.shape}" for name, value in arrays.items())
+        raise DataError(f"Expected columns of one length, got {sizes}.") from error
+    for name, value in table.items():
+        bad = np.flatnonzero(~(np.isfinite(value) & (value > 0)))
+        if value.ndim != 1 or len(bad):
+            got = (
+                f"row {bad[0]}: {value[bad[0]]}" if len(bad) else f"shape {value.shape}"
+            )
+            raise DataError(f"Expected {name} as positive numbers, got {got}.")
+    if not table["lr"].size:
+        raise DataError("Expected at least one point to predict, got none.")
+    return table
+
+
+def _recipes(fit: Fit, recipe: str | Sequence[str] | None, size: int) -> np.ndarray:
+    if recipe is None or isinstance(recipe, str):
+        return np.full(size, check_recipe(fit, recipe))
+    if len(recipe) != size:
+        raise DataError(
+            f"Expected one recipe a point ({size}), got {len(recipe)} recipes."
+        )
+    return np.array([check_recipe(fit, name) for name in recipe], dtype=str)
+
+
+def evaluate(fit: Fit, runs: Runs, tol: float) -> Evaluation:
+    """Errors of losses, regret of proposals cell by cell, membership of plateaus."""
+    check_tol(tol)
+    check_comparable(fit, runs)
+    sizes = _cell_sizes(runs)
+    unknown = unfitted_at(fit, sizes)
+    status = _statuses(fit, sizes, unknown, np.zeros(len(unknown)), ())
+    is_told = np.array([text == "ok" for text in status])
+    usable = runs.usable & is_told[runs.cell]
+    if not usable.any():
+        raise DataError(
+            "Expected runs at sizes that the fit can answer, but there are none: "
+            f"{next((why for why in unknown if why is not None), status[0])}"
+        )
+    s_cells = fit.features.cell_points(runs)
+    least, best_u = surface.minima_at(
+        fit.family, fit.theta, s_cells, *fit.features.box()
+    )
+    u = fit.features.u_of(settings_of(runs))[usable]
+    cell = runs.cell[usable]
+    z = np.concatenate([u, s_cells[cell]], axis=1)
+    predicted = surface.log_losses(fit.family, fit.theta[None], z)[0]
+    loss = runs.loss[usable]
+    best = np.array([c.best for c in runs.cells])[cell]
+    scored = [
+        _told(
+            cross_validation.score(runs, index, fit.features, fit.features.from_u(u)),
+            text,
+        )
+        for index, (u, text) in enumerate(zip(best_u, status, strict=True))
+    ]
+    return Evaluation(
+        runs=len(runs),
+        runs_diverged=int(runs.diverged.sum()),
+        errors=loss_errors(_natural(fit, predicted), loss),
+        regret=mean_se([row["regret"] for row in scored]),
+        regret_smoothed=mean_se([row["regret_smoothed"] for row in scored]),
+        cells=[
+            (cell.recipe, cell.params, cell.tokens, row)
+            for cell, row in zip(runs.cells, scored, strict=True)
+        ],
+        band=band(predicted - least[cell] <= np.log1p(tol), loss, best, tol),
+        family=fit.family.name,
+        loss_kind=fit.loss_kind,
+        **surface.ran(),
+        warnings=(*comparison_warnings(fit, runs), *_unanswered(unknown, "cells")),
+        status=status,
+    )
+
+
+def _cell_sizes(runs: Runs) -> dict[str, Column]:
+    """Params, tokens and further scales of every cell."""
+    cells = [
+        {"params": cell.params, "tokens": cell.tokens, **dict(cell.scales)}
+        for cell in runs.cells
+    ]
+    return {name: np.array([float(cell[name]) for cell in cells]) for name in cells[0]}
+
+
+def _told(row: CellScore, status: str) -> CellScore:
+    """A cell's row, without a proposal where the fit has none for its size."""
+    if status == "ok":
+        return row
+    nothing = dict.fromkeys(("lr", "batch", "regret", "regret_smoothed"))
+    return cast(CellScore, {**row, **nothing, **dict.fromkeys(_OUTSIDE)})
+
+
+def check_comparable(fit: Fit, runs: Runs) -> None:
+    """Refuse runs of which the fit can say nothing.
+
+    Raises:
+        DataError: an unknown recipe, a missing scale, or none finished.
+    """
+    check_known(fit, runs)
+    if not (runs.usable).any():
+        raise DataError("Expected runs that finished, but all of them diverged.")
+
+
+def check_known(fit: Fit, runs: Runs) -> None:
+    """Refuse runs of another kind than the fit's.
+
+    Raises:
+        DataError: an unknown recipe, or a missing scale.
+    """
+    unknown = sorted(set(runs.recipe.tolist()) - set(fit.recipes))
+    if unknown:
+        raise DataError(
+            "Expected runs of the fit's recipes "
+            f"({', '.join(map(quote, fit.recipes))}), got "
+            f"{', '.join(map(quote, unknown))}. Fit them, or leave them out."
+        )
+    missing = [name for name in fit.scale_names if name not in runs.scales]
+    if missing:
+        raise DataError(
+            f"Expected the scale variable {missing[0]}, which the fit depends on. Map "
+            f"its column with --scale {missing[0]}=COLUMN."
+        )
+
+
+def comparison_warnings(fit: Fit, runs: Runs) -> tuple[str, ...]:
+    """Whether the runs' losses or parameters are of another kind than the fit's."""
+    warnings = []
+    if "unknown" not in (fit.loss_kind, runs.loss_kind) and (
+        fit.loss_kind != runs.loss_kind
+    ):
+        warnings.append(
+            f"The fit predicts {fit.loss_kind} loss and the runs hold {runs.loss_kind} "
+            "loss: their levels need not agree."
+        )
+    if "unknown" not in (fit.params_kind, runs.params_kind) and (
+        fit.params_kind != runs.params_kind
+    ):
+        warnings.append(
+            f"The fit counts {fit.params_kind} parameters and the runs "
+            f"{runs.params_kind} ones."
+        )
+    return tuple(warnings)

@@ -1,0 +1,76 @@
+"""The embedded sweep: runs drawn from a bundled fit on the grid of its cells.
+
+Losses are the fit's surface plus the noise that was measured when it was fitted: a part
+that a cell shares and a part that grows with the excess. Where training is unstable
+runs diverge, with the probability that the fit's divergence model gives.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+
+from surrogate.answers import Fit, load, predict
+from surrogate.base.defaults import SEED
+from surrogate.data import WORSE, Runs
+
+SWEEP = "bundled:steplaw-dense"
+# A diverged run ends between just above the mark and the loss of guessing among 65,536
+# tokens: ln 65,536 = 11.09 nats, where Step Law's worst runs ended.
+_GUESSING = float(np.log(65_536))
+_MARGIN = 1.05
+
+
+def simulate(seed: int = SEED, fit: Fit | str = SWEEP) -> Runs:
+    """Draw a table of finished runs.
+
+    Args:
+        seed: of the noise; the same table for the same seed.
+        fit: a fit or the name of one.
+
+    Returns:
+        A run for every lr and batch of every cell of the fit.
+    """
+    source = load(fit) if isinstance(fit, str) else fit
+    rng = np.random.default_rng(seed)
+    cells = [
+        (cell, np.array(list(product(cell.lr, cell.batch)))) for cell in source.cells
+    ]
+    sizes = [len(grid) for _, grid in cells]
+    lr, batch = np.concatenate([grid for _, grid in cells]).T
+    index = np.repeat(np.arange(len(cells)), sizes)
+    params = np.repeat([cell.params for cell, _ in cells], sizes)
+    tokens = np.repeat([cell.tokens for cell, _ in cells], sizes)
+    recipe = np.repeat([cell.recipe for cell, _ in cells], sizes)
+    scales = {
+        name: np.repeat([cell.scales[name] for cell, _ in cells], sizes)
+        for name in cells[0][0].scales
+    }
+    loss, excess = predict.surface_at(source, lr, batch, params, tokens, scales, recipe)
+    shared = rng.normal(0.0, source.noise.cell, len(cells))[index]
+    loss = loss * np.exp(shared + rng.normal(0.0, source.noise.within(excess)))
+    best = np.array([loss[index == i].min() for i in range(len(cells))])[index]
+    diverged = np.zeros(len(loss), dtype=bool)
+    if source.stability is not None:
+        where = {"lr": lr, "batch": batch, "params": params, "tokens": tokens, **scales}
+        diverged = rng.random(len(loss)) < source.stability.probability(where)
+        mark = best * (1 + WORSE) * _MARGIN
+        lost = mark + rng.random(len(loss)) * np.maximum(_GUESSING - mark, 0.0)
+        loss = np.where(diverged, lost, loss)
+    return Runs.from_arrays(
+        lr=lr,
+        batch=batch,
+        params=params,
+        tokens=tokens,
+        loss=loss,
+        recipe=recipe,
+        scales=scales,
+        diverged=diverged,
+        loss_kind=source.loss_kind,
+        params_kind=source.params_kind,
+        notes=(
+            f"Simulated with seed {seed} from a fit to {source.provenance.runs} runs: "
+            "no loss here was measured.",
+        ),
+    )

@@ -1,0 +1,1 @@
+"""The floor: errors, units, files; what every room uses."""

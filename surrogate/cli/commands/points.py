@@ -1,0 +1,268 @@
+"""`--points FILE`: a question a row in, the same rows with answers beside them out."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from surrogate.base.errors import DataError, Status
+from surrogate.base.units import quote
+from surrogate.cli import documents, output, sizes, typing_numbers
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from surrogate.answers import Fit
+    from surrogate.data.readers.csv import Row, Table
+
+PointsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--points",
+        metavar="FILE",
+        help="A CSV of questions, a row each: params, tokens, ...; needs --out.",
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="CSV", help="The file to write, with --points."),
+]
+
+# Where a document holds what is written, by the name of its column.
+_DECIDED = {
+    "suggested_lr": ("suggestion", "lr"),
+    "suggested_batch": ("suggestion", "batch"),
+    "steps": ("suggestion", "steps"),
+    "trust": ("trust", "level"),
+}
+_BOX = {
+    f"inner_{name}_{end}": (name, k)
+    for name in ("lr", "batch")
+    for k, end in enumerate(("low", "high"))
+}
+_OWN: dict[str, dict[str, tuple[Any, ...]]] = {
+    "optimum": {
+        "best_lr": ("lr",),
+        "best_batch": ("batch",),
+        "loss": ("loss",),
+        "lr_low": ("interval", "lr", 0),
+        "lr_high": ("interval", "lr", 1),
+        "batch_low": ("interval", "batch", 0),
+        "batch_high": ("interval", "batch", 1),
+    },
+    "plateau": {
+        "loss_min": ("loss_min",),
+        "tokens_share": ("price", "tokens_share"),
+    },
+    "regret": {
+        "regret": ("regret",),
+        "regret_upper": ("interval", "regret", 1),
+        "tokens_share": ("price", "tokens_share"),
+        "inside": ("inside",),
+    },
+}
+_SIZES = ("params", "tokens", "model")
+Ask = Callable[..., Any]
+
+
+def answer(
+    command: str,
+    fit: Fit,
+    points: Path,
+    out: Path | None,
+    overwrite: bool,
+    typed: Mapping[str, str | None],
+    shared: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Asks every row of a file and writes the file with the answers.
+
+    Args:
+        command: optimum, plateau or regret.
+        fit: which is asked.
+        points: the CSV file to read.
+        out: the CSV file to write.
+        overwrite: whether `out` may be replaced.
+        typed: sizes and settings of all rows, as typed, where a row says nothing.
+        shared: what every question has besides.
+
+    Returns:
+        The JSON document.
+
+    Raises:
+        DataError: the file or `out` cannot be used.
+    """
+    from surrogate.base.files import write_whole
+    from surrogate.cli.commands.predict import check_out
+    from surrogate.data.readers.formats import read_any
+
+    check(points, out)
+    assert out is not None
+    check_out(out, points, overwrite)
+    table = read_any(points)
+    added = _columns(command)
+    _check(table, added, command)
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow([*table.header, *added, "status"])
+    refused: Counter[str] = Counter()
+    for row in table.rows:
+        try:
+            found = _ask(command, fit, table, row, typed, shared)
+            cells, said = _cells(command, found), str(found["status"])
+        except DataError as error:
+            cells, said = [""] * len(added), str(error)
+            refused[said] += 1
+        writer.writerow([*row.fields, *cells, said])
+    write_whole(out, stream.getvalue().encode())
+    return {
+        **documents.with_common_keys({}),
+        "schema": output.SCHEMA,
+        "status": Status.ok,
+        "warnings": [],
+        "out": str(out),
+        "points": len(table.rows),
+        "answered": len(table.rows) - sum(refused.values()),
+        "refused": dict(refused.most_common()),
+    }
+
+
+def check(points: Path | None, out: Path | None) -> None:
+    """Refuse one of the two files without the other.
+
+    Raises:
+        DataError: and which to add.
+    """
+    if points is None and out is not None:
+        raise DataError(f"--out {out}: expected with --points FILE, got it alone.")
+    if points is not None and out is None:
+        raise DataError(
+            "--points: expected --out CSV with it, the file to write the answers to."
+        )
+
+
+def plain(tol: float | typing_numbers.TokensShare) -> float:
+    """A tolerance of many questions: a share of the loss.
+
+    Raises:
+        DataError: it is asked in tokens, which is another one at every size.
+    """
+    if isinstance(tol, typing_numbers.TokensShare):
+        raise DataError(
+            "--tol: expected a share of the loss with --points, such as 0.25%, got a "
+            "share of the tokens, which is another tolerance at every size."
+        )
+    return tol
+
+
+def run(
+    command: str,
+    fit: str,
+    points: Path,
+    out: Path | None,
+    overwrite: bool,
+    typed: Mapping[str, str | None],
+    shared: Mapping[str, Any],
+    as_json: bool,
+) -> int:
+    """Answers a file of questions; the exit code is 1 where no row has an answer."""
+    from surrogate.answers import load
+
+    found = answer(command, load(fit), points, out, overwrite, typed, shared)
+    code = output.emit(found, as_json, text)
+    return code or int(found["points"] > 0 and found["answered"] == 0)
+
+
+def text(document: dict[str, Any]) -> list[RenderableType]:
+    """What was written, and why rows have no answer."""
+    from surrogate.cli.text import common as forms
+
+    rows = [
+        ("questions", f"{document['points']:,}"),
+        ("answered", f"{document['answered']:,}"),
+        ("written to", document["out"]),
+    ]
+    rows += [(f"refused {n}", why) for why, n in document["refused"].items()]
+    return [forms.grid(rows)]
+
+
+def _columns(command: str) -> list[str]:
+    box = list(_BOX) if command == "plateau" else []
+    return [*_OWN[command], *box, *_DECIDED]
+
+
+def _check(table: Table, added: list[str], command: str) -> None:
+    taken = [name for name in table.header if name in (*added, "status")]
+    if taken:
+        raise DataError(
+            f"{table.file} line 1: column {quote(taken[0])} has the name of a column "
+            f"that {command} adds. Rename it."
+        )
+    if table.dropped:
+        raise DataError(
+            f"{table.dropped[0]}. Its cells cannot be told apart, so nothing was "
+            "asked. Correct the row."
+        )
+
+
+def _ask(
+    command: str,
+    fit: Fit,
+    table: Table,
+    row: Row,
+    typed: Mapping[str, str | None],
+    shared: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The document of one row's question."""
+    own = dict(zip(table.header, row.fields, strict=True))
+    said = {name: own.get(name) or typed.get(name) for name in _SIZES}
+    size = sizes.read(said["params"], said["tokens"], said["model"])
+    question = dict(shared) | sizes.known(size, fit.params_kind)
+    scales = dict(shared.get("scales") or {})
+    for name in fit.scale_names:
+        if own.get(name):
+            scales[name] = typing_numbers.scale(own[name], what=name)
+    question["scales"] = scales or None
+    question["recipe"] = own.get("recipe") or shared.get("recipe")
+    lr, batch = own.get("lr") or typed.get("lr"), own.get("batch") or typed.get("batch")
+    named = size.named
+    if lr:
+        question["lr"] = typing_numbers.lr(lr, what="lr")
+    elif command == "regret" and named and named.lr:
+        question["lr"] = named.lr
+    if batch:
+        question["batch"] = typing_numbers.batch(batch, what="batch")
+    elif command == "regret" and named and named.batch:
+        question["batch"] = named.batch
+    if command == "regret":
+        for name in ("lr", "batch"):
+            if question.get(name) is None:
+                raise DataError(f"{name}: expected a value, got an empty cell.")
+    ask: Ask = getattr(fit, command)
+    return ask(**question).to_json()
+
+
+def _cells(command: str, found: Mapping[str, Any]) -> list[str]:
+    """The added cells of a row; empty where nothing is known."""
+    cells = [_cell(found, path) for path in _OWN[command].values()]
+    if command == "plateau":
+        box = found["inner_robust"] or found["inner"]
+        cells += ["" if box is None else _cell(box, path) for path in _BOX.values()]
+    return cells + [_cell(found, path) for path in _DECIDED.values()]
+
+
+def _cell(found: Any, path: tuple[Any, ...]) -> str:
+    for part in path:
+        if found is None:
+            return ""
+        found = found[part]
+    if found is None:
+        return ""
+    if isinstance(found, bool):
+        return str(found).lower()
+    return repr(float(found)) if isinstance(found, int | float) else str(found)

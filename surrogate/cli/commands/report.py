@@ -1,0 +1,78 @@
+"""The command that draws: report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from surrogate.base import interrupts
+from surrogate.cli import documents, options, output, progress
+
+if TYPE_CHECKING:
+    from surrogate.answers import Fit
+
+
+def report(
+    fit: options.FitArgument,
+    *,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="FILE.html", help="The page to write.")
+    ],
+    runs: Annotated[
+        list[Path],
+        typer.Option(
+            metavar="FILE", help="Measured runs to show, CSV; default the fit's own."
+        ),
+    ] = [],  # noqa: B006
+    overwrite: options.Overwrite = False,
+    column_map: options.ColumnMap = [],  # noqa: B006
+    seq_len: options.SeqLen = None,
+    recipe: options.RecipeColumns = [],  # noqa: B006
+    scale: options.ScaleColumns = [],  # noqa: B006
+    loss_kind: options.LossKind = None,
+    params_kind: options.ParamsKind = None,
+    diverged_above: options.DivergedAbove = None,
+    json: options.Json = False,
+) -> int:
+    """Write a fit as one HTML page that answers without a network."""
+    from surrogate.answers import load
+    from surrogate.cli.text import runs as text_tables
+    from surrogate.data.readers import read_runs
+    from surrogate.views.explorer import page
+
+    how = options.reading(
+        column_map, seq_len, recipe, scale, loss_kind, params_kind, diverged_above
+    )
+    page.check_out(out, overwrite=overwrite)
+    if runs:
+        progress.reading(runs)
+    table = read_runs(runs, **how) if runs else None
+    interrupts.begin("writing the page")
+    fitted = load(fit)
+    made = page.write(fitted, out, runs=table, name=fit, overwrite=overwrite)
+    return output.emit(_document(fitted, out, made), json, text_tables.report)
+
+
+def _document(fitted: Fit, out: Path, made: Any) -> dict[str, Any]:
+    """What was written, with every answer's keys."""
+    counts = made.counts
+    warnings = list(fitted.warnings)
+    if counts["runs"] < counts["runs_of"]:
+        warnings.append(
+            f"The page holds {counts['runs']:,} of {counts['runs_of']:,} runs, thinned "
+            "evenly cell by cell."
+        )
+    return documents.with_common_keys(
+        {
+            "schema": output.SCHEMA,
+            "out": str(out),
+            "bytes": len(made.html.encode()),
+            **counts,
+            "family": fitted.family.name,
+            "loss_kind": fitted.loss_kind,
+            "status": "ok" if fitted.is_converged else "not_converged",
+            "warnings": warnings,
+        }
+    )

@@ -1,0 +1,361 @@
+"""Commands that take runs or points: demo, check, fit, predict, evaluate.
+
+Rooms that need JAX are imported inside the commands: `surrogate --help` stays fast.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from surrogate.base import defaults, interrupts
+from surrogate.cli import compiled, documents, options, output, progress
+from surrogate.cli.progress import Bar
+from surrogate.data.about import check_about, parse_about
+
+if TYPE_CHECKING:
+    from surrogate.answers import Fit
+    from surrogate.data import Runs
+
+_DEMO_OUT = Path("surrogate-demo")
+_DEMO_REPLICAS = 200
+_DEMO_PARAMS, _DEMO_TOKENS = 1e9, 5e10
+
+Out = Annotated[
+    Path, typer.Option("--out", metavar="FIT", help="The folder to write the fit to.")
+]
+
+
+def demo(
+    *,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where to write; default: surrogate-demo."),
+    ] = None,
+    seed: options.Seed = defaults.SEED,
+    overwrite: options.Overwrite = False,
+    device: options.Device = "auto",
+    backend: options.Backend = "auto",
+    json: options.Json = False,
+) -> int:
+    """Simulate a sweep, fit it, and print its optimum and plateau."""
+    from surrogate.answers.simulate import simulate
+    from surrogate.cli.text import runs as text_tables
+    from surrogate.storage import archive
+    from surrogate.views.explorer import page
+
+    folder = (_DEMO_OUT if out is None else out) / "fit"
+    # Its own default folder may hold the demo of last time; --out is the user's.
+    replace = overwrite or out is None
+    if out is not None and not overwrite:
+        archive.check_out(out, overwrite=False)
+    picture = folder.with_name("report.html")
+    archive.check_out(folder, overwrite=replace)
+    page.check_out(picture, overwrite=replace)
+    start = time.monotonic()
+    fitted = _fit(
+        simulate(seed=seed),
+        family="posynomial",
+        bootstrap=_DEMO_REPLICAS,
+        seed=seed,
+        device=options.choose("--device", device, defaults.DEVICES),
+        backend=options.choose("--backend", backend, options.BACKENDS),
+    )
+    interrupts.begin("saving the fit")
+    with interrupts.writing():
+        fitted.save(folder, overwrite=replace)
+        page.write(fitted, picture, name=str(folder), overwrite=replace)
+        interrupts.keep(True)
+    best = fitted.optimum(params=_DEMO_PARAMS, tokens=_DEMO_TOKENS)
+    flat = fitted.plateau(params=_DEMO_PARAMS, tokens=_DEMO_TOKENS)
+    asked = {"optimum": best.to_json(), "plateau": flat.to_json()}
+    document = {
+        "schema": output.SCHEMA,
+        "fit": _summary(fitted, folder, time.monotonic() - start),
+        **asked,
+        "files": [str(folder), str(picture)],
+        "status": best.status if best.status.is_failed else flat.status,
+        "warnings": documents.merged_warnings(asked.values()),
+    }
+    return output.emit(document, json, text_tables.demo)
+
+
+def check(
+    runs: options.RunsArgument,
+    *,
+    column_map: options.ColumnMap = [],  # noqa: B006
+    seq_len: options.SeqLen = None,
+    recipe: options.RecipeColumns = [],  # noqa: B006
+    scale: options.ScaleColumns = [],  # noqa: B006
+    loss_kind: options.LossKind = None,
+    params_kind: options.ParamsKind = None,
+    diverged_above: options.DivergedAbove = None,
+    loss_unit: options.LossUnit = None,
+    cluster: options.Cluster = None,
+    loss_se: options.LossSe = None,
+    finished: options.Finished = None,
+    failed: options.Failed = None,
+    allow: options.Allow = [],  # noqa: B006
+    checkpoints: options.Checkpoints = defaults.CHECKPOINTS[0],
+    lr_is_schedule: options.LrIsSchedule = None,
+    max_dropped: options.MaxDropped = options.MAX_DROPPED,
+    fix: Annotated[
+        Path | None,
+        typer.Option(metavar="CSV", help="Write what was read, to read without flags."),
+    ] = None,
+    overwrite: options.Overwrite = False,
+    json: options.Json = False,
+) -> int:
+    """Read runs; say what was understood, kept and dropped."""
+    from surrogate.cli.text import runs as text_tables
+    from surrogate.data.readers import cleaned, read_runs
+
+    if fix is not None:
+        cleaned.check_out(fix, overwrite=overwrite)
+    limit = options.share("--max-dropped", max_dropped)
+    how = options.reading(
+        *(column_map, seq_len, recipe, scale, loss_kind, params_kind, diverged_above),
+        loss_unit=loss_unit,
+        cluster=cluster,
+        loss_se=loss_se,
+        finished=finished,
+        failed=failed,
+        allow=allow,
+        checkpoints=checkpoints,
+        lr_is_schedule=lr_is_schedule,
+    )
+    progress.reading(runs)
+    table = read_runs(runs, **how)
+    following = options.fit_command(runs, how)
+    if fix is not None:
+        with interrupts.writing():
+            notes = cleaned.write_cleaned(table, fix)
+        table = replace(table, notes=(*table.notes, f"written to {fix}", *notes))
+        scales = {name: name for name in table.scales}
+        following = options.fit_command([fix], {"scales": scales})
+    document = documents.check(table, following)
+    code = output.emit(document, json, text_tables.check)
+    return max(code, _judge_dropped(table, limit))
+
+
+def fit(
+    runs: options.RunsArgument,
+    *,
+    out: Out,
+    family: Annotated[
+        str, typer.Option(metavar="|".join(defaults.FAMILIES), help="Which surface.")
+    ] = defaults.AUTO,
+    terms: Annotated[
+        int, typer.Option(min=1, metavar="K", help="Further terms of `posynomial`.")
+    ] = defaults.TERMS,
+    bootstrap: Annotated[
+        int, typer.Option(min=0, metavar="R", help="Resampled fits, for intervals.")
+    ] = defaults.BOOTSTRAP,
+    seed: options.Seed = defaults.SEED,
+    overwrite: options.Overwrite = False,
+    column_map: options.ColumnMap = [],  # noqa: B006
+    seq_len: options.SeqLen = None,
+    recipe: options.RecipeColumns = [],  # noqa: B006
+    scale: options.ScaleColumns = [],  # noqa: B006
+    loss_kind: options.LossKind = None,
+    params_kind: options.ParamsKind = None,
+    diverged_above: options.DivergedAbove = None,
+    loss_unit: options.LossUnit = None,
+    cluster: options.Cluster = None,
+    loss_se: options.LossSe = None,
+    finished: options.Finished = None,
+    failed: options.Failed = None,
+    allow: options.Allow = [],  # noqa: B006
+    checkpoints: options.Checkpoints = defaults.CHECKPOINTS[0],
+    lr_is_schedule: options.LrIsSchedule = None,
+    about: options.About = [],  # noqa: B006
+    max_dropped: options.MaxDropped = options.MAX_DROPPED,
+    device: options.Device = "auto",
+    backend: options.Backend = "auto",
+    json: options.Json = False,
+) -> int:
+    """Fit a surface to runs, resample, and save it."""
+    from surrogate.data.readers import read_runs
+
+    start = time.monotonic()
+    limit = options.share("--max-dropped", max_dropped)
+    how = options.reading(
+        *(column_map, seq_len, recipe, scale, loss_kind, params_kind, diverged_above),
+        loss_unit=loss_unit,
+        cluster=cluster,
+        loss_se=loss_se,
+        finished=finished,
+        failed=failed,
+        allow=allow,
+        checkpoints=checkpoints,
+        lr_is_schedule=lr_is_schedule,
+    )
+    settings: dict[str, Any] = {
+        "family": options.choose("--family", family, defaults.FAMILIES),
+        "terms": terms,
+        "bootstrap": bootstrap,
+        "seed": seed,
+        "device": options.choose("--device", device, defaults.DEVICES),
+        "backend": options.choose("--backend", backend, options.BACKENDS),
+    }
+    progress.reading(runs)
+    said = parse_about(about)
+    table = read_runs(runs, **how)
+    kinds = {"params_kind": table.params_kind, "loss_kind": table.loss_kind}
+    settings["about"] = check_about(said, kinds, how["seq_len"])
+    if how["seq_len"] is not None:
+        settings["about"].setdefault("seq_len", str(how["seq_len"]))
+
+    # Reading fails fast; JAX is imported only for runs that can be fitted.
+    from surrogate.cli.text import runs as text_tables
+    from surrogate.storage import archive
+
+    archive.check_out(out, overwrite=overwrite)
+    fitted = _fit(table, **settings)
+    interrupts.begin("saving the fit")
+    with interrupts.writing():
+        fitted.save(out, overwrite=overwrite)
+        interrupts.keep(True)
+    document = _summary(fitted, out, time.monotonic() - start)
+    return max(
+        output.emit(document, json, text_tables.fit),
+        _judge_dropped(table, limit),
+        # Ctrl-C during the draws: a fit all the same, with those that were finished.
+        int(fitted.provenance.fit.get("draws_interrupted", False)),
+    )
+
+
+def predict(
+    fit: options.FitArgument,
+    points: Annotated[
+        Path,
+        typer.Argument(
+            metavar="POINTS",
+            help="A CSV file with columns lr, batch (tokens), params, tokens "
+            "[, recipe] [, further scales].",
+        ),
+    ],
+    *,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="CSV", help="The file to write.")
+    ],
+    recipe: options.RecipeName = None,
+    scale: options.ScaleValues = [],  # noqa: B006
+    seed_noise: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SHARE", help="Spread of the loss between seeds, if known."
+        ),
+    ] = None,
+    allow: options.Allow = [],  # noqa: B006
+    overwrite: options.Overwrite = False,
+    max_dropped: options.MaxDropped = options.MAX_DROPPED,
+    json: options.Json = False,
+) -> int:
+    """Predict the loss at many points and write it beside them."""
+    from surrogate.cli.commands import predict as predictions
+    from surrogate.cli.text import runs as text_tables
+
+    limit = options.share("--max-dropped", max_dropped)
+    document = predictions.predict(
+        fit,
+        points,
+        out,
+        recipe=recipe,
+        scales=options.scale_values(scale),
+        overwrite=overwrite,
+        seed_noise=None
+        if seed_noise is None
+        else options.tolerance("--seed-noise", seed_noise),
+        allow=options.allowed(allow),
+    )
+    code = output.emit(document, json, text_tables.predict)
+    refused = document["points"] - document["answered"]
+    return max(code, int(refused > limit * document["points"]))
+
+
+def evaluate(
+    fit: options.FitArgument,
+    runs: options.RunsArgument,
+    *,
+    column_map: options.ColumnMap = [],  # noqa: B006
+    seq_len: options.SeqLen = None,
+    recipe: options.RecipeColumns = [],  # noqa: B006
+    scale: options.ScaleColumns = [],  # noqa: B006
+    loss_kind: options.LossKind = None,
+    params_kind: options.ParamsKind = None,
+    diverged_above: options.DivergedAbove = None,
+    loss_unit: options.LossUnit = None,
+    cluster: options.Cluster = None,
+    loss_se: options.LossSe = None,
+    finished: options.Finished = None,
+    failed: options.Failed = None,
+    allow: options.Allow = [],  # noqa: B006
+    checkpoints: options.Checkpoints = defaults.CHECKPOINTS[0],
+    lr_is_schedule: options.LrIsSchedule = None,
+    max_dropped: options.MaxDropped = options.MAX_DROPPED,
+    json: options.Json = False,
+) -> int:
+    """Score a fit on runs that it has not seen."""
+    from surrogate.data.readers import read_runs
+
+    limit = options.share("--max-dropped", max_dropped)
+    how = options.reading(
+        *(column_map, seq_len, recipe, scale, loss_kind, params_kind, diverged_above),
+        loss_unit=loss_unit,
+        cluster=cluster,
+        loss_se=loss_se,
+        finished=finished,
+        failed=failed,
+        allow=allow,
+        checkpoints=checkpoints,
+        lr_is_schedule=lr_is_schedule,
+    )
+    progress.reading(runs)
+    table = read_runs(runs, **how)
+
+    from surrogate.answers import load
+    from surrogate.cli.text import runs as text_tables
+
+    interrupts.begin("evaluate")
+    answer = load(fit).evaluate(table)
+    document = documents.with_common_keys(answer.to_json())
+    code = output.emit(document, json, text_tables.evaluate)
+    return max(code, _judge_dropped(table, limit))
+
+
+def _fit(runs: Runs, **settings: Any) -> Fit:
+    """Fits with a progress bar."""
+    compiled.keep(progress.warn)
+    interrupts.begin("starting JAX")
+    from surrogate.fitting import fit as fitting
+
+    interrupts.begin("fit")
+    bar = Bar()
+    try:
+        return fitting.fit(runs, progress=bar, **settings)
+    finally:
+        bar.stop()
+
+
+def _summary(fitted: Fit, folder: Path, seconds: float) -> dict[str, Any]:
+    """The fit document: what the fit says of itself, where it is, how long it took."""
+    return {
+        "schema": output.SCHEMA,
+        "out": str(folder),
+        **fitted.summary_json(),
+        "seconds": seconds,
+    }
+
+
+def _judge_dropped(runs: Runs, limit: float) -> int:
+    """Exit code 1 and a line on stderr where too many rows were dropped, else 0."""
+    reason = documents.dropped_too_many(runs, limit)
+    if reason is None:
+        return 0
+    output.note("warning", reason)
+    return 1

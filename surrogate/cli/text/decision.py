@@ -1,0 +1,436 @@
+"""The short text of optimum, plateau and regret: what to type, its cost, its trust.
+
+Made from the JSON document alone, as all text; `--all` prints `text_answers` instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from surrogate.answers.decision import shown
+from surrogate.base.errors import Status
+from surrogate.cli.output import plain
+from surrogate.cli.text import common
+from surrogate.cli.text.common import Document
+from surrogate.data.about import sentence
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+# A note's mark, by how much it is a warning.
+_MARKS = {"inside": ".", "near": "!", "far": "!", "too_uncertain": "!"}
+_WORDS = {
+    "inside": "Inside the data",
+    "near": "Near the edge of the data",
+    "far": "Far outside the data",
+    "too_uncertain": "Too uncertain to rely on",
+}
+_INDENT, _LABEL = 2, 9
+_WIDEST = 100
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How the question was typed, for the lines that offer the next command.
+
+    Attributes:
+        fit: its name.
+        options: sizes, recipe and scales, as typed.
+    """
+
+    fit: str
+    options: tuple[str, ...]
+
+    def command(self, name: str, *more: str) -> str:
+        """A command to paste, about the same question."""
+        return " ".join(
+            _quoted(w) for w in ("surrogate", name, self.fit, *self.options, *more)
+        )
+
+
+def _quoted(word: str) -> str:
+    import shlex
+
+    return shlex.quote(word)
+
+
+class _Page:
+    """Lines of labelled text, wrapped to the terminal."""
+
+    def __init__(self, title: str, name: str) -> None:
+        """A title on the left, the fit's name on the right."""
+        self.lines: list[Any] = []
+        self._title = (title, name)
+
+    def say(self, label: str, said: str, style: str = "") -> None:
+        self.lines.append((label, said, style))
+
+    def done(self) -> list[RenderableType]:
+        import textwrap
+
+        from rich.console import Console
+        from rich.text import Text
+
+        width = min(Console().width, _WIDEST)
+        title, name = self._title
+        gap = max(width - len(title) - len(name), 2)
+        found: list[RenderableType] = [
+            Text(plain(title), style="bold")
+            + Text(" " * gap + plain(name), style="dim")
+        ]
+        for label, said, style in self.lines:
+            if label == "command":
+                found.append(Text(said, no_wrap=True, overflow="ignore", style=style))
+                continue
+            is_mark = len(label) == 1
+            indent = _INDENT + (2 if is_mark else _LABEL if label is not None else 0)
+            parts = textwrap.wrap(plain(said), max(width - indent, 20)) or [""]
+            for k, part in enumerate(parts):
+                head = (label or "") if k == 0 else ""
+                line = Text(" " * _INDENT + head.ljust(indent - _INDENT), style="cyan")
+                found.append(line + Text(part, style=style))
+        return found
+
+
+def optimum(document: Document, asked: Asked) -> list[RenderableType]:
+    """The setting to type, the exact optimum and its interval."""
+    page = _Page(common.place(document, "params"), asked.fit)
+    if document.get("loss") is None:
+        _refused(page, document)
+    else:
+        _use(page, document)
+        _exact(page, document)
+        low, high = (document.get("interval") or {}).get("loss") or (None, None)
+        known = "" if low is None else f" ({low:.4f} to {high:.4f})"
+        page.say("Loss", f"{document['loss']:.4f}{known} {common.unit(document)}")
+        _scanned(page, document)
+        _notes(page, document)
+    _more(page, document, asked)
+    return page.done()
+
+
+def plateau(
+    document: Document, asked: Asked, with_ladder: bool = False
+) -> list[RenderableType]:
+    """The setting to type, the box that is as good, and what leaving it costs."""
+    page = _Page(common.place(document, "params"), asked.fit)
+    if document.get("loss_min") is None or document.get("suggestion") is None:
+        _refused(page, document)
+    else:
+        _use(page, document)
+        if not with_ladder:
+            _as_good(page, document)
+        _asked_slices(page, document)
+        _notes(page, document)
+    lines = page.done()
+    if with_ladder and document.get("ladder"):
+        return [*lines[:2], _ladder(document), *lines[2:]]
+    _more(page, document, asked)
+    return page.done()
+
+
+def regret(document: Document, asked: Asked) -> list[RenderableType]:
+    """What a choice loses, what that is in tokens, and the cheapest fix."""
+    page = _Page(common.place(document, "params"), asked.fit)
+    choice = (
+        f"lr {shown.lr(document['lr'], 3)}, batch {_batch(document, document['batch'])}"
+    )
+    page.say("Yours", choice)
+    lost = document.get("regret")
+    if lost is None:
+        _refused(page, document)
+        return page.done()
+    bound = ((document.get("interval") or {}).get("regret") or (None, None))[1]
+    level = (document.get("interval") or {}).get("level") or 0.95
+    most = f", at most {shown.percent(bound)} ({100 * level:.0f} %)" if bound else ""
+    verdict = "within" if document.get("inside") else "outside"
+    page.say(
+        "Loses",
+        f"{shown.percent(lost)} of the loss{most}: {verdict} the "
+        f"{shown.percent(document['tol'])} plateau",
+    )
+    _cost(page, document)
+    if not document.get("inside"):
+        for change in _fixes(document):
+            page.say(*change)
+    _use(page, document, label="Better" if not document.get("inside") else "Best")
+    _notes(page, document)
+    return page.done()
+
+
+def _batch(document: Document, value: float | int) -> str:
+    return shown.tokens(value, _seq_len(document))
+
+
+def _seq_len(document: Document) -> float | int | None:
+    suggestion = document.get("suggestion") or {}
+    return suggestion.get("seq_len")
+
+
+def _use(page: _Page, document: Document, label: str = "Use") -> None:
+    """The setting to type."""
+    use = document.get("suggestion")
+    if not use:
+        return
+    parts = [f"lr {shown.lr(use['lr'])}"]
+    if use.get("batch") is not None:
+        parts.append(f"batch {_batch(document, use['batch'])}")
+        parts.append(shown.steps(use["steps"]))
+    page.say(label, ", ".join(parts), "bold")
+
+
+def _exact(page: _Page, document: Document) -> None:
+    """The optimum itself with its intervals."""
+    parts = []
+    for name, form in (("lr", lambda v: shown.lr(v, 3)), ("batch", shown.count)):
+        value = document.get(name)
+        if value is None:
+            continue
+        low, high = (document.get("interval") or {}).get(name) or (None, None)
+        known = ""
+        if low is not None or high is not None:
+            known = f" ({shown.span(low, high, form)})"
+        is_held = name == "batch" and not known
+        parts.append(f"{'at ' if is_held else ''}{name} {form(value)}{known}")
+    level = (document.get("interval") or {}).get("level") or 0.95
+    said = ", ".join(parts)
+    page.say("Exactly", f"{said}, {100 * level:.0f} %" if "(" in said else said)
+
+
+def _scanned(page: _Page, document: Document) -> None:
+    scan = document.get("scan")
+    if scan:
+        held = ", ".join(
+            f"{k} {form(scan[k])}"
+            for k, form in (("steps", common.count), ("flops", shown.power))
+            if k in scan
+        )
+        page.say("Scanned", f"{scan['over']}, at {held}")
+
+
+def _as_good(page: _Page, document: Document) -> None:
+    """The inner box: the robust one where there is one."""
+    robust, inner = document.get("inner_robust"), document.get("inner")
+    box = robust or inner
+    tolerance = shown.percent(document["tol"])
+    if not box:
+        why = "no range of lr goes with a range of batch"
+        page.say("As good", f"nothing else within {tolerance}: {why}")
+        lost = document["suggestion"].get("regret") or 0.0
+        if lost > document["tol"]:
+            page.say("", f"what is allowed loses {shown.percent(lost)} of the loss")
+        return
+    lr, batch = box["lr"], box["batch"]
+    any_lr = f"any lr {_span(lr, shown.lr)}"
+    if batch[0] is not None and batch[0] == batch[1]:
+        page.say("As good", f"{any_lr} at batch {shown.count(batch[0])}")
+    elif batch == [None, None] and not _has_batch(document):
+        page.say("As good", any_lr)
+    else:
+        page.say("As good", f"{any_lr} with any batch {_span(batch, shown.count)}")
+    price = document.get("price") or {}
+    share = price.get("tokens_share")
+    worth = ""
+    if share is not None and price.get("of") == "tolerance":
+        worth = f", what {shown.percent(share)} fewer tokens would cost"
+    page.say("", f"within {tolerance} of the best loss{worth}")
+    probability = (document.get("robust") or {}).get("probability")
+    if robust and probability:
+        page.say("", f"in {100 * probability:.0f} % of the fits to resampled runs")
+    elif robust is None and document.get("robust"):
+        page.say("", "by the fit alone: no box is that safe in most resampled fits")
+    _largest(page, document, batch)
+
+
+def _span(ends: Sequence[float | int | None], form: Callable[[float], str]) -> str:
+    return shown.span(ends[0], ends[1], form)
+
+
+def _has_batch(document: Document) -> bool:
+    return (document.get("suggestion") or {}).get("batch") is not None
+
+
+def _largest(page: _Page, document: Document, batch: list[float | None]) -> None:
+    far = document.get("largest_batch")
+    if (
+        not far
+        or batch[1] is None
+        or "batch_high" in (document.get("open_edges") or ())
+    ):
+        return
+    if far["batch"] > 1.1 * batch[1]:
+        page.say(
+            "",
+            f"larger batches, to {shown.count(far['batch'])}, with lr near "
+            f"{shown.lr(far['lr'])}",
+        )
+
+
+def _asked_slices(page: _Page, document: Document) -> None:
+    """What was asked with --batch or --lr."""
+    at = document.get("lr_at_batch")
+    if at:
+        page.say(
+            "Then",
+            f"at batch {_batch(document, at['batch'])}: lr {_ends(at, shown.lr)}",
+        )
+    at = document.get("batch_at_lr")
+    if at:
+        page.say(
+            "Then", f"at lr {shown.lr(at['lr'], 3)}: batch {_ends(at, shown.count)}"
+        )
+
+
+def _ends(part: Document, form: Any) -> str:
+    low, high = part.get("low"), part.get("high")
+    if low is None and high is None:
+        return "nothing is within the tolerance"
+    return shown.span(low, high, form)
+
+
+def _cost(page: _Page, document: Document) -> None:
+    """The price of a choice."""
+    price = document.get("price") or {}
+    share = price.get("tokens_share")
+    if share is None:
+        page.say("Costs", f"not known in tokens: {price.get('reason')}")
+        return
+    bound = (price.get("interval") or [None, None])[1]
+    most = f", at most {shown.percent(bound)}" if bound else ""
+    hours = price.get("gpu_hours")
+    more = f", {common.count(hours)} hours of {price.get('gpu')}" if hours else ""
+    page.say(
+        "Costs",
+        f"{shown.percent(share)} of the tokens{most}: {shown.count(price['tokens'])} "
+        f"tokens, {shown.power(price['flops'])} FLOPs{more}",
+    )
+
+
+def _fixes(document: Document) -> list[tuple[str, str]]:
+    """What lr alone and batch alone would mend, the better one first."""
+    said = []
+    for name, form, other in (("lr", shown.lr, "batch"), ("batch", shown.count, "lr")):
+        change = (document.get("change") or {}).get(name)
+        if not change or change.get("regret") is None:
+            continue
+        enough = change.get("within_tol")
+        near = f"; {form(enough)} is enough" if enough is not None else ""
+        line = (
+            f"{name} {form(change['best'])} at your {other} loses "
+            f"{shown.percent(change['regret'])}{near}"
+        )
+        said.append((change["regret"], line))
+    lines = [line for _, line in sorted(said)]
+    return [("Fix" if k == 0 else "or", line) for k, line in enumerate(lines)]
+
+
+def _refused(page: _Page, document: Document) -> None:
+    """Why there is no answer, and what can be had instead."""
+    status = document.get("status")
+    said = Status(status).sentence if status else "unknown"
+    page.say("Refused", said, "bold")
+    offer = document.get("offer")
+    if offer and offer.get("lr") is not None:
+        page.say(
+            "Instead",
+            f"lr {shown.lr(offer['lr'], 3)} at batch "
+            f"{_batch(document, offer['batch'])}",
+        )
+
+
+def _notes(page: _Page, document: Document) -> None:
+    """Trust, divergence, the recipe."""
+    page.say("", "")
+    status = document.get("status")
+    if status not in (None, Status.ok):
+        said = Status(status).sentence
+        if status == Status.at_bound and document.get("one_sided"):
+            said = "The runs tell one side of the best only: see the warnings."
+        page.say("!", said, "yellow")
+    trust = document.get("trust") or {}
+    word = str(trust.get("level"))
+    reasons = [r for r in trust.get("reasons") or () if "known to a factor" not in r]
+    if word == "too_uncertain":
+        reasons = list(trust.get("reasons") or ())
+    said = _WORDS.get(word, word)
+    said += f": {'; '.join(reasons)}." if reasons else "."
+    best = document.get("best_interval") or {}
+    is_told = "certificate" in document
+    parts = [
+        f"{name} {_span(best[name], form)}"
+        for name, form in (("lr", shown.lr), ("batch", shown.count))
+        if best.get(name) and None not in best[name] and not is_told
+    ]
+    if parts:
+        said += f" Best {', '.join(parts)} (95 %)."
+    style = "" if word == "inside" else "yellow"
+    page.say(_MARKS.get(word, "!"), said, style)
+    if trust.get("loss_level") not in (word, None) and document.get("loss") is not None:
+        page.say(
+            "!",
+            f"The level of the loss itself: {_WORDS[trust['loss_level']].lower()}.",
+            "yellow",
+        )
+    _diverges(page, document)
+    page.say(".", sentence(document.get("about") or {}), "dim")
+
+
+def _diverges(page: _Page, document: Document) -> None:
+    risk = document.get("stability")
+    if not risk or risk.get("probability") is None:
+        page.say(".", "Whether it diverges is not known: too few runs tell.")
+        return
+    octaves, limit = risk.get("octaves_to_edge"), risk.get("p_max") or 0.05
+    if risk["probability"] > limit:
+        said = f"Likely to diverge: probability {risk['probability']:.2g}"
+        if octaves is not None:
+            said += f", {abs(octaves):.2g} doublings of lr beyond the edge"
+        page.say("!", f"{said}.", "red")
+    elif octaves is not None:
+        times = (
+            f"{octaves:.2g} doublings" if octaves >= 0.95 else f"{2**octaves:.2g} times"
+        )
+        how = "unlikely" if octaves >= 1 else "near"
+        page.say(".", f"Divergence {how}: {times} of lr below the edge.")
+    for name in risk.get("cuts") or ():
+        page.say("!", f"The plateau ends at {name} where training diverges.", "yellow")
+
+
+def _more(page: _Page, document: Document, asked: Asked) -> None:
+    """The next commands, ready to paste."""
+    has_ladder = document.get("ladder") and "tol" in document
+    page.say("", "")
+    more = f"More: --all, {'--ladder, ' if has_ladder else ''}--json"
+    use = document.get("suggestion")
+    if not use or use.get("batch") is None:
+        page.say("command", more, "dim")
+        return
+    lr, batch = shown.lr(use["lr"] / 2, 1), shown.typed_tokens(use["batch"])
+    place = asked
+    if document.get("scan"):
+        sizes = (f"--{n} {common.count(document[n])}" for n in ("params", "tokens"))
+        place = Asked(asked.fit, tuple(" ".join(sizes).split()))
+    command = place.command("regret", "--lr", lr, "--batch", batch)
+    page.say("command", f"{more}. Your own setting:", "dim")
+    page.say("command", f"  {command}", "dim")
+
+
+def _ladder(document: Document) -> RenderableType:
+    """The batch table."""
+    rows = []
+    for rung in document["ladder"]:
+        share = rung.get("tokens_share")
+        rows.append(
+            (
+                shown.typed_tokens(rung["batch"]),
+                shown.lr(rung["lr"]),
+                shown.loss(rung["loss"]),
+                shown.percent(rung["regret"]),
+                "unknown" if share is None else shown.percent(share),
+                shown.count(rung["steps"]),
+            )
+        )
+    names = ("batch", "best lr", "loss", "loses", "= of the tokens", "steps")
+    return common.columns(names, rows)

@@ -1,0 +1,269 @@
+"""Reads tables of finished runs: one file a format, roles found by column names.
+
+`formats` takes a file, standard input or a frame to its reader, which makes a table of
+text; `plan` says which column is what, `numbers` what a cell plainly means, and `rows`
+checks every row.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from surrogate.base.defaults import SMALL
+from surrogate.base.errors import DataError
+from surrogate.data import SETTINGS, Runs, Source, check_kinds
+from surrogate.data.advice import is_repeat_warning
+from surrogate.data.readers.csv import Table
+from surrogate.data.readers.formats import read_any
+from surrogate.data.readers.frames import is_frame
+from surrogate.data.readers.mapping import Plan, make_plan
+from surrogate.data.readers.numbers import tidy
+from surrogate.data.readers.repeats import separating_columns
+from surrogate.data.readers.replicates import with_replicates
+from surrogate.data.readers.rows import Converted, Words, convert
+from surrogate.data.readers.schedule import parse_schedule
+from surrogate.data.readers.understood import understood
+
+__all__ = ["read_runs"]
+
+
+def read_runs(
+    paths: Any,
+    *,
+    map: Mapping[str, str] | None = None,
+    seq_len: int | None = None,
+    recipe: str | Sequence[str] | None = None,
+    scales: Mapping[str, str] | None = None,
+    loss_kind: str | None = None,
+    params_kind: str | None = None,
+    diverged_above: float | str | None = None,
+    loss_unit: str | None = None,
+    cluster: str | None = None,
+    loss_se: str | None = None,
+    finished: Sequence[str] = (),
+    failed: Sequence[str] = (),
+    allow: Collection[str] = (),
+    checkpoints: str = "last",
+    lr_is_schedule: str | None = None,
+) -> Runs:
+    """Reads one table of finished runs, or several as one.
+
+    Args:
+        paths: a file or several (CSV, JSON, JSON lines, markdown, Parquet, Arrow,
+            Excel; "-" is standard input), or a table itself: a frame of pandas, polars
+            or pyarrow, a dict of columns, a list of records. Columns are found by their
+            usual names (docs/columns.md).
+        map: what is what where names do not tell, by role (lr, batch, params, tokens,
+            loss, seq_len, recipe, status, diverged, name): a column, or an expression
+            of columns, numbers and other roles such as "C/(6*params)".
+        seq_len: length of a sequence [tokens], for batches in sequences.
+        recipe: the column, or columns, that name what else differs between runs.
+        scales: further scale variables: their columns by name.
+        loss_kind: which loss it is, where the file does not tell.
+        params_kind: which parameters are counted, where the file does not tell.
+        diverged_above: instead of looking for jumps along lr: a run has diverged if its
+            loss is this share above its cell's lowest; infinity: only if marked;
+            "COLUMN=VALUE": those whose column holds this value, and those marked.
+        loss_unit: `nats`, `bits_per_byte`, `bits_per_token` or `perplexity`, where the
+            column's name does not tell; the last two become nats.
+        cluster: the column that names what runs share a trunk; kept as
+            `Runs.cluster`, used by no fit yet.
+        loss_se: the column of the standard error of each loss, in the loss's unit; kept
+            as `Runs.loss_se`, used by no fit yet.
+        finished: further words of a status column for runs that ended.
+        failed: likewise for those that did not, which never count.
+        allow: `small`, for sizes that look like a forgotten unit.
+        checkpoints: of rows that are several of one run the `last` is used; `refuse`
+            such a file; or take all rows as `runs`.
+        lr_is_schedule: where lr falls along each run: `cosine`, or
+            `cosine:floor=10%,warmup=2000` (a share of the peak, steps). The peak is
+            computed, the schedule ending at the run's steps or its last row.
+
+    Returns:
+        The checked table, batch in tokens, with every unused row in `dropped`.
+
+    Raises:
+        DataError: naming file, line, column and value, and what to do.
+    """
+    check_kinds(loss_kind or "unknown", params_kind or "unknown")
+    if seq_len is not None and seq_len < 1:
+        raise DataError(
+            f"--seq-len: expected a number of tokens, such as 2048, got {seq_len}."
+        )
+    files = [paths] if _is_one(paths) else list(paths)
+    columns = [recipe] if isinstance(recipe, str) else list(recipe or ())
+    tables = _read_tables(files)
+    marked = diverged_above if isinstance(diverged_above, str) else None
+    plans = [
+        make_plan(
+            table,
+            mapping=map or {},
+            recipe=columns,
+            scales=scales or {},
+            cluster=cluster,
+            loss_se=loss_se,
+            marked=marked,
+            has_length=seq_len is not None,
+        )
+        for table in tables
+    ]
+    tidied = [
+        tidy(table, plan.numbers()) for table, plan in zip(tables, plans, strict=True)
+    ]
+    tables = [replace(t, notes=(*t.notes, *notes)) for t, notes in tidied]
+    words = Words(
+        finished=tuple(word.strip().lower() for word in finished),
+        failed=tuple(word.strip().lower() for word in failed),
+        allow=tuple(allow),
+        loss_unit=loss_unit,
+        checkpoints=checkpoints,
+        schedule=None if lr_is_schedule is None else parse_schedule(lr_is_schedule),
+    )
+    if lr_is_schedule is not None and checkpoints == "runs":
+        raise DataError(
+            "--lr-is-schedule: expected rows that are checkpoints of runs, but "
+            "--checkpoints runs says that each is a run. Leave one of them out."
+        )
+    parts = [
+        convert(table, plan, seq_len, words)
+        for table, plan in zip(tables, plans, strict=True)
+    ]
+    above = math.inf if isinstance(diverged_above, str) else diverged_above
+    kinds = {
+        "loss_kind": loss_kind or _same(tables, [plan.loss_kind for plan in plans]),
+        "params_kind": params_kind
+        or _same(tables, [plan.params_kind for plan in plans]),
+        "loss_unit": _kept_unit(
+            loss_unit or _same(tables, [plan.loss_unit for plan in plans])
+        ),
+    }
+    runs = _join(tables, parts, plans, sorted(scales or {}), kinds, above)
+    lines = [
+        line
+        for table, plan, part in zip(tables, plans, parts, strict=True)
+        for line in understood(table, plan, part.runs, kinds)
+    ]
+    # Of several files, what one says that another has said already is left out.
+    first = {(line.role, line.column, line.unit): line for line in reversed(lines)}
+    told = sorted(first.values(), key=lines.index)
+    runs = replace(runs, understood=tuple(told))
+    return _with_hint(runs, tables, plans, parts)
+
+
+def _is_one(paths: Any) -> bool:
+    """Whether what was given is one table, and not several."""
+    is_listed = isinstance(paths, Iterable) and not isinstance(paths, bytes)
+    return isinstance(paths, str | os.PathLike) or is_frame(paths) or not is_listed
+
+
+def _read_tables(files: Sequence[Any]) -> list[Table]:
+    if not files:
+        raise DataError(
+            "expected at least one file of runs, got none. Name a CSV file."
+        )
+    tables: dict[str, Table] = {}
+    for file in files:
+        table = read_any(file)
+        if table.sha256 in tables:
+            raise DataError(
+                f"{table.file}: expected every file once, but it holds the same bytes "
+                f"as {tables[table.sha256].file}. Leave one of them out."
+            )
+        tables[table.sha256] = table
+    return list(tables.values())
+
+
+def _same(tables: Sequence[Table], kinds: Sequence[str]) -> str:
+    """The kind that all files share: what they hold must be comparable."""
+    for table, kind in zip(tables, kinds, strict=True):
+        if kind != kinds[0]:
+            raise DataError(
+                f"{table.file}: expected the same kind of loss and of parameter count "
+                f"in all files, got {kind} where {tables[0].file} has {kinds[0]}. Read "
+                f"them apart, or say what they are with --loss-kind and --params-kind."
+            )
+    return kinds[0]
+
+
+def _kept_unit(unit: str) -> str:
+    """The unit of a loss once it is read: nats, but for bits per byte."""
+    return unit if unit == "bits_per_byte" else "nats"
+
+
+def _join(
+    tables: Sequence[Table],
+    parts: Sequence[Converted],
+    plans: Sequence[Plan],
+    scales: Sequence[str],
+    kinds: Mapping[str, str],
+    diverged_above: float | None,
+) -> Runs:
+    rows = [item for part in parts for item in part.runs]
+    settings = {key: [item.values[key] for item in rows] for key in (*SETTINGS, "loss")}
+    return Runs.from_arrays(
+        **settings,
+        recipe=[item.recipe for item in rows],
+        name=[item.name for item in rows],
+        cluster=[item.cluster for item in rows],
+        loss_se=[item.values["loss_se"] for item in rows],
+        diverged=[item.diverged for item in rows],
+        diverged_above=diverged_above,
+        where=[
+            f"{table.file} line {item.row.line}"
+            for table, part in zip(tables, parts, strict=True)
+            for item in part.runs
+        ],
+        scales={name: [item.values[name] for item in rows] for name in scales},
+        loss_kind=kinds["loss_kind"],
+        params_kind=kinds["params_kind"],
+        loss_unit=kinds["loss_unit"],
+        # Every file's own sizes were judged while it was read.
+        allow=(SMALL,),
+        dropped=[item for part in parts for item in part.dropped],
+        notes=[
+            *(part.note for part in parts),
+            *(note for table in tables for note in table.notes),
+        ],
+        called=_labels(plans),
+        cautions=[text for part in parts for text in part.warnings],
+        sources=[
+            Source(table.file, table.sha256, len(table.rows) + len(table.dropped))
+            for table in tables
+        ],
+    )
+
+
+def _labels(plans: Sequence[Plan]) -> dict[str, str]:
+    """What each role is called in the files."""
+    roles = (*SETTINGS, "loss")
+    names = {role: [plan.terms[role].label for plan in plans] for role in roles}
+    return {role: " or ".join(dict.fromkeys(labels)) for role, labels in names.items()}
+
+
+def _with_hint(
+    runs: Runs,
+    tables: Sequence[Table],
+    plans: Sequence[Plan],
+    parts: Sequence[Converted],
+) -> Runs:
+    """`runs`, told which columns of a single file set repeated settings apart."""
+    if len(tables) > 1:
+        return runs
+    header, used = tables[0].header, plans[0].used()
+    fields = [item.row.fields for item in parts[0].runs]
+    runs = with_replicates(runs, header, fields, used)
+    repeats = runs.repeats()
+    if not any(is_repeat_warning(text) for text in runs.warnings):
+        return runs
+    names = separating_columns(header, fields, repeats, used)
+    if not names:
+        return runs
+    hint = (
+        f"Columns that differ between those repeats: {', '.join(names)}. If one is the "
+        f"recipe, name it with --recipe."
+    )
+    return replace(runs, warnings=(*runs.warnings, hint))

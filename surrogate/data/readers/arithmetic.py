@@ -1,0 +1,238 @@
+"""A file's own arithmetic: steps x batch x length x accumulation is its tokens.
+
+Where a file has such columns its batch is checked against them. Accumulation that makes
+the product agree is part of the batch; a product that contradicts the tokens is refused
+with its numbers, since either the batch or the tokens would be wrong by that factor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from surrogate.base.errors import DataError, FlagsError
+from surrogate.base.units import quote
+from surrogate.data.cells import Column
+from surrogate.data.readers.columns import (
+    ALIASES,
+    LAST_STEPS,
+    LEAST_LRS,
+    fold,
+)
+from surrogate.data.readers.csv import Table, parse_cell
+from surrogate.data.readers.mapping import Plan
+
+# Whole steps miss a nominal number of tokens by up to half a step, tokens are rounded.
+_AGREEMENT = 0.02
+# What misses by this factor is no rounding.
+_CONTRADICTION = 1.5
+# A length of sequences that a product of columns may leave [tokens].
+_LEAST_LENGTH = 16
+# The same, where accumulation may or may not be part of it.
+_USUAL_LENGTH = 256
+_WHOLE = 0.005
+
+
+def lengths_by_steps(columns: Mapping[str, Column]) -> list[int]:
+    """Lengths of a sequence [tokens] that steps x sequences (x accumulation) leave.
+
+    Whole numbers, equal in every row; with accumulation first, where that is usual.
+    """
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        plain = columns["tokens"] / (columns["steps"] * columns["batch"])
+    if not np.isfinite(plain).all():
+        return []
+    found = []
+    if "accumulation" in columns:
+        found.append(_whole(plain / columns["accumulation"]))
+    found.append(_whole(plain))
+    kept = [length for length in found if length is not None]
+    if len(kept) > 1 and kept[0] < _USUAL_LENGTH:
+        kept.reverse()
+    return kept
+
+
+def looks_like_sequences(columns: Mapping[str, Column]) -> bool:
+    """Whether steps tell that a small `batch` counts sequences."""
+    found = lengths_by_steps(columns) if "steps" in columns else []
+    return bool(found) and found[0] >= _LEAST_LENGTH
+
+
+def agreed(
+    table: Table,
+    plan: Plan,
+    columns: Mapping[str, Column],
+    lines: Sequence[int],
+    batch: Column,
+) -> tuple[Column, str, list[str]]:
+    """The batch, with what the file's own arithmetic makes of it.
+
+    Args:
+        table: the file, for messages.
+        plan: what its columns are.
+        columns: the numbers of each role [rows].
+        lines: the line of each row.
+        batch: as read [tokens per step].
+
+    Returns:
+        The batch [tokens per optimiser step], what was inferred for the note, and
+        warnings.
+
+    Raises:
+        DataError: the product contradicts the tokens.
+    """
+    term = plan.accumulation
+    share = columns.get("accumulation")
+    is_more = share is not None and bool((share != 1).any())
+    is_counted = term is not None and term.columns[0] in plan.terms["batch"].columns
+    if plan.title or (plan.steps is None and not is_more):
+        return batch, "", []
+    if plan.steps is None:
+        assert term is not None
+        if is_counted:
+            return batch, "", []
+        return batch, "", [_uncounted(table, plan, term.label)]
+    # A row of 0 is dropped later, with its reason.
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        missing = columns["tokens"] / (columns["steps"] * batch)
+    usable = np.isfinite(missing) & (missing > 0) & np.isfinite(columns["loss"])
+    if not usable.any() or _is_one(missing[usable], columns["steps"][usable]):
+        return batch, "", []
+    if is_more and not is_counted:
+        assert share is not None
+        assert term is not None
+        ratio = missing[usable] / share[usable]
+        if _is_one(ratio, columns["steps"][usable]):
+            if not plan.terms["batch"].is_column:
+                raise DataError(_forgotten(table, plan, lines, term.label, share))
+            said = (
+                f"; batch times {term.label}, since steps x batch x length x "
+                "accumulation = tokens"
+            )
+            return batch * share, said, []
+    ratio = np.where(usable, missing, 1.0)
+    off = np.maximum(ratio, 1 / ratio)
+    row = int(off.argmax())
+    text = _numbers(table, plan, columns, lines, (batch, row))
+    if off[row] < _CONTRADICTION or _is_log(table, plan):
+        return batch, "", [f"{text}. Tokens are read as they stand."]
+    if not plan.terms["batch"].is_column:
+        return batch, "", [f"{text}. The batch is believed, since --map says it."]
+    raise DataError(f"{text}. {_remedy(plan, missing[usable], batch, columns)}")
+
+
+def _is_log(table: Table, plan: Plan) -> bool:
+    """Whether steps are where a log stands, which need not be where its run ended."""
+    assert plan.steps is not None
+    return fold(table.header[plan.steps.columns[0]]) in LAST_STEPS
+
+
+def check_peak(table: Table, plan: Plan) -> None:
+    """Refuse an lr that is the schedule's last value in every row.
+
+    Raises:
+        DataError: naming a better column, where there is one.
+    """
+    term = plan.terms["lr"]
+    least = [k for k, name in enumerate(table.header) if fold(name) in LEAST_LRS]
+    if not (term.is_column and least):
+        return
+    used, low = term.columns[0], least[0]
+    if used == low or not all(
+        row.fields[low] and parse_cell(row.fields[used]) == parse_cell(row.fields[low])
+        for row in table.rows
+    ):
+        return
+    row = table.rows[0]
+    peaks = [
+        name
+        for k, name in enumerate(table.header)
+        if k != used and fold(name) in ALIASES["lr"]
+    ]
+    remedy = (
+        f"Say --map lr={quote(peaks[0])}"
+        if peaks
+        else "Add a column of the peak lr of each run and name it with --map lr=COLUMN"
+    )
+    raise FlagsError(
+        f"{table.file} line {row.line}, column {term.label}, value "
+        f"{row.fields[used]}: expected the peak lr, but it equals "
+        f"{quote(table.header[low])} in every row, so it is the schedule's last value. "
+        f'{remedy} (--map lr="{table.header[used]}*1" if lr is constant in training).',
+        table.file,
+        ["--map", f"lr={peaks[0] if peaks else 'COLUMN'}"],
+    )
+
+
+def _whole(lengths: Column) -> int | None:
+    """The whole number that all of them are, if any."""
+    length = round(float(np.median(lengths)))
+    is_one = length >= 1 and bool(np.all(np.abs(lengths / length - 1) <= _WHOLE))
+    return length if is_one else None
+
+
+def _is_one(ratio: Column, steps: Column) -> bool:
+    return bool(np.all(np.abs(ratio - 1) <= _AGREEMENT + 1 / steps))
+
+
+def _uncounted(table: Table, plan: Plan, label: str) -> str:
+    return (
+        f"{table.file}: {label} takes no part in the batch. If "
+        f"{plan.terms['batch'].label} is that of one accumulated part, add "
+        f"{label.strip(chr(39))} to the product in --map batch=."
+    )
+
+
+def _forgotten(
+    table: Table, plan: Plan, lines: Sequence[int], label: str, share: Column
+) -> str:
+    batch = plan.terms["batch"].label
+    return (
+        f"{table.file} line {lines[0]}, column {label}, value {share[0]:g}: tokens = "
+        f"steps x {batch} x {label} in every row, so the batch of --map is too small "
+        f'by the accumulation. Say --map batch="{batch}*{label.strip(chr(39))}".'
+    )
+
+
+def _numbers(
+    table: Table,
+    plan: Plan,
+    columns: Mapping[str, Column],
+    lines: Sequence[int],
+    place: tuple[Column, int],
+) -> str:
+    """The product of one row beside its tokens."""
+    batch, row = place
+    assert plan.steps is not None
+    steps, tokens = columns["steps"][row], columns["tokens"][row]
+    product = steps * batch[row]
+    written = (
+        f" ({columns['batch'][row]:g} x {batch[row] / columns['batch'][row]:g})"
+        if batch[row] != columns["batch"][row]
+        else ""
+    )
+    return (
+        f"{table.file} line {lines[row]}, column {plan.steps.label}: {steps:,.0f} "
+        f"steps x a batch of {batch[row]:,.0f} tokens{written} = {product:,.0f}, but "
+        f"{plan.terms['tokens'].label} is {tokens:,.0f}, {tokens / product:.3g} times "
+        "that"
+    )
+
+
+def _remedy(
+    plan: Plan, missing: Column, batch: Column, columns: Mapping[str, Column]
+) -> str:
+    factor = _whole(missing)
+    label = plan.terms["batch"].label.strip("'")
+    lengths = batch / columns["batch"]
+    if factor is not None and np.ptp(lengths) == 0:
+        return (
+            "It is so in every row: if steps accumulate gradients (or several devices "
+            f'share a step), say --map batch="{label}*{factor * lengths[0]:.0f}"; else '
+            "correct steps, batch or tokens."
+        )
+    return (
+        "Correct steps, batch or tokens, or say what the batch is in tokens with "
+        f'--map batch="{label}*NUMBER".'
+    )

@@ -1,0 +1,1 @@
+"""From runs to a fitted family, its refits, draws and scores."""

@@ -1,0 +1,318 @@
+"""What the noise of each run does to a fit of few cells: steps of theta, one a cause.
+
+Under 12 cells a jackknife over cells has too few degrees of freedom to be of use. There
+the fit is linearised about its optimum (the delta method), and each independent cause
+of error moves theta by one standard deviation of its own:
+
+- each run's noise, its variance floor^2 + (growth excess)^2 fitted to the residuals;
+- what the runs of a cell share, and by how much the optimum of a cell is off the law of
+  the scales, both as released sweeps show them;
+- along lr and batch, a surface that is two half parabolas, of which none is smooth: how
+  far its optimum lies from the fit's, as far as the runs prefer it.
+
+The steps stand where leaves stand (`uncertainty.interval` sums their squares), with
+Student's t of runs less effective parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from jaxtyping import Bool, Float64
+
+from surrogate.data.coordinates import Rows
+from surrogate.families import Bowl, Family, Posynomial, Quadratic, Shared, forms
+from surrogate.families.protocol import CELL_SPREAD
+from surrogate.fitting import irls
+from surrogate.fitting.halves import shift
+from surrogate.fitting.objective import (
+    NORMAL_MAD,
+    Noise,
+    Objective,
+    measure_noise,
+)
+from surrogate.numerics.descent import second
+from surrogate.numerics.numpy_backend.curved import Model
+from surrogate.numerics.numpy_backend.least_squares import features
+
+# Standard deviation of a cell's ln lr* and ln batch* about the law of the scales: 0.042
+# and 0.048 over the 17 dense cells of Step Law, the noise of their runs included.
+CELL_DRIFT = 0.05
+_STEP = 1e-5
+# Of the largest curvature: below lies rounding.
+_LEAST = 1e-12
+# Runs further off, in robust standard deviations, say nothing of the others' noise.
+_OUTLIER = 4.0
+# Of the variance function, each weighted by the last.
+_ROUNDS = 5
+# Of the scales of weights, whatever a table shows.
+_LEAST_FLOOR, _LEAST_GROWTH = 0.0005, 0.1
+# Degrees of freedom with which the floor is held at the mean square.
+_FREEDOM = 10.0
+# At an excess so large a run counts half for how well a form meets the optimum.
+_NEAR_FLOOR, _NEAR_GROWTH = 0.002, 0.1
+
+Moved: TypeAlias = Callable[[np.ndarray], np.ndarray]
+
+
+class Propagated(NamedTuple):
+    """Steps of theta away from a fit, one a cause of error.
+
+    Attributes:
+        leaves: theta after each step.
+        freedom: runs less effective parameters, at least 1.
+        misfit: mean square of the residual near the optimum, a degree of freedom.
+    """
+
+    leaves: Float64[np.ndarray, "steps p"]
+    freedom: int
+    misfit: float
+
+
+def propagate(
+    family: Family,
+    rows: Rows,
+    weights: Float64[np.ndarray, " n"],
+    theta: Float64[np.ndarray, " p"],
+    box: Float64[np.ndarray, "2 choices"],
+    unit: Float64[np.ndarray, " choices"],
+) -> Propagated:
+    """How each cause of error moves a fit that is no mix.
+
+    Args:
+        family: what was fitted.
+        rows: to these runs.
+        weights: of the fit.
+        theta: the fit.
+        box: lower and upper bounds of u within which a cell's minimum is sought.
+        unit: of each coordinate of u [ln].
+    """
+    surface, residual, member, line, noise = _look(family, rows, weights, theta, box)
+    sound, floor, growth = noise
+    excess = surface.excess[0]
+    variance = np.maximum(floor + growth * excess**2, 1e-12)
+    freedom = float(sound.sum() - line.leverage[sound].sum())
+    slopes = _slopes(family, rows, theta) / unit
+    level = noise_of(residual, excess, rows.cell).cell
+    off = (rows.z[:, : len(unit)] - surface.cell_u[0][rows.cell]) * unit
+    shifts = [
+        shift(off, rows.cell, rows.z[:, len(unit) :], rows.target, weights, k)
+        for k in range(len(unit))
+    ]
+    # In an order of their own, so that draws do not depend on that of the table.
+    order = np.lexsort((rows.target, *rows.z.T))
+    member = member[:, member.any(axis=0)]
+    causes = [
+        np.diag(np.sqrt(variance))[:, order],
+        member * level,
+        *(member * slopes[:, [k]] * CELL_DRIFT for k in range(len(unit))),
+        -slopes * np.array(shifts),
+    ]
+    steps = np.concatenate([line.gain @ cause for cause in causes], axis=1)
+    count = steps.shape[1]
+    leaves = line.place(line.v + np.sqrt(count / (count - 1)) * steps.T)
+    values = forms.log_losses(family, leaves[:, None], rows.z)
+    leaves[~np.isfinite(values).all(axis=1)] = theta
+    near = 1 / (_NEAR_FLOOR**2 + (_NEAR_GROWTH * excess) ** 2)
+    spent = max(1 - line.leverage.sum() / len(residual), 0.5 / len(residual))
+    misfit = float(near @ residual**2 / near.sum() / spent)
+    return Propagated(leaves, max(int(freedom + 1e-9), 1), misfit)
+
+
+def sharpen(
+    family: Family,
+    rows: Rows,
+    weights: Float64[np.ndarray, " n"],
+    theta: Float64[np.ndarray, " p"],
+    box: Float64[np.ndarray, "2 choices"],
+) -> tuple[Float64[np.ndarray, " p"], Float64[np.ndarray, " n"]]:
+    """Fit again with the scales of the weights that the table itself shows.
+
+    Those that every fit begins with are of big sweeps, whose far runs no form meets. Of
+    few runs each counts, and as far as it is met.
+
+    Returns:
+        Theta and the weights of the rows.
+    """
+    _, floor, growth = _look(family, rows, weights, theta, box).noise
+    objective = Objective(
+        floor=max(float(np.sqrt(floor)), _LEAST_FLOOR),
+        growth=min(max(float(np.sqrt(growth)), _LEAST_GROWTH), family.misfit),
+    )
+    once = np.ones((1, len(weights)))
+    found = irls.refit_without(
+        family, rows, weights, once, theta, box, objective=objective
+    ).theta
+    own = irls.reweigh(
+        family, rows, found, once, box, objective, weights[None], "numpy"
+    )
+    return found[0], own[0]
+
+
+def noise_of(
+    residual: Float64[np.ndarray, " n"],
+    excess: Float64[np.ndarray, " n"],
+    cell: np.ndarray,
+) -> Noise:
+    """Of few cells, whose own part a law takes for its own: no less than elsewhere."""
+    found = measure_noise(residual, excess, cell)
+    return found._replace(cell=max(found.cell, CELL_SPREAD))
+
+
+class _Line(NamedTuple):
+    """A fit as a linear function of its targets.
+
+    Attributes:
+        v: the fit in the solver's coordinates.
+        place: theta of such coordinates.
+        gain: derivative of v in each target.
+        leverage: of each fitted value in its own target.
+        shared: what the cells' own offsets take of a residual.
+    """
+
+    v: Float64[np.ndarray, " p"]
+    place: Moved
+    gain: Float64[np.ndarray, "p n"]
+    leverage: Float64[np.ndarray, " n"]
+    shared: Moved
+
+
+class _Look(NamedTuple):
+    """A fit beside its runs.
+
+    Attributes:
+        surface: the fit on them.
+        residual: what it leaves of ln loss.
+        member: whether a run is of a cell.
+        line: the fit as a linear function of its targets.
+        noise: of `_variance`.
+    """
+
+    surface: irls.Surface
+    residual: Float64[np.ndarray, " n"]
+    member: Float64[np.ndarray, "n cells"]
+    line: _Line
+    noise: tuple[Bool[np.ndarray, " n"], float, float]
+
+
+def _look(
+    family: Family,
+    rows: Rows,
+    weights: Float64[np.ndarray, " n"],
+    theta: Float64[np.ndarray, " p"],
+    box: Float64[np.ndarray, "2 choices"],
+) -> _Look:
+    surface = irls.evaluate(family, rows, theta[None], box)
+    residual = rows.target - surface.fitted[0]
+    member = np.eye(len(rows.cell_s))[rows.cell]
+    line = _linearise(family, rows, weights, theta, member)
+    own = residual - line.shared(residual)
+    noise = _variance(family, own, surface.excess[0], line)
+    return _Look(surface, residual, member, line, noise)
+
+
+def _linearise(
+    family: Family,
+    rows: Rows,
+    weights: Float64[np.ndarray, " n"],
+    theta: Float64[np.ndarray, " p"],
+    member: Float64[np.ndarray, "n cells"],
+) -> _Line:
+    """By central differences, since every family can be evaluated."""
+    frame = _frame(family, rows, weights, theta)
+    v = frame.v
+    step = _STEP * np.maximum(1.0, np.abs(v))
+    ends = frame.place(np.concatenate([v + np.diag(step), v - np.diag(step)]))
+    fitted = forms.log_losses(family, ends[:, None], rows.z)
+    size = len(v)
+    jacobian = (0.5 * (fitted[:size] - fitted[size:]) / step[:, None]).T
+    pulled = weights[:, None] * jacobian
+    # What cells share is minimised over where the family has offsets for it.
+    free = weights / (member.T @ weights + CELL_SPREAD**-2)[rows.cell]
+    free = free if isinstance(family, Shared) else np.zeros_like(free)
+    sums = (member.T @ pulled)[rows.cell]
+    pulled = pulled - free[:, None] * sums
+    gain = np.linalg.solve(frame.hessian, pulled.T)
+    own = free - (free / np.maximum(weights, 1e-300)) * np.einsum(
+        "np,pn->n", sums, gain
+    )
+    leverage = np.einsum("np,pn->n", jacobian, gain) + own
+
+    def shared(residual: np.ndarray) -> np.ndarray:
+        return (member.T @ (free * residual))[rows.cell]
+
+    return _Line(v, frame.place, gain, np.clip(leverage, 0.0, 1 - 1e-6), shared)
+
+
+class _Frame(NamedTuple):
+    """Coordinates in which a fit is nearest to linear.
+
+    Attributes:
+        v: the fit.
+        place: theta of such coordinates.
+        hessian: half that of the cost there, with what residuals bend it.
+    """
+
+    v: Float64[np.ndarray, " p"]
+    place: Moved
+    hessian: Float64[np.ndarray, "p p"]
+
+
+def _frame(
+    family: Family, rows: Rows, weights: np.ndarray, theta: np.ndarray
+) -> _Frame:
+    if isinstance(family, Quadratic):
+        columns = features(family, rows.z)
+        hessian = columns.T @ (weights[:, None] * columns)
+        prior = np.diag(family.prior.precision)
+        return _Frame(theta, lambda v: v, hessian + prior)
+    wide = irls.Wide.of(family, rows, np.ones((1, len(rows.cell_s))))
+    assert isinstance(wide.family, Bowl | Posynomial)
+    every = wide.all_weights(weights[None])
+    model = Model(wide.family, wide.rows.z, rows.target, every)
+    v = model.to_solver(theta[None])
+    hessian = model.normal_equations(v, np.zeros(1, np.int64)).hessian[0]
+    # Short of the minimum it may bend down somewhere, where a step would go wrong.
+    values, vectors = np.linalg.eigh(hessian)
+    values = np.maximum(np.abs(values), _LEAST * values.max())
+    return _Frame(v[0], model.from_solver, vectors * values @ vectors.T)
+
+
+def _slopes(
+    family: Family, rows: Rows, theta: np.ndarray
+) -> Float64[np.ndarray, "n choices"]:
+    """Of fitted ln loss along u."""
+    choices = family.shape.choices
+    u = rows.z[:, :choices]
+    at = forms.form(family, theta, rows.z[:, choices:]).at(u[:, 0], second(u))
+    return np.stack([at.gx, at.gy][:choices], axis=1)
+
+
+def _variance(
+    family: Family,
+    residual: Float64[np.ndarray, " n"],
+    excess: Float64[np.ndarray, " n"],
+    line: _Line,
+) -> tuple[Bool[np.ndarray, " n"], float, float]:
+    """Which runs are no outliers; of a run's variance the floor^2 and growth^2."""
+    from scipy.optimize import nnls
+
+    spread = Objective(growth=family.misfit).spread(excess)
+    size = np.abs(residual / spread)
+    sound = size <= _OUTLIER * max(1.0, NORMAL_MAD * float(np.median(size)))
+    variance, floor, growth = spread**2, 0.0, 0.0
+    for _ in range(_ROUNDS):
+        left = (1 - line.leverage) / variance
+        columns = np.stack([left, left * excess**2], axis=1)[sound]
+        norm = np.maximum(np.linalg.norm(columns, axis=0), 1e-300)
+        found, _ = nnls(columns / norm, (residual**2 / variance)[sound])
+        floor, growth = found / norm
+        variance = np.maximum(floor + growth * excess**2, 1e-12)
+    # Few runs tell little of two numbers: towards their mean near the optimum.
+    near = ((1 - line.leverage) / spread**2)[sound]
+    mean = float(residual[sound] ** 2 @ spread[sound] ** -2 / near.sum())
+    freedom = max(float(sound.sum() - line.leverage[sound].sum()), 0.0)
+    share = _FREEDOM / (_FREEDOM + freedom)
+    return sound, float((1 - share) * floor + share * mean), float(growth)

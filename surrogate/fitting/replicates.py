@@ -1,0 +1,206 @@
+"""One family fitted to all runs, with its draws; a mix, member by member."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float64
+
+from surrogate.base import interrupts
+from surrogate.data.coordinates import Rows
+from surrogate.families import Family, Mix
+from surrogate.fitting import intervals, irls
+from surrogate.fitting.intervals import Draws
+from surrogate.fitting.propagation import Propagated, propagate, sharpen
+from surrogate.numerics import least_squares
+from surrogate.numerics.least_squares import Progress
+from surrogate_kernels.dispatch import Backend
+
+# Of `Fitted.quality`, what is of the fit itself.
+_OF_THE_FIT = ("is_settled", "relative_gradient", "steps", "second_best_start")
+
+
+class Fitted(NamedTuple):
+    """What became of a family on all runs.
+
+    Attributes:
+        family: what was fitted.
+        theta: its parameters.
+        draws: of the bootstrap; none where they were not asked for or cells are few.
+        leaves: refits without each cell, of under 12 the steps of `propagation`; none
+            likewise.
+        excess: of the runs, ln loss over the best of their cell, by weights of no
+            table's own: what evidence is weighed by.
+        freedom: degrees of freedom of intervals from steps; None of those over cells.
+        misfit: where there are steps, how far the fit misses runs near the optimum.
+        quality: how well all that was reached.
+        backend: that ran the draws; the fit's own where none was solved.
+        warnings: what a user should hear of it.
+    """
+
+    family: Family
+    theta: Float64[np.ndarray, " p"]
+    draws: Float64[np.ndarray, "draws p"]
+    leaves: Float64[np.ndarray, "cells p"]
+    quality: dict[str, Any]
+    backend: str
+    warnings: tuple[str, ...]
+    excess: Float64[np.ndarray, " n"]
+    freedom: int | None = None
+    misfit: float = 0.0
+
+
+def fit_all(
+    family: Family,
+    rows: Rows,
+    box: Float64[np.ndarray, "2 choices"],
+    unit: Float64[np.ndarray, " choices"],
+    *,
+    bootstrap: int,
+    seed: int,
+    backend: Backend,
+    completes: bool = True,
+    progress: Progress | None = None,
+) -> Fitted:
+    """Fit a family that is no mix, then resample its cells.
+
+    Args:
+        family: what is fitted.
+        rows: to these runs.
+        box: lower and upper bounds of u within which a cell's minimum is sought.
+        unit: of each coordinate of u [ln].
+        bootstrap: draws asked for.
+        seed: of starts and resampling.
+        backend: of the kernels that draws are to be solved with.
+        completes: with its draws there is a fit to keep, should a signal come.
+        progress: told of finished draws.
+    """
+    ones = np.ones((1, len(rows.target)))
+    host = least_squares.arithmetic(backend)
+    start(progress, f"Fitting {family.name}", 1)
+    full = irls.estimate(
+        family, rows, ones, box, seed=seed, backend=host, progress=progress
+    )
+    solution = full.solution
+    theta = solution.theta[0]
+    quality: dict[str, Any] = {
+        "is_settled": bool(irls.is_settled(solution, len(rows.target))[0]),
+        "relative_gradient": float(solution.decrement[0]),
+        "steps": int(solution.iterations[0]),
+        "second_best_start": float(full.second_start[0]),
+    }
+    none = np.zeros((0, family.size))
+    excess = full.surface.excess[0]
+    cells, weights = len(np.unique(rows.cell)), full.weights[0]
+    is_few = cells < intervals.MIN_CELLS_PAIRS
+    if is_few:
+        theta, weights = sharpen(family, rows, weights, theta, box)
+    bare = Fitted(family, theta, none, none, quality, solution.backend, (), excess)
+    has_draws = intervals.has_draws(rows, family.shape.choices, bootstrap)
+    if is_few:
+        steps = propagate(family, rows, weights, theta, box, unit)
+        if has_draws:
+            return _stepped(bare, steps, bootstrap)
+        return bare._replace(misfit=steps.misfit)
+    if not has_draws:
+        return bare
+    start(progress, "Leaving out each cell", cells)
+    leaves, unsettled = intervals.leave_each_out(
+        family, rows, weights, theta, box, progress, host
+    )
+    interrupts.keep(completes)
+    fits = bootstrap * intervals.starts(family, cells)
+    start(progress, "Resampling cells", fits)
+    drawn = intervals.draw(
+        family,
+        rows,
+        weights,
+        theta,
+        leaves,
+        replicas=bootstrap,
+        seed=seed,
+        backend=backend,
+        progress=progress,
+    )
+    quality |= {
+        "leaves_unsettled": unsettled,
+        "draws_unsettled": drawn.unsettled,
+        "draws_singular": drawn.singular,
+        "draws_block": drawn.block,
+        "draws_interrupted": not drawn.is_whole,
+    }
+    warnings = _shortfalls(drawn, bootstrap)
+    ran = drawn.backend or solution.backend
+    return Fitted(family, theta, drawn.theta, leaves, quality, ran, warnings, excess)
+
+
+def _stepped(fit: Fitted, steps: Propagated, bootstrap: int) -> Fitted:
+    """A fit of few cells: its draws are its leaves, moved when they are asked."""
+    return fit._replace(
+        draws=steps.leaves[np.arange(bootstrap) % len(steps.leaves)],
+        leaves=steps.leaves,
+        freedom=steps.freedom,
+        misfit=steps.misfit,
+    )
+
+
+class Shares(NamedTuple):
+    """Weights of the members of a mix: in the fit, in each draw, in each leaf."""
+
+    fit: Float64[np.ndarray, " members"]
+    draws: Float64[np.ndarray, "draws members"]
+    leaves: Float64[np.ndarray, "cells members"]
+
+
+def join(family: Mix, shares: Shares, members: Mapping[str, Fitted]) -> Fitted:
+    """A mix of its fitted members: draw k is the mean of their draws k.
+
+    All members see the same resampled cells. Of what says how well a fit was reached
+    the worst counts: of the members in the fit, and of draws and leaves of all.
+    """
+    parts = list(members.values())
+    count = min(len(part.draws) for part in parts)
+    present = [p for p, share in zip(parts, shares.fit, strict=True) if share > 0]
+    quality: dict[str, Any] = {}
+    for key in parts[0].quality:
+        some = present if key in _OF_THE_FIT else parts
+        found = [part.quality[key] for part in some if key in part.quality]
+        worst = min if key in ("is_settled", "draws_block") else max
+        if len(found) == len(some):
+            quality[key] = worst(found)
+    backends = dict.fromkeys(part.backend for part in parts)
+    return Fitted(
+        family,
+        family.join(shares.fit[None], [part.theta[None] for part in parts])[0],
+        family.join(shares.draws[:count], [part.draws[:count] for part in parts]),
+        family.join(shares.leaves, [part.leaves for part in parts]),
+        quality | {"members": {name: p.quality for name, p in members.items()}},
+        "+".join(backends),
+        tuple(dict.fromkeys(text for part in parts for text in part.warnings)),
+        shares.fit @ np.array([part.excess for part in parts]),
+    )
+
+
+def _shortfalls(drawn: Draws, asked: int) -> tuple[str, ...]:
+    """What a user should hear of draws that went otherwise than asked."""
+    found = []
+    if not drawn.is_whole:
+        found.append(
+            f"Interrupted: {len(drawn.theta)} of {asked} draws were finished and are "
+            "kept; intervals from fewer draws are rougher."
+        )
+    if drawn.is_halved:
+        found.append(
+            "The device had no memory for a block of draws: it was halved to "
+            f"{drawn.block} a call."
+        )
+    return tuple(found)
+
+
+def start(progress: Progress | None, task: str, total: int) -> None:
+    """Tell what runs now, where somebody listens."""
+    interrupts.begin(task)
+    if progress is not None:
+        progress.start(task, total)

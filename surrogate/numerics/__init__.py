@@ -1,0 +1,1 @@
+"""Batched least squares, minima and plateaus of convex surfaces."""

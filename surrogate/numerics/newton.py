@@ -1,0 +1,164 @@
+"""Newton's method with damping for many small problems that share one program.
+
+Problems wait in a queue; as many as there are slots are under way at a time. A slot
+whose problem has ended writes it out and takes the next, so that a finished problem
+stops costing. Every operation treats the slots alike and apart: what a problem gives
+depends on nothing but itself. One step is that of `newton_step`.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int
+
+from surrogate.base.worlds import Numbers
+from surrogate.numerics.newton_step import (
+    CONVERGED,
+    LIMIT,
+    NOISE,
+    NOT_FINITE,
+    STATUSES,
+    STUCK,
+    Ended,
+    Model,
+    Rules,
+    Slots,
+    advance,
+    fresh,
+)
+
+__all__ = [
+    "CONVERGED",
+    "LIMIT",
+    "NOT_FINITE",
+    "STATUSES",
+    "STUCK",
+    "Minima",
+    "Model",
+    "minimise",
+]
+
+
+class Minima(NamedTuple):
+    """What a queue of problems came to.
+
+    Attributes:
+        v: where.
+        cost: there.
+        decrement: sqrt(g' H^-1 g / cost), free of the parameters' scale; infinite where
+            the Hessian is not positive definite. Its square times cost is what a
+            Newton step would still gain, which bounds how far any smooth answer still
+            moves, in units of its own standard error.
+        status: an index of `STATUSES`.
+        steps: tried.
+    """
+
+    v: Float[Numbers, "problems p"]
+    cost: Float[Numbers, " problems"]
+    decrement: Float[Numbers, " problems"]
+    status: Int[Numbers, " problems"]
+    steps: Int[Numbers, " problems"]
+
+
+class _Loop(NamedTuple):
+    slots: Slots
+    waiting: Int[Array, ""]
+    """The next problem of the queue."""
+    found: Minima
+
+
+def minimise(
+    model: Model,
+    shared: Any,
+    each: Any,
+    start: Float[Array, "problems p"],
+    *,
+    count: Int[Array, ""],
+    limit: Int[Array, ""],
+    tolerance: Float[Array, ""],
+    slots: int,
+) -> Minima:
+    """Minimise the first `count` problems of a queue.
+
+    Args:
+        model: cost, gradient and Hessian.
+        shared: data of all problems.
+        each: arrays with a leading axis of problems.
+        start: where each begins.
+        count: how many are to be solved; what follows is padding.
+        limit: steps a problem at most.
+        tolerance: decrement^2 at which a problem has converged.
+        slots: how many are under way at a time.
+    """
+    rounding = NOISE * float(jnp.finfo(start.dtype).eps)
+    rules = Rules(count, limit, tolerance, rounding)
+    take = partial(jax.tree.map, lambda array: array[:slots])
+    loop = _Loop(
+        fresh(jnp.arange(slots, dtype=jnp.int32), take(each), start[:slots]),
+        jnp.asarray(slots, jnp.int32),
+        _nothing(start),
+    )
+
+    def turn(loop: _Loop) -> _Loop:
+        now, ended = advance(model, shared, loop.slots, rules)
+        found = _write(loop.found, now, ended)
+        is_over = ended.status >= 0
+        slots, waiting = lax.cond(
+            jnp.any(is_over),
+            lambda: _refill(now, is_over, loop.waiting, count, each, start),
+            lambda: (now._replace(steps=now.steps + 1), loop.waiting),
+        )
+        return _Loop(slots, waiting, found)
+
+    return lax.while_loop(
+        lambda loop: jnp.any(loop.slots.problem < count), turn, loop
+    ).found
+
+
+def _write(found: Minima, now: Slots, ended: Ended) -> Minima:
+    """Copy what has ended to its place in the queue."""
+    nowhere = found.cost.shape[0]
+    place = jnp.where(ended.status >= 0, now.problem, nowhere)
+    values = Minima(now.v, now.at.cost, ended.decrement, ended.status, now.steps)
+
+    def put(array: Array, value: Array) -> Array:
+        return array.at[place].set(value.astype(array.dtype), mode="drop")
+
+    return jax.tree.map(put, found, values)
+
+
+def _refill(
+    now: Slots,
+    is_over: Bool[Array, " slots"],
+    waiting: Int[Array, ""],
+    count: Int[Array, ""],
+    each: Any,
+    start: Array,
+) -> tuple[Slots, Array]:
+    """The next problems of the queue in the slots that are free, in order."""
+    place = waiting + jnp.cumsum(is_over, dtype=jnp.int32) - 1
+    source = jnp.where(is_over & (place < count), place, 0)
+    taken = fresh(
+        jnp.where(is_over, place, 0),
+        jax.tree.map(lambda a: a[source], each),
+        start[source],
+    )
+
+    def pick(new: Array, old: Array) -> Array:
+        return jnp.where(is_over.reshape((-1,) + (1,) * (new.ndim - 1)), new, old)
+
+    counted = now._replace(steps=now.steps + 1)
+    return jax.tree.map(pick, taken, counted), waiting + jnp.sum(
+        is_over, dtype=jnp.int32
+    )
+
+
+def _nothing(start: Array) -> Minima:
+    none = jnp.zeros(start.shape[:1], start.dtype)
+    whole = jnp.zeros(start.shape[:1], jnp.int32)
+    return Minima(jnp.zeros_like(start), none, none, whole, whole)

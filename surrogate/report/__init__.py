@@ -1,5 +1,0 @@
-"""The explorer: one HTML file in which a fit answers without Python or a network."""
-
-from surrogate.report.page import build, write
-
-__all__ = ["build", "write"]

@@ -1,0 +1,1 @@
+"""A sealed folder: a manifest beside a checkpoint of arrays."""

@@ -1,0 +1,1 @@
+"""Fits as pictures: figures and the explorer page."""

@@ -1,0 +1,286 @@
+"""What the page is given: one JSON document, from which the browser computes all.
+
+The fit itself is in float64, and its draws and leaves in float32: they say how wide an
+interval is, to three digits. All of a family's parameters arrive as coefficients of
+affine functions of (1, u, s), so the page needs no family's own parametrisation.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+
+from surrogate.answers import Fit
+from surrogate.answers.fit import DEFAULT_PROBABILITY, DEFAULT_TOL
+from surrogate.answers.predict import check_known
+from surrogate.data import Runs
+from surrogate.data.cells import Cell
+from surrogate.data.coordinates import WIDEN
+from surrogate.data.extrapolation import HELD_SPAN
+from surrogate.families import Family, Mix
+from surrogate.families.affine import Affine
+from surrogate.fitting import intervals
+from surrogate.fitting.stability import P_MAX
+from surrogate.laws import LAWS, Law, PowerLaw
+from surrogate.views.explorer import told
+
+MAX_DRAWS = 200
+MAX_RUNS = 4_000
+MAX_ROWS = 200
+# Base64 takes four thirds of each.
+_DRAW_BYTES = 100_000
+_NAME_CHARACTERS = 60
+_NAMES_BYTES = 30_000
+
+
+def document(fit: Fit, runs: Runs | None, name: str) -> dict[str, Any]:
+    """All that the page shows or computes from.
+
+    Args:
+        fit: what is shown.
+        runs: its measured runs; None where there are none to show.
+        name: what the page calls the fit, and what its commands name.
+
+    Raises:
+        DataError: the runs have a recipe that the fit lacks, or lack a scale.
+    """
+    features, used = fit.features, fit.fitted_cells
+    leaves, cells = fit.leaves, len(fit.leaves)
+    has_interval = cells >= (intervals.MIN_CELLS if fit.freedom is None else 1)
+    return {
+        "name": name,
+        "family": _spec(fit.family) | {"name": fit.family.name},
+        "shape": fit.family.shape._asdict(),
+        "k": fit.family.terms,
+        "theta": _vectors(fit.family, fit.theta[None])[0].tolist(),
+        "draws": _packed(fit.family, fit.draws, _most_draws(fit)),
+        "leaves": _packed(fit.family, leaves, len(leaves)),
+        "t": intervals.student(cells, freedom=fit.freedom) if has_interval else None,
+        "freedom": fit.freedom,
+        "interval_unit": fit.unit,
+        "min_cells": intervals.MIN_CELLS,
+        "level_of_intervals": intervals.LEVEL,
+        "min_cells_pairs": intervals.MIN_CELLS_PAIRS,
+        "factors": _factors(fit),
+        "most_stretch": intervals.MOST_STRETCH,
+        **_standardisation(fit),
+        "widen": WIDEN,
+        "held_span": HELD_SPAN,
+        "p_max": P_MAX,
+        "probability": DEFAULT_PROBABILITY,
+        "tol": DEFAULT_TOL,
+        "stability": fit.stability.to_json() if fit.stability else None,
+        **told.document(fit),
+        "fitted_cells": used,
+        "scores": fit.scores,
+        "selection": fit.provenance.selection,
+        "is_converged": fit.is_converged,
+        "loss_kind": fit.loss_kind,
+        "loss_unit": fit.loss_unit,
+        "params_kind": fit.params_kind,
+        "warnings": list(fit.warnings),
+        "notes": features.notes(),
+        "provenance": _provenance(fit),
+        "runs": None if runs is None else _runs(fit, runs),
+        "laws": _laws(fit),
+    }
+
+
+def _standardisation(fit: Fit) -> dict[str, Any]:
+    features = fit.features
+    known = features.to_json()
+    keys = ("choices", "givens", "recipes", "mean", "scale", "level", "fitted")
+    more = ("lines", "cell_leverage", "run_leverage")
+    return {key: known[key] for key in (*keys, *more)}
+
+
+def _laws(fit: Fit) -> list[dict[str, Any]]:
+    """Published laws of lr and batch that (N, D) decide, N counted as the fit counts.
+
+    Those of compute count as 6 N D. Others need what the page does not ask.
+    """
+    kinds = ("both", "moe") if fit.scale_names else ("both", "dense")
+    found = []
+    for law in LAWS:
+        is_ours = law.unusable is None and law.experts in kinds
+        lr, batch = _powers(law, "lr"), _powers(law, "batch")
+        if is_ours and law.params == fit.params_kind and lr and batch:
+            found.append({"name": law.name, "lr": lr, "batch": batch})
+    return found
+
+
+def _powers(law: Law, part: str) -> dict[str, float] | None:
+    """The law as c N^params D^tokens; None where the law has another form."""
+    formula = getattr(law, part)
+    if not isinstance(formula, PowerLaw) or formula.cap is not None:
+        return None
+    c, exponents = formula.constant, {"N": 0.0, "D": 0.0}
+    for power in formula.powers:
+        own = float(power.exponent)
+        c *= power.reference**-own
+        if power.variable == "C" and law.compute == "6N":
+            c, names = c * 6**own, ("N", "D")
+        elif power.variable in exponents:
+            names = (power.variable,)
+        else:
+            return None
+        for name in names:
+            exponents[name] += own
+    return {"c": c, "params": exponents["N"], "tokens": exponents["D"]}
+
+
+def _factors(fit: Fit) -> str | None:
+    """What moves draws of few cells (`uncertainty.moves`), a row a draw embedded."""
+    leaves = len(fit.leaves)
+    is_few = intervals.MIN_CELLS <= leaves < intervals.MIN_CELLS_PAIRS
+    if not leaves or not (is_few or fit.freedom is not None):
+        return None
+    count = min(len(fit.draws), _most_draws(fit))
+    return _base64(intervals.factors(count, leaves, fit.freedom))
+
+
+def _most_draws(fit: Fit) -> int:
+    """How many draws there is room for; over many runs each has many factors."""
+    if fit.freedom is None:
+        return MAX_DRAWS
+    return max(min(MAX_DRAWS, _DRAW_BYTES // (4 * max(len(fit.leaves), 1))), 1)
+
+
+def _spec(family: Family) -> dict[str, Any]:
+    """How the page reads a vector of `_vectors`."""
+    if isinstance(family, Mix):
+        members = [_spec(member) for member in family.members]
+        size = len(members) + sum(member["size"] for member in members)
+        return {"kind": "mix", "members": members, "size": size}
+    if not isinstance(family, Affine):
+        return {"kind": family.name, "size": family.size}
+    pattern = family.pattern
+    return {
+        "kind": family.name,
+        "k": family.terms,
+        "size": len(pattern.term) + family.shape.offsets,
+        "pattern": {
+            "term": list(pattern.term),
+            "coordinate": list(pattern.coordinate),
+            "terms": pattern.terms,
+        },
+    }
+
+
+def _vectors(
+    family: Family, thetas: Float64[np.ndarray, "n p"]
+) -> Float64[np.ndarray, "n q"]:
+    """Coefficients of affine functions, then recipes' offsets.
+
+    Of a mix its weights, then each member's; of a linear family theta as it is.
+    """
+    if isinstance(family, Mix):
+        parts, begin = [thetas[:, : len(family.members)]], len(family.members)
+        for member in family.members:
+            own = thetas[:, begin : begin + member.size]
+            parts.append(_vectors(member, own))
+            begin += member.size
+        return np.concatenate(parts, axis=1)
+    if not isinstance(family, Affine):
+        return thetas
+    found = [family.coefficients(thetas), thetas[:, family.free :]]
+    return np.concatenate(found, axis=1)
+
+
+def _packed(
+    family: Family, thetas: Float64[np.ndarray, "n p"], most: int
+) -> dict[str, Any] | None:
+    """The first thetas that there is room for, in float32."""
+    if not len(thetas):
+        return None
+    count = min(len(thetas), most, max(_DRAW_BYTES // (4 * _spec(family)["size"]), 1))
+    if most == len(thetas) and count < most:
+        # Of leaves, all or none: an interval from some of the cells means nothing.
+        return None
+    return {
+        "count": count,
+        "of": len(thetas),
+        "base64": _base64(_vectors(family, thetas[:count])),
+    }
+
+
+def _base64(values: np.ndarray, kind: str = "<f4") -> str:
+    return base64.b64encode(np.ascontiguousarray(values, kind).tobytes()).decode()
+
+
+def _provenance(fit: Fit) -> dict[str, Any]:
+    known = fit.provenance
+    dropped = () if fit.runs is None else fit.runs.dropped
+    return {
+        "created": known.created,
+        "seed": known.seed,
+        "runs": known.runs,
+        "diverged": known.diverged,
+        "dropped": known.dropped,
+        "version": known.versions.get("loss-surrogate"),
+        "sources": [dict(source) for source in known.sources[:20]],
+        "rows": [
+            {
+                "file": row.file,
+                "line": row.line,
+                "column": row.column,
+                "value": row.value[:_NAME_CHARACTERS],
+                "reason": row.reason,
+            }
+            for row in dropped[:MAX_ROWS]
+        ],
+        "notes": [] if fit.runs is None else list(fit.runs.notes[:MAX_ROWS]),
+    }
+
+
+def _runs(fit: Fit, runs: Runs) -> dict[str, Any]:
+    """Measured runs, thinned evenly cell by cell where they are many."""
+    check_known(fit, runs)
+    order = np.argsort(runs.cell, kind="stable")
+    count = min(len(order), MAX_RUNS)
+    # Of a cell's runs, in order, every so many: no cell goes unseen before others thin.
+    kept = order[np.linspace(0, len(order) - 1, count).round().astype(np.int64)]
+    used, cell = np.unique(runs.cell[kept], return_inverse=True)
+    finite = np.isfinite(runs.loss[kept])
+    return {
+        "count": len(kept),
+        "of": len(runs),
+        "lr": _base64(runs.lr_level[kept]),
+        "batch": _base64(runs.batch[kept]),
+        "loss": _base64(np.where(finite, runs.loss[kept], 0.0)),
+        "cell": _base64(cell),
+        "diverged": _base64(~runs.usable[kept]),
+        "names": _names(runs.name[kept].tolist()),
+        "cells": [_run_cell(runs.cells[index]) for index in used],
+    }
+
+
+def _names(names: list[str]) -> list[str] | None:
+    """Of the runs, cut; None where they have none or there is no room for them."""
+    cut = [name[:_NAME_CHARACTERS] for name in names]
+    if not any(cut) or sum(len(name) + 3 for name in cut) > _NAMES_BYTES:
+        return None
+    return cut
+
+
+def _run_cell(cell: Cell) -> dict[str, Any]:
+    return told.where(cell) | {
+        "best": cell.best,
+        "runs": cell.runs,
+        "diverged": cell.diverged,
+    }
+
+
+def with_counts(data: Mapping[str, Any]) -> dict[str, Any]:
+    """How many draws and runs the page holds, of how many."""
+    draws, runs = data["draws"], data["runs"]
+    return {
+        "draws": 0 if draws is None else draws["count"],
+        "draws_of": 0 if draws is None else draws["of"],
+        "runs": 0 if runs is None else runs["count"],
+        "runs_of": 0 if runs is None else runs["of"],
+    }
