@@ -34,6 +34,8 @@ __all__ = [
     "read_runs",
 ]
 
+# Rooms that scripts know by a shorter name.
+_ROOMS = {"plots": "surrogate.views.plots", "report": "surrogate.views.explorer"}
 _HOME = {
     "DataError": "surrogate.base.errors",
     "Fit": "surrogate.answers",
@@ -52,10 +54,12 @@ def __getattr__(name: str) -> object:
         from importlib import metadata
 
         return metadata.version("loss-surrogate")
+    if name in _ROOMS:
+        return importlib.import_module(_ROOMS[name])
     if name in _HOME:
         return getattr(importlib.import_module(_HOME[name]), name)
     raise AttributeError(f"module 'surrogate' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_ROOMS})

@@ -131,7 +131,9 @@ def plateau(
         extra += tuple(say(name, side) for name, side in one_sided.items())
     if is_open and not one_sided:
         extra += (_open_warning(is_open),)
-    extra += edge.warnings_of(question, is_cut(solved), solved.bounds.is_beyond)
+    extra += stability_edge.warnings_of(
+        question, is_cut(solved), solved.bounds.is_beyond
+    )
     safe = (
         None
         if one_sided

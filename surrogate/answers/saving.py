@@ -181,14 +181,14 @@ def _check(fit: Fit, folder: Path) -> None:
     for name, array in arrays.items():
         if array.shape[1:] != (size,):
             raise DataError(
-                f"The fit in {archive.shown(folder)} cannot be trusted: expected {size} "
-                f"parameters, got {name} of shape {array.shape}. Fit again, or copy "
+                f"The fit in {archive.shown(folder)} cannot be trusted: expected "
+                f"{size} parameters, got {name} of shape {array.shape}. Fit again, or copy "
                 "the folder anew."
             )
         if array.dtype != np.float64 or not np.isfinite(array).all():
             raise DataError(
-                f"The fit in {archive.shown(folder)} cannot be trusted: expected finite "
-                f"float64 in {name}. Fit again, or copy the folder anew."
+                f"The fit in {archive.shown(folder)} cannot be trusted: expected "
+                f"finite float64 in {name}. Fit again, or copy the folder anew."
             )
 
 

@@ -474,8 +474,8 @@ def _held_out(
     cells = len(np.unique(rows.cell))
     if cells < cross_validation.MIN_CELLS:
         return {}, [
-            f"There are fewer than {cross_validation.MIN_CELLS} cells ({cells}): none could "
-            "be left out, so the fit has no held-out scores."
+            f"There are fewer than {cross_validation.MIN_CELLS} cells ({cells}): none "
+            "could be left out, so the fit has no held-out scores."
         ]
     folds = cross_validation.both(runs, rows, features)
     warnings = []

@@ -1,7 +1,7 @@
 """Published laws of the best learning rate and batch size, as data.
 
-Nothing here imports JAX: `surrogate.answers.laws_on_cells`, which scores laws on runs beside the
-surrogate, does and is imported by whoever needs it.
+Nothing here imports JAX: `surrogate.answers.laws_on_cells`, which scores laws on runs
+beside the surrogate, does and is imported by whoever needs it.
 """
 
 from surrogate.laws.evaluate import Choice, Point, Shape, evaluate

@@ -271,8 +271,8 @@ def _unstable(document: Document) -> str:
     if not found:
         return ""
     return (
-        f"; the lowest lr that went unstable near by is {common.lr(found['lr'])} (batch "
-        f"{common.batch(found['batch'])}, {common.count(found['params'])} parameters)"
+        f"; the lowest lr that went unstable near by is {common.lr(found['lr'])} "
+        f"(batch {common.batch(found['batch'])}, {common.count(found['params'])} parameters)"
     )
 
 

@@ -326,7 +326,8 @@ def demo(document: Document) -> list[RenderableType]:
     """The fit, its optimum and its plateau, and the next command to type."""
     files = document["files"]
     asked = document["plateau"]
-    where = f"--params {common.count(asked['params'])} --tokens {common.count(asked['tokens'])}"
+    sizes = {name: common.count(asked[name]) for name in ("params", "tokens")}
+    where = f"--params {sizes['params']} --tokens {sizes['tokens']}"
     ask = f"surrogate plateau {files[0]} {where}"
     return [
         *fit(document["fit"]),

@@ -158,7 +158,9 @@ def embedded(document: Any) -> str:
 
 
 def _asset(name: str) -> str:
-    return (resources.files("surrogate.report") / "assets" / name).read_text("utf-8")
+    return (resources.files("surrogate.views.explorer") / "assets" / name).read_text(
+        "utf-8"
+    )
 
 
 def _hash(text: str) -> str:
