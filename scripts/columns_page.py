@@ -47,9 +47,10 @@ _HEAD = """\
 # Names of columns
 
 Written by `python scripts/columns_page.py` from
-`surrogate/data/readers/columns.py`; do not edit. Case, blanks, `-`, `_`, `.` and `/` do not matter, and prefixes are taken off:
-`config.learning_rate`, `Learning Rate` and Optuna's `params_learning_rate` are
-`learning_rate`; `val/loss` is `val_loss`. The prefixes:
+`surrogate/data/readers/columns.py`; do not edit. Case, blanks, `-`, `_`, `.` and `/`
+do not matter, and prefixes are taken off: `config.learning_rate`, `Learning Rate` and
+Optuna's `params_learning_rate` are `learning_rate`; `val/loss` is `val_loss`. The
+prefixes:
 {prefixes}.
 
 Two columns that could be one role are never chosen between: the refusal ends with a

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -16,64 +17,18 @@ ROOT = Path(__file__).resolve().parents[1]
 # From the lowest room to the highest: a file may import only from rooms before its own,
 # and from its own.
 ROOMS = (
-    "defaults",
-    "errors",
-    "chances",
-    "interrupts",
-    "units",
-    "about",
-    "presets",
-    "files",
-    "checkpoint",
-    "sealed",
-    "swap",
-    "store",
-    "runs",
-    "readers",
-    "dumps",
-    "reach",
-    "features",
-    "worlds",
-    "taylor",
-    "descent",
-    "cut",
-    "minimum",
-    "solve",
-    "plateau_edges",
-    "plateau_box",
-    "plateau_shape",
-    "plateau",
-    "families",
-    "objective",
-    "weights",
-    "newton_step",
-    "newton",
-    "plain",
-    "linear",
-    "blocks",
-    "engine",
-    "estimate",
-    "halves",
-    "propagation",
-    "readoff",
-    "scores",
-    "selection",
-    "mixing",
-    "uncertainty",
-    "stability",
-    "evidence",
+    "base",
+    "data",
     "laws",
-    "decision",
-    "query",
-    "fitted",
-    "few_cells",
+    "families",
+    "numerics",
     "fitting",
-    "simulate",
-    "report",
-    "plots",
+    "storage",
+    "answers",
+    "views",
     "cli",
 )
-LIGHT = ("defaults", "errors", "units", "runs", "readers", "dumps", "laws", "cli.main")
+LIGHT = ("base.errors", "base.units", "data", "data.readers", "data.released", "laws")
 FILES = sorted((ROOT / "surrogate").rglob("*.py"))
 KERNELS = sorted((ROOT / "kernels").rglob("*.py"))
 
@@ -147,6 +102,40 @@ def test_imports_point_only_to_lower_rooms(file: Path) -> None:
     room = room_of(file)
     assert room in ROOMS, f"{room} has no place in the order of rooms"
     assert layer_faults(file.read_text(), room) == []
+
+
+def module_of(file: Path) -> str:
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts).removesuffix(".__init__")
+
+
+def circles(imports: dict[str, set[str]]) -> list[list[str]]:
+    """Groups of files that import one another, round about or at once."""
+    graph = TopologicalSorter(imports)
+    try:
+        graph.prepare()
+    except CycleError as found:
+        return [found.args[1]]
+    return []
+
+
+def test_no_files_import_one_another_in_a_circle() -> None:
+    files = {module_of(file): file for file in FILES if file.parent != ROOT / "surrogate"}
+    imports = {
+        name: {
+            found
+            for _, path in imported(ast.parse(file.read_text()))
+            if (found := path if path in files else path.rpartition(".")[0]) in files
+            and found != name
+        }
+        for name, file in files.items()
+    }
+    assert circles(imports) == []
+
+
+def test_circle_check_sees_one() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}}) != []
+    assert circles({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
 
 
 def test_layer_check_sees_each_form_of_import() -> None:
