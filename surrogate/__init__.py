@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from surrogate.answers import Fit, load
+    from surrogate.answers.from_runs import fit
     from surrogate.base.errors import DataError, SolveError, Status
     from surrogate.data import Runs
     from surrogate.data.readers import read_runs
-    from surrogate.fitting.fit import fit
 
     __version__: str
 
@@ -42,7 +42,7 @@ _HOME = {
     "Runs": "surrogate.data",
     "SolveError": "surrogate.base.errors",
     "Status": "surrogate.base.errors",
-    "fit": "surrogate.fitting.fit",
+    "fit": "surrogate.answers.from_runs",
     "load": "surrogate.answers",
     "read_runs": "surrogate.data.readers",
 }

@@ -16,7 +16,7 @@ import numpy as np
 from surrogate.answers import Fit, load
 from surrogate.answers.simulate import simulate
 from surrogate.data import Runs
-from surrogate.fitting.fit import fit
+from surrogate import fit
 
 SIZES = (
     (1e8, 4e9),

@@ -17,7 +17,7 @@ from scipy import optimize
 
 from surrogate.data import Runs
 from surrogate.families import Posynomial, Quadratic, Shape
-from surrogate.fitting.fit import fit
+from surrogate import fit
 
 BENCH = Path(__file__).resolve().parents[1] / "bench"
 # bench/ is no package: its programs find each other beside themselves.

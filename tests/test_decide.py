@@ -19,7 +19,7 @@ from surrogate.answers.decision import gpus, trust, typed
 from surrogate.answers.decision.document import Decision, InnerBox
 from surrogate.base.errors import DataError
 from surrogate.data import Runs
-from surrogate.fitting.fit import fit as fit_runs
+from surrogate import fit as fit_runs
 from surrogate.numerics.roots import first_roots
 
 AT: dict[str, Any] = {"params": 7e9, "tokens": 2e12}

@@ -25,7 +25,8 @@ from surrogate.fitting import (
     fit as fitting,
 )
 from surrogate.fitting.cross_validation import HeldOut
-from surrogate.fitting.fit import fit, versions
+from surrogate import fit
+from surrogate.fitting.fit import versions
 from surrogate.fitting.stability import Stability
 from surrogate.numerics import least_squares
 

@@ -15,7 +15,7 @@ from surrogate.answers import Fit, Plateau, surface
 from surrogate.data import Runs
 from surrogate.data.readers import read_runs
 from surrogate.families import Quadratic, Shape
-from surrogate.fitting.fit import fit
+from surrogate import fit
 from surrogate.numerics.half_plane import Cut
 
 pytestmark = [pytest.mark.numeric, pytest.mark.once]

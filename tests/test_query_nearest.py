@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import report_support
 
-from surrogate.answers.fit import CellRecord, Fit
+from surrogate import Fit
+from surrogate.fitting.model import CellRecord
 from surrogate.answers.nearest import nearest_cell
 from surrogate.answers.optimum import nearest_level
 from surrogate.answers.question import SMALL, Question, ask

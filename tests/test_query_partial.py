@@ -12,10 +12,11 @@ import fit_support
 import numpy as np
 import pytest
 
-from surrogate.answers import CellRecord, Fit
+from surrogate import Fit
+from surrogate.fitting.model import CellRecord
 from surrogate.base.errors import DataError, Status
 from surrogate.data import Runs
-from surrogate.fitting.fit import fit
+from surrogate import fit
 
 pytestmark = pytest.mark.numeric
 ASK: dict[str, Any] = {"params": 3.3e8, "tokens": 1.7e10}

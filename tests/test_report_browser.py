@@ -459,7 +459,7 @@ def test_page_says_what_a_fit_cannot_tell(
     browser: Any, tmp_path: Path, kind: str
 ) -> None:
     if kind == "one_cell":
-        from surrogate.fitting.fit import fit
+        from surrogate import fit
 
         columns = fit_support.table(sizes=fit_support.SIZES[:1])
         fitted = fit(Runs.from_arrays(**columns), family="quadratic", bootstrap=20)

@@ -1,6 +1,6 @@
 """What a user asks, in natural units: a Fit and its answers."""
 
-from surrogate.answers.fit import CellRecord, Fit, Provenance
+from surrogate.answers.fit import Fit
 from surrogate.answers.results import (
     Evaluation,
     Optimum,
@@ -8,16 +8,14 @@ from surrogate.answers.results import (
     Prediction,
     Regret,
 )
-from surrogate.answers.saving import load
+from surrogate.answers.load import load
 
 __all__ = [
-    "CellRecord",
     "Evaluation",
     "Fit",
     "Optimum",
     "Plateau",
     "Prediction",
-    "Provenance",
     "Regret",
     "load",
 ]

@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from surrogate.answers import surface
-from surrogate.answers.fit import Fit, Range
+from surrogate.fitting.model import Model
+from surrogate.answers.question import Range
 from surrogate.answers.optimum import Solved, limits
 from surrogate.answers.question import Question
 
@@ -19,7 +20,7 @@ Inside = Callable[[Float64[np.ndarray, "m choices"]], Bool[np.ndarray, " m"]]
 
 
 def alone(
-    fit: Fit,
+    fit: Model,
     question: Question,
     choice: dict[str, float],
     name: str,

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from surrogate.answers import optimum, stability_edge, surface
-from surrogate.answers.fit import Fit
+from surrogate.fitting.model import Model
 from surrogate.answers.limits.unfitted import unfitted
 from surrogate.answers.question import Question, check_positive
 from surrogate.answers.results import Optimum, Pair, Scan
@@ -53,7 +53,7 @@ class _Path(NamedTuple):
 
 
 def fixed_steps(
-    fit: Fit, question: Question, steps: float, *, lr: float | None
+    fit: Model, question: Question, steps: float, *, lr: float | None
 ) -> Optimum:
     """The best (lr, batch) where tokens = steps x batch.
 
@@ -76,7 +76,7 @@ def fixed_steps(
 
 
 def fixed_flops(
-    fit: Fit,
+    fit: Model,
     question: Question,
     flops: float,
     *,
@@ -106,7 +106,7 @@ def fixed_flops(
     return _optimum(fit, path, optimum.held_settings(fit, lr, batch))
 
 
-def _moved(fit: Fit, question: Question, params: float, tokens: float) -> Question:
+def _moved(fit: Model, question: Question, params: float, tokens: float) -> Question:
     point = np.ones(1)
     scales = {name: value * point for name, value in question.scales.items()}
     s = fit.features.given(
@@ -115,7 +115,7 @@ def _moved(fit: Fit, question: Question, params: float, tokens: float) -> Questi
     return replace(question, params=params, tokens=tokens, s=s)
 
 
-def _optimum(fit: Fit, path: _Path, held: dict[str, float]) -> Optimum:
+def _optimum(fit: Model, path: _Path, held: dict[str, float]) -> Optimum:
     thetas = np.concatenate([fit.theta[None], fit.leaves])
     low, high = np.log(path.ends)
     t = np.tile(np.linspace(low, high, _POINTS), (len(thetas), 1))
@@ -172,7 +172,7 @@ def _optimum(fit: Fit, path: _Path, held: dict[str, float]) -> Optimum:
 
 
 def _minima(
-    fit: Fit,
+    fit: Model,
     path: _Path,
     thetas: Float64[np.ndarray, "thetas p"],
     values: Float64[np.ndarray, "thetas points"],
@@ -213,7 +213,7 @@ def _cuts(cells: list[list[tuple[np.ndarray, stability_edge.Bounds]]]) -> Cut | 
 
 
 def _spans(
-    fit: Fit,
+    fit: Model,
     path: _Path,
     thetas: Float64[np.ndarray, "thetas p"],
     chosen: Float64[np.ndarray, " thetas"],

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from jaxtyping import Float64
 
-from surrogate.answers.fit import CellRecord
+from surrogate.fitting.model import CellRecord
 from surrogate.answers.question import Question
 from surrogate.data.cells import Cell
 

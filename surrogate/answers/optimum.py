@@ -12,7 +12,8 @@ from jaxtyping import Bool, Float64
 
 from surrogate.answers import stability_edge, surface
 from surrogate.answers.decision.document import Decision, Deferred, Limits
-from surrogate.answers.fit import CellRecord, Fit, Range
+from surrogate.fitting.model import CellRecord, Model
+from surrogate.answers.question import Range
 from surrogate.answers.limits import levels
 from surrogate.answers.limits.measured import best_measured
 from surrogate.answers.limits.sides import (
@@ -21,7 +22,6 @@ from surrogate.answers.limits.sides import (
     say,
     say_open,
     sides,
-    unclear,
 )
 from surrogate.answers.limits.unfitted import unfitted
 from surrogate.answers.limits.unstable import (
@@ -49,6 +49,7 @@ from surrogate.base.units import (
 from surrogate.data.advice import count
 from surrogate.data.coordinates import CHOICES, WIDEN
 from surrogate.fitting import intervals as uncertainty
+from surrogate.fitting.evidence import unclear
 
 # A batch this far below the smallest fitted one was probably given in sequences.
 _FEW_TOKENS = 1 / 16
@@ -90,7 +91,7 @@ class Solved:
 
 
 def solve_box(
-    fit: Fit,
+    fit: Model,
     question: Question,
     box: Mapping[str, Range],
     known: Mapping[str, float] | None = None,
@@ -108,7 +109,7 @@ def solve_box(
 
 
 def limits(
-    fit: Fit,
+    fit: Model,
     question: Question,
     box: Mapping[str, Range],
     known: Mapping[str, float] | None = None,
@@ -119,12 +120,12 @@ def limits(
     return stability_edge.bounds(fit, question, low, high, known or {})
 
 
-def point_only(fit: Fit) -> Fit:
+def point_only(fit: Model) -> Model:
     """The fit without what says how sure it is, where only its answer is asked."""
     return replace(fit, draws=fit.draws[:0], leaves=fit.leaves[:0])
 
 
-def settings(fit: Fit, u: np.ndarray, known: Mapping[str, float]) -> dict[str, float]:
+def settings(fit: Model, u: np.ndarray, known: Mapping[str, float]) -> dict[str, float]:
     """Lr and batch at u, natural units; `known` for what the fit does not see."""
     chosen = fit.features.from_u(u)
     found = dict(zip(fit.features.choices, chosen.tolist(), strict=True))
@@ -132,7 +133,7 @@ def settings(fit: Fit, u: np.ndarray, known: Mapping[str, float]) -> dict[str, f
 
 
 def optimum(
-    fit: Fit,
+    fit: Model,
     question: Question,
     *,
     batch: float | None = None,
@@ -207,7 +208,7 @@ def optimum(
 
 
 def answered(
-    fit: Fit,
+    fit: Model,
     question: Question,
     solved: Solved,
     box: Mapping[str, Range],
@@ -241,7 +242,7 @@ def answered(
 
 
 def undecided(
-    fit: Fit, question: Question, of: str, why: str, distance: float
+    fit: Model, question: Question, of: str, why: str, distance: float
 ) -> Deferred:
     """The decision of an answer that has no number."""
 
@@ -253,7 +254,7 @@ def undecided(
     return Deferred(make)
 
 
-def _check_choice(fit: Fit, held: Mapping[str, float]) -> None:
+def _check_choice(fit: Model, held: Mapping[str, float]) -> None:
     """Refuse to hold one setting where all runs share the other.
 
     Raises:
@@ -272,15 +273,15 @@ def _check_choice(fit: Fit, held: Mapping[str, float]) -> None:
             )
 
 
-def not_told(fit: Fit, held: Mapping[str, float]) -> dict[str, str]:
+def not_told(fit: Model, held: Mapping[str, float]) -> dict[str, str]:
     """The settings of which the runs show no best value, and why; "" if not fitted."""
     free = [name for name in CHOICES if name not in held]
-    why = {n: unclear(fit, n) if n in fit.features.choices else "" for n in free}
+    why = {n: unclear(fit.evidence.get(n), n) if n in fit.features.choices else "" for n in free}
     return {name: text for name, text in why.items() if text is not None}
 
 
 def offer(
-    fit: Fit, question: Question, why: Mapping[str, str], held: Mapping[str, float]
+    fit: Model, question: Question, why: Mapping[str, str], held: Mapping[str, float]
 ) -> tuple[str, dict[str, float] | None]:
     """Why nothing is answered, and what the other setting's best would be."""
     is_held = any(name in held for name in CHOICES) and all(why.values())
@@ -309,7 +310,7 @@ def offer(
 
 
 def solve_sides(
-    fit: Fit, question: Question, box: Mapping[str, Range], held: Mapping[str, float]
+    fit: Model, question: Question, box: Mapping[str, Range], held: Mapping[str, float]
 ) -> tuple[Solved, dict[str, Side], dict[str, Pair]]:
     """Minimise, kept to what was tried where the best lies beyond it.
 
@@ -341,7 +342,7 @@ def solve_sides(
     return solved, found, intervals
 
 
-def _default(fit: Fit, name: str) -> Range:
+def _default(fit: Model, name: str) -> Range:
     low, high = fit.features.fitted[name]
     return low / WIDEN, high * WIDEN
 
@@ -359,7 +360,7 @@ def _on_edge(solved: Solved) -> Bool[np.ndarray, " choices"]:
     return solved.minimum.at_bound[0] & sides
 
 
-def held_settings(fit: Fit, lr: float | None, batch: float | None) -> dict[str, float]:
+def held_settings(fit: Model, lr: float | None, batch: float | None) -> dict[str, float]:
     """What was asked to be held, checked."""
     held = {"lr": lr, "batch": batch}
     for name, value in held.items():
@@ -369,7 +370,7 @@ def held_settings(fit: Fit, lr: float | None, batch: float | None) -> dict[str, 
 
 
 def _multiple(
-    fit: Fit, question: Question, box: Mapping[str, Range], multiple: float
+    fit: Model, question: Question, box: Mapping[str, Range], multiple: float
 ) -> tuple[float, bool]:
     """The multiple of lowest loss, and whether the box keeps the batch from a lower.
 
@@ -397,7 +398,7 @@ def _multiple(
     return usable[int(np.argmin(values))], is_bounded
 
 
-def choice_intervals(fit: Fit, solved: Solved) -> dict[str, Pair]:
+def choice_intervals(fit: Model, solved: Solved) -> dict[str, Pair]:
     """Intervals of the optimum's lr and batch, natural units."""
     u = solved.minimum.u
     ends = fit.spans(u[0], solved.leaves(u))
@@ -408,20 +409,20 @@ def choice_intervals(fit: Fit, solved: Solved) -> dict[str, Pair]:
     return intervals
 
 
-def _loss_interval(fit: Fit, solved: Solved) -> Pair:
+def _loss_interval(fit: Model, solved: Solved) -> Pair:
     value = solved.minimum.value
     ends = fit.spans(value[0], solved.leaves(value))
     return loss_of(fit, ends[0]), loss_of(fit, ends[1])
 
 
-def loss_of(fit: Fit, value: float | np.ndarray) -> float:
+def loss_of(fit: Model, value: float | np.ndarray) -> float:
     """Nats per token from ln loss relative to the level."""
     # Far below the fitted sizes a loss may be more than a float holds.
     with np.errstate(over="ignore"):
         return float(np.exp(value + fit.features.level))
 
 
-def certificate(fit: Fit, solved: Solved) -> Certificate:
+def certificate(fit: Model, solved: Solved) -> Certificate:
     """Of the fit's own minimum, slopes and curvatures in ln and not in u."""
     least = surface.Minima(*(array[0] for array in solved.minimum))
     scale = fit.features.u_scale
@@ -445,7 +446,7 @@ def certificate(fit: Fit, solved: Solved) -> Certificate:
     )
 
 
-def state(fit: Fit, solved: Solved) -> Status:
+def state(fit: Model, solved: Solved) -> Status:
     """How the minimisation, and the fit before it, went."""
     if not np.isfinite(solved.minimum.value[0]):
         return Status.no_optimum
@@ -456,7 +457,7 @@ def state(fit: Fit, solved: Solved) -> Status:
 
 
 def context_of(
-    fit: Fit,
+    fit: Model,
     question: Question,
     best: Mapping[str, float],
     status: Status,
@@ -514,7 +515,7 @@ def context_of(
     )
 
 
-def interval_warnings(fit: Fit) -> list[str]:
+def interval_warnings(fit: Model) -> list[str]:
     """Why there are no intervals, where there are none."""
     cells = fit.fitted_cells
     if fit.freedom is not None and cells < uncertainty.MIN_CELLS:
@@ -534,7 +535,7 @@ def interval_warnings(fit: Fit) -> list[str]:
     ]
 
 
-def batch_warnings(fit: Fit, batch: float | None) -> list[str]:
+def batch_warnings(fit: Model, batch: float | None) -> list[str]:
     """Whether a batch that was given looks like sequences, or the fit cannot see it."""
     if batch is None:
         return []
@@ -558,7 +559,7 @@ def batch_warnings(fit: Fit, batch: float | None) -> list[str]:
     return warnings
 
 
-def only_levels(fit: Fit) -> dict[str, float]:
+def only_levels(fit: Model) -> dict[str, float]:
     """Settings that are the same in all fitted runs: answers are at those."""
     return {
         name: ends[0]
@@ -567,7 +568,7 @@ def only_levels(fit: Fit) -> dict[str, float]:
     }
 
 
-def nearest_level(fit: Fit, question: Question, missing: str) -> float:
+def nearest_level(fit: Model, question: Question, missing: str) -> float:
     """The middle value of a setting in the cell nearest to what is asked."""
     index = nearest_cell(fit.cells, question)
     # A question's recipe is one of the fit's, and each of those has cells.
@@ -600,7 +601,7 @@ def setting(name: str, settings: Mapping[str, float]) -> str:
     return f"batch {format_tokens_exact(round(value))} tokens"
 
 
-def _offered(fit: Fit, question: Question, missing: str) -> dict[str, float]:
+def _offered(fit: Model, question: Question, missing: str) -> dict[str, float]:
     """The best setting where the missing one is the nearest cell's own."""
     level = nearest_level(fit, question, missing)
     known = only_levels(fit) | {missing: level}
@@ -612,7 +613,7 @@ def _offered(fit: Fit, question: Question, missing: str) -> dict[str, float]:
 
 
 def refused(
-    fit: Fit, question: Question, why: str, offered: dict[str, float] | None = None
+    fit: Model, question: Question, why: str, offered: dict[str, float] | None = None
 ) -> Optimum:
     """No number but what is offered, and why."""
     context = context_of(fit, question, {}, Status.not_identifiable, extra=(why,))

@@ -10,7 +10,7 @@ import numpy as np
 from surrogate.answers import stability_edge, surface
 from surrogate.answers.alone import alone
 from surrogate.answers.decision.document import Limits
-from surrogate.answers.fit import Fit
+from surrogate.fitting.model import Model
 from surrogate.answers.limits import carry
 from surrogate.answers.limits.sides import say
 from surrogate.answers.limits.unfitted import unfitted
@@ -61,7 +61,7 @@ def check_tol(tol: float) -> None:
 
 
 def plateau(
-    fit: Fit,
+    fit: Model,
     question: Question,
     *,
     tol: float,
@@ -187,7 +187,7 @@ def plateau(
 
 
 def regret(
-    fit: Fit,
+    fit: Model,
     question: Question,
     *,
     lr: float,
@@ -272,7 +272,7 @@ def regret(
 
 
 def _unstable(
-    fit: Fit,
+    fit: Model,
     question: Question,
     best: dict[str, float],
     extents: dict[str, Pair],
@@ -291,7 +291,7 @@ def _unstable(
 
 
 def _no_plateau(
-    fit: Fit, question: Question, tol: float, asked: dict[str, float], *why: str
+    fit: Model, question: Question, tol: float, asked: dict[str, float], *why: str
 ) -> Plateau:
     """No number at all, and why."""
     status = Status.not_identifiable
@@ -322,7 +322,7 @@ def _no_plateau(
 
 
 def _no_regret(
-    fit: Fit, question: Question, tol: float, choice: dict[str, float], *why: str
+    fit: Model, question: Question, tol: float, choice: dict[str, float], *why: str
 ) -> Regret:
     """The choice, and why nothing is known of it."""
     status = Status.not_identifiable
@@ -347,7 +347,7 @@ def _no_regret(
 
 
 def _widened(
-    fit: Fit, question: Question, choice: dict[str, float]
+    fit: Model, question: Question, choice: dict[str, float]
 ) -> tuple[dict[str, tuple[float, float]], tuple[str, ...]]:
     """The box, stretched to hold the choice, so that no regret is negative."""
     box, extra = dict(question.box), ()
@@ -364,7 +364,7 @@ def _widened(
 
 
 def _edges(
-    fit: Fit, solved: Solved, found: surface.Edges
+    fit: Model, solved: Solved, found: surface.Edges
 ) -> tuple[dict[str, Pair], dict[str, Pair], tuple[str, ...]]:
     """Extents and their intervals in natural units by name, and the open edges.
 
@@ -386,7 +386,7 @@ def _edges(
 
 
 def _robust(
-    fit: Fit,
+    fit: Model,
     question: Question,
     solved: Solved,
     found: surface.Edges,
@@ -416,7 +416,7 @@ def _robust(
 
 
 def _stability(
-    fit: Fit,
+    fit: Model,
     question: Question,
     solved: Solved,
     best: dict[str, float],
@@ -436,7 +436,7 @@ def _stability(
     return {**risk, "cuts": names}
 
 
-def _largest_batch(fit: Fit, found: surface.Edges) -> Pair:
+def _largest_batch(fit: Model, found: surface.Edges) -> Pair:
     """Where the plateau reaches its largest batch."""
     if len(fit.features.choices) < 2:
         return UNKNOWN
@@ -446,7 +446,7 @@ def _largest_batch(fit: Fit, found: surface.Edges) -> Pair:
     return lr, batch
 
 
-def _natural(fit: Fit, i: int, both: np.ndarray) -> Pair:
+def _natural(fit: Model, i: int, both: np.ndarray) -> Pair:
     """Two values of coordinate i in natural units."""
     mean, scale = fit.features.mean[i], fit.features.scale[i]
     low, high = np.exp(np.asarray(both) * scale + mean)
@@ -454,7 +454,7 @@ def _natural(fit: Fit, i: int, both: np.ndarray) -> Pair:
 
 
 def _flat(
-    fit: Fit,
+    fit: Model,
     question: Question,
     solved: Solved,
     found: surface.Edges,
@@ -474,7 +474,7 @@ def _flat(
 
 
 def _asked(
-    fit: Fit,
+    fit: Model,
     question: Question,
     solved: Solved,
     level: float,

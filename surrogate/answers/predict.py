@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from surrogate.answers import surface
-from surrogate.answers.fit import Fit, Values
+from surrogate.fitting.model import Model
+from surrogate.answers.question import Values
 from surrogate.answers.limits import levels
 from surrogate.answers.limits.unfitted import unfitted_at
 from surrogate.answers.optimum import interval_warnings
@@ -38,7 +39,7 @@ _OUTSIDE = ("outside_grid", "outside_hull")
 
 
 def predict(
-    fit: Fit,
+    fit: Model,
     lr: Values,
     batch: Values,
     params: Values,
@@ -95,7 +96,7 @@ def predict(
 
 
 def _statuses(
-    fit: Fit,
+    fit: Model,
     sizes: Mapping[str, Column],
     unknown: Sequence[str | None],
     loss: Column,
@@ -127,7 +128,7 @@ def _unanswered(unknown: Sequence[str | None], what: str) -> tuple[str, ...]:
     return (f"{len(reasons)} of {len(unknown)} {what} have no answer: {reasons[0]}",)
 
 
-def _warnings(fit: Fit, distance: Column) -> tuple[str, ...]:
+def _warnings(fit: Model, distance: Column) -> tuple[str, ...]:
     outside = int((distance > 1).sum())
     warnings = []
     if outside:
@@ -138,14 +139,14 @@ def _warnings(fit: Fit, distance: Column) -> tuple[str, ...]:
     return (*warnings, *interval_warnings(fit))
 
 
-def _natural(fit: Fit, value: np.ndarray) -> np.ndarray:
+def _natural(fit: Model, value: np.ndarray) -> np.ndarray:
     # Far below the fitted sizes a loss may be more than a float holds.
     with np.errstate(over="ignore"):
         return np.exp(value + fit.features.level)
 
 
 def surface_at(
-    fit: Fit,
+    fit: Model,
     lr: Column,
     batch: Column,
     params: Column,
@@ -163,7 +164,7 @@ def surface_at(
 
 
 def _interval(
-    fit: Fit,
+    fit: Model,
     losses: Float64[np.ndarray, "thetas m"],
     s: Float64[np.ndarray, "m g"],
     noise: Noise,
@@ -208,7 +209,7 @@ def _columns(
     return table
 
 
-def _recipes(fit: Fit, recipe: str | Sequence[str] | None, size: int) -> np.ndarray:
+def _recipes(fit: Model, recipe: str | Sequence[str] | None, size: int) -> np.ndarray:
     if recipe is None or isinstance(recipe, str):
         return np.full(size, check_recipe(fit, recipe))
     if len(recipe) != size:
@@ -218,7 +219,7 @@ def _recipes(fit: Fit, recipe: str | Sequence[str] | None, size: int) -> np.ndar
     return np.array([check_recipe(fit, name) for name in recipe], dtype=str)
 
 
-def evaluate(fit: Fit, runs: Runs, tol: float) -> Evaluation:
+def evaluate(fit: Model, runs: Runs, tol: float) -> Evaluation:
     """Errors of losses, regret of proposals cell by cell, membership of plateaus."""
     check_tol(tol)
     check_comparable(fit, runs)
@@ -285,7 +286,7 @@ def _told(row: CellScore, status: str) -> CellScore:
     return cast(CellScore, {**row, **nothing, **dict.fromkeys(_OUTSIDE)})
 
 
-def check_comparable(fit: Fit, runs: Runs) -> None:
+def check_comparable(fit: Model, runs: Runs) -> None:
     """Refuse runs of which the fit can say nothing.
 
     Raises:
@@ -296,7 +297,7 @@ def check_comparable(fit: Fit, runs: Runs) -> None:
         raise DataError("Expected runs that finished, but all of them diverged.")
 
 
-def check_known(fit: Fit, runs: Runs) -> None:
+def check_known(fit: Model, runs: Runs) -> None:
     """Refuse runs of another kind than the fit's.
 
     Raises:
@@ -307,7 +308,7 @@ def check_known(fit: Fit, runs: Runs) -> None:
         raise DataError(
             "Expected runs of the fit's recipes "
             f"({', '.join(map(quote, fit.recipes))}), got "
-            f"{', '.join(map(quote, unknown))}. Fit them, or leave them out."
+            f"{', '.join(map(quote, unknown))}. Model them, or leave them out."
         )
     missing = [name for name in fit.scale_names if name not in runs.scales]
     if missing:
@@ -317,7 +318,7 @@ def check_known(fit: Fit, runs: Runs) -> None:
         )
 
 
-def comparison_warnings(fit: Fit, runs: Runs) -> tuple[str, ...]:
+def comparison_warnings(fit: Model, runs: Runs) -> tuple[str, ...]:
     """Whether the runs' losses or parameters are of another kind than the fit's."""
     warnings = []
     if "unknown" not in (fit.loss_kind, runs.loss_kind) and (

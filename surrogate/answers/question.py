@@ -5,17 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from jaxtyping import Float64
+from numpy.typing import ArrayLike
 
-from surrogate.answers.fit import Fit, Range
+from surrogate.fitting.model import Model
 from surrogate.base.defaults import ALLOWED, SMALL
 from surrogate.base.errors import DataError, UnlikelyError
 from surrogate.base.units import format_count, quote
 from surrogate.data.coordinates import CHOICES, WIDEN
 
+Range = tuple[float, float]
+# ArrayLike has complex numbers, of which a type checker at run time takes no float.
+Values: TypeAlias = ArrayLike | float | int
 _PLAUSIBLE_RATIO = (0.1, 1e5)
 _POINT = np.ones(1)
 _SIZES = ("params", "tokens")
@@ -66,7 +70,7 @@ class Sizes(NamedTuple):
 
 
 def sizes(
-    fit: Fit,
+    fit: Model,
     params: float | None,
     tokens: float | None,
     steps: float | None,
@@ -103,7 +107,7 @@ def sizes(
 
 
 def ask(
-    fit: Fit,
+    fit: Model,
     params: float,
     tokens: float,
     scales: Mapping[str, float] | None,
@@ -192,12 +196,12 @@ def unlikely_size(
     )
 
 
-def has_known_losses(fit: Fit) -> bool:
+def has_known_losses(fit: Model) -> bool:
     """Whether a loss over `MOST_LOSS` would be a slip: those fitted are far below."""
     return fit.loss_unit == "nats" and math.exp(fit.features.level) <= MOST_LOSS
 
 
-def unlikely_loss(fit: Fit, loss: float) -> UnlikelyError | None:
+def unlikely_loss(fit: Model, loss: float) -> UnlikelyError | None:
     """Why a predicted loss [nats per token] says nothing; None if it may.
 
     A fit whose own losses are that high is of another unit, of which we know nothing.
@@ -211,7 +215,7 @@ def unlikely_loss(fit: Fit, loss: float) -> UnlikelyError | None:
     )
 
 
-def check_loss(fit: Fit, loss: float, allow: Collection[str]) -> None:
+def check_loss(fit: Model, loss: float, allow: Collection[str]) -> None:
     """Refuse an answer whose loss no model has.
 
     Raises:
@@ -222,7 +226,7 @@ def check_loss(fit: Fit, loss: float, allow: Collection[str]) -> None:
         raise unlikely
 
 
-def check_recipe(fit: Fit, recipe: str | None) -> str:
+def check_recipe(fit: Model, recipe: str | None) -> str:
     """The recipe meant, one of the fit's.
 
     Raises:
@@ -248,7 +252,7 @@ def check_recipe(fit: Fit, recipe: str | None) -> str:
     return recipe
 
 
-def check_scales(fit: Fit, scales: Mapping[str, float]) -> dict[str, float]:
+def check_scales(fit: Model, scales: Mapping[str, float]) -> dict[str, float]:
     """The further scale variables that the fit needs, no more.
 
     Raises:
@@ -294,7 +298,7 @@ def check_share(what: str, value: float) -> None:
         )
 
 
-def _range(fit: Fit, name: str, asked: Range | None) -> Range:
+def _range(fit: Model, name: str, asked: Range | None) -> Range:
     if asked is None:
         low, high = fit.features.fitted[name]
         return low / WIDEN, high * WIDEN

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int
 
 from surrogate.answers import surface
-from surrogate.answers.fit import Fit
+from surrogate.fitting.model import Model
 from surrogate.answers.optimum import Solved
 from surrogate.answers.question import Question
 
@@ -49,7 +49,7 @@ class Robust(NamedTuple):
 
 
 def robust(
-    fit: Fit,
+    fit: Model,
     question: Question,
     solved: Solved,
     edges: Float64[np.ndarray, "draws choices 2"],
@@ -115,7 +115,7 @@ class Share:
         tol: of the plateau.
     """
 
-    fit: Fit
+    fit: Model
     question: Question
     solved: Solved
     tol: float

@@ -1,4 +1,4 @@
-"""Fit <-> folder: what goes into the manifest, what into the arrays."""
+"""Model <-> folder: what goes into the manifest, what into the arrays."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from surrogate import families
-from surrogate.answers.fit import CellRecord, Fit, Provenance
+from surrogate.fitting.model import CellRecord, Model, Provenance
 from surrogate.base.defaults import SMALL
 from surrogate.base.errors import DataError
 from surrogate.base.units import quote
@@ -24,6 +24,7 @@ from surrogate.fitting.objective import Noise
 from surrogate.fitting.stability import Stability
 from surrogate.storage import archive
 
+M = TypeVar("M", bound=Model)
 # Of the runs, kept as arrays; text is kept as the bytes of a JSON list.
 _NUMBERS = ("lr", "batch", "params", "tokens", "loss", "verdict")
 _TEXTS = ("recipe", "name")
@@ -31,7 +32,7 @@ _RUN = "run_"
 _SCALE = "run_scale_"
 
 
-def save(fit: Fit, path: str | Path, *, overwrite: bool = False) -> None:
+def save(fit: Model, path: str | Path, *, overwrite: bool = False) -> None:
     """Write a fit to a folder.
 
     Raises:
@@ -45,30 +46,22 @@ def save(fit: Fit, path: str | Path, *, overwrite: bool = False) -> None:
     archive.write(path, archive.as_json(manifest), arrays, overwrite=overwrite)
 
 
-def load(name: str | Path) -> Fit:
-    """A fit from the folder it was saved to, or by the name of a bundled one.
-
-    Args:
-        name: a folder; else a bundled name such as `steplaw-dense`. `bundled:NAME` is
-            the bundled one even where a folder has that name.
-
-    Raises:
-        DataError: there is no such fit, or it cannot be trusted.
-    """
+def read(name: str | Path, make: type[M]) -> M:
+    """What was saved, as `make`; errors are those of `load`."""
     folder, warning = archive.locate(name)
     manifest, arrays = archive.read(folder)
     try:
-        fit = _unpack(manifest, arrays)
+        fit = _unpack(manifest, arrays, make)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(
             f"The manifest in {archive.shown(folder)} does not describe a fit "
-            f"({type(error).__name__}: {error}). Fit again, or copy the folder anew."
+            f"({type(error).__name__}: {error}). Model again, or copy the folder anew."
         ) from error
     _check(fit, folder)
     return replace(fit, warnings=(warning, *fit.warnings)) if warning else fit
 
 
-def _manifest(fit: Fit) -> dict[str, Any]:
+def _manifest(fit: Model) -> dict[str, Any]:
     """All but the arrays, as plain numbers, strings and lists."""
     return {
         "family": fit.family.name,
@@ -117,7 +110,9 @@ def _family(manifest: Mapping[str, Any], shape: Shape) -> Family:
     return families.make(name, shape, manifest["k"])
 
 
-def _unpack(manifest: Mapping[str, Any], arrays: archive.Arrays) -> Fit:
+def _unpack(
+    manifest: Mapping[str, Any], arrays: archive.Arrays, make: type[M]
+) -> M:
     features = Features.from_json(manifest["standardisation"])
     shape = Shape(len(features.choices), len(features.givens), features.offsets)
     family = _family(manifest, shape)
@@ -174,7 +169,7 @@ def _about(manifest: Mapping[str, Any]) -> dict[str, str]:
     return known | {str(k): str(v) for k, v in manifest.get("about", {}).items()}
 
 
-def _check(fit: Fit, folder: Path) -> None:
+def _check(fit: Model, folder: Path) -> None:
     """Refuse arrays that do not belong to the manifest."""
     size = fit.family.size
     arrays = {"theta": fit.theta[None], "draws": fit.draws, "leaves": fit.leaves}
@@ -182,13 +177,13 @@ def _check(fit: Fit, folder: Path) -> None:
         if array.shape[1:] != (size,):
             raise DataError(
                 f"The fit in {archive.shown(folder)} cannot be trusted: expected "
-                f"{size} parameters, got {name} of shape {array.shape}. Fit again, or copy "
-                "the folder anew."
+                f"{size} parameters, got {name} of shape {array.shape}. Model again, "
+                "or copy the folder anew."
             )
         if array.dtype != np.float64 or not np.isfinite(array).all():
             raise DataError(
                 f"The fit in {archive.shown(folder)} cannot be trusted: expected "
-                f"finite float64 in {name}. Fit again, or copy the folder anew."
+                f"finite float64 in {name}. Model again, or copy the folder anew."
             )
 
 

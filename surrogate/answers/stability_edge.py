@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from surrogate.answers.fit import Fit
+from surrogate.fitting.model import Model
 from surrogate.answers.question import Question
 from surrogate.numerics.half_plane import Cut
 
@@ -45,7 +45,7 @@ class Bounds:
 
 
 def bounds(
-    fit: Fit,
+    fit: Model,
     question: Question,
     low: Float64[np.ndarray, " choices"],
     high: Float64[np.ndarray, " choices"],
@@ -69,7 +69,7 @@ def bounds(
 
 
 def _line(
-    fit: Fit, question: Question, known: Mapping[str, float]
+    fit: Model, question: Question, known: Mapping[str, float]
 ) -> tuple[np.ndarray, float] | None:
     """Normal in coordinates u and what its product with u may reach."""
     stability = fit.stability
@@ -94,7 +94,7 @@ def where_of(question: Question) -> dict[str, float]:
 
 
 def risk(
-    fit: Fit, question: Question, at: Mapping[str, float]
+    fit: Model, question: Question, at: Mapping[str, float]
 ) -> dict[str, float | None] | None:
     """Probability of divergence there; None where the runs cannot tell."""
     if fit.stability is None or not all(map(math.isfinite, at.values())):

@@ -1,7 +1,8 @@
 """The options that commands share, and the parsing of what stands behind them.
 
 Options arrive as text and are parsed by `surrogate.base.units`, so that a number is
-read and refused alike everywhere. Each parser raises a `DataError` that names the option.
+read and refused alike everywhere. Each parser raises a `DataError` that names the
+option.
 """
 
 from __future__ import annotations

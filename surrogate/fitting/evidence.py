@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from surrogate.base.chances import coin, student
+from surrogate.base.units import format_lr, format_tokens_exact
 from surrogate.data import Runs
 from surrogate.data.coordinates import Features, Rows, level_columns
 
@@ -280,3 +281,33 @@ def _is_finding(
         loss = np.log(at_end[0].loss)
         return bool(loss[beside] - loss[end] > _STEP * noise)
     return is_sure(len(at_end), groups)
+
+
+def unclear(found: Direction | None, name: str) -> str | None:
+    """Why the runs show no best value of a setting that is fitted; None if they do."""
+    if found is None or found.is_curved:
+        return None
+    if found.is_hill:
+        return (
+            f"These runs do not show a best {name}: between the ends of what was tried "
+            "the loss is higher than at both."
+        )
+    if found.is_low or found.is_high:
+        return None
+    low, high = (setting(name, end) for end in found.ends)
+    counts = (
+        f"the lowest is best in {found.low} of {found.groups} groups of runs, the "
+        f"highest in {found.high}"
+    )
+    return (
+        f"These runs do not show a best {name} between {low} and {high}: along it the "
+        f"loss does not bend more than its noise ({counts}). Add runs farther apart, "
+        "or repeats."
+    )
+
+
+def setting(name: str, value: float) -> str:
+    """A value of lr or batch for people."""
+    if name == "lr":
+        return format_lr(value)
+    return f"{format_tokens_exact(round(value))} tokens"

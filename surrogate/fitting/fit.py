@@ -1,4 +1,4 @@
-"""The public verb `fit`: choose a family, fit it, resample it."""
+"""A fit to a table of runs: choose a family, fit it, resample it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ import numpy as np
 from jaxtyping import Float64
 
 from surrogate import families
-from surrogate.answers import CellRecord, Fit, Provenance
-from surrogate.answers.limits.sides import unclear
 from surrogate.base import interrupts
 from surrogate.base.defaults import AUTO, BOOTSTRAP, FAMILIES, SEED, TERMS
 from surrogate.base.errors import DataError
@@ -33,6 +31,8 @@ from surrogate.fitting import (
     stacking,
 )
 from surrogate.fitting.cross_validation import HeldOut
+from surrogate.fitting.evidence import unclear
+from surrogate.fitting.model import CellRecord, Model, Provenance
 from surrogate.fitting.objective import Objective, measure_noise
 from surrogate.fitting.propagation import noise_of
 from surrogate.fitting.replicates import Fitted
@@ -57,7 +57,7 @@ MIXED = (AUTO, MIX)
 _PACKAGES = ("loss-surrogate", "jax", "jaxlib", "numpy", "orbax-checkpoint")
 
 
-def fit(
+def fit_model(
     runs: Runs,
     *,
     family: str = AUTO,
@@ -68,27 +68,8 @@ def fit(
     backend: str = "auto",
     progress: Progress | None = None,
     about: Mapping[str, str] | None = None,
-) -> Fit:
-    """Fit a surface of final loss to finished runs.
-
-    Args:
-        runs: at least one cell in which lr or batch takes 3 values.
-        family: `quadratic`, `additive`, `posynomial`, `bowl`; `mix`, the mean of all,
-            weighted on cells left out; or `auto`, the best of these on cells left out.
-        terms: K of the posynomial; a mix has 3, 4 and 5.
-        bootstrap: draws of resampled cells; 0 for none. Under 5 cells there are none.
-        seed: of starts and resampling.
-        device: `auto`, `cpu` or `gpu`.
-        backend: of the arithmetic: `auto`, `numpy`, `xla` or `mosaic`.
-        progress: told what runs and how far it is.
-        about: the recipe of the runs, by name: optimizer, schedule, final_lr, seq_len.
-
-    Returns:
-        The fit; `is_converged` says whether it settled.
-
-    Raises:
-        DataError: the runs identify neither lr nor batch, or an argument is wrong.
-    """
+) -> Model:
+    """The fit of `surrogate.fit`, where arguments and errors are described."""
     _check(family, terms, bootstrap, seed)
     kinds = {"params_kind": runs.params_kind, "loss_kind": runs.loss_kind}
     said = check_about(about or {}, kinds)
@@ -119,7 +100,7 @@ def _fit(
     seed: int,
     place: tuple[Device, str],
     progress: Progress | None,
-) -> Fit:
+) -> Model:
     features = Features.of(runs)
     rows = features.rows(runs)
     box = features.box()
@@ -174,7 +155,7 @@ def _fit(
     _stop(progress)
     residual = rows.target - surface.fitted[0]
     spread = Objective().spread(found.excess)
-    done = Fit(
+    done = Model(
         family=found.family,
         features=features,
         theta=found.theta,
@@ -220,7 +201,7 @@ def _fit(
         ),
         runs=runs,
     )
-    doubts = [unclear(done, name) for name in features.choices]
+    doubts = [unclear(done.evidence.get(name), name) for name in features.choices]
     return replace(done, warnings=(*done.warnings, *filter(None, doubts)))
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from surrogate.answers import surface
-from surrogate.answers.fit import Fit
+from surrogate.fitting.model import Model
 from surrogate.answers.optimum import Solved
 from surrogate.answers.question import Question
 from surrogate.answers.stability_edge import Bounds
@@ -38,7 +38,7 @@ class Boxes(NamedTuple):
     bounds: Bounds
 
 
-def capped(fit: Fit, bounds: Bounds, most: dict[str, float]) -> Bounds | None:
+def capped(fit: Model, bounds: Bounds, most: dict[str, float]) -> Bounds | None:
     """The box below the largest lr and batch allowed; None where nothing is left."""
     high = bounds.high.copy()
     for i, name in enumerate(fit.features.choices):
@@ -51,7 +51,7 @@ def capped(fit: Fit, bounds: Bounds, most: dict[str, float]) -> Bounds | None:
 
 
 def boxes(
-    fit: Fit,
+    fit: Model,
     question: Question,
     solved: Solved,
     tol: float,
@@ -109,7 +109,7 @@ def _line(bounds: Bounds, i: int, ends: np.ndarray | None) -> Box | None:
 
 
 def _tested(
-    fit: Fit, solved: Solved, edges: surface.Edges
+    fit: Model, solved: Solved, edges: surface.Edges
 ) -> tuple[Bounds, np.ndarray]:
     """The box that was searched, an open side of it at the end of what was tested."""
     bounds, u = solved.bounds, solved.minimum.u[0]

@@ -19,7 +19,8 @@ from surrogate.answers.decision.document import (
     Rung,
     Suggestion,
 )
-from surrogate.answers.fit import Fit, Range
+from surrogate.fitting.model import Model
+from surrogate.answers.question import Range
 from surrogate.answers.limits.sides import Side, opened
 from surrogate.answers.optimum import (
     Solved,
@@ -56,7 +57,7 @@ class Answered:
         lr_interval: of the optimum.
     """
 
-    fit: Fit
+    fit: Model
     question: Question
     solved: Solved
     box: Mapping[str, Range]
@@ -123,7 +124,7 @@ def _best_intervals(told: Answered) -> dict[str, tuple[float, float]]:
 
 
 def nothing(
-    fit: Fit, question: Question, of: str, why: str, distance: float
+    fit: Model, question: Question, of: str, why: str, distance: float
 ) -> Decision:
     """No number, and why."""
     told = trust.Evidence(
@@ -142,7 +143,7 @@ def nothing(
     )
 
 
-def about(fit: Fit) -> dict[str, str | None]:
+def about(fit: Model) -> dict[str, str | None]:
     """The recipe of the fitted runs, as far as it is known."""
     kinds = {"params_kind": fit.params_kind, "loss_kind": fit.loss_kind}
     none = dict.fromkeys(("optimizer", "schedule", "final_lr", "seq_len"))
@@ -276,7 +277,7 @@ def _stated(
     )
 
 
-def known_seq_len(fit: Fit) -> float | None:
+def known_seq_len(fit: Model) -> float | None:
     """Tokens a sequence, where the recipe says so."""
     value = about(fit).get("seq_len")
     return float(value) if value else None
@@ -366,7 +367,7 @@ def _sizes(question: Question) -> dict[str, float]:
     return {name: float(value) for name, value in sizes.items()}
 
 
-def cells_near(fit: Fit, question: Question) -> int:
+def cells_near(fit: Model, question: Question) -> int:
     """Fitted cells of the recipe within a factor of 3 in every size."""
     sizes, found = _sizes(question), 0
     for cell in fit.cells:

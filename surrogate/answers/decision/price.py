@@ -16,7 +16,8 @@ from jaxtyping import Float64
 
 from surrogate.answers import surface
 from surrogate.answers.decision.document import Price, Rung
-from surrogate.answers.fit import Fit, Range
+from surrogate.fitting.model import Model
+from surrogate.answers.question import Range
 from surrogate.answers.limits.unfitted import unfitted
 from surrogate.answers.optimum import (
     Solved,
@@ -61,7 +62,7 @@ class Line:
         solved: the minimum at the question.
     """
 
-    fit: Fit
+    fit: Model
     question: Question
     box: Mapping[str, Range]
     known: Mapping[str, float]
@@ -104,7 +105,7 @@ class Line:
 
 
 def _lowest(
-    fit: Fit, s: Float64[np.ndarray, "m g"], bounds: Sequence[Bounds]
+    fit: Model, s: Float64[np.ndarray, "m g"], bounds: Sequence[Bounds]
 ) -> tuple[np.ndarray, np.ndarray]:
     """The lowest ln loss, and where, at many places in boxes of their own."""
     low, high = (np.array([getattr(b, end) for b in bounds]) for end in ("low", "high"))
@@ -231,7 +232,7 @@ class Prices:
         )
 
 
-def tolerance(fit: Fit, question: Question, share: float) -> float:
+def tolerance(fit: Model, question: Question, share: float) -> float:
     """The regret whose price is a share of the tokens, by the fit alone.
 
     Raises:
@@ -255,7 +256,7 @@ def tolerance(fit: Fit, question: Question, share: float) -> float:
     return float(np.expm1(rise))
 
 
-def line_end(fit: Fit) -> float:
+def line_end(fit: Model) -> float:
     """The fewest tokens of which the fit says anything."""
     return LEAST_TOKENS * fit.features.fitted["tokens"][0]
 
@@ -267,7 +268,7 @@ def unpriced(of: str, reason: str) -> Price:
 
 
 def rungs(
-    fit: Fit, question: Question, solved: Solved, edges: np.ndarray
+    fit: Model, question: Question, solved: Solved, edges: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Batches 2^k about the plateau, the best lr of each and its regret.
 
@@ -307,7 +308,7 @@ def _held(bounds: Bounds, i: int, value: float) -> Bounds:
 
 
 def ladder(
-    fit: Fit,
+    fit: Model,
     question: Question,
     solved: Solved,
     found: tuple[np.ndarray, ...],

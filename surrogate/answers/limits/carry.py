@@ -9,7 +9,7 @@ import numpy as np
 
 from surrogate.answers import optimum as best
 from surrogate.answers.decision.document import Limits
-from surrogate.answers.fit import Fit
+from surrogate.fitting.model import Model
 from surrogate.answers.limits.carried import Transfer
 from surrogate.answers.limits.transfer import (
     OFFERED,
@@ -31,7 +31,7 @@ _NOT_NEEDED = (
 
 
 def optimum(
-    fit: Fit,
+    fit: Model,
     question: Question,
     *,
     transfer: str | None = None,
@@ -73,7 +73,7 @@ def optimum(
     return _taken(fit, question, start, carried)
 
 
-def offer(fit: Fit, question: Question) -> tuple[str, ...]:
+def offer(fit: Model, question: Question) -> tuple[str, ...]:
     """What published laws would carry to sizes without an answer, for other answers."""
     start = _start(fit, question, {})
     if start is None:
@@ -82,7 +82,7 @@ def offer(fit: Fit, question: Question) -> tuple[str, ...]:
     return (say_offer(found, is_optimum=False),)
 
 
-def _start(fit: Fit, question: Question, held: dict[str, float]) -> Optimum | None:
+def _start(fit: Model, question: Question, held: dict[str, float]) -> Optimum | None:
     """The optimum at the nearest sizes that the runs tell of; None without one."""
     sizes = nearest_fitted(fit, question)
     if not is_movable(question, sizes):
@@ -111,7 +111,7 @@ def _start(fit: Fit, question: Question, held: dict[str, float]) -> Optimum | No
     return None if found.status.is_failed or not known else found
 
 
-def _taken(fit: Fit, question: Question, start: Optimum, carried: Transfer) -> Optimum:
+def _taken(fit: Model, question: Question, start: Optimum, carried: Transfer) -> Optimum:
     """The carried optimum as the answer; nothing of it is these runs' but its start."""
     ratio = {"lr": carried.lr / start.lr, "batch": carried.batch / start.batch}
     sides = {

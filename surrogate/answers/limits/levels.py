@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
-from surrogate.answers.fit import Fit
+from surrogate.fitting.model import Model
 from surrogate.data.cells import levels
 from surrogate.data.extrapolation import HELD_SPAN
 
@@ -48,7 +48,7 @@ class Few(NamedTuple):
         return np.where(off > 1 + _ROUNDING, off, 0.0)
 
 
-def few_levels(fit: Fit) -> dict[str, Few]:
+def few_levels(fit: Model) -> dict[str, Few]:
     """The fitted scales of two or three values, where a run of a cell finished."""
     cells = [cell for cell in fit.cells if cell.runs > cell.diverged]
     found = {}
@@ -64,7 +64,7 @@ def few_levels(fit: Fit) -> dict[str, Few]:
 
 
 def distance(
-    fit: Fit,
+    fit: Model,
     sizes: Mapping[str, Float64[np.ndarray, " m"]],
     chosen: Mapping[str, Float64[np.ndarray, " m"]],
 ) -> Float64[np.ndarray, " m"]:

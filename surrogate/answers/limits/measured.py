@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from surrogate.answers.fit import Fit
+from surrogate.fitting.model import Model
 from surrogate.answers.nearest import nearest_cell
 from surrogate.answers.question import Question
 from surrogate.base.units import (
@@ -57,7 +57,7 @@ class Measured(NamedTuple):
 
 
 def best_measured(
-    fit: Fit, question: Question, names: Collection[str], held: Mapping[str, float]
+    fit: Model, question: Question, names: Collection[str], held: Mapping[str, float]
 ) -> Measured | None:
     """The lowest loss of the nearest cell, if it lies inside at least three levels.
 

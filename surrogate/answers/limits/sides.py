@@ -13,11 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from surrogate.answers.fit import Fit
+from surrogate.fitting.model import Model
 from surrogate.answers.nearest import distances, nearest_cell
 from surrogate.answers.question import Question
-from surrogate.base.units import format_lr, format_tokens_exact
-from surrogate.fitting.evidence import Direction
+from surrogate.fitting.evidence import Direction, setting
 
 # Of the cells of a recipe, the nearest of which tell what was tried.
 SHARE = 1 / 3
@@ -52,32 +51,8 @@ class Side:
         return asdict(self) | {"than": known}
 
 
-def unclear(fit: Fit, name: str) -> str | None:
-    """Why the runs show no best value of a setting that is fitted; None if they do."""
-    found = fit.evidence.get(name)
-    if found is None or found.is_curved:
-        return None
-    if found.is_hill:
-        return (
-            f"These runs do not show a best {name}: between the ends of what was tried "
-            "the loss is higher than at both."
-        )
-    if found.is_low or found.is_high:
-        return None
-    low, high = (_form(name, end) for end in found.ends)
-    counts = (
-        f"the lowest is best in {found.low} of {found.groups} groups of runs, the "
-        f"highest in {found.high}"
-    )
-    return (
-        f"These runs do not show a best {name} between {low} and {high}: along it the "
-        f"loss does not bend more than its noise ({counts}). Add runs farther apart, "
-        "or repeats."
-    )
-
-
 def sides(
-    fit: Fit,
+    fit: Model,
     question: Question,
     best: dict[str, float],
     intervals: dict[str, tuple[float, float]],
@@ -106,7 +81,7 @@ def sides(
     return found
 
 
-def _monotone(fit: Fit, question: Question, name: str, told: Direction) -> Side | None:
+def _monotone(fit: Model, question: Question, name: str, told: Direction) -> Side | None:
     """No curvature is seen, but one end is best more often than chance has it."""
     index = nearest_cell(fit.cells, question)
     assert index is not None
@@ -123,7 +98,7 @@ def _monotone(fit: Fit, question: Question, name: str, told: Direction) -> Side 
 
 
 def _beyond(
-    fit: Fit,
+    fit: Model,
     question: Question,
     name: str,
     told: Direction,
@@ -153,7 +128,7 @@ def _beyond(
     return None
 
 
-def tried(fit: Fit, question: Question, name: str) -> tuple[float, float]:
+def tried(fit: Model, question: Question, name: str) -> tuple[float, float]:
     """Lowest and highest value tried over the best [ln], in the cells nearest by.
 
     Without bounds where the fit does not remember.
@@ -169,7 +144,7 @@ def tried(fit: Fit, question: Question, name: str) -> tuple[float, float]:
 
 
 def opened(
-    fit: Fit, question: Question, name: str, best: float, interval: tuple[float, float]
+    fit: Model, question: Question, name: str, best: float, interval: tuple[float, float]
 ) -> tuple[float, float]:
     """An interval whose ends beyond what was tried are not known."""
     if name not in fit.evidence:
@@ -183,7 +158,7 @@ def opened(
 
 
 def say_open(
-    fit: Fit,
+    fit: Model,
     question: Question,
     name: str,
     best: float,
@@ -195,7 +170,7 @@ def say_open(
         return ()
     low, high = tried(fit, question, name)
     below = is_open[0]
-    end = _form(name, best * math.exp(low if below else high))
+    end = setting(name, best * math.exp(low if below else high))
     beyond, side, of = (
         ("under", "below", told.low) if below else ("over", "above", told.high)
     )
@@ -212,14 +187,14 @@ def say(name: str, side: Side) -> str:
     """A side in words."""
     end = "highest" if side.side == "above" else "lowest"
     than = (
-        f"so the best lies {side.side} {_form(name, side.than)}"
+        f"so the best lies {side.side} {setting(name, side.than)}"
         if math.isfinite(side.than)
         else f"so the best may lie {side.side} it"
     )
     if not side.count:
         return (
             f"The fitted best {name} lies {side.side} all that was tried about it: the "
-            f"answer is at the end of that, {_form(name, side.at)}, {than}."
+            f"answer is at the end of that, {setting(name, side.at)}, {than}."
         )
     what = "cells" if name == "batch" else "groups of runs of one size and batch"
     sure = "" if side.is_sure else ", which may be chance"
@@ -227,11 +202,5 @@ def say(name: str, side: Side) -> str:
     beyond = {"above": "over", "below": "under"}[side.side]
     return (
         f"The {end} {name} is best in {side.count} of {side.groups} {what}{sure}, "
-        f"{than}{step}; nothing {beyond} {_form(name, side.at)} was tried."
+        f"{than}{step}; nothing {beyond} {setting(name, side.at)} was tried."
     )
-
-
-def _form(name: str, value: float) -> str:
-    if name == "lr":
-        return format_lr(value)
-    return f"{format_tokens_exact(round(value))} tokens"

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from surrogate.answers.fit import Fit
+from surrogate.fitting.model import Model
 from surrogate.answers.laws_on_cells import ACTIVE
 from surrogate.answers.limits.carried import Pair, Start, Transfer, Way
 from surrogate.answers.question import Question
@@ -56,7 +56,7 @@ def is_movable(asked: Question, start: dict[str, float]) -> bool:
 
 
 def carry_by(
-    fit: Fit, question: Question, start: Optimum, name: str, held: dict[str, float]
+    fit: Model, question: Question, start: Optimum, name: str, held: dict[str, float]
 ) -> Transfer:
     """Carry an optimum of the runs to a question, by one law and by all others.
 
@@ -163,7 +163,7 @@ def _carries(law: Law) -> bool:
 
 
 def _way(
-    fit: Fit, law: Law, question: Question, start: Optimum, held: dict[str, float]
+    fit: Model, law: Law, question: Question, start: Optimum, held: dict[str, float]
 ) -> Way:
     """What one law makes of an optimum elsewhere."""
     at = start.context
@@ -186,7 +186,7 @@ def _way(
     return Way(law.name, lr, batch, said)
 
 
-def _point(fit: Fit, params: float, tokens: float, scales: dict[str, float]) -> Point:
+def _point(fit: Model, params: float, tokens: float, scales: dict[str, float]) -> Point:
     return Point(
         params=params,
         tokens=tokens,

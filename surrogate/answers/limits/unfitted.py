@@ -13,21 +13,21 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float64
 
-from surrogate.answers.fit import Fit
+from surrogate.fitting.model import Model
 from surrogate.answers.limits.levels import Few, few_levels
 from surrogate.answers.question import Question
 from surrogate.base.units import format_count
 from surrogate.data.coordinates import CHOICES
 
 
-def unfitted(fit: Fit, question: Question) -> str | None:
+def unfitted(fit: Model, question: Question) -> str | None:
     """Why these sizes have no answer, and what can be asked; None if they have one."""
     sizes = {"params": question.params, "tokens": question.tokens, **question.scales}
     columns = {name: np.array([float(value)]) for name, value in sizes.items()}
     return unfitted_at(fit, columns)[0]
 
 
-def nearest_fitted(fit: Fit, question: Question) -> dict[str, float]:
+def nearest_fitted(fit: Model, question: Question) -> dict[str, float]:
     """The sizes nearest to a question's that the runs tell of."""
     sizes = {"params": question.params, "tokens": question.tokens, **question.scales}
     for name, few in few_levels(fit).items():
@@ -49,7 +49,7 @@ def nearest_fitted(fit: Fit, question: Question) -> dict[str, float]:
 
 
 def unfitted_at(
-    fit: Fit, sizes: Mapping[str, Float64[np.ndarray, " m"]]
+    fit: Model, sizes: Mapping[str, Float64[np.ndarray, " m"]]
 ) -> list[str | None]:
     """The same of many sizes, one entry a row.
 
@@ -98,7 +98,7 @@ def _centre(slopes: tuple[float, ...], given: list[float]) -> float:
 
 
 def _sentence(
-    fit: Fit, name: str, value: float, given: list[float], known: tuple[str, ...]
+    fit: Model, name: str, value: float, given: list[float], known: tuple[str, ...]
 ) -> str:
     """What a size follows in the fitted runs, and where it can be asked."""
     line = fit.features.lines[name]

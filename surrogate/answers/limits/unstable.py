@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from surrogate.answers.fit import CellRecord, Fit
+from surrogate.fitting.model import CellRecord, Model
 from surrogate.answers.nearest import nearest_cell
 from surrogate.answers.question import Question
 from surrogate.base.units import (
@@ -56,7 +56,7 @@ class Unstable:
 
 
 def unstable_near(
-    fit: Fit, question: Question, settings: Mapping[str, float]
+    fit: Model, question: Question, settings: Mapping[str, float]
 ) -> Unstable | None:
     """In the nearest cell, at its batch that is nearest; None where none diverged.
 
@@ -75,7 +75,7 @@ def unstable_near(
 
 
 def unstable_within(
-    fit: Fit, question: Question, low: float, high: float
+    fit: Model, question: Question, low: float, high: float
 ) -> Unstable | None:
     """The same at batches from `low` to `high` [tokens], NaN where open."""
     index = nearest_cell(fit.cells, question)
@@ -134,7 +134,7 @@ def plateau_warnings(
     return (f"{what} lr {format_lr(found.lr)}, the {found}.",)
 
 
-def p_max_warnings(fit: Fit, question: Question) -> tuple[str, ...]:
+def p_max_warnings(fit: Model, question: Question) -> tuple[str, ...]:
     """Whether a limit that was given does nothing."""
     if question.p_max == P_MAX or fit.stability is not None:
         return ()

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from surrogate.answers import Fit, laws_on_cells, load
+from surrogate.answers import Fit, from_runs, laws_on_cells, load
 from surrogate.answers.laws_at_point import beside
 from surrogate.answers.laws_on_cells import Entry
 from surrogate.base.errors import DataError
@@ -18,14 +18,10 @@ from surrogate.laws import Shape
 from surrogate.storage import archive
 
 if TYPE_CHECKING:
-    from surrogate.fitting import fit as fitting
     from surrogate.numerics import least_squares
 else:
     # Stored scores and fits are shown without waiting for a fit.
-    least_squares, fitting = (
-        Late("surrogate.numerics.least_squares"),
-        Late("surrogate.fitting.fit"),
-    )
+    least_squares = Late("surrogate.numerics.least_squares")
 
 # Of the families the best on both kinds of folds, and slower than the quadratic.
 DEFAULT_FAMILY = "bowl"
@@ -46,7 +42,7 @@ def fit_of(
     if bundled is not None:
         return bundled
     compiled.keep(warn)
-    return fitting.fit(
+    return from_runs.fit(
         runs, family=family or DEFAULT_FAMILY, bootstrap=0, seed=seed, progress=progress
     )
 

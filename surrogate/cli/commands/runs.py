@@ -332,12 +332,13 @@ def _fit(runs: Runs, **settings: Any) -> Fit:
     """Fits with a progress bar."""
     compiled.keep(progress.warn)
     interrupts.begin("starting JAX")
-    from surrogate.fitting import fit as fitting
+    # What takes a second to load is loaded before the bar begins.
+    from surrogate.fitting.fit import fit_model  # noqa: F401
 
     interrupts.begin("fit")
     bar = Bar()
     try:
-        return fitting.fit(runs, progress=bar, **settings)
+        return from_runs.fit(runs, progress=bar, **settings)
     finally:
         bar.stop()
 

@@ -270,9 +270,10 @@ def _unstable(document: Document) -> str:
     found = document.get("unstable")
     if not found:
         return ""
+    where = f"batch {common.batch(found['batch'])}, {common.count(found['params'])}"
     return (
         f"; the lowest lr that went unstable near by is {common.lr(found['lr'])} "
-        f"(batch {common.batch(found['batch'])}, {common.count(found['params'])} parameters)"
+        f"({where} parameters)"
     )
 
 

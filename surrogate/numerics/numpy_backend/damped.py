@@ -1,6 +1,7 @@
 """Damped Newton in NumPy: many small problems, those that ended no longer counted.
 
-The method, its damping and when it stops are described in `surrogate.numerics.newton`; constants are the same.
+The method, its damping and when it stops are described in `surrogate.numerics.newton`;
+constants are the same.
 """
 
 from __future__ import annotations

@@ -9,10 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from surrogate.answers import Fit
-from surrogate.answers.fit import CellRecord
 from surrogate.answers.limits.levels import few_levels
 from surrogate.answers.limits.measured import measured_in
-from surrogate.answers.limits.sides import AGREE, SHARE, unclear
+from surrogate.answers.limits.sides import AGREE, SHARE
 from surrogate.answers.limits.transfer import OFFERED, carriers
 from surrogate.answers.optimum import (
     interval_warnings,
@@ -39,7 +38,7 @@ def document(fit: Fit) -> dict[str, Any]:
     largest = max(fit.cells, key=lambda cell: cell.params * cell.tokens)
     only, fitted = only_levels(fit), fit.features.choices
     missing = [name for name in CHOICES if name not in fitted]
-    why = {name: unclear(fit, name) for name in fitted}
+    why = {name: unclear(fit.evidence.get(name), name) for name in fitted}
     untold = {name: text for name, text in why.items() if text is not None}
     held = [*missing, *untold]
     names = [name for name in fitted if name not in only]

@@ -11,7 +11,6 @@ from jaxtyping import Float64
 
 from surrogate.answers import surface
 from surrogate.answers.fit import Fit
-from surrogate.answers.limits.sides import unclear
 from surrogate.answers.nearest import distances, nearest_cell
 from surrogate.answers.optimum import nearest_level
 from surrogate.answers.predict import check_comparable, surface_at
@@ -96,7 +95,7 @@ def missing(fit: Fit) -> str | None:
 
 def untold(fit: Fit) -> dict[str, str]:
     """Fitted settings of which the runs show no best, and why."""
-    why = {name: unclear(fit, name) for name in fit.features.choices}
+    why = {name: unclear(fit.evidence.get(name), name) for name in fit.features.choices}
     return {name: text for name, text in why.items() if text is not None}
 
 
