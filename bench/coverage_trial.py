@@ -12,10 +12,10 @@ import surrogate
 from surrogate import families
 from surrogate.answers import Fit
 from surrogate.answers.fit import DEFAULT_PROBABILITY, DEFAULT_TOL
-from surrogate.answers.optimum import solve_box
 from surrogate.answers.predict import surface_at
 from surrogate.answers.question import ask
 from surrogate.answers.robust import Share
+from surrogate.answers.solved import solve_box
 from surrogate.data import Runs
 from surrogate.data.coordinates import Features
 from surrogate.families import Shape

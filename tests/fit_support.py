@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from surrogate import fit
 from surrogate.answers import Fit, load
 from surrogate.answers.simulate import simulate
 from surrogate.data import Runs
-from surrogate import fit
 
 SIZES = (
     (1e8, 4e9),

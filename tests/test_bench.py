@@ -15,9 +15,9 @@ import pytest
 from families_support import exact
 from scipy import optimize
 
+from surrogate import fit
 from surrogate.data import Runs
 from surrogate.families import Posynomial, Quadratic, Shape
-from surrogate import fit
 
 BENCH = Path(__file__).resolve().parents[1] / "bench"
 # bench/ is no package: its programs find each other beside themselves.

@@ -33,7 +33,7 @@ class Table(NamedTuple):
 
     z: np.ndarray
     target: np.ndarray
-    row_weights: np.ndarray
+    weights: np.ndarray
     theta0: np.ndarray
     truth: np.ndarray
 

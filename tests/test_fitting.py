@@ -11,7 +11,7 @@ import fit_support
 import numpy as np
 import pytest
 
-from surrogate import families
+from surrogate import families, fit
 from surrogate.answers import load
 from surrogate.base.errors import DataError
 from surrogate.data import Runs, Source
@@ -25,7 +25,6 @@ from surrogate.fitting import (
     fit as fitting,
 )
 from surrogate.fitting.cross_validation import HeldOut
-from surrogate import fit
 from surrogate.fitting.fit import versions
 from surrogate.fitting.stability import Stability
 from surrogate.numerics import least_squares

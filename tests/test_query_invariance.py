@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from surrogate import fit
 from surrogate.answers import Fit, Plateau, surface
 from surrogate.data import Runs
 from surrogate.data.readers import read_runs
 from surrogate.families import Quadratic, Shape
-from surrogate import fit
 from surrogate.numerics.half_plane import Cut
 
 pytestmark = [pytest.mark.numeric, pytest.mark.once]

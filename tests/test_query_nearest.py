@@ -12,10 +12,10 @@ import pytest
 import report_support
 
 from surrogate import Fit
-from surrogate.fitting.model import CellRecord
 from surrogate.answers.nearest import nearest_cell
-from surrogate.answers.optimum import nearest_level
 from surrogate.answers.question import SMALL, Question, ask
+from surrogate.answers.solved import nearest_level
+from surrogate.fitting.model import CellRecord
 from surrogate.views.plots import numbers
 
 pytestmark = pytest.mark.once

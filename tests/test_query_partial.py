@@ -12,11 +12,10 @@ import fit_support
 import numpy as np
 import pytest
 
-from surrogate import Fit
-from surrogate.fitting.model import CellRecord
+from surrogate import Fit, fit
 from surrogate.base.errors import DataError, Status
 from surrogate.data import Runs
-from surrogate import fit
+from surrogate.fitting.model import CellRecord
 
 pytestmark = pytest.mark.numeric
 ASK: dict[str, Any] = {"params": 3.3e8, "tokens": 1.7e10}

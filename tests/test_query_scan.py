@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from scipy import optimize
 
+from surrogate import fit
 from surrogate.answers import Fit
 from surrogate.base.errors import DataError, Status
 from surrogate.data import Runs
-from surrogate import fit
 
 pytestmark = [pytest.mark.numeric, pytest.mark.once]
 ASK: dict[str, Any] = {"params": 4e8, "tokens": 2e10}

@@ -21,8 +21,8 @@ import report_support
 from cli_support import surrogate
 
 from surrogate.answers import Fit, load, surface
-from surrogate.answers.optimum import solve_box
 from surrogate.answers.question import ask
+from surrogate.answers.solved import solve_box
 from surrogate.base.errors import DataError
 from surrogate.base.units import parse_fraction
 from surrogate.data import Runs

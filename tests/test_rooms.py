@@ -120,7 +120,9 @@ def circles(imports: dict[str, set[str]]) -> list[list[str]]:
 
 
 def test_no_files_import_one_another_in_a_circle() -> None:
-    files = {module_of(file): file for file in FILES if file.parent != ROOT / "surrogate"}
+    files = {
+        module_of(file): file for file in FILES if file.parent != ROOT / "surrogate"
+    }
     imports = {
         name: {
             found
@@ -141,15 +143,15 @@ def test_circle_check_sees_one() -> None:
 def test_layer_check_sees_each_form_of_import() -> None:
     planted = (
         "import surrogate.answers\n"
-        "from surrogate import store\n"
+        "from surrogate import storage\n"
         "def f():\n"
         "    from surrogate.cli.main import main\n"
         "from surrogate.base.errors import DataError\n"
     )
-    assert layer_faults(planted, "units") == [
-        "line 1: units imports query",
-        "line 2: units imports store",
-        "line 4: units imports cli",
+    assert layer_faults(planted, "base") == [
+        "line 1: base imports answers",
+        "line 2: base imports storage",
+        "line 4: base imports cli",
     ]
 
 

@@ -1,6 +1,7 @@
 """What a user asks, in natural units: a Fit and its answers."""
 
 from surrogate.answers.fit import Fit
+from surrogate.answers.load import load
 from surrogate.answers.results import (
     Evaluation,
     Optimum,
@@ -8,7 +9,6 @@ from surrogate.answers.results import (
     Prediction,
     Regret,
 )
-from surrogate.answers.load import load
 
 __all__ = [
     "Evaluation",

@@ -8,10 +8,9 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from surrogate.answers import surface
+from surrogate.answers.question import Question, Range
+from surrogate.answers.solved import Solved, limits
 from surrogate.fitting.model import Model
-from surrogate.answers.question import Range
-from surrogate.answers.optimum import Solved, limits
-from surrogate.answers.question import Question
 
 # Points of a line, and how often the place where it crosses the level is closed in on.
 _POINTS, _ROUNDS = surface.BLOCK, 4

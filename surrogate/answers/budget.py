@@ -16,14 +16,27 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
-from surrogate.answers import optimum, stability_edge, surface
-from surrogate.fitting.model import Model
+from surrogate.answers import stability_edge, surface
+from surrogate.answers.context import context_of
+from surrogate.answers.decision.deferred import answered
 from surrogate.answers.limits.unfitted import unfitted
+from surrogate.answers.optimum import refused
 from surrogate.answers.question import Question, check_positive
 from surrogate.answers.results import Optimum, Pair, Scan
+from surrogate.answers.solved import (
+    certificate,
+    held_settings,
+    is_cut,
+    limits,
+    loss_of,
+    settings,
+    solve_box,
+    state,
+)
 from surrogate.base.errors import DataError, Status
 from surrogate.data.coordinates import WIDEN
 from surrogate.fitting import intervals
+from surrogate.fitting.model import Model
 from surrogate.numerics.half_plane import Cut
 
 # Points of a scan, and how often the best of them is looked at more closely.
@@ -72,7 +85,7 @@ def fixed_steps(
         return _moved(fit, question, question.params, steps * batch)
 
     path = _Path("batch", {"steps": steps}, question.box["batch"], at, True)
-    return _optimum(fit, path, optimum.held_settings(fit, lr, None))
+    return _optimum(fit, path, held_settings(fit, lr, None))
 
 
 def fixed_flops(
@@ -103,7 +116,7 @@ def fixed_flops(
 
     ends = low / WIDEN, high * WIDEN
     path = _Path("params", {"flops": flops}, ends, at, False)
-    return _optimum(fit, path, optimum.held_settings(fit, lr, batch))
+    return _optimum(fit, path, held_settings(fit, lr, batch))
 
 
 def _moved(fit: Model, question: Question, params: float, tokens: float) -> Question:
@@ -132,17 +145,17 @@ def _optimum(fit: Model, path: _Path, held: dict[str, float]) -> Optimum:
     question = path.at(float(chosen[0]))
     unknown = unfitted(fit, question)
     if unknown is not None:
-        return optimum.refused(fit, question, unknown)
+        return refused(fit, question, unknown)
     more = held | ({"batch": float(chosen[0])} if path.is_batch else {})
     box = question.box | {name: (value, value) for name, value in more.items()}
-    solved = optimum.solve_box(fit, question, box, more)
-    found = optimum.settings(fit, solved.minimum.u[0], more)
-    status = optimum.state(fit, solved)
+    solved = solve_box(fit, question, box, more)
+    found = settings(fit, solved.minimum.u[0], more)
+    status = state(fit, solved)
     is_end = min(abs(math.log(chosen[0] / end)) for end in path.ends) < 1e-3
     if status is Status.ok and is_end:
         status = Status.at_bound
     extra = stability_edge.warnings_of(
-        question, optimum.is_cut(solved), solved.bounds.is_beyond
+        question, is_cut(solved), solved.bounds.is_beyond
     )
     extra += (
         f"{path.over} was scanned at {_POINTS} values, with a certified optimum at each"
@@ -153,20 +166,20 @@ def _optimum(fit: Model, path: _Path, held: dict[str, float]) -> Optimum:
         ),
     )
     spans = _spans(fit, path, thetas, chosen, held)
-    context = optimum.context_of(fit, question, found, status, held, extra)
+    context = context_of(fit, question, found, status, held, extra)
     told = (fit, question, solved, box, more, {}, context.distance)
     return Optimum(
         context=context,
         lr=found["lr"],
         batch=found["batch"],
-        loss=optimum.loss_of(fit, solved.minimum.value[0]),
+        loss=loss_of(fit, solved.minimum.value[0]),
         level=intervals.LEVEL,
         lr_interval=spans["lr"],
         batch_interval=spans["batch"],
         loss_interval=spans["loss"],
-        certificate=optimum.certificate(fit, solved),
+        certificate=certificate(fit, solved),
         stability=stability_edge.risk(fit, question, found),
-        deferred=optimum.answered(*told, of="suggestion"),
+        deferred=answered(*told, of="suggestion"),
         scan=Scan(path.over, path.fixed, spans["params"], spans["tokens"]),
     )
 
@@ -184,7 +197,7 @@ def _minima(
         question = path.at(value)
         more = held | ({"batch": value} if path.is_batch else {})
         box = question.box | {name: (v, v) for name, v in more.items()}
-        known[value] = question.s, optimum.limits(fit, question, box, more)
+        known[value] = question.s, limits(fit, question, box, more)
     cells = [[known[value] for value in line] for line in values.tolist()]
     s, low, high = (
         np.array([[part(cell) for cell in line] for line in cells])

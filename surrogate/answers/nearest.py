@@ -9,9 +9,9 @@ from typing import TypeAlias
 import numpy as np
 from jaxtyping import Float64
 
-from surrogate.fitting.model import CellRecord
 from surrogate.answers.question import Question
 from surrogate.data.cells import Cell
+from surrogate.fitting.model import CellRecord
 
 Cells: TypeAlias = Sequence[Cell] | Sequence[CellRecord]
 # Distances that differ by less than this are a tie: far above rounding, which differs

@@ -9,9 +9,11 @@ import numpy as np
 
 from surrogate.answers import stability_edge, surface
 from surrogate.answers.alone import alone
+from surrogate.answers.context import context_of
+from surrogate.answers.decision.deferred import answered, undecided
 from surrogate.answers.decision.document import Limits
-from surrogate.fitting.model import Model
 from surrogate.answers.limits import carry
+from surrogate.answers.limits.offers import not_told, offer
 from surrogate.answers.limits.sides import say
 from surrogate.answers.limits.unfitted import unfitted
 from surrogate.answers.limits.unstable import (
@@ -20,29 +22,25 @@ from surrogate.answers.limits.unstable import (
     unstable_near,
     unstable_within,
 )
-from surrogate.answers.optimum import (
+from surrogate.answers.question import Question, check_share
+from surrogate.answers.results import UNKNOWN, Pair, Plateau, Regret, ends
+from surrogate.answers.robust import Robust, robust
+from surrogate.answers.solved import (
     Solved,
-    answered,
-    context_of,
     held_settings,
     is_cut,
     loss_of,
     nearest_level,
-    not_told,
-    offer,
     only_levels,
     settings,
     solve_box,
     solve_sides,
     state,
-    undecided,
 )
-from surrogate.answers.question import Question, check_share
-from surrogate.answers.results import UNKNOWN, Pair, Plateau, Regret, ends
-from surrogate.answers.robust import Robust, robust
 from surrogate.base.errors import DataError, Status
 from surrogate.data.coordinates import CHOICES
 from surrogate.fitting import intervals as uncertainty
+from surrogate.fitting.model import Model
 
 EDGES = ("lr_low", "lr_high", "batch_low", "batch_high")
 

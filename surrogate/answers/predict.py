@@ -9,14 +9,13 @@ import numpy as np
 from jaxtyping import Float64
 
 from surrogate.answers import surface
-from surrogate.fitting.model import Model
-from surrogate.answers.question import Values
+from surrogate.answers.context import interval_warnings
 from surrogate.answers.limits import levels
 from surrogate.answers.limits.unfitted import unfitted_at
-from surrogate.answers.optimum import interval_warnings
 from surrogate.answers.plateau import check_tol
 from surrogate.answers.question import (
     MOST_LOSS,
+    Values,
     check_allow,
     check_positive,
     check_recipe,
@@ -31,6 +30,7 @@ from surrogate.base.units import quote
 from surrogate.data import Runs
 from surrogate.data.coordinates import CHOICES, settings_of
 from surrogate.fitting import cross_validation, intervals
+from surrogate.fitting.model import Model
 from surrogate.fitting.objective import Noise
 from surrogate.fitting.scores import CellScore, band, loss_errors, mean_se
 

@@ -11,11 +11,11 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
-from surrogate.fitting.model import Model
 from surrogate.base.defaults import ALLOWED, SMALL
 from surrogate.base.errors import DataError, UnlikelyError
 from surrogate.base.units import format_count, quote
 from surrogate.data.coordinates import CHOICES, WIDEN
+from surrogate.fitting.model import Model
 
 Range = tuple[float, float]
 # ArrayLike has complex numbers, of which a type checker at run time takes no float.

@@ -15,9 +15,9 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int
 
 from surrogate.answers import surface
-from surrogate.fitting.model import Model
-from surrogate.answers.optimum import Solved
 from surrogate.answers.question import Question
+from surrogate.answers.solved import Solved
+from surrogate.fitting.model import Model
 
 # Points of the grid along each of one or two coordinates.
 _POINTS = {1: 1025, 2: 81}

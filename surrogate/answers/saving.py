@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 import numpy as np
 
 from surrogate import families
-from surrogate.fitting.model import CellRecord, Model, Provenance
 from surrogate.base.defaults import SMALL
 from surrogate.base.errors import DataError
 from surrogate.base.units import quote
@@ -20,6 +19,7 @@ from surrogate.data.about import known_about
 from surrogate.data.coordinates import Features
 from surrogate.families import MIX, Family, Mix, Shape
 from surrogate.fitting.evidence import Direction
+from surrogate.fitting.model import CellRecord, Model, Provenance
 from surrogate.fitting.objective import Noise
 from surrogate.fitting.stability import Stability
 from surrogate.storage import archive
@@ -110,15 +110,13 @@ def _family(manifest: Mapping[str, Any], shape: Shape) -> Family:
     return families.make(name, shape, manifest["k"])
 
 
-def _unpack(
-    manifest: Mapping[str, Any], arrays: archive.Arrays, make: type[M]
-) -> M:
+def _unpack(manifest: Mapping[str, Any], arrays: archive.Arrays, make: type[M]) -> M:
     features = Features.from_json(manifest["standardisation"])
     shape = Shape(len(features.choices), len(features.givens), features.offsets)
     family = _family(manifest, shape)
     stability = manifest["stability"]
     none = np.zeros((0, family.size))
-    return Fit(
+    return make(
         family=family,
         features=features,
         theta=arrays["theta"],

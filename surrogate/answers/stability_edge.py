@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from surrogate.fitting.model import Model
 from surrogate.answers.question import Question
+from surrogate.fitting.model import Model
 from surrogate.numerics.half_plane import Cut
 
 # Rounding by which a setting on a bound may seem beyond it [coordinates u, logit].

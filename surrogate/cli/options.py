@@ -451,26 +451,6 @@ def optional_batch(text: str | None, option: str = "--batch") -> float | None:
     return None if text is None else typing_numbers.batch(text, what=option)
 
 
-def tolerance(option: str, text: str) -> float:
-    """Reads a share of the loss; above 5% only with its sign, since 0.5 may mean 0.5%.
-
-    Args:
-        option: the option's name, for messages.
-        text: such as 0.25% or 0.0025.
-
-    Raises:
-        DataError: it is no share between 0% and 100%, or may mean two things.
-    """
-    value = units.parse_fraction(text, what=option)
-    bare = text.strip()
-    if value > defaults.MOST_BARE and not bare.endswith("%"):
-        raise DataError(
-            f"{option}: {units.quote(text)} without a sign may mean {bare}% or "
-            f"{100 * value:g}%. Write {option} {bare}% or {option} {100 * value:g}%."
-        )
-    return value
-
-
 def allowed(values: Sequence[str]) -> list[str]:
     """Parses repeated `--allow`."""
     return [choose("--allow", value, defaults.ALLOWED) for value in values]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from surrogate.base import units
+from surrogate.base import defaults, units
 from surrogate.base.errors import DataError
 
 _SUFFIXES = {
@@ -181,8 +181,6 @@ def tolerance(text: str, *, what: str = "--tol") -> float | TokensShare:
     Raises:
         DataError: it is neither, or may mean two things.
     """
-    from surrogate.cli import options
-
     bare = text.strip()
     of_tokens = _OF_TOKENS.fullmatch(bare)
     if of_tokens:
@@ -196,7 +194,27 @@ def tolerance(text: str, *, what: str = "--tol") -> float | TokensShare:
             f"{what}: expected a share in per cent, got {units.quote(text)}. Write "
             f"{share:g}%."
         )
-    return options.tolerance(what, re.sub(r"\s+%", "%", bare))
+    return share_of_loss(what, re.sub(r"\s+%", "%", bare))
+
+
+def share_of_loss(option: str, text: str) -> float:
+    """Reads a share of the loss; above 5% only with its sign, since 0.5 may mean 0.5%.
+
+    Args:
+        option: the option's name, for messages.
+        text: such as 0.25% or 0.0025.
+
+    Raises:
+        DataError: it is no share between 0% and 100%, or may mean two things.
+    """
+    value = units.parse_fraction(text, what=option)
+    bare = text.strip()
+    if value > defaults.MOST_BARE and not bare.endswith("%"):
+        raise DataError(
+            f"{option}: {units.quote(text)} without a sign may mean {bare}% or "
+            f"{100 * value:g}%. Write {option} {bare}% or {option} {100 * value:g}%."
+        )
+    return value
 
 
 def _renamed(error: DataError, typed: str, strict: str) -> DataError:

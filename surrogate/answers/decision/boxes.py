@@ -8,12 +8,12 @@ from typing import NamedTuple
 import numpy as np
 
 from surrogate.answers import surface
-from surrogate.fitting.model import Model
-from surrogate.answers.optimum import Solved
 from surrogate.answers.question import Question
+from surrogate.answers.solved import Solved
 from surrogate.answers.stability_edge import Bounds
 from surrogate.families import Family
 from surrogate.families.forms import Form, form
+from surrogate.fitting.model import Model
 from surrogate.numerics import inner_box, plateau_box, robust_box
 from surrogate.numerics.inner_box import Box, Walls
 from surrogate.numerics.minimum import Minimum

@@ -19,18 +19,12 @@ from surrogate.answers.decision.document import (
     Rung,
     Suggestion,
 )
-from surrogate.fitting.model import Model
-from surrogate.answers.question import Range
 from surrogate.answers.limits.sides import Side, opened
-from surrogate.answers.optimum import (
-    Solved,
-    choice_intervals,
-    loss_of,
-    settings,
-)
-from surrogate.answers.question import Question
+from surrogate.answers.question import Question, Range
+from surrogate.answers.solved import Solved, choice_intervals, loss_of, settings
 from surrogate.data.coordinates import CHOICES
 from surrogate.fitting import intervals
+from surrogate.fitting.model import Model
 
 # Where there is no box, a suggestion is sought this near to the best [ln].
 _NEAR = 0.05

@@ -16,10 +16,9 @@ from jaxtyping import Float64
 
 from surrogate.answers import surface
 from surrogate.answers.decision.document import Price, Rung
-from surrogate.fitting.model import Model
-from surrogate.answers.question import Range
 from surrogate.answers.limits.unfitted import unfitted
-from surrogate.answers.optimum import (
+from surrogate.answers.question import Question, Range, check_share
+from surrogate.answers.solved import (
     Solved,
     limits,
     loss_of,
@@ -27,12 +26,12 @@ from surrogate.answers.optimum import (
     point_only,
     solve_box,
 )
-from surrogate.answers.question import Question, check_share
 from surrogate.answers.stability_edge import Bounds
 from surrogate.base.errors import DataError
 from surrogate.base.units import format_count
 from surrogate.families.forms import form
 from surrogate.fitting import intervals
+from surrogate.fitting.model import Model
 from surrogate.numerics.half_plane import Cut
 from surrogate.numerics.roots import first_roots
 

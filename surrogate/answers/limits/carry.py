@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from surrogate.answers import optimum as best
+from surrogate.answers import optimum as fitted
+from surrogate.answers.context import context_of
+from surrogate.answers.decision.deferred import undecided
 from surrogate.answers.decision.document import Limits
-from surrogate.fitting.model import Model
 from surrogate.answers.limits.carried import Transfer
 from surrogate.answers.limits.transfer import (
     OFFERED,
@@ -21,8 +22,10 @@ from surrogate.answers.limits.transfer import (
 )
 from surrogate.answers.limits.unfitted import nearest_fitted, unfitted
 from surrogate.answers.question import Question, check_positive
-from surrogate.answers.results import UNKNOWN, Optimum
+from surrogate.answers.results import UNKNOWN, Certificate, Optimum
+from surrogate.answers.solved import held_settings
 from surrogate.base.errors import DataError, Status
+from surrogate.fitting.model import Model
 
 _NOT_NEEDED = (
     "No law was needed: these runs tell the optimum at these sizes themselves, and the "
@@ -40,14 +43,14 @@ def optimum(
     batch_multiple: float | None = None,
     limits: Limits | None = None,
 ) -> Optimum:
-    """`best.optimum`, with a carried optimum offered, or taken where a law is named.
+    """`answers.optimum`, with a carried optimum offered, or taken where a law is named.
 
     Raises:
-        DataError: as `best.optimum`; or `transfer` names no law that carries here.
+        DataError: as `answers.optimum`; or `transfer` names no law that carries here.
     """
     if transfer is not None:
         check_law(transfer)
-    found = best.optimum(
+    found = fitted.optimum(
         fit, question, batch=batch, lr=lr, batch_multiple=batch_multiple, limits=limits
     )
     why = unfitted(fit, question)
@@ -55,7 +58,7 @@ def optimum(
         if transfer is None:
             return found
         return _with(found, (_NOT_NEEDED,))
-    held = best.held_settings(fit, lr, batch)
+    held = held_settings(fit, lr, batch)
     start = _start(fit, question, held)
     if start is None:
         if transfer is None:
@@ -104,14 +107,16 @@ def _start(fit: Model, question: Question, held: dict[str, float]) -> Optimum | 
     if unfitted(fit, near) is not None:
         return None
     try:
-        found = best.optimum(fit, near, batch=held.get("batch"), lr=held.get("lr"))
+        found = fitted.optimum(fit, near, batch=held.get("batch"), lr=held.get("lr"))
     except DataError:
         return None
     known = math.isfinite(found.lr) and math.isfinite(found.batch)
     return None if found.status.is_failed or not known else found
 
 
-def _taken(fit: Model, question: Question, start: Optimum, carried: Transfer) -> Optimum:
+def _taken(
+    fit: Model, question: Question, start: Optimum, carried: Transfer
+) -> Optimum:
     """The carried optimum as the answer; nothing of it is these runs' but its start."""
     ratio = {"lr": carried.lr / start.lr, "batch": carried.batch / start.batch}
     sides = {
@@ -125,7 +130,7 @@ def _taken(fit: Model, question: Question, start: Optimum, carried: Transfer) ->
     extra += tuple(
         f"Where it is carried from: {text}" for text in start.context.warnings
     )
-    context = best.context_of(fit, question, at, status, extra=extra)
+    context = context_of(fit, question, at, status, extra=extra)
     # What the context says of the fit itself, its start has said already.
     said = tuple(dict.fromkeys(context.warnings))
     own = tuple(text for text in said if text not in start.context.warnings)
@@ -138,9 +143,9 @@ def _taken(fit: Model, question: Question, start: Optimum, carried: Transfer) ->
         lr_interval=UNKNOWN,
         batch_interval=UNKNOWN,
         loss_interval=UNKNOWN,
-        certificate=best.Certificate(math.nan, math.nan, ()),
+        certificate=Certificate(math.nan, math.nan, ()),
         stability=None,
-        deferred=best.undecided(
+        deferred=undecided(
             fit, question, "suggestion", say_taken(carried), context.distance
         ),
         transfer=carried,

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
-from surrogate.fitting.model import Model
 from surrogate.data.cells import levels
 from surrogate.data.extrapolation import HELD_SPAN
+from surrogate.fitting.model import Model
 
 # By how many values a scale takes: how far beyond them an answer may go, a factor.
 REACH = {2: 1.0, 3: 10.0}

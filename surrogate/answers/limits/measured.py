@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from surrogate.fitting.model import Model
 from surrogate.answers.nearest import nearest_cell
 from surrogate.answers.question import Question
 from surrogate.base.units import (
@@ -18,6 +17,7 @@ from surrogate.base.units import (
 )
 from surrogate.data import Runs
 from surrogate.data.coordinates import CHOICES
+from surrogate.fitting.model import Model
 
 # Settings nearer than this [ln] are one level.
 _SAME = 0.01

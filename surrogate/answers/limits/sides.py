@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from surrogate.fitting.model import Model
 from surrogate.answers.nearest import distances, nearest_cell
 from surrogate.answers.question import Question
 from surrogate.fitting.evidence import Direction, setting
+from surrogate.fitting.model import Model
 
 # Of the cells of a recipe, the nearest of which tell what was tried.
 SHARE = 1 / 3
@@ -81,7 +81,9 @@ def sides(
     return found
 
 
-def _monotone(fit: Model, question: Question, name: str, told: Direction) -> Side | None:
+def _monotone(
+    fit: Model, question: Question, name: str, told: Direction
+) -> Side | None:
     """No curvature is seen, but one end is best more often than chance has it."""
     index = nearest_cell(fit.cells, question)
     assert index is not None
@@ -144,7 +146,11 @@ def tried(fit: Model, question: Question, name: str) -> tuple[float, float]:
 
 
 def opened(
-    fit: Model, question: Question, name: str, best: float, interval: tuple[float, float]
+    fit: Model,
+    question: Question,
+    name: str,
+    best: float,
+    interval: tuple[float, float],
 ) -> tuple[float, float]:
     """An interval whose ends beyond what was tried are not known."""
     if name not in fit.evidence:

@@ -10,7 +10,6 @@ import math
 
 import numpy as np
 
-from surrogate.fitting.model import Model
 from surrogate.answers.laws_on_cells import ACTIVE
 from surrogate.answers.limits.carried import Pair, Start, Transfer, Way
 from surrogate.answers.question import Question
@@ -22,6 +21,7 @@ from surrogate.base.units import (
     format_tokens_exact,
     quote,
 )
+from surrogate.fitting.model import Model
 from surrogate.laws import LAWS, Law, Point, evaluate
 
 # The law that is offered where none is named.

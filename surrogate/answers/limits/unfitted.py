@@ -13,11 +13,11 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float64
 
-from surrogate.fitting.model import Model
 from surrogate.answers.limits.levels import Few, few_levels
 from surrogate.answers.question import Question
 from surrogate.base.units import format_count
 from surrogate.data.coordinates import CHOICES
+from surrogate.fitting.model import Model
 
 
 def unfitted(fit: Model, question: Question) -> str | None:

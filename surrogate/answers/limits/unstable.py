@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from surrogate.fitting.model import CellRecord, Model
 from surrogate.answers.nearest import nearest_cell
 from surrogate.answers.question import Question
 from surrogate.base.units import (
@@ -20,6 +19,7 @@ from surrogate.base.units import (
     format_percent,
     format_tokens_exact,
 )
+from surrogate.fitting.model import CellRecord, Model
 from surrogate.fitting.stability import P_MAX
 
 _ROUNDING = 1e-9

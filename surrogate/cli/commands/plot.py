@@ -9,7 +9,7 @@ import typer
 
 from surrogate.base import interrupts
 from surrogate.base.errors import DataError
-from surrogate.cli import documents, options, output
+from surrogate.cli import documents, options, output, typing_numbers
 from surrogate.cli.text import common
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def plot(
     given = {name: value for name, value in asked.items() if value is not None}
     _check_options(what, given)
     if what in AT_A_POINT:
-        given["tol"] = options.tolerance("--tol", tol)
+        given["tol"] = typing_numbers.share_of_loss("--tol", tol)
 
     interrupts.begin(f"drawing {what}")
     from surrogate.views import plots

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from surrogate.base import defaults, interrupts
-from surrogate.cli import compiled, documents, options, output, progress
+from surrogate.cli import compiled, documents, options, output, progress, typing_numbers
 from surrogate.cli.progress import Bar
 from surrogate.data.about import check_about, parse_about
 
@@ -270,7 +270,7 @@ def predict(
         overwrite=overwrite,
         seed_noise=None
         if seed_noise is None
-        else options.tolerance("--seed-noise", seed_noise),
+        else typing_numbers.share_of_loss("--seed-noise", seed_noise),
         allow=options.allowed(allow),
     )
     code = output.emit(document, json, text_tables.predict)
@@ -333,6 +333,7 @@ def _fit(runs: Runs, **settings: Any) -> Fit:
     compiled.keep(progress.warn)
     interrupts.begin("starting JAX")
     # What takes a second to load is loaded before the bar begins.
+    from surrogate.answers import from_runs
     from surrogate.fitting.fit import fit_model  # noqa: F401
 
     interrupts.begin("fit")

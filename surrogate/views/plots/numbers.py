@@ -12,14 +12,15 @@ from jaxtyping import Float64
 from surrogate.answers import surface
 from surrogate.answers.fit import Fit
 from surrogate.answers.nearest import distances, nearest_cell
-from surrogate.answers.optimum import nearest_level
 from surrogate.answers.predict import check_comparable, surface_at
 from surrogate.answers.question import Question
 from surrogate.answers.results import Optimum, Plateau
+from surrogate.answers.solved import nearest_level
 from surrogate.base.errors import SolveError, Status
 from surrogate.base.units import format_count
 from surrogate.data import Runs
 from surrogate.data.coordinates import CHOICES
+from surrogate.fitting.evidence import unclear
 from surrogate.views.plots import canvas
 
 Column = Float64[np.ndarray, " m"]

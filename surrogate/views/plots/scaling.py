@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Bool, Float64
 
+from surrogate.answers.context import interval_warnings
 from surrogate.answers.fit import Fit
-from surrogate.answers.optimum import interval_warnings
 from surrogate.answers.question import ask, check_recipe, check_scales
 from surrogate.base.errors import DataError, Status
 from surrogate.base.units import format_count
