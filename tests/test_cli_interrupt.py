@@ -142,8 +142,9 @@ def test_what_is_waited_for_is_said(tmp_path: Path) -> None:
 
 def _signal_at(stage: str, kind: int) -> None:
     """Run the command of the further arguments; send itself the signal at a stage."""
+    from surrogate.answers import from_runs
     from surrogate.cli import supervise
-    from surrogate.fitting import fit, replicates
+    from surrogate.fitting import replicates
     from surrogate.storage import archive
 
     # A shell's background jobs, as a CI's may be, ignore Ctrl-C.
@@ -171,10 +172,10 @@ def _signal_at(stage: str, kind: int) -> None:
             time.sleep(0.5)
             send()
 
-        fit.fit = twice
+        from_runs.fit = twice
     elif stage == "silence":
         supervise.QUIET = 0.5
-        fit.fit = lambda *args, **keywords: (time.sleep(2), send())
+        from_runs.fit = lambda *args, **keywords: (time.sleep(2), send())
     else:
         start = replicates.start
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import surrogate
 from surrogate import families
 from surrogate.answers import Fit
 from surrogate.answers import laws_on_cells as scoring
@@ -17,7 +18,6 @@ from surrogate.answers.simulate import simulate
 from surrogate.base import defaults
 from surrogate.cli import options
 from surrogate.cli.commands import ask, laws, runs
-from surrogate.fitting import fit
 from surrogate_kernels import backends, dispatch
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -93,7 +93,7 @@ def default(function: Any, name: str) -> Any:
 
 def test_commands_and_functions_agree() -> None:
     for name in ("family", "terms", "bootstrap", "seed", "device", "backend"):
-        assert default(runs.fit, name) == default(fit.fit, name), name
+        assert default(runs.fit, name) == default(surrogate.fit, name), name
     assert default(runs.demo, "seed") == default(simulate, "seed")
     assert default(laws.compare, "seed") == default(scoring.score_surrogate, "seed")
     read = {"tol": "--tol", "probability": "--probability", "p_max": "--p-max"}

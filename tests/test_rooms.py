@@ -18,12 +18,12 @@ ROOT = Path(__file__).resolve().parents[1]
 # and from its own.
 ROOMS = (
     "base",
+    "storage",
     "data",
     "laws",
     "families",
     "numerics",
     "fitting",
-    "storage",
     "answers",
     "views",
     "cli",
