@@ -65,6 +65,7 @@ ROOMS = (
     "laws",
     "decision",
     "query",
+    "planning",
     "fitted",
     "few_cells",
     "fitting",
