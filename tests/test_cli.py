@@ -33,7 +33,7 @@ def test_commands_are_those_of_the_contract(tmp_path: Path) -> None:
     assert done.stderr == ""
     listed = done.stdout.split("Ask:")[1].split("\n")
     assert [line.split()[0] for line in listed if line.startswith("  ")] == [
-        *("optimum", "plateau", "regret", "predict", "models", "law"),
+        *("optimum", "plateau", "regret", "next", "predict", "models", "law"),
         *("demo", "check", "fit", "evaluate", "compare", "data"),
         *("report", "plot"),
     ]

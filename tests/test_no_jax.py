@@ -53,6 +53,7 @@ def loaded(folder: Path, *arguments: str) -> tuple[int, list[str]]:
         ["plateau", FIT, *AT],
         ["plateau", "bundled:steplaw-moe", *AT, "--scale", "active=300M"],
         ["regret", FIT, *AT, *CHOICE],
+        ["next", FIT, "--params", "3B", "--tokens", "100B", "--budget", "1e20"],
         ["compare", FIT, *AT],
         ["law", "list"],
         ["law", "step-law", *AT],

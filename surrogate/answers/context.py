@@ -9,9 +9,7 @@ import numpy as np
 
 from surrogate.answers import surface
 from surrogate.answers.limits import levels
-from surrogate.answers.limits.sides import (
-    Side,
-)
+from surrogate.answers.limits.sides import Side
 from surrogate.answers.limits.unstable import (
     p_max_warnings,
     setting_warnings,

@@ -11,6 +11,7 @@ from surrogate.answers.question import Range, Values
 from surrogate.base.defaults import PROBABILITY as DEFAULT_PROBABILITY
 from surrogate.base.defaults import TOL as DEFAULT_TOL
 from surrogate.base.errors import DataError
+from surrogate.base.worlds import Late
 from surrogate.data import Runs
 from surrogate.data.coordinates import CHOICES
 from surrogate.data.recipes import best_recipe
@@ -18,6 +19,7 @@ from surrogate.fitting.model import Model
 from surrogate.fitting.stability import P_MAX
 
 if TYPE_CHECKING:
+    from surrogate.answers.planned import Plan
     from surrogate.answers.results import (
         Evaluation,
         Optimum,
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
         Regret,
     )
 
+# A room above this one, whose verb a fit offers as its own.
+planning = Late("surrogate.answers.planning")
 SCORES = ("regret", "regret_smoothed", "mae_ln")
 
 
@@ -85,7 +89,7 @@ class Fit(Model):
                 more than one way, what is asked is unlikely, or no law of that name
                 carries an optimum.
         """
-        from surrogate.answers import budget
+        from surrogate.answers import budget as scan
         from surrogate.answers.decision.document import Limits
         from surrogate.answers.limits import carry
         from surrogate.answers.question import ask, check_loss, sizes
@@ -114,10 +118,10 @@ class Fit(Model):
                 limits=Limits(lr_max, batch_max, batch_multiple).check(),
             )
         elif flops is not None:
-            found = budget.fixed_flops(self, question, flops, lr=lr, batch=batch)
+            found = scan.fixed_flops(self, question, flops, lr=lr, batch=batch)
         else:
             assert steps is not None
-            found = budget.fixed_steps(self, question, steps, lr=lr)
+            found = scan.fixed_steps(self, question, steps, lr=lr)
         check_loss(self, found.loss, allow)
         return found
 
@@ -301,6 +305,76 @@ class Fit(Model):
         from surrogate.answers import predict as many
 
         return many.evaluate(self, runs, tol)
+
+    def next_runs(
+        self,
+        *,
+        params: float,
+        tokens: float,
+        budget: float,
+        runs: int | None = None,
+        per_run_max: float | None = None,
+        lr_levels: Sequence[float] = (),
+        batch_multiple: float | None = None,
+        max_params: float | None = None,
+        repeats: bool = False,
+        aim: str = "regret",
+        is_prior: bool = False,
+        scales: Mapping[str, float] | None = None,
+        recipe: str | None = None,
+        lr_range: Range | None = None,
+        batch_range: Range | None = None,
+        p_max: float = P_MAX,
+        allow: Collection[str] = (),
+        transfer: str | None = None,
+    ) -> Plan:
+        """The runs to make next: those that most lower what matters at a target.
+
+        Args:
+            params: of the target.
+            tokens: of the target.
+            budget: FLOPs of all runs together, 6 x params x tokens each.
+            runs: how many at most; default 12.
+            per_run_max: FLOPs of one run at most.
+            lr_levels: the only learning rates to try.
+            batch_multiple: batches are multiples of this [tokens].
+            max_params: the largest model to train.
+            repeats: a setting may be run again, with another seed.
+            aim: what to lower: `regret`, of the proposal; `lr`, the intervals of the
+                best lr and batch; or `loss`, the interval of the lowest loss.
+            is_prior: this fit is of another lab's runs, and there are none yet.
+            scales: as of `optimum`.
+            recipe: as of `optimum`.
+            lr_range: as of `optimum`.
+            batch_range: as of `optimum`.
+            p_max: as of `optimum`; runs more likely to diverge are not planned.
+            allow: as of `optimum`.
+            transfer: the published law by which the best settings are first guessed at
+                sizes that the runs tell nothing of; default Step Law.
+
+        Raises:
+            DataError: as `optimum`; the budget is under the cheapest run's cost, the
+                target is a finished cell, all candidates diverge, there are fewer than
+                `runs`, or the fit has no draws.
+        """
+        from surrogate.answers.planned import Wanted
+        from surrogate.answers.question import ask
+
+        question = ask(
+            self, params, tokens, scales, recipe, lr_range, batch_range, p_max, allow
+        )
+        given = {"runs": runs, "transfer": transfer}
+        wanted = Wanted(
+            budget=budget,
+            per_run_max=per_run_max,
+            lr_levels=tuple(lr_levels),
+            batch_multiple=batch_multiple,
+            max_params=max_params,
+            repeats=repeats,
+            aim=aim,
+            **{name: value for name, value in given.items() if value is not None},
+        )
+        return planning.next_runs(self, question, wanted, is_prior=is_prior)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the fit to a folder: manifest.json and an orbax checkpoint.

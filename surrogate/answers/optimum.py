@@ -12,10 +12,7 @@ from surrogate.answers.context import context_of
 from surrogate.answers.decision.deferred import answered, undecided
 from surrogate.answers.decision.document import Limits
 from surrogate.answers.limits.offers import not_told, offer
-from surrogate.answers.limits.sides import (
-    say,
-    say_open,
-)
+from surrogate.answers.limits.sides import say, say_open
 from surrogate.answers.limits.unfitted import unfitted
 from surrogate.answers.question import Question, Range, check_positive
 from surrogate.answers.results import (

@@ -11,11 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from surrogate.answers import stability_edge, surface
-from surrogate.answers.limits.sides import (
-    Side,
-    opened,
-    sides,
-)
+from surrogate.answers.limits.sides import Side, opened, sides
 from surrogate.answers.nearest import nearest_cell
 from surrogate.answers.question import Question, Range, check_positive
 from surrogate.answers.results import (

@@ -14,7 +14,7 @@ Ask a fit that comes with the package, of Step Law's 1,911 released runs:
 """
 
 GROUPS = {
-    "Ask": ("optimum", "plateau", "regret", "predict", "models", "law"),
+    "Ask": ("optimum", "plateau", "regret", "next", "predict", "models", "law"),
     "Your runs": ("demo", "check", "fit", "evaluate", "compare", "data"),
     "See": ("report", "plot"),
 }
@@ -32,6 +32,11 @@ EXAMPLES = {
         "surrogate regret steplaw-dense --params 7B --tokens 2T --lr 3e-4 "
         "--batch 1024x4096",
         "surrogate regret steplaw-dense --model deepseek-7b --gpu h100",
+    ),
+    "next": (
+        "surrogate next steplaw-dense --params 7B --tokens 2T --budget 1e20",
+        "surrogate next --prior steplaw-dense --params 3B --tokens 20x --budget 5% "
+        "--out plan.csv",
     ),
     "predict": ("surrogate predict steplaw-dense points.csv --out losses.csv",),
     "models": ("surrogate models", "surrogate models steplaw-dense"),

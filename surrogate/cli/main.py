@@ -19,7 +19,7 @@ import typer
 from surrogate.base import interrupts
 from surrogate.base.errors import DataError, FlagsError, SolveError, Status
 from surrogate.cli import compiled, guide, output, progress, screen, supervise
-from surrogate.cli.commands import ask, data, laws, models, plot, report, runs
+from surrogate.cli.commands import ask, data, laws, models, plan, plot, report, runs
 
 ASKED_WRONGLY = 2
 BUG = 70
@@ -39,6 +39,7 @@ COMMANDS = {
         ask.optimum,
         ask.plateau,
         ask.regret,
+        plan.next,
         laws.law,
         laws.compare,
         models.models,

@@ -6,9 +6,7 @@ from collections.abc import Mapping
 
 from surrogate.answers import surface
 from surrogate.answers.decision.document import Decision, Deferred, Limits
-from surrogate.answers.limits.sides import (
-    Side,
-)
+from surrogate.answers.limits.sides import Side
 from surrogate.answers.question import Question, Range
 from surrogate.answers.solved import Solved
 from surrogate.base.defaults import PROBABILITY, TOL

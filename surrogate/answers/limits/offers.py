@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from surrogate.answers.limits.measured import best_measured
-from surrogate.answers.limits.sides import (
-    say,
-)
+from surrogate.answers.limits.sides import say
 from surrogate.answers.question import Question
 from surrogate.answers.solved import (
     nearest_level,
