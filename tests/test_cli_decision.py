@@ -9,14 +9,14 @@ import pytest
 from cli_support import surrogate
 
 from surrogate.answers.decision import shown
-from surrogate.base.errors import DataError
-from surrogate.cli.main import main
-from surrogate.data.about import (
+from surrogate.base.about import (
     check_about,
     known_about,
     parse_about,
     sentence,
 )
+from surrogate.base.errors import DataError
+from surrogate.cli.main import main
 
 Capture = pytest.CaptureFixture[str]
 DENSE, MOE = "bundled:steplaw-dense", "bundled:steplaw-moe"

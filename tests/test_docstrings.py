@@ -135,7 +135,7 @@ def test_what_docstrings_name_exists(file: Path) -> None:
 
 
 def test_names_that_lead_nowhere_are_seen() -> None:
-    file = ROOT / "surrogate" / "errors.py"
+    file = ROOT / "surrogate" / "base" / "errors.py"
     text = "`DataError` and `throw=`, `Status.ok`, `units.no_such`, `Fit`, `a < b`."
     assert lost(file, text) == ["throw=", "units.no_such", "Fit"]
     assert lost(file, "`Fit.plateau`, `Stability.of`, `Runs.repeats()`") == []

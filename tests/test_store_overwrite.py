@@ -20,9 +20,9 @@ import orbax.checkpoint as ocp
 import pytest
 from cli_support import runs_csv
 
+from surrogate.answers import from_runs
 from surrogate.base.errors import DataError
 from surrogate.cli.main import main
-from surrogate.fitting import fit
 from surrogate.storage import archive, checkpoint, swap
 
 # bench/ is no package: its programs find each other beside themselves.
@@ -118,7 +118,7 @@ def test_a_place_that_cannot_be_written_is_told_at_once(
 
 
 def test_before_the_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fit, "fit", lambda *_, **__: pytest.fail("it was fitted"))
+    monkeypatch.setattr(from_runs, "fit", lambda *_, **__: pytest.fail("it was fitted"))
     (tmp_path / "runs.csv").write_text(runs_csv())
     assert main(["fit", str(tmp_path / "runs.csv"), "--out", "/proc/x"]) == 2
 

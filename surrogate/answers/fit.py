@@ -67,7 +67,7 @@ class Fit(Model):
             tokens: training tokens.
             steps: instead of tokens: so many optimiser steps, tokens = steps x batch.
             flops: instead of params and tokens: a budget, 6 x params x tokens.
-            scales: further scale variables, those of `scale_names`.
+            scales: further scale variables, those of `Model.scale_names`.
             recipe: which, where the fit has several.
             batch: hold the batch at this [tokens] and choose lr.
             lr: hold lr at this and choose the batch.
@@ -149,7 +149,7 @@ class Fit(Model):
         Args:
             params: number of parameters, counted as in the fitted runs.
             tokens: training tokens.
-            scales: further scale variables, those of `scale_names`.
+            scales: further scale variables, those of `Model.scale_names`.
             recipe: which, where the fit has several.
             tol: relative tolerance, a fraction in (0, 1].
             probability: share of the draws in which a robust setting is inside.

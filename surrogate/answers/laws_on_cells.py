@@ -1,8 +1,8 @@
 """Laws scored on the cells of a table of runs, beside the surrogate and a refit.
 
-Every row is read off each cell's own runs (`selection.score`). What the row was fitted
-to is part of it: a law on its own runs is in-sample, the surrogate and the refitted
-recipe never see the cell that they are scored on.
+Every row is read off each cell's own runs (`cross_validation.score`). What the row was
+fitted to is part of it: a law on its own runs is in-sample, the surrogate and the
+refitted recipe never see the cell that they are scored on.
 """
 
 from __future__ import annotations

@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from surrogate import families
+from surrogate.base.about import known_about
 from surrogate.base.defaults import SMALL
 from surrogate.base.errors import DataError
 from surrogate.base.units import quote
 from surrogate.data import Dropped, Runs, Source
-from surrogate.data.about import known_about
 from surrogate.data.coordinates import Features
 from surrogate.families import MIX, Family, Mix, Shape
 from surrogate.fitting.evidence import Direction

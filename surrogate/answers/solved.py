@@ -54,7 +54,7 @@ class Solved:
 
     @cached_property
     def moves(self) -> Float64[np.ndarray, "draws choices"]:
-        """How far the surface of each draw is moved: `uncertainty.moves`."""
+        """How far the surface of each draw is moved: `intervals.moves`."""
         u = self.minimum.u
         leaves, draws = self.leaves(u), self.draws(u)
         return uncertainty.moves(u[0], leaves, draws, self.freedom)

@@ -1,6 +1,6 @@
 """The fit and its draws solved together, in NumPy.
 
-All arrays are standardised coordinates of `features`; line 0 is the fit, the others are
+All arrays are standardised coordinates of `coordinates`; line 0 is the fit, the others are
 its draws. NaN marks what could not be computed.
 """
 

@@ -2,7 +2,7 @@
 
 `checks` says what a usable run is, `cells` which runs belong together, `advice` what to
 warn of, and `table` joins them as `Runs`. NumPy only; the logarithms of settings are
-taken in `features`.
+taken in `coordinates`.
 """
 
 from surrogate.data.cells import Cell, levels

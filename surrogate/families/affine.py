@@ -31,7 +31,7 @@ else:
 
 
 class Affine(ABC):
-    """A `base.Curved` family whose theta ends with its offsets."""
+    """A `protocol.Curved` family whose theta ends with its offsets."""
 
     shape: Shape
     cells: int = 0

@@ -15,10 +15,10 @@ from jaxtyping import Float64
 
 from surrogate import families
 from surrogate.base import interrupts
+from surrogate.base.about import check_about, known_about
 from surrogate.base.defaults import AUTO, BOOTSTRAP, FAMILIES, SEED, TERMS
 from surrogate.base.errors import DataError
 from surrogate.data import Runs
-from surrogate.data.about import check_about, known_about
 from surrogate.data.coordinates import Features, Rows
 from surrogate.families import MIX, Family, Mix, Shape
 from surrogate.fitting import (

@@ -10,7 +10,7 @@ of error moves theta by one standard deviation of its own:
 - along lr and batch, a surface that is two half parabolas, of which none is smooth: how
   far its optimum lies from the fit's, as far as the runs prefer it.
 
-The steps stand where leaves stand (`uncertainty.interval` sums their squares), with
+The steps stand where leaves stand (`intervals.interval` sums their squares), with
 Student's t of runs less effective parameters.
 """
 

@@ -40,7 +40,7 @@ class Point:
         shape: for laws that count the FLOPs of attention.
         compute: training FLOPs, which goes before any count of ours.
         seq_len: tokens of a sequence, for laws that count sequences.
-        params_kind: what `params` counts (`runs.ParamsKind`).
+        params_kind: what `params` counts (`data.ParamsKind`).
         is_moe: a mixture of experts, also where its active parameters are not known.
     """
 

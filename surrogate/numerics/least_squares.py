@@ -2,7 +2,7 @@
 
 Problems share rows and differ in weights and start. A linear family is one matrix
 product of weights with products of columns, and a small system a problem; a curved one
-goes through `newton`. Both run in blocks of one fixed size (`blocks`), so that a
+goes through `newton`. Both run in blocks of one fixed size (`batches`), so that a
 problem's result does not depend on how many are solved with it.
 """
 

@@ -1,6 +1,6 @@
 """The plateau {u in the box : ln L(u, s) <= level} of a surface given as a function.
 
-As in `solve`, each function answers ONE problem and `jax.vmap` does the batch: under
+As in `argmin`, each function answers ONE problem and `jax.vmap` does the batch: under
 `jax.lax.map`, in blocks of 1,000 to 4,000, the work stays in the cache. `level` is
 `minimum.value + ln(1 + tol)`. What cannot be computed is NaN. The arithmetic is that of
 `plateau_box` and `plateau_shape`, which serve NumPy too.

@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from surrogate.answers.decision import shown
-from surrogate.data.about import sentence
+from surrogate.base.about import sentence
 
 if TYPE_CHECKING:
     from surrogate.answers.decision.document import Decision

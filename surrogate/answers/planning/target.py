@@ -22,7 +22,7 @@ from surrogate.fitting import intervals
 from surrogate.fitting.model import Model
 from surrogate.laws import Point, evaluate, find
 
-# Above this slope of ln loss in ln tokens a loss has no price, as in `query.price`.
+# Above this slope of ln loss in ln tokens a loss has no price, as in `decision.price`.
 LEAST_SLOPE = -0.01
 # For the slope [ln].
 _STEP = 1e-3

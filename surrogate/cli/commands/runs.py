@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from surrogate.base import defaults, interrupts
+from surrogate.base.about import check_about, parse_about
 from surrogate.cli import compiled, documents, options, output, progress, typing_numbers
 from surrogate.cli.progress import Bar
-from surrogate.data.about import check_about, parse_about
 
 if TYPE_CHECKING:
     from surrogate.answers import Fit

@@ -1,6 +1,6 @@
 """The short text of optimum, plateau and regret: what to type, its cost, its trust.
 
-Made from the JSON document alone, as all text; `--all` prints `text_answers` instead.
+Made from the JSON document alone, as all text; `--all` prints `text.answers` instead.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from surrogate.answers.decision import shown
+from surrogate.base.about import sentence
 from surrogate.base.errors import Status
 from surrogate.cli.output import plain
 from surrogate.cli.text import common
 from surrogate.cli.text.common import Document
-from surrogate.data.about import sentence
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -1,4 +1,4 @@
-"""The scaling law of `families.scaling` and its solver's coordinates, in NumPy."""
+"""The scaling law of `families.scaling_law` and its solver's coordinates, in NumPy."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ def _powers(law: Law, part: str) -> dict[str, float] | None:
 
 
 def _factors(fit: Fit) -> str | None:
-    """What moves draws of few cells (`uncertainty.moves`), a row a draw embedded."""
+    """What moves draws of few cells (`intervals.moves`), a row a draw embedded."""
     leaves = len(fit.leaves)
     is_few = intervals.MIN_CELLS <= leaves < intervals.MIN_CELLS_PAIRS
     if not leaves or not (is_few or fit.freedom is not None):
