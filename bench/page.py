@@ -1,6 +1,9 @@
 """The explorer in Chromium: size, first contour, slider, and its answers' errors.
 
     python bench/page.py [--json] [--fit steplaw-dense] [--runs FILE] [--shots FOLDER]
+                         [--before PAGE]
+
+`--before` times frames in turn with the page of an older commit.
 
 Needs the extra `browser` and a Chromium of the system (CHROMIUM=/usr/bin/chromium).
 Prints a table; its last line is one JSON document. `--shots` also writes screenshots.
@@ -37,32 +40,39 @@ from surrogate.data.readers import read_runs  # noqa: E402
 from surrogate.views.explorer import page, write  # noqa: E402
 
 OPENED = 5
+TURNS = 3
 SIZES = 1000
 ROBUST = 20
 
-# Moves a slider every frame for `seconds`; frames a second, and the slowest of them.
-DRAG = """async (seconds) => {
-  const slider = document.querySelector("[data-slider=tokens]"), times = [];
-  const lo = Number(slider.min), hi = Number(slider.max);
-  let seen = new Set();
-  const begun = performance.now();
-  await new Promise((done) => {
-    const step = (now) => {
-      times.push(now);
-      seen.add(document.querySelector("#numbers dd").textContent);
-      const part = (now - begun) / (1000 * seconds);
-      if (part >= 1) return done();
-      slider.value = lo + (hi - lo) * part;
-      slider.dispatchEvent(new Event("input", { bubbles: true }));
-      requestAnimationFrame(step);
-    };
-    requestAnimationFrame(step);
-  });
-  const gaps = times.slice(1).map((t, i) => t - times[i]).sort((a, b) => a - b);
-  return { frames: gaps.length, seen: seen.size,
-    rate: 1000 * gaps.length / (times[times.length - 1] - times[0]),
-    slow: gaps[Math.floor(0.95 * gaps.length)] };
+# What a frame costs while one thing moves: from before the page's own frame to after
+# its layout. Works on this page, and on b1a6067's, whose settings had sliders.
+FRAMES = """async ([key, frames]) => {
+  const bracket = document.querySelector(`input.bracket[data-key="${key}"]`);
+  const slider = document.querySelector(`[data-slider="${key}"]`);
+  const from = { tokens: 2e10, params: 5e8, tol: 0.25, lr: 8e-4 }[key], costs = [];
+  for (let k = 0; k < frames; k++) {
+    const value = from * 1.01 ** k;
+    await new Promise((done) => {
+      let begun = 0;
+      requestAnimationFrame(() => { begun = performance.now(); });
+      if (bracket) {
+        bracket.value = key === "tol" ? value.toFixed(4) : value.toPrecision(4);
+        bracket.dispatchEvent(new Event("input", { bubbles: true }));
+      } else {
+        slider.value = Math.log(key === "tol" ? value / 100 : value);
+        slider.dispatchEvent(new Event("input", { bubbles: true }));
+      }
+      requestAnimationFrame(() => {
+        document.body.getBoundingClientRect();
+        costs.push(performance.now() - begun);
+        done();
+      });
+    });
+  }
+  costs.sort((a, b) => a - b);
+  return [costs[frames >> 1], costs[Math.floor(0.95 * frames)]];
 }"""
+MOVED = ("params", "tokens", "tol", "lr")
 
 ROBUST_EDGES = """
   const model = prepare(given.document);
@@ -81,6 +91,9 @@ def main() -> None:
     options.add_argument("--runs", help="CSV; default: the embedded sweep")
     options.add_argument("--shots", type=Path)
     options.add_argument("--json", action="store_true")
+    options.add_argument(
+        "--before", type=Path, help="a page of an older commit: frames in turn with it"
+    )
     asked = options.parse_args()
     fit = load(asked.fit)
     runs = fit.runs
@@ -103,6 +116,8 @@ def main() -> None:
             **measured(browser, file),
             **against_python(browser, fit),
         }
+        if asked.before:
+            answer |= frames_of(browser, [file, asked.before.resolve()], [])
         if asked.shots:
             shoot(browser, file, asked.shots)
         browser.close()
@@ -114,12 +129,18 @@ def main() -> None:
 
 def opened(browser: Browser, file: Path, faults: list[str], **how: Any) -> Page:
     """The page after its first answer from all draws."""
-    tab = browser.new_page(**({"viewport": {"width": 1280, "height": 900}} | how))
+    settings: dict[str, Any] = {"viewport": {"width": 1280, "height": 900}, **how}
+    tab = browser.new_page(**settings)
     tab.on("console", lambda said: faults.append(said.text))
     tab.on("pageerror", lambda error: faults.append(str(error)))
     tab.on(
         "request",
-        lambda r: None if r.url == f"file://{file}" else faults.append(r.url),
+        # Its own worker is made in the page: no network is asked.
+        lambda r: (
+            None
+            if r.url == f"file://{file}" or r.url.startswith("blob:null/")
+            else faults.append(r.url)
+        ),
     )
     tab.goto(f"file://{file}")
     tab.wait_for_selector("html[data-ready]", state="attached")
@@ -136,18 +157,30 @@ def measured(browser: Browser, file: Path) -> dict[str, Any]:
         contour.append(tab.evaluate(f"{mark}.duration"))
         painted.append(tab.evaluate(f"{mark}.startTime + {mark}.duration"))
         tab.close()
-    tab = opened(browser, file, faults)
-    tab.wait_for_timeout(500)
-    drags = [tab.evaluate(DRAG, 3) for _ in range(3)]
-    tab.close()
     return {
         "first_contour_ms": statistics.median(contour),
         "navigation_to_contour_ms": statistics.median(painted),
-        "frames_per_second": statistics.median(d["rate"] for d in drags),
-        "frame_95th_ms": statistics.median(d["slow"] for d in drags),
-        "answers_seen": drags[0]["seen"],
+        **frames_of(browser, [file], faults),
         "faults": faults,
     }
+
+
+def frames_of(browser: Browser, files: list[Path], faults: list[str]) -> dict[str, Any]:
+    """Median and 95th percentile of a frame, ms, of each thing that moves, in turn."""
+    tabs = [opened(browser, file, faults) for file in files]
+    found: dict[str, Any] = {}
+    for key in MOVED:
+        rounds: list[list[list[float]]] = [[] for _ in tabs]
+        for _ in range(TURNS):
+            for tab, own in zip(tabs, rounds, strict=True):
+                tab.wait_for_timeout(1500)
+                own.append(tab.evaluate(FRAMES, [key, 60]))
+        for k, own in enumerate(rounds):
+            name = f"frame_{key}_ms" + ("_before" if k else "")
+            found[name] = [statistics.median(r[i] for r in own) for i in (0, 1)]
+    for tab in tabs:
+        tab.close()
+    return found
 
 
 def against_python(browser: Browser, fit: Fit) -> dict[str, Any]:
@@ -184,8 +217,8 @@ def shoot(browser: Browser, file: Path, folder: Path) -> None:
     """Screenshots on a desk and on a phone."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, width, height, scheme in (
-        ("explorer-1280.png", 1280, 1290, "light"),
-        ("explorer-390.png", 390, 2100, "dark"),
+        ("explorer-1280.png", 1280, 800, "light"),
+        ("explorer-390.png", 390, 844, "dark"),
     ):
         how = {"viewport": {"width": width, "height": height}, "color_scheme": scheme}
         tab = opened(browser, file, [], **how)

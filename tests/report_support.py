@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -45,13 +46,17 @@ def run_core(script: str, given: Any) -> Any:
         f"const answered = (() => {{ {script} }})();\n"
         "process.stdout.write(JSON.stringify(answered));\n"
     )
-    done = subprocess.run(
-        [NODE, "-e", program],
-        input=page.embedded(given),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    # Longer than an argument may be.
+    with tempfile.NamedTemporaryFile("w", suffix=".js") as file:
+        file.write(program)
+        file.flush()
+        done = subprocess.run(
+            [NODE, file.name],
+            input=page.embedded(given),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout)
 

@@ -1,8 +1,9 @@
 """What the page is given: one JSON document, from which the browser computes all.
 
-The fit itself is in float64, and its draws and leaves in float32: they say how wide an
-interval is, to three digits. All of a family's parameters arrive as coefficients of
-affine functions of (1, u, s), so the page needs no family's own parametrisation.
+The fit itself is in float64, and its draws and leaves in 48 of those bits: which draws
+a box is inside of is then the same as in Python. All of a family's parameters arrive as
+coefficients of affine functions of (1, u, s), so the page needs no family's own
+parametrisation.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ from surrogate.families.affine import Affine
 from surrogate.fitting import intervals
 from surrogate.fitting.stability import P_MAX
 from surrogate.laws import LAWS, Law, PowerLaw
-from surrogate.views.explorer import told
+from surrogate.views.explorer import decided, told
 
 MAX_DRAWS = 200
 MAX_RUNS = 4_000
 MAX_ROWS = 200
-# Base64 takes four thirds of each.
-_DRAW_BYTES = 100_000
+# Base64 takes four thirds of each; a number of a draw takes so many.
+_DRAW_BYTES, _BYTES = 100_000, 6
 _NAME_CHARACTERS = 60
 _NAMES_BYTES = 30_000
 
@@ -75,6 +76,7 @@ def document(fit: Fit, runs: Runs | None, name: str) -> dict[str, Any]:
         "tol": DEFAULT_TOL,
         "stability": fit.stability.to_json() if fit.stability else None,
         **told.document(fit),
+        **decided.document(fit),
         "fitted_cells": used,
         "scores": fit.scores,
         "selection": fit.provenance.selection,
@@ -140,14 +142,14 @@ def _factors(fit: Fit) -> str | None:
     if not leaves or not (is_few or fit.freedom is not None):
         return None
     count = min(len(fit.draws), _most_draws(fit))
-    return _base64(intervals.factors(count, leaves, fit.freedom))
+    return short_floats(intervals.factors(count, leaves, fit.freedom))
 
 
 def _most_draws(fit: Fit) -> int:
     """How many draws there is room for; over many runs each has many factors."""
     if fit.freedom is None:
         return MAX_DRAWS
-    return max(min(MAX_DRAWS, _DRAW_BYTES // (4 * max(len(fit.leaves), 1))), 1)
+    return max(min(MAX_DRAWS, _DRAW_BYTES // (_BYTES * max(len(fit.leaves), 1))), 1)
 
 
 def _spec(family: Family) -> dict[str, Any]:
@@ -194,22 +196,31 @@ def _vectors(
 def _packed(
     family: Family, thetas: Float64[np.ndarray, "n p"], most: int
 ) -> dict[str, Any] | None:
-    """The first thetas that there is room for, in float32."""
+    """The first thetas that there is room for."""
     if not len(thetas):
         return None
-    count = min(len(thetas), most, max(_DRAW_BYTES // (4 * _spec(family)["size"]), 1))
+    count = min(
+        len(thetas), most, max(_DRAW_BYTES // (_BYTES * _spec(family)["size"]), 1)
+    )
     if most == len(thetas) and count < most:
         # Of leaves, all or none: an interval from some of the cells means nothing.
         return None
     return {
         "count": count,
         "of": len(thetas),
-        "base64": _base64(_vectors(family, thetas[:count])),
+        "base64": short_floats(_vectors(family, thetas[:count])),
     }
 
 
 def _base64(values: np.ndarray, kind: str = "<f4") -> str:
     return base64.b64encode(np.ascontiguousarray(values, kind).tobytes()).decode()
+
+
+def short_floats(values: np.ndarray) -> str:
+    """Base64 of the six leading bytes of each float64, rounded: 1e-11 of a number."""
+    bits = np.ascontiguousarray(values, np.float64).view(np.uint64).ravel()
+    rounded = ((bits + np.uint64(1 << 15)) >> np.uint64(16)).astype("<u8")
+    return _base64(rounded.view(np.uint8).reshape(-1, 8)[:, :6], "u1")
 
 
 def _provenance(fit: Fit) -> dict[str, Any]:
@@ -249,14 +260,22 @@ def _runs(fit: Fit, runs: Runs) -> dict[str, Any]:
     return {
         "count": len(kept),
         "of": len(runs),
-        "lr": _base64(runs.lr_level[kept]),
-        "batch": _base64(runs.batch[kept]),
+        "lr": _levels(runs.lr_level[kept]),
+        "batch": _levels(runs.batch[kept]),
         "loss": _base64(np.where(finite, runs.loss[kept], 0.0)),
-        "cell": _base64(cell),
-        "diverged": _base64(~runs.usable[kept]),
+        "cell": _levels(cell),
+        "diverged": _levels(~runs.usable[kept]),
         "names": _names(runs.name[kept].tolist()),
         "cells": [_run_cell(runs.cells[index]) for index in used],
     }
+
+
+def _levels(values: np.ndarray) -> dict[str, Any]:
+    """A column of few values: each once, and which of them every run has."""
+    levels, index = np.unique(values, return_inverse=True)
+    size = 1 if len(levels) <= 256 else 2
+    index = _base64(index, f"<u{size}")
+    return {"levels": levels.astype(float).tolist(), "size": size, "index": index}
 
 
 def _names(names: list[str]) -> list[str] | None:

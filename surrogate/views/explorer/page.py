@@ -16,6 +16,7 @@ from surrogate.base.files import write_whole
 from surrogate.data import Runs
 from surrogate.storage.archive import as_json, shown
 from surrogate.views.explorer import document as data
+from surrogate.views.explorer import squeeze
 
 # In the order in which they build on one another; the first compute, without a document
 # to draw on, and run under node too.
@@ -25,23 +26,44 @@ CORE = (
     "plateau.js",
     "outline.js",
     "robust.js",
+    "innerbox.js",
+    "robustbox.js",
     "units.js",
     "told.js",
     "answer.js",
     "solved.js",
+    "price.js",
+    "typed.js",
+    "trust.js",
+    "decide.js",
+    "alone.js",
     "carried.js",
     "text.js",
+    "typing.js",
     "state.js",
+    "session.js",
+    "configs.js",
+    "sentence.js",
 )
 SCRIPTS = (
     *CORE,
     "dom.js",
     "chart.js",
+    "bracket.js",
+    "tip.js",
     "map.js",
+    "mapview.js",
+    "profiles.js",
+    "plane.js",
+    "ladder.js",
     "curves.js",
+    "cells.js",
+    "runs.js",
     "residuals.js",
     "tables.js",
-    "controls.js",
+    "takeaway.js",
+    "second.js",
+    "worker.js",
     "page.js",
 )
 _SLOT = re.compile(r"\{\{(\w+)\}\}")
@@ -71,11 +93,11 @@ def build(fit: Fit, *, runs: Runs | None = None, name: str = "FIT") -> Page:
         DataError: the runs have a recipe that the fit lacks, or lack a scale.
     """
     document = data.document(fit, fit.runs if runs is None else runs, name)
-    script = f"(() => {{\n'use strict';\n{joined(SCRIPTS)}\nstart();\n}})();\n"
-    style = _asset("style.css")
+    script = f"(() => {{\n'use strict';\n{joined(SCRIPTS)}\nbegin();\n}})();\n"
+    style = squeeze.style(_asset("style.css"))
     policy = (
         f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "
-        "base-uri 'none'; form-action 'none'"
+        "img-src data:; worker-src blob:; base-uri 'none'; form-action 'none'"
     )
     parts = {
         "policy": policy,
@@ -141,8 +163,8 @@ def check_out(path: str | Path, *, overwrite: bool) -> None:
 
 
 def joined(names: tuple[str, ...]) -> str:
-    """Scripts one after another."""
-    return "\n".join(_asset(name) for name in names)
+    """Scripts one after another, without comments and needless spaces."""
+    return "\n".join(squeeze.script(_asset(name)) for name in names)
 
 
 def embedded(document: Any) -> str:

@@ -5,13 +5,13 @@ const CHOICES = ["lr", "batch"];
 // The embedded document, with its numbers unpacked.
 function prepare(data) {
   const p = data.family.size;
-  const unpack = (part) => (part ? rowsOf(decode(part.base64, false), p) : []);
+  const unpack = (part) => (part ? rowsOf(decode(part.base64, true), p) : []);
   return {
     ...data,
     theta: Float64Array.from(data.theta),
     draws: unpack(data.draws),
     leaves: unpack(data.leaves),
-    factors: data.factors ? rowsOf(decode(data.factors, false), data.leaves.count) : null,
+    factors: data.factors ? rowsOf(decode(data.factors, true), data.leaves.count) : null,
     scale_names: data.givens.filter((name) => name !== "params" && name !== "tokens"),
     unit: data.scale.slice(0, data.choices.length),
   };
@@ -62,7 +62,7 @@ function cutRegion(model, question, region) {
   const least = Math.min(n[0] * box.xlo, n[0] * box.xhi) + (n.length > 1 ? Math.min(n[1] * box.ylo, n[1] * box.yhi) : 0);
   if (least >= room) return { ...region, isBeyond: true };
   if (n.length > 1) return { ...region, cut: { nx: n[0], ny: n[1], bound: room }, hasEdge: true };
-  return { ...region, box: { ...box, xhi: Math.min(box.xhi, room / n[0]) }, hasEdge: true };
+  return { ...region, box: { ...box, xhi: Math.min(box.xhi, room / n[0]) }, hasEdge: true, isEdge: room / n[0] < box.xhi };
 }
 
 // Interval of a value [ln] by the jackknife over cells, of few cells over runs, or null.

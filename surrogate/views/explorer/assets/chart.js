@@ -39,11 +39,10 @@ function linearTicks(lo, hi, text) {
   return ticks;
 }
 
-// Axis of a setting: lr by decades, batch by powers of two in the unit shown.
-function settingAxis(name, lo, hi, question, most = 6) {
+// Axis of a setting: lr by decades, batch by powers of two.
+function settingAxis(name, lo, hi, most = 6) {
   if (name === "lr") return { lo, hi, log: true, label: "learning rate", ticks: decadeTicks(lo, hi, (v) => v.toExponential(0)) };
-  const label = question.seq ? `batch [sequences of ${formatTokens(question.seq)}]` : "batch [tokens]";
-  return { lo, hi, log: true, label, ticks: octaveTicks(lo, hi, question.seq || 1, most) };
+  return { lo, hi, log: true, label: "batch [tokens]", ticks: octaveTicks(lo, hi, 1, most) };
 }
 
 const countAxis = (label, lo, hi) => ({ lo, hi, log: true, label, ticks: decadeTicks(lo, hi, formatCount) });
@@ -55,8 +54,8 @@ function lossAxis(lo, hi, unit) {
 
 // An empty chart: axes drawn, x and y from values to pixels and back, `plot` clipped.
 let charts = 0;
-function chartOf(width, height, xAxis, yAxis, label) {
-  const left = 64, right = 12, top = 10, bottom = 42, id = `clip${charts++}`;
+function chartOf(width, height, xAxis, yAxis, label, margins = { left: 64, right: 12, top: 10, bottom: 42 }) {
+  const { left, right, top, bottom } = margins, id = `clip${charts++}`;
   const scale = (axis, a, b) => {
     const f = axis.log ? Math.log : (v) => v, lo = f(axis.lo), span = f(axis.hi) - lo;
     const to = (v) => a + ((f(v) - lo) / span) * (b - a);
@@ -73,7 +72,7 @@ function chartOf(width, height, xAxis, yAxis, label) {
     sv("defs", null, sv("clipPath", { id }, sv("rect", { x: left, y: top, width: width - left - right, height: height - top - bottom }))),
     sv("g", { class: "axis" }, xTicks, yTicks), plot,
     sv("rect", { class: "frame", x: left, y: top, width: width - left - right, height: height - top - bottom }),
-    sv("text", { class: "label", x: (left + width - right) / 2, y: height - 8, "text-anchor": "middle" }, xAxis.label),
+    sv("text", { class: "label", x: (left + width - right) / 2, y: height - 6, "text-anchor": "middle" }, xAxis.label),
     sv("text", { class: "label", x: 0, y: 0, transform: `translate(13 ${(height - bottom + top) / 2}) rotate(-90)`, "text-anchor": "middle" }, yAxis.label));
   return { svg, plot, x, y, left, right: width - right, top, bottom: height - bottom };
 }
@@ -88,6 +87,8 @@ const SHAPES = {
   cross: (x, y) => sv("path", { d: `M${x - 4} ${y - 4}L${x + 4} ${y + 4}M${x - 4} ${y + 4}L${x + 4} ${y - 4}` }),
   plus: (x, y) => sv("path", { d: `M${x - 8} ${y}H${x + 8}M${x} ${y - 8}V${y + 8}` }),
   end: (x, y) => sv("path", { d: `M${x} ${y - 7}A7 7 0 1 0 ${x} ${y + 7}A7 7 0 1 0 ${x} ${y - 7}Z` }),
+  square: (x, y) => sv("rect", { x: x - 4, y: y - 4, width: 8, height: 8 }),
+  ring: (x, y) => sv("circle", { cx: x, cy: y, r: 7 }),
   diamond: (x, y) => sv("path", { d: `M${x} ${y - 8}L${x + 8} ${y}L${x} ${y + 8}L${x - 8} ${y}Z` }),
   triangle: (x, y) => sv("path", { d: `M${x} ${y - 7}L${x + 7} ${y + 6}L${x - 7} ${y + 6}Z` }),
 };

@@ -6,15 +6,13 @@
 // Every family of the library has this form once theta and s are given, so one value,
 // one gradient and one Hessian serve all.
 
-// Numbers from base64: little-endian float32, or float64 where `wide`.
-function decode(text, wide) {
-  const raw = atob(text);
-  const bytes = new Uint8Array(raw.length);
-  for (let i = 0; i < raw.length; i++) bytes[i] = raw.charCodeAt(i);
-  const view = new DataView(bytes.buffer);
-  const size = wide ? 8 : 4;
-  return Float64Array.from({ length: bytes.length / size }, (_, i) =>
-    wide ? view.getFloat64(8 * i, true) : view.getFloat32(4 * i, true));
+// Numbers from base64: little-endian float32, or the six leading bytes of float64.
+function decode(text, isShort) {
+  const raw = atob(text), size = isShort ? 6 : 4, one = new DataView(new ArrayBuffer(8));
+  return Float64Array.from({ length: raw.length / size }, (_, i) => {
+    for (let k = 0; k < size; k++) one.setUint8(k + (isShort ? 2 : 0), raw.charCodeAt(size * i + k));
+    return isShort ? one.getFloat64(0, true) : one.getFloat32(0, true);
+  });
 }
 
 // Rows of p numbers.

@@ -5,7 +5,7 @@ const REST = 140; // milliseconds
 
 function start() {
   try {
-    run(prepare(unpacked(JSON.parse(byId("data").textContent))));
+    run(JSON.parse(byId("data").textContent));
   } catch (error) {
     const box = byId("failure");
     box.hidden = false;
@@ -14,181 +14,157 @@ function start() {
   }
 }
 
-const unpacked = (data) => ({ ...data, draws_of: data.draws ? data.draws.of : 0 });
-
-function run(model) {
-  let [state, refused] = stateOf(model, location.hash, firstState(model)), answer = null, sure = null, frame = 0, timer = 0;
+function run(data) {
+  const model = prepare({ ...data, draws_of: data.draws ? data.draws.of : 0 });
+  const [first, unread] = stateOf(model, location.hash, firstState(model));
   unpackRuns(model);
   describe(model);
-  const show = buildControls(model, byId("fields"), () => state, setState);
-  const parts = buildAnswer(model, () => [answer, sure], () => state, setState);
-  fillScores(model, byId("scores-body"));
-  fillBasis(model, byId("basis-body"));
-
-  function setState(next, unread = []) {
-    [state, refused] = [next, unread];
-    renew();
-  }
+  const session = { model, state: first, told: null, brackets: {}, second: null, isHeld: false };
+  let frame = 0, timer = 0, more = null;
+  const said = byId("refused");
+  Object.assign(session, {
+    set(next) {
+      session.state = next;
+      said.textContent = "";
+      renew();
+    },
+    hold(isHeld) {
+      session.isHeld = isHeld;
+      renew();
+    },
+    refuse(text) { said.textContent = text; },
+    redraw: () => rest(),
+  });
+  const ask = refiner(model, { ...data, runs: null }, (found) => {
+    more = found;
+    rest();
+  });
+  const parts = partsOf(session);
   function renew() {
-    sure = null;
+    document.documentElement.dataset.busy = "";
     if (!frame) frame = requestAnimationFrame(quick);
     clearTimeout(timer);
     timer = setTimeout(slow, REST);
   }
   function quick() {
     frame = 0;
-    let next = answerOf(model, state);
-    if (!isAnswered(model, next)) {
-      [state, refused] = [answer ? answer.question : firstState(model), ["The fit has no finite answer to what was asked, so that what is shown stays."]];
-      next = answerOf(model, state);
+    let next = toldOf(model, session.state, session.told);
+    if (!isAnswered(model, next.base)) {
+      session.state = session.told ? session.told.state : firstState(model);
+      session.refuse("The fit has no finite answer to what was asked, so that what is shown stays.");
+      next = toldOf(model, session.state, session.told);
     }
-    answer = next;
-    byId("refused").textContent = refused.join(" ");
-    show(state);
-    parts.show(answer, sure, state);
-    drawSlices(model, answer);
+    session.told = next;
+    parts.show(next, false);
   }
   function slow() {
     if (frame) { cancelAnimationFrame(frame); quick(); }
-    sure = fromDraws(model, answer, model.probability);
-    parts.show(answer, sure, state);
-    parts.say(answer, sure);
-    drawScalings(model, answer);
-    const hash = hashOf(model, state);
+    ask(session.state);
+    parts.show(session.told, true);
+    const hash = hashOf(model, session.state);
     if (location.hash !== hash) history.replaceState(null, "", hash);
+  }
+  // With what all draws tell.
+  function rest() {
+    if (frame || !session.told) return;
+    session.told = withRefined(session.told, more);
+    parts.show(session.told, true);
+    const isCurrent = more && more.key === session.told.key && more.lr === session.state.lr && more.batch === session.state.batch;
+    if (!isCurrent) return;
+    delete document.documentElement.dataset.busy;
+    byId("said").textContent = sentenceText(model, session.state, session.told);
     document.documentElement.dataset.ready = String(Number(document.documentElement.dataset.ready || 0) + 1);
   }
-  addEventListener("hashchange", () => { if (location.hash.includes("=")) setState(...stateOf(model, location.hash, firstState(model))); });
+  addEventListener("hashchange", () => {
+    if (!location.hash.includes("=")) return;
+    const [next, wrong] = stateOf(model, location.hash, firstState(model));
+    session.set(next);
+    session.refuse(wrong.join(" "));
+  });
   let width = document.body.clientWidth;
-  fillResiduals(model, byId("residuals-body"), byId("residuals-body").clientWidth);
-  const resized = () => {
+  new ResizeObserver(() => {
     if (document.body.clientWidth === width) return;
     width = document.body.clientWidth;
-    fillResiduals(model, byId("residuals-body"), byId("residuals-body").clientWidth);
-    if (answer) renew();
-  };
-  new ResizeObserver(resized).observe(document.body);
+    parts.resize();
+    renew();
+  }).observe(document.body);
   const began = performance.now();
   quick();
   performance.measure("first-contour", { start: began });
+  session.refuse(unread.join(" "));
   timer = setTimeout(slow, 0);
 }
 
 function describe(model) {
-  const kinds = `${model.family.name} surface of ${model.provenance.runs.toLocaleString("en-US")} runs in ${model.cell_count} ${model.cell_count === 1 ? "cell" : "cells"}`;
-  byId("about").textContent = `Fit ${plain(model.name)}: ${kinds}, loss ${model.loss_kind.replace("_", " ")}, ${unitOf(model)}. Everything here is computed in this page; it loads and sends nothing.`;
+  const runs = `${model.provenance.runs.toLocaleString("en-US")} runs in ${model.cell_count} ${model.cell_count === 1 ? "cell" : "cells"}`;
+  byId("about").textContent = `From ${plain(model.name)}: ${runs}. ${model.recipe_said} All is computed in this page; it loads and sends nothing.`;
   byId("foot").textContent = `Made by surrogate ${plain(model.provenance.version || "")}. The address of this page holds what is asked: copy it to share the question.`;
 }
 
-function buildAnswer(model, answers, getState, setState) {
-  const told = el("span", { class: "told", role: "status" });
-  const copier = (label, text) => el("button", { type: "button", onclick: async () => {
-    const [answer, sure] = answers();
-    told.textContent = (await copy(text(answer, sure))) ? `${label}: copied.` : "The browser refused to copy.";
-  } }, label);
-  const verbs = model.choices.length > 1 ? ["plateau", "optimum", "regret"] : ["plateau", "regret"];
-  const command = el("code", { id: "command" });
-  byId("copying").replaceChildren(
-    el("div", { class: "buttons" },
-      copier("Copy as text", (answer, sure) => answerText(model, answer, sure)),
-      ...verbs.map((verb) => copier(`Copy ${verb} command`, (answer) => commandOf(model, answer.question, verb))),
-      copier("Copy link", () => location.href)), told, el("p", { class: "command" }, command));
-  const map = toldChoices(model).length > 1 ? buildMap(model, answers, getState, setState) : null;
+// Every part of the page, and what shows an answer in each.
+function partsOf(session) {
+  const { model } = session, sentence = buildSentence(session, byId("lines"));
+  const hasMap = toldChoices(model).length > 1;
+  session.map = hasMap ? buildMap(session, byId("map-body")) : { show() {}, frame: () => null, mark() {} };
+  if (!hasMap) byId("map-body").replaceChildren(el("p", null, noMap(model)));
+  const profiles = buildProfiles(session, { below: byId("profile-lr"), beside: byId("profile-batch") });
+  const plane = buildPlane(session, byId("plane-body")), decide = buildDecide(session, byId("decide-body")), second = buildSecond(session, byId("second-body"));
+  const runs = buildRuns(session, byId("runs-body")), take = buildTakeAway(session, byId("take-body"));
+  const seen = whenSeen();
+  const scaling = seen(byId("scaling"), () => drawScalings(model, session.told.answer));
+  const table = seen(byId("runs"), () => runs());
+  const once = [seen(byId("holds"), () => fillCells(model, byId("cells-body"))), seen(byId("residuals"), () => fillResiduals(model, byId("residuals-body"), byId("residuals-body").clientWidth))];
+  once.forEach((fill) => fill());
+  fillScores(model, byId("scores-body"));
+  fillBasis(model, byId("basis-body"));
+  const bar = byId("bar");
+  new IntersectionObserver(([entry]) => { bar.classList.toggle("on", !entry.isIntersecting && entry.boundingClientRect.top < 0); }).observe(byId("lines"));
   return {
-    show(answer, sure, state) {
-      const rows = answerRows(model, answer, sure);
-      byId("numbers").replaceChildren(el("dl", null, rows.map(([what, value], i) => el("div", { class: what.startsWith("best") ? "main" : null }, el("dt", null, what), el("dd", null, value)))));
-      byId("cautions").replaceChildren(...cautionsOf(model, answer, sure).map((text) => el("li", null, text)));
-      command.textContent = commandOf(model, answer.question, verbs[0]);
-      if (answer.refused || !map) byId("map-body").replaceChildren(el("p", null, answer.refused ? NOTHING : noMap(model)));
-      else map(answer, sure);
+    show(told, isResting) {
+      sentence(told, session.state);
+      session.map.show(told, isResting);
+      profiles(told, session.map.frame());
+      plane(told, isResting);
+      if (!isResting) return;
+      const { answer, sure } = told, use = (told.kept ? told.kept.decision : told.decision).suggestion;
+      const rows = answerRows(model, answer, model.draws.length && !sure ? null : sure || { robust: told.robust, regret: null });
+      byId("numbers").replaceChildren(el("dl", null, rows.map(([what, value]) => el("div", { class: what.startsWith("best") ? "main" : null }, el("dt", null, what), el("dd", null, value)))));
+      // The sentence says where the question lies.
+      byId("cautions").replaceChildren(...cautionsOf(model, answer, sure).filter((text) => !text.startsWith("Extrapolation:") && text !== answer.refused).map((text) => el("li", null, text)));
+      bar.textContent = use ? `lr ${typedLr(use.lr, 3)}${Number.isFinite(use.batch) ? `, batch ${typedBatchExact(use.batch)}` : ""} for ${formatCount(session.state.params)} on ${formatCount(session.state.tokens)}${answer.choice ? `; yours loses ${twoDigits(answer.choice.regret)}` : ""}` : "No answer";
+      decide(told);
+      second(told);
+      take(told);
+      scaling();
+      table();
     },
-    say(answer, sure) {
-      if (answer.refused) {
-        byId("said").textContent = `For ${sizesText(model, answer.question)}: no answer. ${answer.refused}`;
-        return;
-      }
-      const best = toldChoices(model).map((name) => (answer.sides[name]
-        ? `the best ${NAMES[name]} lies ${rangeText(name, answer.interval[name] || answer.plateau[name], answer.question)}`
-        : `best ${NAMES[name]} ${settingText(name, answer.best[name], answer.question)}`)).join(", ");
-      const loses = answer.choice && !answer.choice.refused ? ` Your choice loses ${formatPermille(answer.choice.regret)}.` : "";
-      byId("said").textContent = `For ${sizesText(model, answer.question)}: ${best}, ${answer.hasBest ? `loss ${formatLoss(answer.loss)}.` : "no lowest loss."}${loses}`;
-    },
+    resize: () => once.forEach((fill) => fill()),
   };
 }
 
-const NOTHING = "Nothing to draw: there is no answer to what is asked.";
-
-// Why there is no map.
-function noMap(model) {
-  const missing = CHOICES.find((name) => !toldChoices(model).includes(name));
-  return `${untoldReasons(model).length ? `These runs do not show a best ${NAMES[missing]}` : "Only one of learning rate and batch can be told apart in the fitted runs"}, so there is no map: the slice below is the whole answer.`;
-}
-
-// The map takes clicks, and arrow keys once it has the focus; both move the choice.
-function buildMap(model, answers, getState, setState) {
-  const area = el("div", { class: "map", id: "map-area", tabindex: 0, role: "group", "aria-label": "Map of the loss. Arrow keys move your choice by an eighth of an octave." });
-  const legend = el("div"), near = el("p", { class: "note", id: "near" }), best = el("div");
-  const views = [["near", "Near the plateau"], ["box", "Whole range"]].map(([view, text]) =>
-    el("button", { type: "button", "data-view": view, onclick: () => setState({ ...getState(), view }) }, text));
-  const all = [el("div", { class: "buttons", role: "group", "aria-label": "What the map shows" }, views), area, legend, near, best];
-  let chart = null, view = null, isHeld = false;
-  const choose = (lr, batch) => setState({ ...getState(), lr: rounded(clamp(lr, ...limitsOf(model, "lr"))), batch: Math.round(clamp(batch, ...limitsOf(model, "batch"))) });
-  const pointed = (event) => {
-    const frame = chart.svg.getBoundingClientRect(), x = event.clientX - frame.left, y = event.clientY - frame.top;
-    const [within, lower] = [clamp(x, chart.left, chart.right), clamp(y, chart.top, chart.bottom)];
-    if (!isHeld && (within !== x || lower !== y)) return false;
-    choose(chart.x.back(within), chart.y.back(lower));
-    return true;
+// What is far down is drawn when it is scrolled to, and again when it has changed.
+function whenSeen() {
+  const known = new Map(), watch = new IntersectionObserver((entries) => {
+    for (const entry of entries) {
+      const one = known.get(entry.target);
+      one.isNear = entry.isIntersecting;
+      if (one.isNear && one.isDue) one.draw();
+    }
+  }, { rootMargin: "200px" });
+  return (section, draw) => {
+    const one = { isNear: false, isDue: false, draw: () => { one.isDue = false; draw(); } };
+    known.set(section, one);
+    watch.observe(section);
+    return () => {
+      one.isDue = true;
+      if (one.isNear) one.draw();
+    };
   };
-  area.addEventListener("pointerdown", (event) => {
-    if (event.button || !pointed(event)) return;
-    isHeld = true;
-    area.setPointerCapture(event.pointerId);
-  });
-  area.addEventListener("pointermove", (event) => { if (isHeld && event.pointerType === "mouse") pointed(event); });
-  area.addEventListener("lostpointercapture", () => {
-    isHeld = false;
-    draw(...answers());
-  });
-  area.addEventListener("keydown", (event) => {
-    const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
-    if (!move) return;
-    event.preventDefault();
-    const state = getState();
-    choose(state.lr * 2 ** (move[0] / 8), state.batch * 2 ** (move[1] / 8));
-  });
-  function draw(answer, sure) {
-    if (area.parentNode !== byId("map-body")) byId("map-body").replaceChildren(...all);
-    // Axes that moved under the hand would carry the choice away with them.
-    if (!isHeld) view = viewOf(model, answer);
-    chart = drawMap(model, answer, sure, view, Math.max(area.clientWidth, 240));
-    area.replaceChildren(chart.svg);
-    legend.replaceChildren(mapLegend(model, answer, sure, chart));
-    for (const button of views) button.setAttribute("aria-pressed", String(button.dataset.view === answer.question.view));
-    const { cell, runs } = nearestRuns(model, answer.question);
-    if (sure && cell) best.replaceChildren(bestRuns(model, cell, runs));
-    const edge = answer.region.cut ? "" : answer.region.isBeyond ? " All of the box is beyond the stability edge." : " Stability edge unknown: too few diverged runs.";
-    near.textContent = `Shades: loss above the lowest, in percent. ${cell ? `Runs of the nearest cell: ${cellName(model, cell)} tokens.` : "No measured runs in this page: make it with --runs FILE to see them."}${edge}`;
-  }
-  return draw;
 }
 
 function figureWidth(body, most) {
   const columns = Math.max(1, Math.min(most, Math.floor(body.clientWidth / 285)));
   return Math.floor((body.clientWidth - 16 * (columns - 1)) / columns);
-}
-
-function drawSlices(model, answer) {
-  const body = byId("slices-body"), width = figureWidth(body, 2);
-  if (answer.refused) {
-    body.replaceChildren(el("p", null, NOTHING));
-    return;
-  }
-  const isOpen = Object.keys(answer.sides).length > 0, lowest = isOpen ? "at the end of what was tried" : "lowest";
-  body.replaceChildren(...toldChoices(model).map((name) => drawSlice(model, answer, model.choices.indexOf(name), width)),
-    legendOf([["line", "curve", "fitted loss"], ["line", "limit", `${lowest} + ${formatPercent(answer.question.tol)}`], ["area", "within", isOpen ? "plateau, open where nothing was tried" : "plateau"], ...(isOpen ? [["area", "untried", "not tried"]] : []),
-      ...(model.leaves.length ? [["area", "spread", `${intervalText(model)} of the surface`]] : [])]));
 }
 
 function drawScalings(model, answer) {

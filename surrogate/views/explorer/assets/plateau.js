@@ -143,6 +143,24 @@ function contourOf(f, box, from, level, points) {
   return found;
 }
 
+// Such boundaries at several levels: each ray is laid once for all of them.
+function ringsOf(f, box, from, levels, points) {
+  const { hxx, hxy, hyy } = from.at, rings = levels.map(() => []);
+  const a = Math.sqrt(Math.max(hxx, 1e-12)), b = hxy / a, c = Math.sqrt(Math.max(hyy - b * b, 1e-6 * a * a));
+  const room = (u, d, lo, hi) => (d > 0 ? (hi - u) / d : d < 0 ? (lo - u) / d : Infinity);
+  for (let k = 0; k < points; k++) {
+    const angle = (2 * Math.PI * k) / points, q = Math.sin(angle) / c, p = (Math.cos(angle) - b * q) / a;
+    const top = Math.min(room(from.x, p, box.xlo, box.xhi), room(from.y, q, box.ylo, box.yhi));
+    const flat = onLine(f, from.x, from.y, p, q), first = lineAt(flat, 0), last = lineAt(flat, top);
+    const phi = (t) => (t === 0 ? first : t === top ? last : lineAt(flat, t));
+    levels.forEach((level, i) => {
+      const [t] = reach(phi, level, top);
+      if (Number.isFinite(t)) rings[i].push([from.x + t * p, from.y + t * q]);
+    });
+  }
+  return rings;
+}
+
 // A polygon's part within the half-plane.
 function clipped(polygon, cut) {
   if (!cut) return polygon;

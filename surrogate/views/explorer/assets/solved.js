@@ -28,7 +28,7 @@ function solveSides(model, question, s, hold, kept) {
   const sides = Number.isFinite(whole.found.v) ? oneSidedOf(model, question, first.best, first.interval) : {};
   if (!Object.keys(sides).length) {
     for (const name of model.choices) first.interval[name] = openedOf(model, question, name, first.best[name], first.interval[name]);
-    return { ...whole, ...first, sides, whole };
+    return { ...whole, ...first, sides, whole, regionAt: regionsOf(model, hold, kept) };
   }
   const ends = Object.fromEntries(Object.entries(sides).map(([name, side]) => [name, [side.at, side.at]]));
   const solved = solveOver(model, s, regionOf(model, question, hold, { ...kept, ...ends })), places = placesOf(model, solved);
@@ -36,8 +36,11 @@ function solveSides(model, question, s, hold, kept) {
     places.best[name] = side.at;
     places.interval[name] = side.than === null ? null : side.side === "above" ? [side.than, null] : [null, side.than];
   }
-  return { ...solved, ...places, sides, whole };
+  return { ...solved, ...places, sides, whole, regionAt: regionsOf(model, hold, { ...kept, ...ends }) };
 }
+
+// The region of any question of one box.
+const regionsOf = (model, hold, kept) => (question) => regionOf(model, question, hold, kept);
 
 // Settings of which the runs show no best, held as the nearest cell has them.
 function keptOf(model, question) {
@@ -47,58 +50,73 @@ function keptOf(model, question) {
 
 // No number at all, and why.
 function refusal(question, sentence) {
-  return { question, refused: sentence, status: "not_identifiable", best: {}, interval: {}, plateau: {}, slices: {}, held: {}, sides: {}, edgeIntervals: {}, openEdges: [], leaves: [], choice: null, risk: null };
+  return { question, refused: sentence, status: "not_identifiable", best: {}, interval: {}, plateau: {}, slices: {}, held: {}, kept: {}, sides: {}, edgeIntervals: {}, openEdges: [], leaves: [], choice: null, risk: null };
 }
 
-// Everything but the draws: optimum, plateau, slices, intervals, regret of a choice.
-function answerOf(model, question) {
+// Everything but the draws: optimum, plateau, slices, intervals, regret of a choice. The
+// choice alone is cheap: it is asked of what was answered without one.
+const answerOf = (model, question) => withChoice(model, baseOf(model, question), question);
+
+function withChoice(model, base, question) {
+  const answer = Object.create(base);
+  answer.question = question;
+  if (!base.refused) answer.choice = choiceOf(model, question, answer);
+  return answer;
+}
+
+// `held` has the settings that the user keeps as they are: {lr} or {batch}.
+function baseOf(model, question, held = {}) {
   const wrong = refusedSizes(model, question);
   if (wrong) return { ...refusal(question, wrong), carried: isSlip(model, question) ? null : carriedOf(model, question) };
   if (!toldChoices(model).length) return refusal(question, [...untoldReasons(model), (nearestCell(model.cells, question) || {}).measured].filter(Boolean).join(" "));
-  const s = givenOf(model, question), kept = keptOf(model, question);
+  const s = givenOf(model, question), kept = { ...keptOf(model, question), ...heldEnds(model, held) };
   const solved = solveSides(model, question, s, null, kept), { surface, found, region, sides } = solved;
   const high = refusedLoss(model, lossOf(model, found.v));
   if (high) return refusal(question, high);
   const level = found.v + Math.log1p(question.tol), edges = extents(surface, found, region, level);
-  const leaves = solved.leaves.map((l) => ({ ...l, edges: extents(l.f, l.low, region, l.low.v + Math.log1p(question.tol)) }));
-  const natural = (i, pair) => pair && pair.map((u) => fromU(model, i, u));
-  const at = [found.x, found.y];
+  const natural = (i, pair) => pair && pair.map((u) => fromU(model, i, u)), at = [found.x, found.y];
   const answer = {
-    ...solved, question, s, level, edges, leaves, held: heldOf(model, question), refused: "",
-    loss: lossOf(model, found.v), lossLimit: lossOf(model, level),
-    plateau: {}, edgeIntervals: {}, slices: {}, openEdges: [],
+    ...solved, question, s, level, edges, kept, held: { ...heldOf(model, question), ...held }, refused: "", choice: null,
+    loss: lossOf(model, found.v), lossLimit: lossOf(model, level), plateau: {}, slices: {}, openEdges: [],
   };
-  const values = intervalOf(model, found.v, leaves.map((l) => l.low.v));
+  const values = intervalOf(model, found.v, solved.leaves.map((l) => l.low.v));
   answer.interval.loss = values && values.map((v) => lossOf(model, v));
   const isClosed = !Object.keys(sides).length && !Object.keys(kept).length;
   model.choices.forEach((name, i) => {
-    if (name in kept) {
-      answer.interval[name] = answer.plateau[name] = null;
-      answer.edgeIntervals[name] = [null, null];
-      return;
-    }
-    if (sides[name]) {
+    if (name in kept) answer.interval[name] = answer.plateau[name] = null;
+    else if (sides[name]) {
       const { side, than, at: end } = sides[name];
       answer.plateau[name] = side === "above" ? [than ?? end, null] : [null, than ?? end];
-      answer.edgeIntervals[name] = [null, null];
       answer.openEdges.push(`${name}_${side === "above" ? "high" : "low"}`);
-      return;
+    } else {
+      answer.plateau[name] = natural(i, edges[i].map((edge) => edge.at));
+      ["low", "high"].forEach((word, side) => { if (edges[i][side].isOpen) answer.openEdges.push(`${name}_${word}`); });
+      if (surface.twoD && isClosed) answer.slices[name] = natural(i, sliceOf(surface, region, i, at[1 - i], level));
     }
-    answer.plateau[name] = natural(i, edges[i].map((edge) => edge.at));
-    answer.edgeIntervals[name] = [0, 1].map((side) => (edges[i][side].isOpen ? null
-      : natural(i, intervalOf(model, edges[i][side].at, leaves.map((l) => l.edges[i][side].at)))));
-    ["low", "high"].forEach((word, side) => { if (edges[i][side].isOpen) answer.openEdges.push(`${name}_${word}`); });
-    if (surface.twoD && isClosed) answer.slices[name] = natural(i, sliceOf(surface, region, i, at[1 - i], level));
   });
+  let ends = null;
+  // Of no use to a picture, and as dear as all else.
+  Object.defineProperty(answer, "edgeIntervals", { get: () => (ends ??= edgeIntervalsOf(model, answer)) });
   answer.best = { ...answer.best, ...answer.held };
   answer.risk = riskOf(model, question, answer.best);
   answer.unstable = unstableNear(model, question, answer.best.batch ?? null, answer.best.batch ?? null);
   // Where every setting is untold or one-sided there is no lowest loss either.
   answer.hasBest = !Object.keys(model.untold).length || model.choices.some((name) => !(name in model.untold) && !(name in sides));
   answer.distance = distanceOf(model, question, answer.best);
-  answer.choice = choiceOf(model, question, answer);
   answer.status = statusOf(model, answer);
   return answer;
+}
+
+const heldEnds = (model, held) => Object.fromEntries(Object.entries(held).filter(([name]) => model.choices.includes(name)).map(([name, value]) => [name, [value, value]]));
+
+// Intervals of the plateau's edges; null where an edge is open.
+function edgeIntervalsOf(model, { region, edges, leaves, question, sides, kept }) {
+  const drawn = leaves.map((l) => extents(l.f, l.low, region, l.low.v + Math.log1p(question.tol)));
+  return Object.fromEntries(model.choices.map((name, i) => [name, [0, 1].map((side) => {
+    if (name in kept || sides[name] || edges[i][side].isOpen) return null;
+    const ends = intervalOf(model, edges[i][side].at, drawn.map((own) => own[i][side].at));
+    return ends && ends.map((u) => fromU(model, i, u));
+  })]));
 }
 
 // Whether there is something finite to show, or a reason why not.
@@ -109,21 +127,27 @@ function isAnswered(model, answer) {
 }
 
 // What the user's own choice loses, over a box stretched to hold it; a setting of which
-// the runs show no best is the choice's own.
+// the runs show no best is the choice's own. Within the box all is solved already.
 function choiceOf(model, question, answer) {
   const choice = { lr: question.lr, batch: question.batch };
   if (!(choice.lr > 0 && choice.batch > 0)) return null;
   const kept = Object.fromEntries(model.choices.filter((name) => name in model.untold).map((name) => [name, [choice[name], choice[name]]]));
-  let solved = solveSides(model, question, answer.s, choice, kept);
-  for (const [name, side] of Object.entries(solved.sides)) kept[name] = [Math.min(side.at, choice[name]), Math.max(side.at, choice[name])];
-  if (Object.keys(solved.sides).length) solved = solveOver(model, answer.s, regionOf(model, question, choice, kept));
-  const [x, y] = model.choices.map((name, i) => toU(model, i, choice[name]));
-  const value = valueAt(answer.surface, x, y ?? 0), regret = Math.expm1(value - solved.found.v);
+  const isSame = !Object.keys(kept).length && !Object.keys(answer.sides).length && !Object.keys(answer.kept).length
+    && model.choices.every((name) => choice[name] >= model.fitted[name][0] / model.widen && choice[name] <= model.fitted[name][1] * model.widen);
+  const solved = isSame ? answer : choiceSolved(model, question, answer, choice, kept), u = placeIn(model, choice);
+  const value = valueAt(answer.surface, ...u), regret = Math.expm1(value - solved.found.v);
   return {
-    ...choice, region: solved.region, found: solved.found, leaves: solved.leaves, u: [x, y ?? 0], loss: lossOf(model, value), regret: Math.max(regret, 0),
-    isInside: regret <= question.tol, risk: riskOf(model, question, choice), distance: distanceOf(model, question, choice),
+    ...choice, s: answer.s, region: solved.region, found: solved.found, leaves: solved.leaves, regionAt: solved.regionAt, isSame, u, loss: lossOf(model, value), regret: Math.max(regret, 0),
+    isInside: regret <= question.tol && isHeldBy(solved.region, ...u), risk: riskOf(model, question, choice), distance: distanceOf(model, question, choice),
     refused: refusedLoss(model, lossOf(model, value)),
   };
+}
+
+function choiceSolved(model, question, answer, choice, kept) {
+  const solved = solveSides(model, question, answer.s, choice, kept), ends = { ...kept };
+  for (const [name, side] of Object.entries(solved.sides)) ends[name] = [Math.min(side.at, choice[name]), Math.max(side.at, choice[name])];
+  if (!Object.keys(solved.sides).length) return solved;
+  return { ...solveOver(model, answer.s, regionOf(model, question, choice, ends)), regionAt: regionsOf(model, choice, ends) };
 }
 
 function statusOf(model, answer) {
@@ -135,27 +159,26 @@ function statusOf(model, answer) {
 }
 
 // What only draws can tell: the robust plateau, null where a side is open, and how sure
-// the choice's regret is.
-function fromDraws(model, answer, probability) {
+// the choice's regret is. `known` are the answer's draws where they are at hand.
+function fromDraws(model, answer, probability, known = null) {
   if (!model.draws.length || answer.refused) return null;
-  const { question, region, found, choice } = answer, place = (low) => [low.x, low.y];
-  const surfaces = model.draws.map((theta) => surfaceOf(model.family, model.shape, theta, answer.s));
+  const { question, region, found, choice } = answer, drawn = known || drawnOf(model, answer, question.tol);
   let robust = null;
   if (!Object.keys(answer.sides).length) {
-    const still = surfaces.map((f) => drawPlateau(f, region, question.tol, found));
-    const moves = movesOf(model, place(found), answer.leaves.map((l) => place(l.low)), still.map((d) => place(d.found)));
-    const draws = still.map((draw, k) => movedPlateau(draw, ...moves[k]));
-    robust = robustPlateau(draws, region, place(found), probability, model.unit);
+    const draws = drawn.still.map((draw, k) => movedPlateau(draw, ...drawn.moves[k]));
+    robust = robustPlateau(draws, region, [found.x, found.y], probability, model.unit);
     robust.natural = robust.edges && robust.edges.map((pair, i) => pair && pair.map((u) => fromU(model, i, u)));
   }
-  if (!choice || choice.refused) return { robust, regret: null };
-  const lows = surfaces.map((f) => minimum(f, choice.region, choice.found));
-  const moves = movesOf(model, place(choice.found), choice.leaves.map((l) => place(l.low)), lows.map(place));
-  const regrets = surfaces.map((f, k) => Math.expm1(valueAt(moved(f, ...moves[k]), ...choice.u) - lows[k].v));
-  return {
-    robust,
-    regret: { upper: upperOf(model, choice.regret, regrets), probability: regrets.filter((r) => r <= question.tol).length / regrets.length },
-  };
+  if (!choice || choice.refused) return { robust, regret: null, drawn };
+  return { robust, regret: choiceSure(model, answer, choiceDrawn(model, answer, drawn)), drawn };
+}
+
+// The draws over the choice's own box.
+const choiceDrawn = (model, answer, drawn) => (answer.choice.isSame ? drawn : drawnOf(model, answer.choice, answer.question.tol));
+
+function choiceSure(model, { question, choice }, drawn) {
+  const regrets = drawnRegrets(drawn, choice.u), inside = regrets.filter((r) => r <= question.tol).length / regrets.length;
+  return { upper: upperOf(model, choice.regret, regrets), probability: isHeldBy(choice.region, ...choice.u) ? inside : 0 };
 }
 
 // The optimum along one scale, the others as asked, or as they moved with it in the

@@ -6,10 +6,10 @@ const SCORES = {
 };
 
 function fillScores(model, body) {
-  const number = (value) => (Number.isFinite(value) ? (1000 * value).toFixed(2) : "unknown");
+  const number = (value) => (Number.isFinite(value) ? (100 * value).toFixed(3) : "unknown");
   const parts = [], scores = Object.entries(model.scores || {}).filter(([, v]) => v && typeof v === "object");
   if (scores.length) {
-    parts.push(tableOf("Each cell left out in turn, in permille of the loss", ["score", "mean", "standard error", "median", "worst cell"],
+    parts.push(tableOf("Each cell left out in turn, in per cent of the loss", ["score", "mean", "standard error", "median", "worst cell"],
       scores.map(([name, v]) => [SCORES[name] || name, number(v.mean), number(v.se), number(v.median), number(v.max)])));
   } else parts.push(el("p", null, "The fit has no held-out scores: it takes at least a few cells to leave one out."));
   const chosen = model.selection;
@@ -18,7 +18,7 @@ function fillScores(model, body) {
       const of = (protocol, name) => number(part[protocol] && part[protocol][name]);
       return [family === chosen.chosen ? `${family} (chosen)` : family, of("leave-one-cell-out", "mae_ln"), of("leave-largest-out", "mae_ln"), of("leave-one-cell-out", "regret_smoothed"), of("leave-largest-out", "regret_smoothed")];
     });
-    parts.push(tableOf("What was compared, in permille: each cell left out, and the largest left out", ["family", "error, cell out", "error, largest out", "regret, cell out", "regret, largest out"], rows));
+    parts.push(tableOf("What was compared, in per cent: each cell left out, and the largest left out", ["family", "error, cell out", "error, largest out", "regret, cell out", "regret, largest out"], rows));
   }
   body.replaceChildren(...parts);
 }
@@ -30,7 +30,7 @@ function fillBasis(model, body) {
     `${provenance.runs.toLocaleString("en-US")} runs in ${model.cell_count.toLocaleString("en-US")} cells, ${provenance.diverged.toLocaleString("en-US")} diverged, ${provenance.dropped.toLocaleString("en-US")} rows dropped.`,
     `Family ${family}; loss: ${model.loss_kind}, ${unitOf(model)}; parameters counted: ${model.params_kind.replace("_", "-")}.`,
     `Fitted ${provenance.created} with seed ${provenance.seed}.`,
-    model.draws.length ? `The page holds ${model.draws.length} of ${model.draws_of} bootstrap draws, in float32, and the fit itself in float64.` : "The fit has no bootstrap draws: no robust plateau and no chance of being inside.",
+    model.draws.length ? `The page holds ${model.draws.length} of ${model.draws_of} bootstrap draws.` : "The fit has no bootstrap draws: no robust plateau and no chance of being inside.",
     model.leaves.length ? `Intervals: Student's t with ${model.freedom ?? model.leaves.length - 3} degrees of freedom, from ${model.leaves.length} ${model.freedom === null ? "refits without one cell each" : "steps of the fit, one a cause of error"}${model.interval_unit === "runs" ? ": the weaker kind" : ""}.` : "No intervals.",
     model.stability ? `Stability edge from ${model.stability.diverged} diverged of ${model.stability.runs} runs.` : "Stability edge unknown: too few diverged runs to tell.",
     ...Object.entries(model.fitted).map(([name, [low, high]]) => `${plain(name)}: ${name === "lr" ? formatLr(low) : formatCount(low)} to ${name === "lr" ? formatLr(high) : formatCount(high)} fitted.`),

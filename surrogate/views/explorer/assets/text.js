@@ -16,19 +16,18 @@ function quoted(text) {
 function commandOf(model, question, verb) {
   const words = ["surrogate", verb, quoted(model.name), "--params", String(question.params), "--tokens", String(question.tokens)];
   if (verb === "regret") words.push("--lr", String(question.lr), "--batch", String(question.batch));
+  if (verb === "optimum" && question.keep) words.push(`--${question.keep.name}`, String(question.keep.value));
   if (verb !== "optimum") words.push("--tol", exactPercent(question.tol));
   if (model.recipes.length > 1) words.push(`--recipe=${quoted(question.recipe)}`);
   for (const name of model.scale_names) words.push("--scale", quoted(`${name}=${question.scales[name]}`));
   return words.join(" ");
 }
 
-// A batch in the unit that is shown.
-function batchText(tokens, question) {
-  if (!question.seq) return `${formatTokens(tokens)} tokens`;
-  return `${trimmed(tokens / question.seq)} x ${formatTokens(question.seq)} tokens`;
-}
+// A batch in binary units and as sequences of the length asked.
+const batchText = (tokens) => (Number.isFinite(tokens) ? `${shortBatch(tokens)} tokens` : "unknown");
+const shortBatch = (tokens) => (/^\d+$/.test(typedTokens(tokens)) ? formatBinary(tokens) : typedTokens(tokens));
 
-const settingText = (name, value, question) => (name === "lr" ? formatLr(value) : batchText(value, question));
+const settingText = (name, value) => (name === "lr" ? typedLr(value, 3) : batchText(value));
 
 function rangeText(name, pair, question) {
   if (!pair) return "unknown";
@@ -97,14 +96,14 @@ function riskText(model, risk, unstable) {
 function choiceRows(model, answer, sure) {
   const { choice, question } = answer;
   if (!choice) return [];
-  if (choice.refused) return [["your choice", `lr ${formatLr(choice.lr)}, batch ${batchText(choice.batch, question)}`], ["it loses", "unknown"]];
+  if (choice.refused) return [["your choice", `lr ${typedLr(choice.lr, 3)}, batch ${batchText(choice.batch)}`], ["it loses", "unknown"]];
   const more = sure && sure.regret;
   const isPending = model.draws.length && !sure;
-  const upper = isPending ? ", computing…" : more && more.upper !== null ? `, at most ${formatPermille(more.upper)} (${Math.round(100 * model.level_of_intervals)}%)` : "";
+  const upper = isPending ? ", computing…" : more && more.upper !== null ? `, at most ${twoDigits(more.upper)} (${Math.round(100 * model.level_of_intervals)}%)` : "";
   const chance = isPending ? "; computing…" : more ? `; in ${Math.round(100 * more.probability)}% of draws it is inside` : "";
   return [
-    ["your choice", `lr ${formatLr(choice.lr)}, batch ${batchText(choice.batch, question)}`],
-    ["it loses", `${formatPermille(choice.regret)} of the loss${upper}`],
+    ["your choice", `lr ${typedLr(choice.lr, 3)}, batch ${batchText(choice.batch)}`],
+    ["it loses", `${twoDigits(choice.regret)} of the loss${upper}`],
     ["it is", `${choice.isInside ? "inside" : "outside"} the plateau${chance}`],
   ];
 }
@@ -137,7 +136,7 @@ function edgeRows(model, answer) {
 
 // What to know before using the answer.
 function cautionsOf(model, answer, sure = null) {
-  const { question, choice } = answer, found = [], ratio = question.tokens / question.params;
+  const { question, choice = null } = answer, found = [], ratio = question.tokens / question.params;
   if (answer.refused) return [answer.refused, ...(answer.carried ? [offerText(answer.carried)] : [])];
   found.push(...untoldReasons(model));
   for (const [name, side] of Object.entries(answer.sides)) found.push(sayOf(name, side));

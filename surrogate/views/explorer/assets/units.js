@@ -13,17 +13,6 @@ function parseNumber(text) {
   return value > 0 && Number.isFinite(value) ? value : NaN;
 }
 
-// A share, of a field labelled %: "0.25" and "0.25%" are the same.
-const parsePercent = (text) => parseNumber(text.trim().replace(/%$/, "")) / 100;
-
-// A batch in tokens: a number of `unit` tokens each, or "256x2048".
-function parseBatch(text, unit) {
-  const factors = text.trim().split("x");
-  if (factors.length > 2) return NaN;
-  const values = factors.map(parseNumber);
-  return factors.length === 2 ? values[0] * values[1] : values[0] * unit;
-}
-
 // Three significant digits, no trailing zeros.
 const trimmed = (value) => String(Number(value.toPrecision(3)));
 
@@ -44,6 +33,31 @@ function formatBinary(value) {
   return trimmed(value);
 }
 
+// A batch as one types it: 4Mi, 384Ki, else every digit (surrogate/answers/decision/shown.py).
+function typedTokens(value) {
+  const whole = Math.round(value);
+  for (const suffix of ["Gi", "Mi", "Ki"]) {
+    if (whole % SUFFIXES[suffix] === 0 && whole / SUFFIXES[suffix] <= 4096) return `${whole / SUFFIXES[suffix]}${suffix}`;
+  }
+  return String(whole);
+}
+
+// A learning rate with no digit that is not needed: 8e-4, 1.3e-3.
+function typedLr(value, digits = 2) {
+  if (!Number.isFinite(value)) return "unknown";
+  const [mantissa, power] = value.toExponential(digits - 1).split("e");
+  return `${Number(mantissa)}e${Number(power)}`;
+}
+
+// A share in two digits: 0.25 %, 1.0 %, 10 %, under 0.01 %.
+function twoDigits(share) {
+  if (!Number.isFinite(share)) return "unknown";
+  if (share === 0) return "0 %";
+  if (share > 0 && share < 1e-4) return "under 0.01 %";
+  const value = Number((100 * share).toPrecision(2));
+  return value >= 10 ? `${Math.round(value).toLocaleString("en-US")} %` : `${value.toFixed(1 - Math.floor(Math.log10(Math.abs(value))))} %`;
+}
+
 function formatLr(value) {
   if (!Number.isFinite(value)) return "unknown";
   const [digits, power] = value.toExponential(2).split("e");
@@ -58,7 +72,6 @@ function formatTokens(value) {
 const formatPercent = (fraction) => (Number.isFinite(fraction) ? `${trimmed(100 * fraction)}%` : "unknown");
 // Reads back as the same share.
 const exactPercent = (share) => `${Number((100 * share).toPrecision(12))}%`;
-const formatPermille = (fraction) => (Number.isFinite(fraction) ? `${trimmed(1000 * fraction)}‰` : "unknown");
 // The unit of a fit's losses.
 const unitOf = (model) => (model.loss_unit === "nats" ? "nats per token" : model.loss_unit.replace(/_/g, " "));
 const formatLoss = (loss) => (Number.isFinite(loss) ? loss.toFixed(4) : "unknown");
