@@ -21,6 +21,7 @@ ROOMS = (
     "chances",
     "interrupts",
     "units",
+    "arguments",
     "about",
     "presets",
     "files",

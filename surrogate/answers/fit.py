@@ -11,11 +11,13 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
+from surrogate.base.arguments import Kind, checked, kinds
 from surrogate.base.defaults import MIN_CELLS_FOR_INTERVALS
 from surrogate.base.defaults import PROBABILITY as DEFAULT_PROBABILITY
 from surrogate.base.defaults import TOL as DEFAULT_TOL
 from surrogate.base.errors import DataError
 from surrogate.data import Runs
+from surrogate.data.arguments import RUNS
 from surrogate.data.coordinates import CHOICES, Features
 from surrogate.data.recipes import best_recipe
 from surrogate.families import Family
@@ -36,6 +38,12 @@ SCORES = ("regret", "regret_smoothed", "mae_ln")
 Range = tuple[float, float]
 # ArrayLike has complex numbers, of which a type checker at run time takes no float.
 Values: TypeAlias = ArrayLike | float | int
+# Of a prediction, which has many points.
+_COLUMNS: dict[str, Kind] = {
+    **dict.fromkeys((*CHOICES, "params", "tokens"), kinds.column),
+    "scales": kinds.columns_by_name,
+    "recipe": kinds.text_or_texts,
+}
 
 
 @dataclass(frozen=True)
@@ -178,6 +186,7 @@ class Fit:
         """How many cells have a run that finished: those that draws resample."""
         return sum(cell.runs > cell.diverged for cell in self.cells)
 
+    @checked()
     def optimum(
         self,
         *,
@@ -263,6 +272,7 @@ class Fit:
         check_loss(self, found.loss, allow)
         return found
 
+    @checked()
     def plateau(
         self,
         *,
@@ -323,6 +333,7 @@ class Fit:
         check_loss(self, found.loss_min, allow)
         return found
 
+    @checked()
     def tolerance(
         self,
         share: float,
@@ -358,6 +369,7 @@ class Fit:
         where = scales, recipe, lr_range, batch_range, p_max, allow
         return price.tolerance(self, ask(self, params, tokens, *where), share)
 
+    @checked()
     def regret(
         self,
         *,
@@ -397,6 +409,7 @@ class Fit:
         check_loss(self, found.loss, allow)
         return found
 
+    @checked(**_COLUMNS)
     def predict(
         self,
         lr: Values,
@@ -433,6 +446,7 @@ class Fit:
             self, lr, batch, params, tokens, scales or {}, recipe, seed_noise, allow
         )
 
+    @checked(runs=RUNS)
     def evaluate(self, runs: Runs, *, tol: float = DEFAULT_TOL) -> Evaluation:
         """Score the fit on runs that it has not seen.
 
@@ -444,6 +458,7 @@ class Fit:
 
         return many.evaluate(self, runs, tol)
 
+    @checked()
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the fit to a folder: manifest.json and an orbax checkpoint.
 

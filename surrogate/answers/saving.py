@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,10 @@ from typing import Any
 import numpy as np
 
 from surrogate import families
+from surrogate.answers import schema
+from surrogate.answers.expected import Unlike
 from surrogate.answers.fit import CellRecord, Fit, Provenance
+from surrogate.base.arguments import checked, kinds
 from surrogate.base.defaults import SMALL
 from surrogate.base.errors import DataError
 from surrogate.base.units import quote
@@ -24,6 +27,8 @@ from surrogate.fitting.objective import Noise
 from surrogate.fitting.stability import Stability
 from surrogate.storage import archive
 
+# What no parameter of a family and no loss reaches.
+MOST_PARAMETER = 1e9
 # Of the runs, kept as arrays; text is kept as the bytes of a JSON list.
 _NUMBERS = ("lr", "batch", "params", "tokens", "loss", "verdict")
 _TEXTS = ("recipe", "name")
@@ -45,6 +50,7 @@ def save(fit: Fit, path: str | Path, *, overwrite: bool = False) -> None:
     archive.write(path, archive.as_json(manifest), arrays, overwrite=overwrite)
 
 
+@checked(name=kinds.path)
 def load(name: str | Path) -> Fit:
     """A fit from the folder it was saved to, or by the name of a bundled one.
 
@@ -58,7 +64,13 @@ def load(name: str | Path) -> Fit:
     folder, warning = archive.locate(name)
     manifest, arrays = archive.read(folder)
     try:
+        schema.check(manifest)
         fit = _unpack(manifest, arrays)
+    except Unlike as error:
+        raise DataError(
+            f"The manifest in {archive.shown(folder)} does not describe a fit: {error}. "
+            "Fit again, or copy the folder anew."
+        ) from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(
             f"The manifest in {archive.shown(folder)} does not describe a fit "
@@ -74,13 +86,7 @@ def _manifest(fit: Fit) -> dict[str, Any]:
         "family": fit.family.name,
         "k": fit.family.terms,
         "members": _members_json(fit.family),
-        "units": {
-            "loss": fit.loss_unit,
-            "lr": "peak learning rate",
-            "batch": "tokens per optimiser step",
-            "params": f"parameters, {fit.params_kind}",
-            "tokens": "training tokens",
-        },
+        "units": schema.units_of(fit.loss_unit, fit.params_kind),
         "loss_kind": fit.loss_kind,
         "loss_unit": fit.loss_unit,
         "params_kind": fit.params_kind,
@@ -185,11 +191,31 @@ def _check(fit: Fit, folder: Path) -> None:
                 f"parameters, got {name} of shape {array.shape}. Fit again, or copy "
                 "the folder anew."
             )
-        if array.dtype != np.float64 or not np.isfinite(array).all():
+        is_whole = array.dtype == np.float64 and np.isfinite(array).all()
+        if not is_whole or np.abs(array).max(initial=0) > MOST_PARAMETER:
             raise DataError(
                 f"The fit in {archive.shown(folder)} cannot be trusted: expected finite "
-                f"float64 in {name}. Fit again, or copy the folder anew."
+                f"float64 in {name}, at most {MOST_PARAMETER:g}. Fit again, or copy "
+                "the folder anew."
             )
+    for said in _disagreements(fit):
+        raise DataError(
+            f"The fit in {archive.shown(folder)} cannot be trusted: {said}. Fit again, "
+            "or copy the folder anew."
+        )
+
+
+def _disagreements(fit: Fit) -> Iterator[str]:
+    """How many refits, draws and runs there are, against what the manifest tells."""
+    refits, draws = len(fit.leaves), len(fit.draws)
+    if fit.freedom is None and refits not in (0, fit.fitted_cells):
+        yield f"expected {fit.fitted_cells} refits, one a cell, got {refits}"
+    if draws > fit.provenance.bootstrap:
+        yield f"expected at most {fit.provenance.bootstrap} draws, got {draws}"
+    if fit.runs is not None:
+        losses = fit.runs.loss[fit.runs.usable]
+        if not np.isfinite(losses).all() or losses.max(initial=0) > MOST_PARAMETER:
+            yield "expected a loss of every run that did not diverge"
 
 
 def _pack(runs: Runs) -> tuple[archive.Arrays, dict[str, Any]]:

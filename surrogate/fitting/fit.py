@@ -17,10 +17,12 @@ from surrogate import families
 from surrogate.answers import CellRecord, Fit, Provenance
 from surrogate.answers.limits.sides import unclear
 from surrogate.base import interrupts
+from surrogate.base.arguments import checked
 from surrogate.base.defaults import AUTO, BOOTSTRAP, FAMILIES, SEED, TERMS
 from surrogate.base.errors import DataError
 from surrogate.data import Runs
 from surrogate.data.about import check_about, known_about
+from surrogate.data.arguments import RUNS
 from surrogate.data.coordinates import Features, Rows
 from surrogate.families import MIX, Family, Mix, Shape
 from surrogate.fitting import (
@@ -57,6 +59,7 @@ MIXED = (AUTO, MIX)
 _PACKAGES = ("loss-surrogate", "jax", "jaxlib", "numpy", "orbax-checkpoint")
 
 
+@checked(runs=RUNS)
 def fit(
     runs: Runs,
     *,
