@@ -259,9 +259,9 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"batch": -5.0}, "Expected batch to be a positive number"),
     ({"recipe": "muon"}, "Expected no --recipe, .* one unnamed recipe, got 'muon'"),
     ({"scales": {"experts": 4.0}}, r"variable of the fit \(none\), got --scale 'exp"),
-    ({"lr_range": (1e-2, 1e-3)}, "range of lr as two positive numbers.* 0.01 to 0.001"),
-    ({"batch_range": (0.0, 1e6)}, "range of batch as two positive numbers"),
-    ({"batch_range": (1e5, float("inf"))}, "range of batch as two positive numbers"),
+    ({"lr_range": (1e-2, 1e-3)}, "lr_range to be two positive numbers.*0.01, 0.001"),
+    ({"batch_range": (0.0, 1e6)}, "batch_range to be two positive numbers"),
+    ({"batch_range": (1e5, float("inf"))}, "batch_range to be two positive numbers"),
 ]
 
 

@@ -343,7 +343,7 @@ def test_of_lr_alone_the_plateau_ends_at_the_edge() -> None:
 @pytest.mark.parametrize("p_max", [0.0, 1.0, -0.1, 5.0, float("nan")])
 def test_p_max_is_between_0_and_1(p_max: float) -> None:
     fit = fit_support.exact()
-    message = "Expected the largest probability of divergence between 0 and 1.*got"
+    message = "Expected p_max to be a number between 0 and 1.*got"
     for ask in (
         lambda: fit.optimum(**ASK, p_max=p_max),
         lambda: fit.plateau(**ASK, p_max=p_max),

@@ -535,9 +535,9 @@ def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
         ({"recipe": "lr", "map": {"recipe": "lr"}}, "--recipe lr: .*recipe=lr"),
         ({"scales": {"depth": "x"}}, "--scale depth: expected a column.*got 'x'"),
         ({"scales": {"loss": "lr"}}, "scale 'loss': expected a plain word"),
-        ({"seq_len": 0}, "--seq-len: expected a number of tokens.*got 0"),
-        ({"loss_kind": "valid"}, "loss_kind: expected one of train"),
-        ({"params_kind": "N"}, "params_kind: expected one of non_embedding"),
+        ({"seq_len": 0}, "seq_len to be a whole number from 1 to .*got 0"),
+        ({"loss_kind": "valid"}, "loss_kind to be one of train"),
+        ({"params_kind": "N"}, "params_kind to be one of non_embedding"),
     ],
 )
 def test_wrong_options_are_refused(

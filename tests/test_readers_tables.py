@@ -129,7 +129,7 @@ def test_bits_per_token_are_nats_over_ln_2(tmp_path: Path) -> None:
             "7.1",
             "line 2, column 'loss', value 7.1: .*bits per byte, of which a guess",
         ),
-        ("hartleys", "2.9", "Expected the unit of the loss among nats"),
+        ("hartleys", "2.9", "Expected loss_unit to be one of nats"),
     ],
 )
 def test_a_unit_that_the_values_cannot_have_is_refused(

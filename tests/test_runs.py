@@ -285,8 +285,8 @@ def test_a_bad_row_is_refused(field: str, value: float, message: str) -> None:
         ({"scales": {"lr": np.ones(18)}}, "scale 'lr': expected a plain word"),
         ({"scales": {"a b": np.ones(18)}}, "scale 'a b': expected a plain word"),
         ({"scales": {"a": np.zeros(18)}}, "row 0, field a: a must be finite and above"),
-        ({"loss_kind": "test"}, "loss_kind: expected one of train,.*got 'test'"),
-        ({"params_kind": "all"}, "params_kind: expected one of non_emb.*got 'all'"),
+        ({"loss_kind": "test"}, "loss_kind to be one of train,.*got 'test'"),
+        ({"params_kind": "all"}, "params_kind to be one of non_emb.*got 'all'"),
     ],
 )
 def test_wrong_arrays_are_refused(changed: dict[str, Any], message: str) -> None:

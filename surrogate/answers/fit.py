@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from surrogate.answers.question import Range, Values
+from surrogate.base.arguments import Kind, checked, kinds
 from surrogate.base.defaults import PROBABILITY as DEFAULT_PROBABILITY
 from surrogate.base.defaults import TOL as DEFAULT_TOL
 from surrogate.base.errors import DataError
 from surrogate.base.worlds import Late
 from surrogate.data import Runs
+from surrogate.data.arguments import RUNS
 from surrogate.data.coordinates import CHOICES
 from surrogate.data.recipes import best_recipe
 from surrogate.fitting.model import Model
@@ -31,6 +33,12 @@ if TYPE_CHECKING:
 # A room above this one, whose verb a fit offers as its own.
 planning = Late("surrogate.answers.planning")
 SCORES = ("regret", "regret_smoothed", "mae_ln")
+# Of a prediction, which has many points.
+_COLUMNS: dict[str, Kind] = {
+    **dict.fromkeys((*CHOICES, "params", "tokens"), kinds.column),
+    "scales": kinds.columns_by_name,
+    "recipe": kinds.text_or_texts,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +48,7 @@ class Fit(Model):
     Made by `surrogate.fit` or `surrogate.load`; attributes are those of `Model`.
     """
 
+    @checked()
     def optimum(
         self,
         *,
@@ -125,6 +134,7 @@ class Fit(Model):
         check_loss(self, found.loss, allow)
         return found
 
+    @checked()
     def plateau(
         self,
         *,
@@ -185,6 +195,7 @@ class Fit(Model):
         check_loss(self, found.loss_min, allow)
         return found
 
+    @checked()
     def tolerance(
         self,
         share: float,
@@ -220,6 +231,7 @@ class Fit(Model):
         where = scales, recipe, lr_range, batch_range, p_max, allow
         return price.tolerance(self, ask(self, params, tokens, *where), share)
 
+    @checked()
     def regret(
         self,
         *,
@@ -259,6 +271,7 @@ class Fit(Model):
         check_loss(self, found.loss, allow)
         return found
 
+    @checked(**_COLUMNS)
     def predict(
         self,
         lr: Values,
@@ -295,6 +308,7 @@ class Fit(Model):
             self, lr, batch, params, tokens, scales or {}, recipe, seed_noise, allow
         )
 
+    @checked(runs=RUNS)
     def evaluate(self, runs: Runs, *, tol: float = DEFAULT_TOL) -> Evaluation:
         """Score the fit on runs that it has not seen.
 
@@ -306,6 +320,7 @@ class Fit(Model):
 
         return many.evaluate(self, runs, tol)
 
+    @checked()
     def next_runs(
         self,
         *,
@@ -376,6 +391,7 @@ class Fit(Model):
         )
         return planning.next_runs(self, question, wanted, is_prior=is_prior)
 
+    @checked()
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the fit to a folder: manifest.json and an orbax checkpoint.
 

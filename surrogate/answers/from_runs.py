@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from surrogate.answers.fit import Fit
+from surrogate.base.arguments import checked
 from surrogate.base.defaults import AUTO, BOOTSTRAP, SEED, TERMS
 from surrogate.data import Runs
+from surrogate.data.arguments import RUNS
 
 if TYPE_CHECKING:
     from surrogate.numerics.least_squares import Progress
 
 
+@checked(runs=RUNS)
 def fit(
     runs: Runs,
     *,

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from surrogate.answers import saving
 from surrogate.answers.fit import Fit
+from surrogate.base.arguments import checked, kinds
 
 
+@checked(name=kinds.path)
 def load(name: str | Path) -> Fit:
     """A fit from the folder it was saved to, or by the name of a bundled one.
 

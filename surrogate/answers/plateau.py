@@ -228,7 +228,9 @@ def regret(
     is_stable = bool(solved.bounds.hold(u[None])[0])
     z = np.concatenate([u, question.s])[None]
     log_loss = float(surface.log_losses(fit.family, fit.theta[None], z)[0, 0])
-    lost = math.expm1(log_loss - float(solved.minimum.value[0]))
+    # np: beyond a float64 it is infinite, which `check_loss` refuses.
+    with np.errstate(over="ignore"):
+        lost = float(np.expm1(log_loss - float(solved.minimum.value[0])))
     best = settings(fit, solved.minimum.u[0], lacking)
     drawn = surface.log_losses(
         fit.family, solved.draws(solved.thetas), z, solved.moves

@@ -308,7 +308,7 @@ def check_known(fit: Model, runs: Runs) -> None:
         raise DataError(
             "Expected runs of the fit's recipes "
             f"({', '.join(map(quote, fit.recipes))}), got "
-            f"{', '.join(map(quote, unknown))}. Model them, or leave them out."
+            f"{', '.join(map(quote, unknown))}. Fit them, or leave them out."
         )
     missing = [name for name in fit.scale_names if name not in runs.scales]
     if missing:

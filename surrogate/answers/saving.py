@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from surrogate import families
+from surrogate.answers import schema
+from surrogate.answers.expected import Unlike
 from surrogate.base.about import known_about
 from surrogate.base.defaults import SMALL
 from surrogate.base.errors import DataError
@@ -25,6 +27,8 @@ from surrogate.fitting.stability import Stability
 from surrogate.storage import archive
 
 M = TypeVar("M", bound=Model)
+# What no parameter of a family and no loss reaches.
+MOST_PARAMETER = 1e9
 # Of the runs, kept as arrays; text is kept as the bytes of a JSON list.
 _NUMBERS = ("lr", "batch", "params", "tokens", "loss", "verdict")
 _TEXTS = ("recipe", "name")
@@ -51,11 +55,17 @@ def read(name: str | Path, make: type[M]) -> M:
     folder, warning = archive.locate(name)
     manifest, arrays = archive.read(folder)
     try:
+        schema.check(manifest)
         fit = _unpack(manifest, arrays, make)
+    except Unlike as error:
+        raise DataError(
+            f"The manifest in {archive.shown(folder)} does not describe a fit: "
+            f"{error}. Fit again, or copy the folder anew."
+        ) from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(
             f"The manifest in {archive.shown(folder)} does not describe a fit "
-            f"({type(error).__name__}: {error}). Model again, or copy the folder anew."
+            f"({type(error).__name__}: {error}). Fit again, or copy the folder anew."
         ) from error
     _check(fit, folder)
     return replace(fit, warnings=(warning, *fit.warnings)) if warning else fit
@@ -67,13 +77,7 @@ def _manifest(fit: Model) -> dict[str, Any]:
         "family": fit.family.name,
         "k": fit.family.terms,
         "members": _members_json(fit.family),
-        "units": {
-            "loss": fit.loss_unit,
-            "lr": "peak learning rate",
-            "batch": "tokens per optimiser step",
-            "params": f"parameters, {fit.params_kind}",
-            "tokens": "training tokens",
-        },
+        "units": schema.units_of(fit.loss_unit, fit.params_kind),
         "loss_kind": fit.loss_kind,
         "loss_unit": fit.loss_unit,
         "params_kind": fit.params_kind,
@@ -175,14 +179,34 @@ def _check(fit: Model, folder: Path) -> None:
         if array.shape[1:] != (size,):
             raise DataError(
                 f"The fit in {archive.shown(folder)} cannot be trusted: expected "
-                f"{size} parameters, got {name} of shape {array.shape}. Model again, "
+                f"{size} parameters, got {name} of shape {array.shape}. Fit again, "
                 "or copy the folder anew."
             )
-        if array.dtype != np.float64 or not np.isfinite(array).all():
+        is_whole = array.dtype == np.float64 and np.isfinite(array).all()
+        if not is_whole or np.abs(array).max(initial=0) > MOST_PARAMETER:
             raise DataError(
                 f"The fit in {archive.shown(folder)} cannot be trusted: expected "
-                f"finite float64 in {name}. Model again, or copy the folder anew."
+                f"finite float64 in {name}, at most {MOST_PARAMETER:g}. Fit again, or "
+                "copy the folder anew."
             )
+    for said in _disagreements(fit):
+        raise DataError(
+            f"The fit in {archive.shown(folder)} cannot be trusted: {said}. Fit again, "
+            "or copy the folder anew."
+        )
+
+
+def _disagreements(fit: Model) -> Iterator[str]:
+    """How many refits, draws and runs there are, against what the manifest tells."""
+    refits, draws = len(fit.leaves), len(fit.draws)
+    if fit.freedom is None and refits not in (0, fit.fitted_cells):
+        yield f"expected {fit.fitted_cells} refits, one a cell, got {refits}"
+    if draws > fit.provenance.bootstrap:
+        yield f"expected at most {fit.provenance.bootstrap} draws, got {draws}"
+    if fit.runs is not None:
+        losses = fit.runs.loss[fit.runs.usable]
+        if not np.isfinite(losses).all() or losses.max(initial=0) > MOST_PARAMETER:
+            yield "expected a loss of every run that did not diverge"
 
 
 def _pack(runs: Runs) -> tuple[archive.Arrays, dict[str, Any]]:

@@ -12,6 +12,8 @@ from itertools import product
 import numpy as np
 
 from surrogate.answers import Fit, load, predict
+from surrogate.answers.arguments import FIT_OR_NAME
+from surrogate.base.arguments import checked
 from surrogate.base.defaults import SEED
 from surrogate.data import WORSE, Runs
 
@@ -22,6 +24,7 @@ _GUESSING = float(np.log(65_536))
 _MARGIN = 1.05
 
 
+@checked(fit=FIT_OR_NAME)
 def simulate(seed: int = SEED, fit: Fit | str = SWEEP) -> Runs:
     """Draw a table of finished runs.
 

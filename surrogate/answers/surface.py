@@ -1,7 +1,7 @@
 """The fit and its draws solved together, in NumPy.
 
-All arrays are standardised coordinates; line 0 is the fit, the others are its draws. NaN
-marks what could not be computed.
+All arrays are standardised coordinates; line 0 is the fit, the others are its draws.
+NaN marks what could not be computed.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ or 143 ended by Ctrl-C or SIGTERM with nothing kept.
 from __future__ import annotations
 
 import contextlib
+import errno
 import sys
 import traceback
 import warnings
@@ -24,6 +25,16 @@ from surrogate.cli.commands import ask, data, laws, models, plan, plot, report, 
 ASKED_WRONGLY = 2
 BUG = 70
 INTERRUPTED = 130
+# How the loader, threads, and XLA say that there is no memory.
+_NO_MEMORY = (
+    "failed to map segment",
+    "cannot allocate memory",
+    "Cannot allocate memory",
+    "can't start new thread",
+    "Out of memory",
+    "out of memory",
+    "bad_alloc",
+)
 
 # typer keeps this class to itself; its public BadParameter derives from it.
 UsageError = cast("type[Exception]", typer.BadParameter.__mro__[1])
@@ -129,9 +140,15 @@ def _answer(given: list[str], as_json: bool) -> int:
     except BrokenPipeError:
         return _hang_up()
     except OSError as error:
+        if error.errno == errno.ENOMEM:
+            return _no_memory(as_json)
         output.fail(_os_message(error), as_json)
         return ASKED_WRONGLY
-    except Exception:  # the last resort: a bug must not look like an answer
+    except MemoryError:
+        return _no_memory(as_json)
+    except Exception as error:  # the last resort: a bug must not look like an answer
+        if _is_memory(error):
+            return _no_memory(as_json)
         traceback.print_exc()
         output.fail(
             "this is a bug in surrogate, not in your data. Please report it with "
@@ -183,6 +200,25 @@ def _os_message(error: OSError) -> str:
         f"{file}{error.strerror or error}. Check the path, its permissions and the "
         "free space."
     )
+
+
+def _no_memory(as_json: bool) -> int:
+    output.fail(
+        "there is not enough memory for this. Free some, raise the limit (ulimit -v), "
+        "or ask for fewer draws (--bootstrap).",
+        as_json,
+    )
+    return ASKED_WRONGLY
+
+
+def _is_memory(error: BaseException | None) -> bool:
+    """Whether what failed, or what it came of, is the system's want of memory."""
+    while error is not None:
+        is_own = isinstance(error, MemoryError)
+        if is_own or any(words in str(error) for words in _NO_MEMORY):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _interrupted(as_json: bool) -> int:

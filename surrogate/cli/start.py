@@ -15,9 +15,11 @@ def main() -> NoReturn:
     Python's own way out takes the handlers of signals down first, and the default of
     one that comes then would be told as the end of an answer that is already whole.
     """
-    for name in ("SIGINT", "SIGTERM"):
-        if signal.getsignal(getattr(signal, name)) != signal.SIG_IGN:
-            signal.signal(getattr(signal, name), _end)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _end)
+    _check_streams()
     # An answer is small, and fits have a thread a core of their own: those of BLAS cost
     # more than they do, above all on a busy machine.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -27,6 +29,16 @@ def main() -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def _check_streams() -> None:
+    """End where there is nowhere to write an answer to; a lost stderr is no loss."""
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")
+    if sys.stdout is None:
+        sys.stderr.write("surrogate: error: standard output is closed. Open it.\n")
+        sys.stderr.flush()
+        os._exit(2)
 
 
 def _end(number: int, frame: FrameType | None) -> None:

@@ -20,6 +20,7 @@ from surrogate.base.defaults import (
 from surrogate.base.errors import DataError
 from surrogate.base.units import format_count, quote
 from surrogate.data.cells import Column, Marks
+from surrogate.data.divergence import Verdict
 
 _MOST_BITS_A_BYTE = 6.0
 SETTINGS = ("lr", "batch", "params", "tokens")
@@ -41,7 +42,8 @@ def row_fault(row: Mapping[str, float], *, diverged: bool) -> tuple[str, str] | 
     if row["batch"] < 1:
         return "batch", "batch must be at least 1 token"
     loss = row["loss"]
-    if math.isfinite(loss) and loss <= 0:
+    # Minus infinity too: no run that diverged ends there.
+    if loss <= 0:
         return "loss", "loss must be above 0"
     if not (math.isfinite(loss) or diverged):
         return "loss", "loss must be finite unless the run diverged"
@@ -184,6 +186,22 @@ def standard_errors(values: ArrayLike | None, size: int) -> Column:
             f"not known), got {_shape(array)}, the least {np.nanmin(array, initial=1)}."
         )
     return array
+
+
+def verdicts(values: ArrayLike, size: int) -> np.ndarray:
+    """A copy of one `Verdict` a run.
+
+    Raises:
+        DataError: if they are not so many, or one is none.
+    """
+    array = np.asarray(values)
+    known = [int(kind) for kind in Verdict]
+    if array.shape != (size,) or not np.isin(array, known).all():
+        raise DataError(
+            f"verdict: expected {size} whole numbers from {known[0]} to {known[-1]}, "
+            f"one a run, got {_shape(array)}."
+        )
+    return array.astype(np.int64)
 
 
 def _shape(array: np.ndarray) -> str:

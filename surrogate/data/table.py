@@ -10,12 +10,14 @@ import numpy as np
 from jaxtyping import Int64
 from numpy.typing import ArrayLike
 
+from surrogate.base.arguments import Kind, checked, kinds
 from surrogate.base.errors import DataError
 from surrogate.base.units import format_lr, format_tokens_exact, quote
 from surrogate.data import advice, cells, checks, divergence, oddities, spikes, ties
 from surrogate.data.cells import Cell, Column, Marks, Rows
 from surrogate.data.checks import SETTINGS, LossKind, ParamsKind
 from surrogate.data.divergence import Verdict
+from surrogate.data.units_of_all import odd_columns
 
 # An exponent fitted over a shorter range of logarithms than this is noise.
 MIN_LOG_SPAN = 0.1
@@ -60,6 +62,18 @@ class Understood:
     column: str
     unit: str
     example: str
+
+
+_ARRAYS: dict[str, Kind] = {
+    **dict.fromkeys((*SETTINGS, "loss", "diverged"), kinds.array),
+    "loss_se": kinds.measures,
+    "verdict": kinds.codes,
+    **dict.fromkeys(("recipe", "name", "cluster", "where"), kinds.labels),
+    "scales": kinds.arrays_by_name,
+    "diverged_above": kinds.margin,
+    "dropped": kinds.listed(Dropped, "a list of Dropped"),
+    "sources": kinds.listed(Source, "a list of Source"),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,6 +140,7 @@ class Runs:
     understood: tuple[Understood, ...] = ()
 
     @classmethod
+    @checked(**_ARRAYS)
     def from_arrays(
         cls,
         *,
@@ -205,7 +220,7 @@ class Runs:
                 columns = levels[rows], table["batch"][rows], losses[rows]
                 found[rows] = divergence.judge(*columns, marks[rows], diverged_above)
         else:
-            found = np.array(verdict, dtype=np.int64)
+            found = checks.verdicts(verdict, size)
         runs = cls(
             lr=table["lr"],
             batch=table["batch"],
@@ -280,13 +295,24 @@ class Runs:
             if rows.any()
         )
 
+    @checked(values=kinds.measures)
     def levels_within_cells(self, values: Column) -> Int64[np.ndarray, " cells"]:
-        """How many different values each cell's non-diverged runs take."""
+        """How many different values each cell's non-diverged runs take.
+
+        Raises:
+            DataError: there is not one value a run.
+        """
+        if values.shape != (len(self),):
+            raise DataError(
+                f"Expected values to be {len(self)} numbers, one a run, got an array "
+                f"of shape {values.shape}."
+            )
         kept = self.usable
         pairs = set(zip(self.cell[kept].tolist(), values[kept].tolist(), strict=True))
         owners = np.array([cell for cell, _ in pairs], dtype=np.int64)
         return np.bincount(owners, minlength=len(self.cells)).astype(np.int64)
 
+    @checked()
     def repeats(self, *, any_loss: bool = False) -> list[Rows]:
         """Rows that share cell, LR level and batch but differ in loss, by setting.
 
@@ -320,6 +346,7 @@ class Runs:
                 found.append((int(rows[k]), float(above[k])))
         return found
 
+    @checked(mask=kinds.array)
     def subset(self, mask: ArrayLike) -> Runs:
         """The runs where `mask` [runs] is True, in their order.
 
@@ -423,6 +450,8 @@ def _odd(runs: Runs) -> Iterator[str]:
     reason = oddities.not_a_loss(runs.cell, *marks, runs.cells)
     if reason:
         yield f"{_placed(runs, 0, 'loss')}: expected a mean loss, but {reason}"
+    columns = runs.lr, runs.params, runs.tokens, runs.loss
+    yield from odd_columns(*columns, "" if reason else runs.loss_unit)
 
 
 def _placed(runs: Runs, row: int, field: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from surrogate.base.arguments import checked, instance, kinds
 from surrogate.base.errors import DataError
 from surrogate.base.units import format_count
 from surrogate.laws.law import Law
@@ -73,6 +74,11 @@ class Choice(NamedTuple):
     warnings: tuple[str, ...]
 
 
+@checked(
+    law=instance(Law, "a law (from surrogate.laws.find)"),
+    point=instance(Point, "a surrogate.laws.Point"),
+    is_compute_approximate=kinds.flag,
+)
 def evaluate(
     law: Law,
     point: Point,

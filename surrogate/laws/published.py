@@ -6,6 +6,7 @@ import difflib
 import math
 from fractions import Fraction
 
+from surrogate.base.arguments import checked
 from surrogate.base.errors import DataError
 from surrogate.base.units import quote
 from surrogate.laws.law import Law, LogLine, Power, PowerLaw, Source
@@ -319,6 +320,7 @@ LAWS = (
 )
 
 
+@checked()
 def find(name: str) -> Law:
     """The law of that name.
 

@@ -211,6 +211,11 @@ def _unsaved(path: str | Path, error: Exception) -> DataError:
             f"Cannot write to {shown(path)}: there is no space left on its disk. Free "
             "some, or name another --out."
         )
+    if isinstance(error, MemoryError) or "failed to map segment" in said:
+        return DataError(
+            f"Cannot write to {shown(path)}: there is not enough memory. Free some, or "
+            "raise the limit (ulimit -v)."
+        )
     kind = "" if isinstance(error, OSError) else f"{type(error).__name__}: "
     return DataError(
         f"Cannot write to {shown(path)}: {kind}{said[:200]}. Name another --out."

@@ -6,10 +6,12 @@ orbax builds: what was checked is then what is read, whatever happens to the fil
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +34,7 @@ def save(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
     kept = {name: np.asarray(array) for name, array in arrays.items() if array.size}
     others = set(threading.enumerate())
     try:
-        with ocp.PyTreeCheckpointer() as checkpointer:
+        with _quiet(), ocp.PyTreeCheckpointer() as checkpointer:
             checkpointer.save(folder.absolute(), kept)
     except BaseException:
         # An interrupt stops the wait for orbax's threads, not them.
@@ -40,6 +42,20 @@ def save(folder: Path, arrays: Mapping[str, np.ndarray]) -> None:
         while set(threading.enumerate()) - others and time.monotonic() < last:
             time.sleep(0.01)
         raise
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep to themselves what orbax's threads print of an error that is raised too."""
+    log, hook = logging.getLogger("absl"), threading.excepthook
+    before = log.level
+    log.setLevel(logging.CRITICAL + 1)
+    threading.excepthook = lambda _: None
+    try:
+        yield
+    finally:
+        log.setLevel(before)
+        threading.excepthook = hook
 
 
 def restore(files: Mapping[str, bytes]) -> Arrays:

@@ -19,7 +19,7 @@ from surrogate.base.units import quote
 MANIFEST = "manifest.json"
 ARRAYS = "arrays"
 # Bytes of a manifest, and of a file whose size the manifest does not tell.
-_LARGEST = 2**30
+_LONGEST, _LARGEST = 2**28, 2**30
 
 
 class Flaw(Exception):
@@ -53,7 +53,7 @@ def manifest(folder: Path) -> dict[str, Any]:
         Flaw: there is none.
     """
     try:
-        found = json.loads(_content(folder, MANIFEST, _LARGEST).decode("utf-8"))
+        found = json.loads(_content(folder, MANIFEST, _LONGEST).decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise Flaw(f"{MANIFEST} is no JSON ({error})") from error
     if not isinstance(found, dict):

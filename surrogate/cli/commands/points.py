@@ -100,6 +100,7 @@ def answer(
     from surrogate.base.files import write_whole
     from surrogate.cli.commands.predict import check_out
     from surrogate.data.readers.formats import read_any
+    from surrogate.data.readers.formula import guarded_row
 
     check(points, out)
     assert out is not None
@@ -109,7 +110,7 @@ def answer(
     _check(table, added, command)
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([*table.header, *added, "status"])
+    writer.writerow(guarded_row([*table.header, *added, "status"]))
     refused: Counter[str] = Counter()
     for row in table.rows:
         try:
@@ -118,7 +119,7 @@ def answer(
         except DataError as error:
             cells, said = [""] * len(added), str(error)
             refused[said] += 1
-        writer.writerow([*row.fields, *cells, said])
+        writer.writerow(guarded_row([*row.fields, *cells, said]))
     write_whole(out, stream.getvalue().encode())
     return {
         **documents.with_common_keys({}),

@@ -16,6 +16,7 @@ from surrogate.base.errors import DataError, Status
 from surrogate.base.files import write_whole
 from surrogate.base.units import quote
 from surrogate.cli import documents, output
+from surrogate.data.readers.formula import guarded_row
 from surrogate.data.readers.points import Points, read_points
 
 ADDED = ("loss", "loss_low", "loss_high", "inside", "distance", "status")
@@ -185,6 +186,6 @@ def _write(out: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> N
     """Writes the file whole or not at all."""
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
+    writer.writerow(guarded_row(header))
+    writer.writerows(guarded_row(row) for row in rows)
     write_whole(out, stream.getvalue().encode())

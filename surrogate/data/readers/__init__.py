@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from surrogate.base.arguments import checked, kinds
 from surrogate.base.defaults import SMALL
 from surrogate.base.errors import DataError
 from surrogate.data import SETTINGS, Runs, Source, check_kinds
@@ -31,6 +32,12 @@ from surrogate.data.readers.understood import understood
 __all__ = ["read_runs"]
 
 
+@checked(
+    paths=kinds.anything,
+    recipe=kinds.text_or_texts,
+    scales=kinds.texts_by_name,
+    diverged_above=kinds.margin_or_text,
+)
 def read_runs(
     paths: Any,
     *,
@@ -157,6 +164,7 @@ def read_runs(
 def _is_one(paths: Any) -> bool:
     """Whether what was given is one table, and not several."""
     is_listed = isinstance(paths, Iterable) and not isinstance(paths, bytes)
+    is_listed = is_listed and getattr(paths, "ndim", 1) == 1
     return isinstance(paths, str | os.PathLike) or is_frame(paths) or not is_listed
 
 

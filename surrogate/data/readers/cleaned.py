@@ -13,6 +13,7 @@ from surrogate.base.errors import DataError
 from surrogate.base.files import shown, write_whole
 from surrogate.data import SETTINGS, Runs
 from surrogate.data.readers import read_runs
+from surrogate.data.readers.formula import guarded_row
 
 _LOSSES = {
     ("nats", "validation"): "val_loss",
@@ -112,7 +113,7 @@ def _text(runs: Runs, is_marked: bool) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows(zip(*columns.values(), strict=True))
+    writer.writerows(guarded_row(r) for r in zip(*columns.values(), strict=True))
     return stream.getvalue()
 
 

@@ -373,7 +373,11 @@ def _says_diverged(plan: Plan, row: Row) -> bool:
     """Whether the loss is a word for divergence, or overflows a float64."""
     for column in plan.terms["loss"].columns:
         text = row.fields[column].lower()
-        if text.lstrip("+-") in _LOSS_DIVERGED or parse_cell(text) == math.inf:
+        # Minus infinity is no loss that a run can end with.
+        is_below = text.startswith("-") and text.lstrip("+-") != "nan"
+        if text.lstrip("+-") in _LOSS_DIVERGED and not is_below:
+            return True
+        if parse_cell(text) == math.inf:
             return True
     return False
 

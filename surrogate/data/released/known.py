@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 
+from surrogate.base.arguments import checked
 from surrogate.base.errors import DataError
 from surrogate.base.units import quote
 
@@ -94,6 +95,7 @@ DUMPS = (
 )
 
 
+@checked()
 def find(name: str) -> Dump:
     """The dump of a name.
 

@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from surrogate.answers import Fit
+from surrogate.answers.arguments import FIT
+from surrogate.base.arguments import checked
 from surrogate.base.errors import DataError
 from surrogate.base.files import write_whole
 from surrogate.data import Runs
+from surrogate.data.arguments import RUNS
 from surrogate.storage.archive import as_json, shown
 from surrogate.views.explorer import document as data
 from surrogate.views.explorer import squeeze
@@ -81,6 +84,7 @@ class Page(NamedTuple):
     counts: dict[str, int]
 
 
+@checked(fit=FIT, runs=RUNS)
 def build(fit: Fit, *, runs: Runs | None = None, name: str = "FIT") -> Page:
     """The explorer of a fit as one HTML document.
 
@@ -109,6 +113,7 @@ def build(fit: Fit, *, runs: Runs | None = None, name: str = "FIT") -> Page:
     return Page(html, data.with_counts(document))
 
 
+@checked(fit=FIT, runs=RUNS)
 def write(
     fit: Fit,
     path: str | Path,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from surrogate.base.arguments import Kind, checked, kinds
 from surrogate.base.errors import DataError
 from surrogate.base.files import write_whole
 from surrogate.base.units import format_count, quote
@@ -88,6 +89,27 @@ def row(
     return np.atleast_1d(axes)
 
 
+def check_axes(*counts: int, is_grid: bool = False) -> Kind:
+    """What an argument must be that is so many axes.
+
+    Raises:
+        DataError: naming it.
+    """
+
+    def kind(name: str, value: Any) -> Any:
+        is_array = isinstance(value, np.ndarray)
+        items = list(value.flat) if is_array else [value]
+        are_axes = all(hasattr(item, "get_figure") for item in items)
+        if len(items) not in counts or not are_axes or (is_grid and value.ndim != 2):
+            many = " or ".join(str(count) for count in counts)
+            what = f"an array of {many} axes" if counts != (1,) else "matplotlib's axes"
+            raise kinds.fault(name, what, value)
+        return value
+
+    return kind
+
+
+@checked(out=kinds.path)
 def check_out(out: str | Path, *, overwrite: bool = False) -> Path:
     """Where a figure will go, before anything is computed.
 
@@ -112,6 +134,7 @@ def check_out(out: str | Path, *, overwrite: bool = False) -> Path:
     return path
 
 
+@checked(drawn=kinds.anything, out=kinds.path)
 def save(drawn: Axes | np.ndarray, out: str | Path, *, overwrite: bool = False) -> Path:
     """Write the figure of these axes, all of it or nothing; no date inside.
 

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float64, Int64
 
+from surrogate.answers.arguments import FIT
 from surrogate.answers.fit import Fit
 from surrogate.answers.predict import comparison_warnings
+from surrogate.base.arguments import checked
 from surrogate.base.errors import DataError, Status
 from surrogate.base.units import format_count
 from surrogate.data import Runs
+from surrogate.data.arguments import RUNS
 from surrogate.views.plots import canvas, numbers
 
 if TYPE_CHECKING:
@@ -159,6 +162,7 @@ class ResidualsPicture:
         return float(low), float(middle), float(high)
 
 
+@checked(fit=FIT, runs=RUNS, axes=canvas.check_axes(2))
 def plot_residuals(
     fit: Fit, *, runs: Runs | None = None, axes: np.ndarray | None = None
 ) -> np.ndarray:

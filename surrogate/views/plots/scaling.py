@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Bool, Float64
 
+from surrogate.answers.arguments import FIT
 from surrogate.answers.context import interval_warnings
 from surrogate.answers.fit import Fit
 from surrogate.answers.question import ask, check_recipe, check_scales
+from surrogate.base.arguments import checked
 from surrogate.base.errors import DataError, Status
 from surrogate.base.units import format_count
 from surrogate.data import Runs
+from surrogate.data.arguments import RUNS
 from surrogate.fitting.stability import P_MAX
 from surrogate.views.plots import canvas, numbers
 
@@ -190,6 +193,7 @@ class ScalingPicture:
         return np.array([cell[choice] for cell in self.cells])
 
 
+@checked(fit=FIT, runs=RUNS, axes=canvas.check_axes(1, 2, 4, is_grid=True))
 def plot_scaling(
     fit: Fit,
     *,

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float64
 
+from surrogate.answers.arguments import FIT
 from surrogate.answers.fit import DEFAULT_TOL, Fit
 from surrogate.answers.question import Question, ask
 from surrogate.answers.results import Optimum, Pair, Plateau
+from surrogate.base.arguments import checked
 from surrogate.base.errors import Status
 from surrogate.base.units import format_count, format_lr, format_percent
 from surrogate.data import Runs
+from surrogate.data.arguments import RUNS
 from surrogate.data.coordinates import CHOICES
 from surrogate.fitting.stability import P_MAX
 from surrogate.views.plots import canvas, numbers
@@ -209,6 +212,7 @@ class SlicesPicture:
         return low - 0.004 * least, least * (1 + max(0.04, 4 * self.plateau.tol))
 
 
+@checked(fit=FIT, runs=RUNS, axes=canvas.check_axes(1, 2))
 def plot_slices(
     fit: Fit,
     *,

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float64
 
+from surrogate.answers.arguments import FIT
 from surrogate.answers.fit import DEFAULT_TOL, Fit
 from surrogate.answers.question import Question, ask
 from surrogate.answers.results import Optimum, Plateau, Regret
 from surrogate.answers.stability_edge import where_of
+from surrogate.base.arguments import checked
 from surrogate.base.errors import DataError, Status
 from surrogate.base.units import format_percent
 from surrogate.data import Runs
+from surrogate.data.arguments import RUNS
 from surrogate.fitting.stability import P_MAX
 from surrogate.views.plots import canvas, numbers
 from surrogate.views.plots.numbers import Nearest
@@ -312,6 +315,7 @@ class SurfacePicture:
         )
 
 
+@checked(fit=FIT, runs=RUNS, axes=canvas.check_axes(1))
 def plot_surface(
     fit: Fit,
     *,

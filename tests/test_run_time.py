@@ -1,0 +1,140 @@
+"""A machine that is out of something: one sentence, the right exit code, no litter.
+
+Each is real: a child with a limit of its own, a closed descriptor, an empty place.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+COMMAND = [sys.executable, "-P", "-m", "surrogate.cli.start"]
+ASK = ["optimum", "bundled:steplaw-dense", "--params", "1B", "--tokens", "20B"]
+resource = pytest.importorskip("resource")
+
+
+def ran(
+    *command: str, cwd: Path, shell: str = "", env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    words = [*COMMAND, *command]
+    given = ["sh", "-c", f'{shell}exec "$@"', "sh", *words] if shell else words
+    return subprocess.run(
+        given,
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def one_sentence(done: subprocess.CompletedProcess[str], words: str) -> None:
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("surrogate: error: ")
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_no_memory_for_what_is_imported(tmp_path: Path) -> None:
+    one_sentence(ran(*ASK, cwd=tmp_path, shell="ulimit -v 200000; "), "enough memory")
+
+
+def test_no_memory_in_python_is_no_bug(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from surrogate.cli import main
+
+    for error in (MemoryError(), OSError(12, "no"), RuntimeError("std::bad_alloc")):
+
+        def fail(*_: object, error: Exception = error) -> int:
+            raise error
+
+        monkeypatch.setattr(main, "_run", fail)
+        assert main.main(["optimum"]) == 2
+        said = capsys.readouterr().err
+        assert "not enough memory" in said
+        assert "Traceback" not in said
+
+
+def test_a_table_takes_the_memory_that_it_is_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read of the most that may come would take a gigabyte for two lines."""
+    import tracemalloc
+
+    from surrogate.data.readers.content import read_content
+
+    (tmp_path / "t.csv").write_text("lr\n1\n")
+    tracemalloc.start()
+    assert read_content(tmp_path / "t.csv").data == b"lr\n1\n"
+    assert tracemalloc.get_traced_memory()[1] < 10**6
+    tracemalloc.stop()
+
+
+def test_a_closed_output(tmp_path: Path) -> None:
+    done = ran(*ASK, cwd=tmp_path, shell="exec >&-; ")
+    one_sentence(done, "standard output is closed")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has it")
+def test_a_full_output(tmp_path: Path) -> None:
+    one_sentence(ran(*ASK, cwd=tmp_path, shell="exec >/dev/full; "), "No space left")
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"HOME": ""},
+        {"HOME": "/nonexistent"},
+        {"TMPDIR": "/nonexistent"},
+        {"COLUMNS": "20"},
+        {"COLUMNS": "x"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"PYTHONIOENCODING": "ascii"},
+    ],
+    ids=lambda env: "-".join(f"{k}={v}" for k, v in env.items()).replace("/", ""),
+)
+def test_an_answer_needs_little_of_its_surroundings(
+    tmp_path: Path, env: dict[str, str]
+) -> None:
+    done = ran(*ASK, cwd=tmp_path, env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Traceback" not in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_may_not_grow(tmp_path: Path) -> None:
+    done = ran(
+        *("report", "bundled:steplaw-dense", "--out", "page.html"),
+        cwd=tmp_path,
+        shell="ulimit -f 8; ",
+    )
+    one_sentence(done, "File too large")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_in_the_first_second(tmp_path: Path, name: str) -> None:
+    """Told once the handler stands; Python itself has none in its first moments."""
+    number = getattr(signal, name)
+    with subprocess.Popen(
+        [*COMMAND, "fit", "-", "--out", "fit"],
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as child:
+        assert child.stderr is not None
+        time.sleep(0.6)
+        child.send_signal(number)
+        said = child.stderr.read()
+    assert child.returncode == 128 + number
+    assert "Traceback" not in said
+    assert "surrogate: " in said
+    assert list(tmp_path.iterdir()) == []
