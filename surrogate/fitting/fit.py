@@ -36,6 +36,7 @@ from surrogate.fitting.cross_validation import HeldOut
 from surrogate.fitting.objective import Objective, measure_noise
 from surrogate.fitting.propagation import noise_of
 from surrogate.fitting.replicates import Fitted
+from surrogate.fitting.shards import Shards
 from surrogate.fitting.stability import Stability, lowest_unstable
 from surrogate.fitting.stacking import Mixture
 from surrogate.numerics import least_squares
@@ -68,6 +69,7 @@ def fit(
     backend: str = "auto",
     progress: Progress | None = None,
     about: Mapping[str, str] | None = None,
+    shards: Shards | None = None,
 ) -> Fit:
     """Fit a surface of final loss to finished runs.
 
@@ -82,6 +84,7 @@ def fit(
         backend: of the arithmetic: `auto`, `numpy`, `xla` or `mosaic`.
         progress: told what runs and how far it is.
         about: the recipe of the runs, by name: optimizer, schedule, final_lr, seq_len.
+        shards: where finished ranges of draws are kept, to go on from and to share.
 
     Returns:
         The fit; `is_converged` says whether it settled.
@@ -96,7 +99,8 @@ def fit(
     irls.make_room()
     place = least_squares.pick_device(device)
     with jax.default_device(place):
-        found = _fit(runs, family, terms, bootstrap, seed, (place, backend), progress)
+        asked = runs, family, terms, bootstrap, seed, (place, backend)
+        found = _fit(*asked, progress, shards)
     return replace(found, about=said)
 
 
@@ -119,6 +123,7 @@ def _fit(
     seed: int,
     place: tuple[Device, str],
     progress: Progress | None,
+    shards: Shards | None,
 ) -> Fit:
     features = Features.of(runs)
     rows = features.rows(runs)
@@ -154,6 +159,7 @@ def _fit(
             backend=backends[name],
             completes=completes,
             progress=progress,
+            shards=shards,
         )
 
     taken, parts = _fitted_parts(choice, fit_all)
