@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from nist_support import FORMULAS, LeastSquares, Problem, read
+from numerics_support import standard_errors
 
 from surrogate.numerics import least_squares, newton
 from surrogate.numerics.least_squares import Solution
@@ -80,6 +81,12 @@ def test_certified_values_are_reached(data_dir: Path, name: str, start: int) -> 
     squares = pytest.approx(problem.squares, rel=1e-9, abs=4 * moved)
     assert found.cost[0] == squares
     assert found.converged[0] or name == ROUNDED
+    with jax.enable_x64(True):
+        at = jnp.asarray(found.theta[0]), jnp.asarray(problem.x)
+        jacobian = np.asarray(jax.jacobian(FORMULAS[name])(*at))
+    error = standard_errors(jacobian, found.cost[0])
+    if name != ROUNDED:
+        np.testing.assert_allclose(error, problem.deviation, rtol=1e-6)
 
 
 @pytest.mark.parametrize(

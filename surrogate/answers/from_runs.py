@@ -12,6 +12,7 @@ from surrogate.data import Runs
 from surrogate.data.arguments import RUNS
 
 if TYPE_CHECKING:
+    from surrogate.fitting.shards import Shards
     from surrogate.numerics.least_squares import Progress
 
 
@@ -27,6 +28,7 @@ def fit(
     backend: str = "auto",
     progress: Progress | None = None,
     about: Mapping[str, str] | None = None,
+    shards: Shards | None = None,
 ) -> Fit:
     """Fit a surface of final loss to finished runs.
 
@@ -41,6 +43,7 @@ def fit(
         backend: of the arithmetic: `auto`, `numpy`, `xla` or `mosaic`.
         progress: told what runs and how far it is.
         about: the recipe of the runs, by name: optimizer, schedule, final_lr, seq_len.
+        shards: where finished ranges of draws are kept, to go on from and to share.
 
     Returns:
         The fit; `is_converged` says whether it settled.
@@ -60,5 +63,6 @@ def fit(
         backend=backend,
         progress=progress,
         about=about,
+        shards=shards,
     )
     return Fit(**vars(found))

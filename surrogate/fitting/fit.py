@@ -36,6 +36,7 @@ from surrogate.fitting.model import CellRecord, Model, Provenance
 from surrogate.fitting.objective import Objective, measure_noise
 from surrogate.fitting.propagation import noise_of
 from surrogate.fitting.replicates import Fitted
+from surrogate.fitting.shards import Shards
 from surrogate.fitting.stability import Stability, lowest_unstable
 from surrogate.fitting.stacking import Mixture
 from surrogate.numerics import least_squares
@@ -68,6 +69,7 @@ def fit_model(
     backend: str = "auto",
     progress: Progress | None = None,
     about: Mapping[str, str] | None = None,
+    shards: Shards | None = None,
 ) -> Model:
     """The fit of `surrogate.fit`, where arguments and errors are described."""
     _check(family, terms, bootstrap, seed)
@@ -77,7 +79,8 @@ def fit_model(
     irls.make_room()
     place = least_squares.pick_device(device)
     with jax.default_device(place):
-        found = _fit(runs, family, terms, bootstrap, seed, (place, backend), progress)
+        asked = runs, family, terms, bootstrap, seed, (place, backend)
+        found = _fit(*asked, progress, shards)
     return replace(found, about=said)
 
 
@@ -100,6 +103,7 @@ def _fit(
     seed: int,
     place: tuple[Device, str],
     progress: Progress | None,
+    shards: Shards | None,
 ) -> Model:
     features = Features.of(runs)
     rows = features.rows(runs)
@@ -135,6 +139,7 @@ def _fit(
             backend=backends[name],
             completes=completes,
             progress=progress,
+            shards=shards,
         )
 
     taken, parts = _fitted_parts(choice, fit_all)

@@ -32,7 +32,8 @@ from surrogate.families import Family
 from surrogate_kernels.backends import Backend
 
 if TYPE_CHECKING:
-    from surrogate.fitting import irls
+    from surrogate.fitting import irls, ranges
+    from surrogate.fitting.shards import Shards
     from surrogate.numerics import least_squares
 else:
     # Answers take intervals from here, and wait for no fit.
@@ -40,6 +41,8 @@ else:
         Late("surrogate.numerics.least_squares"),
         Late("surrogate.fitting.irls"),
     )
+    ranges = Late("surrogate.fitting.ranges")
+    Shards = object
 
 MIN_CELLS = MIN_CELLS_FOR_INTERVALS
 # From so many on draws are refits under resampled cells.
@@ -169,6 +172,7 @@ def draw(
     seed: int,
     backend: Backend = "numpy",
     progress: least_squares.Progress | None = None,
+    shards: Shards | None = None,
 ) -> Draws:
     """Refit under resampled cells, with the fit's weights; of few cells, from leaves.
 
@@ -182,6 +186,7 @@ def draw(
         seed: of the resampling.
         backend: of the kernels.
         progress: told of finished fits, `starts` a draw.
+        shards: where ranges of draws are kept; None where nothing is.
     """
     used = np.unique(rows.cell)
     if len(used) < MIN_CELLS_PAIRS:
@@ -191,19 +196,28 @@ def draw(
         return Draws(drawn, 0, 0, True, replicas, False, None)
     counts = cell_counts(rows, replicas, seed)
     has_rivals = starts(family, len(used)) > 1
-    try:
-        found = irls.refit(
+    rivals = cell_counts(rows, RIVALS, seed) if has_rivals else None
+
+    def refit(first: int, last: int) -> least_squares.Solution:
+        return irls.refit(
             family,
             rows,
             weights,
-            counts,
+            counts[first:last],
             theta,
-            rivals=cell_counts(rows, RIVALS, seed) if has_rivals else None,
+            rivals=rivals,
             backend=backend,
             progress=progress,
         )
-    except least_squares.Interrupted as stopped:
-        found = stopped.finished
+
+    if shards is None:
+        try:
+            found = refit(0, replicas)
+        except least_squares.Interrupted as stopped:
+            found = stopped.finished
+    else:
+        asked = ranges.Asked(family, rows, weights, theta, seed, replicas, backend)
+        found = ranges.solve(shards, asked, starts(family, len(used)), refit, progress)
     counts = counts[: len(found.theta)]
     settled = irls.is_settled(found, len(rows.target))
     return Draws(

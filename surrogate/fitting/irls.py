@@ -179,12 +179,14 @@ def _copies(
 ) -> Float64[np.ndarray, "problems cells"]:
     """How often each cell is in each problem, once where it is not at all.
 
-    The offset of a cell that is left out is then 0 and not undetermined.
+    The offset of a cell that is left out is then 0 and not undetermined. As often as
+    all its rows are: of a cell that is there once one may count twice.
     """
     copies = np.ones((len(counts), len(rows.cell_s)))
     for cell in np.unique(rows.cell):
         members = counts[:, rows.cell == cell]
-        copies[:, cell] = np.maximum(members.max(axis=1), 1.0)
+        least = np.where(members > 0, members, np.inf).min(axis=1)
+        copies[:, cell] = np.where(np.isfinite(least), np.maximum(least, 1.0), 1.0)
     return copies
 
 

@@ -14,6 +14,7 @@ from surrogate.families import Family, Mix
 from surrogate.fitting import intervals, irls
 from surrogate.fitting.intervals import Draws
 from surrogate.fitting.propagation import Propagated, propagate, sharpen
+from surrogate.fitting.shards import Shards
 from surrogate.numerics import least_squares
 from surrogate.numerics.least_squares import Progress
 from surrogate_kernels.dispatch import Backend
@@ -63,6 +64,7 @@ def fit_all(
     backend: Backend,
     completes: bool = True,
     progress: Progress | None = None,
+    shards: Shards | None = None,
 ) -> Fitted:
     """Fit a family that is no mix, then resample its cells.
 
@@ -76,6 +78,7 @@ def fit_all(
         backend: of the kernels that draws are to be solved with.
         completes: with its draws there is a fit to keep, should a signal come.
         progress: told of finished draws.
+        shards: where ranges of draws are kept.
     """
     ones = np.ones((1, len(rows.target)))
     host = least_squares.arithmetic(backend)
@@ -123,6 +126,7 @@ def fit_all(
         seed=seed,
         backend=backend,
         progress=progress,
+        shards=shards,
     )
     quality |= {
         "leaves_unsettled": unsettled,

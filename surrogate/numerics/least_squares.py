@@ -8,6 +8,7 @@ problem's result does not depend on how many are solved with it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -24,7 +25,12 @@ from surrogate.numerics import normal_equations as linear
 from surrogate.numerics import row_weights as plans
 from surrogate.numerics.batches import Device, Interrupted, Progress
 from surrogate.numerics.newton import Minima
-from surrogate.numerics.numpy_backend import curved, damped, least_squares
+from surrogate.numerics.numpy_backend import (
+    curved,
+    damped,
+    least_squares,
+    orthogonal,
+)
 from surrogate.numerics.row_weights import Plan, Weights
 from surrogate_kernels import dispatch
 from surrogate_kernels.ref import NormalEquations
@@ -197,9 +203,14 @@ def solve(
     """
     if len(weights) == 0:
         raise DataError("Expected weights of at least one problem, got none.")
+    steps = _Steps(bulk or 0, iterations)
+    if isinstance(family, Linear) and orthogonal.is_needed(family, z):
+        solve_block = partial(orthogonal.solve, family, z, target)
+        return _solve_plain(solve_block, len(z), weights, None, progress)
     if backend == "numpy":
-        steps = _Steps(bulk or 0, iterations)
-        return _solve_plain(family, z, target, weights, theta0, steps, progress)
+        solve_block = _plain_solver(family, z, target, steps)
+        start = None if isinstance(family, Linear) else theta0
+        return _solve_plain(solve_block, len(z), weights, start, progress)
     with jax.enable_x64(True):
         if isinstance(family, Linear):
             return _solve_linear(family, z, target, weights, progress)
@@ -227,27 +238,33 @@ class _Steps(NamedTuple):
     last: int
 
 
-def _solve_plain(
+def _plain_solver(
     family: Family,
     z: Float64[np.ndarray, "n k"],
     target: Float64[np.ndarray, " n"],
+    steps: _Steps,
+) -> Callable[..., Minima]:
+    """What solves a block of problems, from weights and, where it is curved, starts."""
+    if isinstance(family, Quadratic):
+        return partial(least_squares.solve, family, z, target)
+    assert isinstance(family, Bowl | Posynomial)
+    return partial(_descended, family, z, target, steps)
+
+
+def _solve_plain(
+    solve_block: Callable[..., Minima],
+    rows: int,
     weights: Weights,
     theta0: Float64[np.ndarray, "problems p"] | None,
-    steps: _Steps,
     progress: Progress | None,
 ) -> Solution:
     """In NumPy, block by block, as many at a time as there are cores."""
-    rows = len(target)
-    size = max(_PLAIN_PROBLEMS, _PLAIN_ELEMENTS // rows)
+    size = _plain_size(rows)
 
     def block(first: int) -> Minima:
         part = slice(first, first + size)
         own = plans.rows_of(weights.plan, weights.shared, weights.each[part])
-        if isinstance(family, Quadratic):
-            return least_squares.solve(family, z, target, own)
-        assert isinstance(family, Bowl | Posynomial)
-        assert theta0 is not None
-        return _descended(family, z, target, own, theta0[part], steps)
+        return solve_block(own, *(() if theta0 is None else (theta0[part],)))
 
     def joined(parts: list[Minima]) -> Solution:
         whole = [np.concatenate(values) for values in zip(*parts, strict=True)]
@@ -267,13 +284,18 @@ def _solve_plain(
     return joined(parts)
 
 
+def _plain_size(rows: int) -> int:
+    """Problems a block in NumPy."""
+    return max(_PLAIN_PROBLEMS, _PLAIN_ELEMENTS // rows)
+
+
 def _descended(
     family: Bowl | Posynomial,
     z: Float64[np.ndarray, "n k"],
     target: Float64[np.ndarray, " n"],
+    steps: _Steps,
     weights: Float64[np.ndarray, "problems m"],
     theta0: Float64[np.ndarray, "problems p"],
-    steps: _Steps,
 ) -> Minima:
     """Steps in float32 while they are asked for, then in float64."""
     slots = max(_PLAIN_SLOTS, _PLAIN_ELEMENTS // len(target))
@@ -300,6 +322,31 @@ def _descended(
         slots=slots,
     )
     return found._replace(v=exact.from_solver(found.v), steps=found.steps + tried)
+
+
+def aligned(
+    family: Family,
+    z: Float64[np.ndarray, "n k"],
+    places: int,
+    backend: dispatch.Backend,
+) -> int:
+    """Where problems may be cut apart and give, bit for bit, what one call does.
+
+    Args:
+        family: what is fitted.
+        z: rows shared by all problems.
+        places: counts a problem (`weights.Plan`).
+        backend: of the arithmetic.
+
+    Returns:
+        Problems a block: multiples of it may be cut.
+    """
+    is_plain = isinstance(family, Linear) and orthogonal.is_needed(family, z)
+    if backend == "numpy" or is_plain:
+        return _plain_size(len(z))
+    if isinstance(family, Linear):
+        return _linear_size(family, places)
+    return _SLOTS[_platform()] * _TURNS
 
 
 def minimise(
@@ -465,11 +512,8 @@ def _solve_linear(
     progress: Progress | None,
 ) -> Solution:
     """Blocks whose arrays stay in the cache, several a call."""
-    platform = _platform()
-    most = _ELEMENTS[platform]
-    size = most // max(weights.plan.places, _OF_A_SYSTEM * family.size**2)
-    size = int(np.clip(_power_of_two(size), _LEAST_BLOCK, _LARGEST_BLOCK[platform]))
     width = weights.plan.places
+    size, most = _linear_size(family, width), _ELEMENTS[_platform()]
     turns = int(np.clip(_power_of_two(most // (size * width)), 1, _LINEAR_TURNS))
     return _collected(
         lambda size: batches.Call(linear.solve_blocks, (family, max(1, size // turns))),
@@ -480,6 +524,13 @@ def _solve_linear(
         progress,
         "xla",
     )
+
+
+def _linear_size(family: Linear, places: int) -> int:
+    """Problems of a linear family that a program takes at the same time."""
+    platform = _platform()
+    size = _ELEMENTS[platform] // max(places, _OF_A_SYSTEM * family.size**2)
+    return int(np.clip(_power_of_two(size), _LEAST_BLOCK, _LARGEST_BLOCK[platform]))
 
 
 def _power_of_two(number: int) -> int:

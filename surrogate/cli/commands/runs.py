@@ -14,7 +14,15 @@ import typer
 
 from surrogate.base import defaults, interrupts
 from surrogate.base.about import check_about, parse_about
-from surrogate.cli import compiled, documents, options, output, progress, typing_numbers
+from surrogate.cli import (
+    compiled,
+    documents,
+    options,
+    output,
+    progress,
+    scale_out,
+    typing_numbers,
+)
 from surrogate.cli.progress import Bar
 
 if TYPE_CHECKING:
@@ -176,6 +184,8 @@ def fit(
     max_dropped: options.MaxDropped = options.MAX_DROPPED,
     device: options.Device = "auto",
     backend: options.Backend = "auto",
+    resume: scale_out.Resume = False,
+    hosts: scale_out.Hosts = False,
     json: options.Json = False,
 ) -> int:
     """Fit a surface to runs, resample, and save it."""
@@ -212,20 +222,24 @@ def fit(
 
     # Reading fails fast; JAX is imported only for runs that can be fitted.
     from surrogate.cli.text import runs as text_tables
-    from surrogate.storage import archive
 
-    archive.check_out(out, overwrite=overwrite)
-    fitted = _fit(table, **settings)
+    shards = scale_out.prepare(out, overwrite=overwrite, resume=resume, hosts=hosts)
+    fitted = _fit(table, shards=shards, **settings)
+    if shards.process > 0:
+        return scale_out.tell_share(shards, out, json)
     interrupts.begin("saving the fit")
     with interrupts.writing():
-        fitted.save(out, overwrite=overwrite)
+        may = scale_out.may_replace(out, overwrite=overwrite, resume=resume)
+        fitted.save(out, overwrite=may)
         interrupts.keep(True)
+    is_cut = bool(fitted.provenance.fit.get("draws_interrupted", False))
+    scale_out.finish(shards, is_whole=not is_cut)
     document = _summary(fitted, out, time.monotonic() - start)
     return max(
         output.emit(document, json, text_tables.fit),
         _judge_dropped(table, limit),
         # Ctrl-C during the draws: a fit all the same, with those that were finished.
-        int(fitted.provenance.fit.get("draws_interrupted", False)),
+        int(is_cut),
     )
 
 
