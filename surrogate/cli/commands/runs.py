@@ -102,6 +102,7 @@ def check(
     allow: options.Allow = [],  # noqa: B006
     checkpoints: options.Checkpoints = defaults.CHECKPOINTS[0],
     lr_is_schedule: options.LrIsSchedule = None,
+    also: options.Also = None,
     max_dropped: options.MaxDropped = options.MAX_DROPPED,
     fix: Annotated[
         Path | None,
@@ -112,7 +113,7 @@ def check(
 ) -> int:
     """Read runs; say what was understood, kept and dropped."""
     from surrogate.cli.text import runs as text_tables
-    from surrogate.data.readers import cleaned, read_runs
+    from surrogate.data.readers import cleaned
 
     if fix is not None:
         cleaned.check_out(fix, overwrite=overwrite)
@@ -127,9 +128,9 @@ def check(
         allow=allow,
         checkpoints=checkpoints,
         lr_is_schedule=lr_is_schedule,
+        also=also,
     )
-    progress.reading(runs)
-    table = read_runs(runs, **how)
+    table = progress.read(runs, how)
     following = options.fit_command(runs, how)
     if fix is not None:
         with interrupts.writing():
@@ -172,6 +173,7 @@ def fit(
     allow: options.Allow = [],  # noqa: B006
     checkpoints: options.Checkpoints = defaults.CHECKPOINTS[0],
     lr_is_schedule: options.LrIsSchedule = None,
+    also: options.Also = None,
     about: options.About = [],  # noqa: B006
     max_dropped: options.MaxDropped = options.MAX_DROPPED,
     device: options.Device = "auto",
@@ -179,8 +181,6 @@ def fit(
     json: options.Json = False,
 ) -> int:
     """Fit a surface to runs, resample, and save it."""
-    from surrogate.data.readers import read_runs
-
     start = time.monotonic()
     limit = options.share("--max-dropped", max_dropped)
     how = options.reading(
@@ -193,6 +193,7 @@ def fit(
         allow=allow,
         checkpoints=checkpoints,
         lr_is_schedule=lr_is_schedule,
+        also=also,
     )
     settings: dict[str, Any] = {
         "family": options.choose("--family", family, defaults.FAMILIES),
@@ -202,9 +203,8 @@ def fit(
         "device": options.choose("--device", device, defaults.DEVICES),
         "backend": options.choose("--backend", backend, options.BACKENDS),
     }
-    progress.reading(runs)
     said = parse_about(about)
-    table = read_runs(runs, **how)
+    table = progress.read(runs, how)
     kinds = {"params_kind": table.params_kind, "loss_kind": table.loss_kind}
     settings["about"] = check_about(said, kinds, how["seq_len"])
     if how["seq_len"] is not None:
@@ -297,12 +297,11 @@ def evaluate(
     allow: options.Allow = [],  # noqa: B006
     checkpoints: options.Checkpoints = defaults.CHECKPOINTS[0],
     lr_is_schedule: options.LrIsSchedule = None,
+    also: options.Also = None,
     max_dropped: options.MaxDropped = options.MAX_DROPPED,
     json: options.Json = False,
 ) -> int:
     """Score a fit on runs that it has not seen."""
-    from surrogate.data.readers import read_runs
-
     limit = options.share("--max-dropped", max_dropped)
     how = options.reading(
         *(column_map, seq_len, recipe, scale, loss_kind, params_kind, diverged_above),
@@ -314,9 +313,9 @@ def evaluate(
         allow=allow,
         checkpoints=checkpoints,
         lr_is_schedule=lr_is_schedule,
+        also=also,
     )
-    progress.reading(runs)
-    table = read_runs(runs, **how)
+    table = progress.read(runs, how)
 
     from surrogate.answers import load
     from surrogate.cli.text import runs as text_tables
