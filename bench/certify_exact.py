@@ -14,12 +14,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from surrogate import families
+from surrogate import families, fit
 from surrogate.answers import Fit
 from surrogate.answers.fit import Fit as FitClass
 from surrogate.answers.simulate import simulate
 from surrogate.families import Bowl, Curved, Family, Mix, Posynomial, Quadratic
-from surrogate import fit
 
 # An extra, which who checks types may lack.
 mpmath: Any = importlib.import_module("mpmath")

@@ -21,12 +21,12 @@ import hypothesis
 import numpy as np
 from hypothesis import strategies as st
 
+from surrogate import fit
 from surrogate.answers import Fit
 from surrogate.data import Runs
 from surrogate.data.coordinates import Features
 from surrogate.families import Posynomial, Quadratic, Shape
 from surrogate.fitting import irls
-from surrogate import fit
 from surrogate.numerics import batches, least_squares
 from surrogate.numerics import row_weights as plans
 

@@ -3,8 +3,8 @@
     python bench/processes.py [--processes 2] [--replicas 512] [--repeats 3] [--json]
 
 Each process may use one core. All fit the same table's draws (posynomial of three
-terms, NumPy) through `surrogate.fitting.shards`; what comes out is compared bit for bit. Times
-are from when all processes have the table to when the last one has all draws.
+terms, NumPy) through `surrogate.fitting.shards`; what comes out is compared bit for
+bit. Times are from when all processes have the table to when the last has all draws.
 """
 
 from __future__ import annotations

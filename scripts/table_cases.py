@@ -7,28 +7,8 @@ it is not met.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from table_expect import Test, between, either, exits, says, silent, unknown
-
-
-class Case(NamedTuple):
-    """One table.
-
-    Attributes:
-        file: its name.
-        flags: the fewest that are reasonable, of the `fit`.
-        good: the owner's good answer.
-        steps: by name, arguments; `fit` is made of the flags where it is not named.
-        expects: by what is missed where one fails, tests on the outcomes.
-    """
-
-    file: str
-    flags: str
-    good: str
-    steps: dict[str, str]
-    expects: dict[str, Test]
-
+from table_expect import Case, between, either, exits, says, silent, unknown
+from table_shapes import SHAPES
 
 _AT_11 = "--params 57M --tokens 1638400000"
 _AT_15 = "--params 124M --tokens 2.6B"
@@ -37,7 +17,7 @@ _KEEP = "--finished keep,discard --failed crash"
 _READ = {"fit exits 0": exits("fit", 0)}
 _NONE_DIVERGED = {"a run is called diverged": between("check", "diverged", 0, 0)}
 
-CASES = (
+_COLUMNS = (
     Case(
         "02-one-batch-many-sizes.csv",
         "--map params=model_params --map tokens=data_size",
@@ -285,3 +265,4 @@ CASES = (
         },
     ),
 )
+CASES = (*_COLUMNS, *SHAPES)

@@ -18,6 +18,24 @@ class Outcome(NamedTuple):
 Test = Callable[[dict[str, Outcome]], bool]
 
 
+class Case(NamedTuple):
+    """One table.
+
+    Attributes:
+        file: its name.
+        flags: the fewest that are reasonable, of the `fit`.
+        good: the owner's good answer.
+        steps: by name, arguments; `fit` is made of the flags where it is not named.
+        expects: by what is missed where one fails, tests on the outcomes.
+    """
+
+    file: str
+    flags: str
+    good: str
+    steps: dict[str, str]
+    expects: dict[str, Test]
+
+
 def exits(step: str, *codes: int) -> Test:
     """The step ended with one of these codes."""
     return lambda done: done[step].code in codes

@@ -21,8 +21,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from table_cases import CASES, Case
-from table_expect import Outcome, get
+from table_cases import CASES
+from table_expect import Case, Outcome, get
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE, STORE = ROOT / "docs" / "tables.md", ROOT / "out" / "tables.json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,6 +42,21 @@ def pytest_configure() -> None:
             "pytest`, or install with `pip install -e '.[test]'`.",
             returncode=4,
         )
+
+
+# What some readers need (extra `formats`); tests of theirs skip without.
+_FORMATS = ("openpyxl", "pyarrow")
+
+
+def pytest_report_header() -> list[str]:
+    """Say in one line which tests of formats must skip, and why."""
+    missing = [name for name in _FORMATS if importlib.util.find_spec(name) is None]
+    if not missing:
+        return []
+    return [
+        f"formats: {' and '.join(missing)} not installed, so tests of Excel, "
+        "Parquet and Arrow skip (pip install '.[formats]')"
+    ]
 
 
 @pytest.hookimpl(tryfirst=True)

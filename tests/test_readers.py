@@ -500,7 +500,7 @@ def test_what_is_no_text_file_is_refused(tmp_path: Path) -> None:
     path.write_bytes(b"")
     with pytest.raises(DataError, match="got an empty file"):
         read_runs(path)
-    path.write_bytes("lr,batch\n1,2\n".encode("utf-16"))
+    path.write_bytes("lr,batch\n1,2\n".encode("utf-16-le"))
     with pytest.raises(DataError, match=r"line 1: .*NUL byte"):
         read_runs(path)
     path.write_bytes(b"lr,batch\n1,\xff\n")

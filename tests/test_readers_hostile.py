@@ -93,7 +93,8 @@ REFUSED: list[tuple[str, str | bytes, str]] = [
     ("empties.json", "[{}, {}]", "expected records of runs, got none"),
     ("nul.json", b'[{"lr":\x001}]', "NUL byte"),
     ("latin.json", b'[{"lr":"\xe9"}]', "expected UTF-8"),
-    ("utf16.json", json.dumps([RECORD]).encode("utf-16"), "NUL byte|expected UTF-8"),
+    ("utf16.json", json.dumps([RECORD]).encode("utf-16-le"), "NUL byte"),
+    ("half.json", b"\xff\xfe[\x00{", "expected UTF-16"),
     ("trailing.json", json.dumps([RECORD]) + "x", "expected JSON"),
     ("comment.json", "// runs\n" + json.dumps([RECORD]), "expected JSON"),
     ("python.json", "[{'lr': 1}]", "expected JSON"),
@@ -153,6 +154,90 @@ REFUSED: list[tuple[str, str | bytes, str]] = [
     ("code.pkl", b"\x80\x04N.", "got '.pkl'"),
 ]
 
+# Values, structure, encoding and semantics, each with what must be said of it.
+MORE: list[tuple[str, str | bytes, str]] = [
+    # values
+    ("percent.csv", f"{HEADER}\n1e-3,65536,2e8,4e9,1.2%\n", "got a share of another"),
+    ("negative.csv", f"{HEADER}\n-1e-3,65536,2e8,4e9,2.9\n", "lr must be finite"),
+    ("zero.csv", f"{HEADER}\n1e-3,0,2e8,4e9,2.9\n", "looks like sequences"),
+    ("minus.csv", f"{HEADER}\n1e-3,65536,2e8,4e9,-2.9\n", "loss must be above 0"),
+    ("hot.csv", f"{HEADER}\n10,65536,2e8,4e9,2.9\n", "lr must be below 10"),
+    ("inf lr.csv", f"{HEADER}\ninf,65536,2e8,4e9,2.9\n", "must be a finite number"),
+    ("hex.csv", f"{HEADER}\n1e-3,0x10000,2e8,4e9,2.9\n", "must be a number"),
+    ("date.csv", f"{HEADER}\n2026-01-02,65536,2e8,4e9,2.9\n", "must be a number"),
+    ("range.csv", f"{HEADER}\n1e-3 to 2e-3,65536,2e8,4e9,2.9\n", "must be a number"),
+    ("list.csv", f'{HEADER}\n"[1e-3, 2e-3]",65536,2e8,4e9,2.9\n', "must be a number"),
+    ("unit.csv", f"{HEADER}\n1e-3,64 KiB,2e8,4e9,2.9\n", "must be a number"),
+    ("arrow.csv", f"{HEADER}\n1e-3,256 → 512,2e8,4e9,2.9\n", "must be a number"),
+    ("bool.csv", f"{HEADER}\ntrue,65536,2e8,4e9,2.9\n", "must be a number"),
+    ("formula.csv", f"{HEADER}\n=1/1000,65536,2e8,4e9,2.9\n", "must be a number"),
+    ("error.csv", f"{HEADER}\n#REF!,65536,2e8,4e9,2.9\n", "must be a number"),
+    ("power.csv", f"{HEADER}\n10^,65536,2e8,4e9,2.9\n", "must be a number"),
+    ("tower.csv", f"{HEADER}\n2^-9999,65536,2e8,4e9,2.9\n", "must be a number"),
+    ("fraction.csv", f"{HEADER}\n1/0,65536,2e8,4e9,2.9\n", "must be a number"),
+    ("spread.csv", f"{HEADER}\n1e-3,65536,2e8,4e9,± 0.1\n", "must be a number"),
+    ("digits.csv", f"{HEADER}\n1e-3,65536,2e8,4e9,{'9' * 400}x\n", "must be a number"),
+    ("arabic.csv", f"{HEADER}\n1e-3,65536,2e8,4e9,٢.٩\n", "must be a number"),
+    # structure
+    ("ragged all.csv", f"{HEADER}\n1,2\n1,2,3\n", "0 rows to use and 2 of another"),
+    ("title only.csv", "Results of March\n\n\n", "expected a header and rows"),
+    ("totals only.csv", f"{HEADER}\nTotal,,,,\nmean,,,,2.9\n", "none of its 2 rows"),
+    ("blank only.csv", f"{HEADER}\n,,,,\n,,,,\n", "none of its 2 rows"),
+    ("headers.csv", f"{HEADER}\n{HEADER}\n", "none of its 1 rows"),
+    ("turned.csv", "a,r1,r2\nlr,1,2\nlr,1,2\nbatch,1,2\nparams,1,2\nloss,3,3\n",
+     "no column for lr"),
+    ("chart.csv", "Step,a - acc,a - acc__MIN\n1,2,3\n", "no column for lr"),
+    ("curve.csv", "Wall time,Step,Value\n1,2,3\n", "one curve of TensorBoard"),
+    ("names.csv", "run,val_loss\nlr1e-3_bs64,2.9\nbaseline,2.8\n", "no column for lr"),
+    ("nothing.log", "hello\nworld\n", "no column for lr"),
+    ("pairs.log", "a=1 b=2 c=3\na=1 b=2 c=4\n", "no column for lr"),
+    ("twice.log", "lr=1 lr=2 loss=3\n", "no column|expected a header"),
+    ("none.tex", "\\section{Results}\n", "one tabular, got 0"),
+    ("two.tex", "\\begin{tabular}{l}a\\end{tabular}" * 2, "one tabular, got 2"),
+    ("open.tex", "\\begin{tabular}{lr}\nlr & loss \\\\\n", "a header and rows"),
+    ("empty.tex", "", "empty file"),
+    ("state.json", '{"log_history": [], "global_step": 0}', "no column for lr"),
+    ("state2.json", '{"log_history": [{"loss": "x"}], "global_step": "y"}',
+     "no column for lr"),
+    ("state3.json", '{"log_history": [3], "global_step": 1}', "a list of records"),
+    ("words.json", '{"a=1": "x", "b=2": "y"}', "a list of records"),
+    # encoding
+    ("utf16 odd.csv", b"\xff\xfel\x00r\x00,", "expected UTF-16"),
+    ("utf16 bare.csv", "lr,loss\n1,2\n".encode("utf-16-be"), "NUL byte"),
+    ("utf32.csv", "lr,loss\n1,2\n".encode("utf-32"), "NUL byte|UTF-16|no column"),
+    ("latin.csv", f"{HEADER}\n1e-3,65536,2e8,4e9,2.9\xe9".encode("latin-1"), "UTF-8"),
+    ("cut utf8.csv", f"{HEADER}\n{ROW}".encode() + b"\xc3", "expected UTF-8"),
+    ("control.csv", "l\x07r,ba\x1btch\n1,2\n", "no column for lr"),
+    ("bidi.csv", "\u202elr,loss\n1,2\n", "no column for lr|no column for batch"),
+    # semantics
+    ("same lr.csv", f"{HEADER},peak_lr\n{ROW},1e-3\n", "2 columns could be lr"),
+    ("same loss.csv", f"{HEADER},val_loss\n{ROW},3\n", "2 columns could be loss"),
+    ("ppl.csv", "lr,batch,params,tokens,ppl\n1e-3,65536,2e8,4e9,0.5\n",
+     "perplexities of at least 1"),
+    ("bpb.csv", "lr,batch,params,tokens,bpb\n1e-3,65536,2e8,4e9,9\n",
+     "bits per byte, of which a guess"),
+    ("sequences.csv", "lr,batch_size,params,tokens,loss\n1e-3,65536,2e8,4e9,2.9\n",
+     "looks like tokens"),
+    ("length.csv", "lr,batch_size,params,tokens,loss\n1e-3,256,2e8,4e9,2.9\n",
+     "sequences of unknown length"),
+    ("small.csv", f"{HEADER}\n1e-3,256,2e8,4e9,2.9\n", "looks like sequences"),
+    ("millions.csv", f"{HEADER}\n1e-3,65536,200,4e9,2.9\n", "no value reaches 10K"),
+    ("states.csv", f"{HEADER},status\n{ROW},great\n", "a status that is known"),
+    ("ids.csv", "run,run_id,lr,batch,params,tokens,loss\n"
+     "a,1,1e-3,65536,2e8,1e9,3\na,1,1e-3,65536,2e8,2e9,2.9\n"
+     "b,2,1e-3,65536,2e8,1e9,3\nb,3,1e-3,65536,2e8,2e9,2.9\n",
+     "expected one id for each run"),
+    ("peak.csv", "run,lr,batch,params,tokens,loss\n"
+     "a,1e-3,65536,2e8,1e9,3\na,5e-4,65536,2e8,2e9,2.9\n", "the schedule's value"),
+    ("delta.csv", "lr,batch,params,tokens,delta_loss\n1e-3,65536,2e8,4e9,0.1\n",
+     "no column for loss"),
+    ("settings.csv", "model,params,lr,batch_size\na,2e8,1e-3,1\n",
+     "Without a loss no setting"),
+]  # fmt: skip
+REFUSED += MORE
+# Points need no loss: whatever it is, they are answered.
+ANSWERED = {"ppl.csv", "bpb.csv", "delta.csv"}
+
 
 def path_of(folder: Path, name: str, data: str | bytes) -> Path:
     path = folder / name
@@ -191,6 +276,8 @@ def test_a_malformed_file_is_refused_everywhere(
         ["predict", "bundled:steplaw-dense", str(path), "--out", str(out)],
         ["compare", str(path)],
     ):
+        if command[0] == "predict" and name in ANSWERED:
+            continue
         assert main(command) == 2, command
         err = capsys.readouterr().err
         assert "Traceback" not in err
@@ -204,6 +291,7 @@ def test_a_malformed_file_is_refused_everywhere(
 
 READ: list[tuple[str, str | bytes, int, int]] = [
     ("bom.json", b"\xef\xbb\xbf" + json.dumps([RECORD] * 1).encode(), 1, 0),
+    ("utf16.json", json.dumps([RECORD]).encode("utf-16"), 1, 0),
     ("nan.json", json.dumps([{**RECORD, "loss": float("nan")}]), 1, 0),
     ("null.json", json.dumps([RECORD, {**RECORD, "loss": None}]), 1, 1),
     ("missing.json", json.dumps([RECORD, {"lr": 1e-3}]), 1, 1),
@@ -237,10 +325,10 @@ def test_what_is_odd_is_read_or_listed(
 
 
 def test_numbers_are_what_they_say(tmp_path: Path) -> None:
-    runs = read_runs(path_of(tmp_path, *READ[8][:2]))
+    runs = read_runs(path_of(tmp_path, *READ[9][:2]))
     values = [getattr(runs, key)[0] for key in RECORD]
     assert values == [1e-3, 64e3, 2e8, 4e9, 2.9]
-    runs = read_runs(path_of(tmp_path, *READ[11][:2]))
+    runs = read_runs(path_of(tmp_path, *READ[12][:2]))
     assert [runs.batch[0], runs.params[0], runs.tokens[0]] == [524288, 124e6, 2.6e9]
     german = next(row for row in READ if row[0] == "german.csv")
     runs = read_runs(path_of(tmp_path, *german[:2]))

@@ -14,6 +14,7 @@ from surrogate.base.defaults import TOL as DEFAULT_TOL
 from surrogate.base.errors import DataError
 from surrogate.base.worlds import Late
 from surrogate.data import Runs
+from surrogate.data.also import compare
 from surrogate.data.arguments import RUNS
 from surrogate.data.coordinates import CHOICES
 from surrogate.data.recipes import best_recipe
@@ -410,6 +411,7 @@ class Fit(Model):
     def summary_json(self) -> dict[str, Any]:
         """What the `fit` command says, in the contract's keys and some more."""
         best = None if self.runs is None else best_recipe(self.runs.cells)
+        also = () if self.runs is None else compare(self.runs)
         return {
             "family": self.family.name,
             "k": self.family.terms,
@@ -429,6 +431,7 @@ class Fit(Model):
             "params_kind": self.params_kind,
             "seed_noise": None if self.runs is None else self.runs.seed_noise,
             "best_recipe": None if best is None else best.to_json(),
+            "also": [item.to_json() for item in also],
             "about": self.about,
             "not_fitted": [n for n in CHOICES if n not in self.features.choices],
             "device": self.provenance.device,

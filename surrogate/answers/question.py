@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
+from surrogate.answers.also import best_level
 from surrogate.base.defaults import ALLOWED, SMALL
 from surrogate.base.errors import DataError, UnlikelyError
 from surrogate.base.units import format_count, quote
@@ -127,7 +128,8 @@ def ask(
     check_positive("tokens", tokens)
     check_share("largest probability of divergence", p_max)
     given = check_scales(fit, scales or {})
-    name = check_recipe(fit, recipe)
+    chosen, said = best_level(fit, params, tokens, given, recipe)
+    name = check_recipe(fit, chosen)
     check_allow(allow)
     for what, size in {"params": params, "tokens": tokens, **given}.items():
         low, high = fit.features.fitted[what]
@@ -135,7 +137,7 @@ def ask(
         if small is not None and SMALL not in allow:
             raise small
     ratio = tokens / params
-    warnings = []
+    warnings = list(said)
     if not _PLAUSIBLE_RATIO[0] <= ratio <= _PLAUSIBLE_RATIO[1]:
         warnings.append(
             f"tokens / params is {ratio:.3g}, outside 0.1 to 100,000: check the units "

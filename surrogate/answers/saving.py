@@ -220,6 +220,7 @@ def _pack(runs: Runs) -> tuple[archive.Arrays, dict[str, Any]]:
         "loss_unit": runs.loss_unit,
         "params_kind": runs.params_kind,
         "scales": sorted(runs.scales),
+        "also": runs.also,
         "dropped": [asdict(row) for row in runs.dropped],
         "notes": list(runs.notes),
         "sources": [asdict(source) for source in runs.sources],
@@ -236,7 +237,7 @@ def _unpack_runs(about: Mapping[str, Any], arrays: archive.Arrays) -> Runs:
         name: np.array(json.loads(arrays[_RUN + name].tobytes()), dtype=str)
         for name in _TEXTS
     }
-    return Runs.from_arrays(
+    runs = Runs.from_arrays(
         **numbers,
         **texts,
         verdict=verdict,
@@ -249,3 +250,4 @@ def _unpack_runs(about: Mapping[str, Any], arrays: archive.Arrays) -> Runs:
         notes=about["notes"],
         sources=[Source(**source) for source in about["sources"]],
     )
+    return replace(runs, also=str(about.get("also", "")))

@@ -46,6 +46,7 @@ def check(runs: Runs, following: str = "") -> dict[str, Any]:
         following: the command to type next.
     """
     # Not above: NumPy would slow `--help`.
+    from surrogate.data.also import compare
     from surrogate.data.divergence import REASONS, Verdict
     from surrogate.data.recipes import best_recipe
 
@@ -86,6 +87,7 @@ def check(runs: Runs, following: str = "") -> dict[str, Any]:
         ],
         "seed_noise": runs.seed_noise,
         "best_recipe": None if best is None else best.to_json(),
+        "also": [item.to_json() for item in compare(runs)],
         "loss_kind": runs.loss_kind,
         "loss_unit": runs.loss_unit,
         "params_kind": runs.params_kind,

@@ -139,6 +139,14 @@ LrIsSchedule = Annotated[
         help="lr falls along each run: compute its peak.",
     ),
 ]
+Also = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="A further setting that was swept, such as weight_decay: compare its "
+        "levels.",
+    ),
+]
 About = Annotated[
     list[str],
     typer.Option(
@@ -236,6 +244,7 @@ class Reading(TypedDict):
     allow: list[str]
     checkpoints: str
     lr_is_schedule: str | None
+    also: str | None
 
 
 class Where(TypedDict):
@@ -346,6 +355,7 @@ def reading(
     allow: Sequence[str] = (),
     checkpoints: str = defaults.CHECKPOINTS[0],
     lr_is_schedule: str | None = None,
+    also: str | None = None,
 ) -> Reading:
     """Parses the options that say how a table of runs is read."""
     if loss_kind is not None:
@@ -368,6 +378,7 @@ def reading(
         "allow": allowed(allow),
         "checkpoints": choose("--checkpoints", checkpoints, defaults.CHECKPOINTS),
         "lr_is_schedule": lr_is_schedule,
+        "also": also,
     }
 
 
@@ -403,7 +414,7 @@ def _above(value: float | str) -> str:
 
 _SINGLE = (
     *("seq_len", "loss_kind", "params_kind", "loss_unit", "cluster", "loss_se"),
-    *("checkpoints", "lr_is_schedule"),
+    *("checkpoints", "lr_is_schedule", "also"),
 )
 
 

@@ -17,6 +17,9 @@ from surrogate.cli import output, screen
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+    from surrogate.cli.options import Reading
+    from surrogate.data import Runs
+
 # How long a bar may stand [s].
 STILL = 1.0
 
@@ -136,6 +139,18 @@ def reading(files: Sequence[Path]) -> None:
     """Says that files are being read."""
     more = f" and {len(files) - 1} more" if len(files) > 1 else ""
     interrupts.begin(f"reading {output.plain(files[0].name)}{more}")
+
+
+def read(files: Sequence[Path], how: Reading) -> Runs:
+    """Reads runs, with a bar for a large file."""
+    from surrogate.data.readers import read_runs
+
+    reading(files)
+    bar = Bar()
+    try:
+        return read_runs(files, **how, progress=bar)
+    finally:
+        bar.stop()
 
 
 def say(text: str) -> None:

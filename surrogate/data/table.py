@@ -110,6 +110,7 @@ class Runs:
         sources: the files that were read.
         seed_noise: standard deviation of ln loss between runs that differ in their
             seed alone; None where none were repeated so.
+        also: the further setting whose levels the recipes are, "" for none.
     """
 
     lr: Column
@@ -138,6 +139,7 @@ class Runs:
     cautions: tuple[str, ...] = ()
     called: Mapping[str, str] = field(default_factory=dict)
     understood: tuple[Understood, ...] = ()
+    also: str = ""
 
     @classmethod
     @checked(**_ARRAYS)

@@ -110,6 +110,7 @@ def check(
     allow: options.Allow = [],  # noqa: B006
     checkpoints: options.Checkpoints = defaults.CHECKPOINTS[0],
     lr_is_schedule: options.LrIsSchedule = None,
+    also: options.Also = None,
     max_dropped: options.MaxDropped = options.MAX_DROPPED,
     fix: Annotated[
         Path | None,
@@ -120,7 +121,7 @@ def check(
 ) -> int:
     """Read runs; say what was understood, kept and dropped."""
     from surrogate.cli.text import runs as text_tables
-    from surrogate.data.readers import cleaned, read_runs
+    from surrogate.data.readers import cleaned
 
     if fix is not None:
         cleaned.check_out(fix, overwrite=overwrite)
@@ -135,9 +136,9 @@ def check(
         allow=allow,
         checkpoints=checkpoints,
         lr_is_schedule=lr_is_schedule,
+        also=also,
     )
-    progress.reading(runs)
-    table = read_runs(runs, **how)
+    table = progress.read(runs, how)
     following = options.fit_command(runs, how)
     if fix is not None:
         with interrupts.writing():
@@ -180,6 +181,7 @@ def fit(
     allow: options.Allow = [],  # noqa: B006
     checkpoints: options.Checkpoints = defaults.CHECKPOINTS[0],
     lr_is_schedule: options.LrIsSchedule = None,
+    also: options.Also = None,
     about: options.About = [],  # noqa: B006
     max_dropped: options.MaxDropped = options.MAX_DROPPED,
     device: options.Device = "auto",
@@ -189,8 +191,6 @@ def fit(
     json: options.Json = False,
 ) -> int:
     """Fit a surface to runs, resample, and save it."""
-    from surrogate.data.readers import read_runs
-
     start = time.monotonic()
     limit = options.share("--max-dropped", max_dropped)
     how = options.reading(
@@ -203,6 +203,7 @@ def fit(
         allow=allow,
         checkpoints=checkpoints,
         lr_is_schedule=lr_is_schedule,
+        also=also,
     )
     settings: dict[str, Any] = {
         "family": options.choose("--family", family, defaults.FAMILIES),
@@ -212,9 +213,8 @@ def fit(
         "device": options.choose("--device", device, defaults.DEVICES),
         "backend": options.choose("--backend", backend, options.BACKENDS),
     }
-    progress.reading(runs)
     said = parse_about(about)
-    table = read_runs(runs, **how)
+    table = progress.read(runs, how)
     kinds = {"params_kind": table.params_kind, "loss_kind": table.loss_kind}
     settings["about"] = check_about(said, kinds, how["seq_len"])
     if how["seq_len"] is not None:
@@ -311,12 +311,11 @@ def evaluate(
     allow: options.Allow = [],  # noqa: B006
     checkpoints: options.Checkpoints = defaults.CHECKPOINTS[0],
     lr_is_schedule: options.LrIsSchedule = None,
+    also: options.Also = None,
     max_dropped: options.MaxDropped = options.MAX_DROPPED,
     json: options.Json = False,
 ) -> int:
     """Score a fit on runs that it has not seen."""
-    from surrogate.data.readers import read_runs
-
     limit = options.share("--max-dropped", max_dropped)
     how = options.reading(
         *(column_map, seq_len, recipe, scale, loss_kind, params_kind, diverged_above),
@@ -328,9 +327,9 @@ def evaluate(
         allow=allow,
         checkpoints=checkpoints,
         lr_is_schedule=lr_is_schedule,
+        also=also,
     )
-    progress.reading(runs)
-    table = read_runs(runs, **how)
+    table = progress.read(runs, how)
 
     from surrogate.answers import load
     from surrogate.cli.text import runs as text_tables

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from surrogate.cli.text import answers, common
+from surrogate.cli.text import levels as text_levels
 from surrogate.cli.text.common import Document, Form, Number, Row
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def check(document: Document) -> list[RenderableType]:
         *((name, common.span(ends, common.count)) for name, ends in further.items()),
         ("loss", f"{document['loss_kind']}, {common.unit(document)}"),
         *_seeds(document),
-        *_recipe(document),
+        *([] if document["also"] else _recipe(document)),
         ("identifiable", _answers(document["identifiable"])),
     ]
     rows += [("note", note) for note in document["notes"]]
@@ -40,6 +41,7 @@ def check(document: Document) -> list[RenderableType]:
         common.title(f"{found}, {_many(len(document['dropped']), 'row')} dropped"),
         *_understood(document["understood"]),
         common.grid(rows),
+        *text_levels.tables(document["also"]),
         *_cell_table(document),
         *_aside_table(document["aside"]),
         *_dropped_table(document["dropped"]),
@@ -227,11 +229,12 @@ def fit(document: Document) -> list[RenderableType]:
         )
         if scores.get(key) is not None
     ]
-    rows += [*_seeds(document), *_recipe(document)]
+    also = document.get("also") or []
+    rows += [*_seeds(document), *([] if also else _recipe(document))]
     if document.get("seconds") is not None:
         rows.append(("took", f"{document['seconds']:.1f} s"))
     rows += [("note", note) for note in document.get("notes") or ()]
-    return [common.title("Fit"), common.grid(rows)]
+    return [common.title("Fit"), common.grid(rows), *text_levels.tables(also)]
 
 
 def _number(value: object) -> str:

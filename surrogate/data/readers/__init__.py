@@ -21,6 +21,8 @@ from surrogate.data.advice import is_repeat_warning
 from surrogate.data.readers.csv import Table
 from surrogate.data.readers.formats import read_any
 from surrogate.data.readers.frames import is_frame
+from surrogate.data.readers.further import check_levels, with_caution
+from surrogate.data.readers.large import Progress
 from surrogate.data.readers.mapping import Plan, make_plan
 from surrogate.data.readers.numbers import tidy
 from surrogate.data.readers.repeats import separating_columns
@@ -56,6 +58,8 @@ def read_runs(
     allow: Collection[str] = (),
     checkpoints: str = "last",
     lr_is_schedule: str | None = None,
+    also: str | None = None,
+    progress: Progress | None = None,
 ) -> Runs:
     """Reads one table of finished runs, or several as one.
 
@@ -89,6 +93,9 @@ def read_runs(
         lr_is_schedule: where lr falls along each run: `cosine`, or
             `cosine:floor=10%,warmup=2000` (a share of the peak, steps). The peak is
             computed, the schedule ending at the run's steps or its last row.
+        also: the column of a further setting that was swept, such as weight_decay: its
+            levels are recipes of their own, and compared at each size.
+        progress: is told of the reading of large files.
 
     Returns:
         The checked table, batch in tokens, with every unused row in `dropped`.
@@ -103,7 +110,8 @@ def read_runs(
         )
     files = [paths] if _is_one(paths) else list(paths)
     columns = [recipe] if isinstance(recipe, str) else list(recipe or ())
-    tables = _read_tables(files)
+    is_whole = checkpoints == "runs"
+    tables = _read_tables(files, progress, is_whole)
     marked = diverged_above if isinstance(diverged_above, str) else None
     plans = [
         make_plan(
@@ -114,6 +122,7 @@ def read_runs(
             cluster=cluster,
             loss_se=loss_se,
             marked=marked,
+            also=also,
             has_length=seq_len is not None,
         )
         for table in tables
@@ -157,7 +166,9 @@ def read_runs(
     # Of several files, what one says that another has said already is left out.
     first = {(line.role, line.column, line.unit): line for line in reversed(lines)}
     told = sorted(first.values(), key=lines.index)
-    runs = replace(runs, understood=tuple(told))
+    runs = replace(runs, understood=tuple(told), also=also or "")
+    check_levels(runs)
+    runs = with_caution(runs)
     return _with_hint(runs, tables, plans, parts)
 
 
@@ -168,14 +179,16 @@ def _is_one(paths: Any) -> bool:
     return isinstance(paths, str | os.PathLike) or is_frame(paths) or not is_listed
 
 
-def _read_tables(files: Sequence[Any]) -> list[Table]:
+def _read_tables(
+    files: Sequence[Any], progress: Progress | None, is_whole: bool
+) -> list[Table]:
     if not files:
         raise DataError(
             "expected at least one file of runs, got none. Name a CSV file."
         )
     tables: dict[str, Table] = {}
     for file in files:
-        table = read_any(file)
+        table = read_any(file, progress=progress, is_whole=is_whole)
         if table.sha256 in tables:
             raise DataError(
                 f"{table.file}: expected every file once, but it holds the same bytes "
@@ -272,6 +285,6 @@ def _with_hint(
         return runs
     hint = (
         f"Columns that differ between those repeats: {', '.join(names)}. If one is the "
-        f"recipe, name it with --recipe."
+        f"recipe, name it with --recipe; if it was swept, with --also."
     )
     return replace(runs, warnings=(*runs.warnings, hint))

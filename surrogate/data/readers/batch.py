@@ -119,6 +119,17 @@ def _length(
             )
     if seq_len is None:
         label = plan.terms["batch"].label
+        least = float(columns["batch"].min())
+        if least >= _LEAST_TOKENS:
+            name = table.header[plan.terms["batch"].columns[0]]
+            raise FlagsError(
+                f"{table.file} line 1, column {label}: its name says sequences, but "
+                f"the least of its values is {least:,.0f}, which looks like tokens. "
+                "If it is, say so as below; if not, give the length of a sequence, "
+                "such as --seq-len 128.",
+                table.file,
+                ["--map", f"batch={_quoted(name)}*1"],
+            )
         raise FlagsError(
             f"{table.file} line 1, column {label}: the batch is in sequences of "
             f"unknown length. Give it, such as --seq-len 2048, or name a column of "
@@ -127,6 +138,11 @@ def _length(
             ["--seq-len", "LENGTH"],
         )
     return float(seq_len), f"{seq_len:,} tokens each by --seq-len"
+
+
+def _quoted(name: str) -> str:
+    """A column's name as an expression takes it."""
+    return name if name.isidentifier() else f'"{name}"'
 
 
 def _from_steps(

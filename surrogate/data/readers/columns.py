@@ -8,9 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from surrogate.data import LossKind, ParamsKind
+from surrogate.data.readers.headings import variants
 
 
 class Alias(NamedTuple):
@@ -33,12 +35,33 @@ ALIASES_BY_SOURCE = (
     Alias("lr", ("lr", "learning_rate", "peak_lr", "max_lr"), "this tool, nanoGPT, HF"),
     Alias("lr", ("matrix_lr",), "nanochat, modded-nanogpt"),
     Alias(
+        "lr",
+        ("peak_learning_rate", "max_learning_rate", "lr_peak", "lr_max"),
+        "spreadsheets",
+    ),
+    Alias(
         "batch",
         (
             *("batch", "batch_tokens", "batch_size_tokens", "tokens_per_batch"),
             *("global_batch_tokens", "tokens_per_step", "tokens_per_iter"),
         ),
         "this tool, nanoGPT",
+    ),
+    Alias(
+        "batch",
+        (
+            *("batch_size_in_tokens", "global_batch_size_tokens", "bs_tokens"),
+            *("batch_in_tokens", "batch_token", "tokens_batch", "global_batch_tok"),
+        ),
+        "spreadsheets",
+    ),
+    Alias(
+        "sequences",
+        (
+            *("batch_size_sequences", "batch_size_in_sequences", "batch_seqs"),
+            *("bs_sequences", "batch_size_seqs", "bsz", "effective_batch_size"),
+        ),
+        "spreadsheets, fairseq",
     ),
     Alias(
         "sequences",
@@ -67,6 +90,15 @@ ALIASES_BY_SOURCE = (
     Alias("params", ("non_embedding_params", "total_params"), "this tool"),
     Alias("params", ("active_params",), "Marin's ladders"),
     Alias(
+        "params",
+        (
+            *("model_size", "param_count", "n_params_total", "total_parameters"),
+            *("number_of_parameters", "non_embedding_parameters", "nparams"),
+            "parameter",
+        ),
+        "spreadsheets",
+    ),
+    Alias(
         "tokens",
         (
             *("tokens", "d", "n_tokens", "train_tokens", "tokens_seen"),
@@ -75,6 +107,14 @@ ALIASES_BY_SOURCE = (
         "this tool, Step Law, litgpt",
     ),
     Alias("tokens", ("num_input_tokens_seen",), "HF Trainer"),
+    Alias(
+        "tokens",
+        (
+            *("tokens_trained", "trained_tokens", "num_train_tokens", "token_count"),
+            *("n_train_tokens", "tokens_total", "number_of_tokens"),
+        ),
+        "spreadsheets",
+    ),
     Alias("tokens", ("consumed_tokens", "data_size"), "nanotron, course projects"),
     Alias(
         "loss",
@@ -88,11 +128,31 @@ ALIASES_BY_SOURCE = (
     Alias("loss", ("lm_loss", "train_lm_loss", "val_lm_loss"), "Megatron-LM, nanotron"),
     Alias("loss", ("train_crossentropyloss", "eval_crossentropyloss"), "OLMo"),
     Alias("loss", ("macro_loss",), "Marin"),
+    Alias(
+        "loss",
+        (
+            *("cross_entropy", "val_cross_entropy", "cross_entropy_loss", "ce_loss"),
+            *("val_ce_loss", "val_ce", "nll", "val_nll", "test_nll", "eval_nll"),
+            *("loss_val", "loss_train", "loss_eval", "loss_validation", "loss_test"),
+        ),
+        "levanter, spreadsheets",
+    ),
     Alias("loss", ("bpb", "val_bpb", "bits_per_byte"), "nanochat, lm-eval"),
     Alias("loss", ("bits_per_token", "val_bits_per_token"), "this tool"),
     Alias(
         "loss",
-        ("ppl", "perplexity", "val_ppl", "val_perplexity", "eval_ppl"),
+        (
+            *("val_bits_per_byte", "loss_bits_per_byte", "val_loss_bits_per_byte"),
+            *("loss_bits_per_token", "val_loss_bits_per_token"),
+        ),
+        "spreadsheets: loss (bits/byte)",
+    ),
+    Alias(
+        "loss",
+        (
+            *("ppl", "perplexity", "val_ppl", "val_perplexity", "eval_ppl"),
+            *("valid_ppl", "test_ppl", "validation_ppl", "validation_perplexity"),
+        ),
         "course projects, lm-eval",
     ),
     Alias("recipe", ("recipe",), "this tool"),
@@ -109,6 +169,7 @@ ALIASES_BY_SOURCE = (
             *("seq_len", "sequence_length", "seqlen", "context_length", "block_size"),
             *("seq_length", "max_seq_len", "max_seq_length", "max_sequence_length"),
             *("max_length", "model_max_length", "context_size", "n_ctx", "ctx_len"),
+            *("sequence_len", "ctx_length", "ctx", "context_len"),
         ),
         "torchtitan, nanoGPT, Megatron-LM, HF, OLMo",
     ),
@@ -158,14 +219,12 @@ ALIASES: dict[str, tuple[str, ...]] = {
     alias.role: _names(alias.role) for alias in ALIASES_BY_SOURCE
 }
 _ROLES = {name: alias.role for alias in ALIASES_BY_SOURCE for name in alias.names}
-# A loss in another unit than nats per token, known by its name.
-LOSS_UNITS_BY_NAME: dict[str, str] = {
-    **dict.fromkeys(("bpb", "val_bpb", "bits_per_byte"), "bits_per_byte"),
-    **dict.fromkeys(("bits_per_token", "val_bits_per_token"), "bits_per_token"),
-    **dict.fromkeys(
-        ("ppl", "perplexity", "val_ppl", "val_perplexity", "eval_ppl"), "perplexity"
-    ),
-}
+# A loss in another unit than nats per token, known by a part of its name.
+LOSS_UNITS_BY_WORD: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"(^|_)(bpb|bits_per_byte)($|_)"), "bits_per_byte"),
+    (re.compile(r"(^|_)(bpt|bits_per_token)($|_)"), "bits_per_token"),
+    (re.compile(r"(^|_)(ppl|perplexity)($|_)"), "perplexity"),
+)
 STEPS, LAST_STEPS = ALIASES["steps"], ALIASES["last_step"]
 # How many parts of a batch one optimiser step adds up.
 ACCUMULATIONS = ALIASES["accumulation"]
@@ -190,29 +249,17 @@ PREFIXES = frozenset(
         *("experiment", "experiment_config", "body", "result", "results", "output"),
     )
 )
+# A name that can be read in one way only.
+_BARE = re.compile(r"[a-z0-9_]+")
 # How Optuna joins them.
 _JOINED = re.compile(r"(?:params|user_attrs)_(?=.)")
 
-LOSS_KINDS: dict[str, LossKind] = {
-    "smooth_loss": "train_smoothed",
-    "train_loss": "train",
-    "val_loss": "validation",
-    "valid_loss": "validation",
-    "validation_loss": "validation",
-    "eval_loss": "validation",
-    "final_val_loss": "validation",
-    "val_loss_final": "validation",
-    "final_eval_loss": "validation",
-    "val_lm_loss": "validation",
-    "eval_crossentropyloss": "validation",
-    "val_bpb": "validation",
-    "val_ppl": "validation",
-    "val_perplexity": "validation",
-    "eval_ppl": "validation",
-    "final_train_loss": "train",
-    "train_lm_loss": "train",
-    "train_crossentropyloss": "train",
-}
+# What of a loss's name tells which it is, the first that fits.
+LOSS_KINDS_BY_WORD: tuple[tuple[re.Pattern[str], LossKind], ...] = (
+    (re.compile(r"(^|_)smooth(ed)?($|_)"), "train_smoothed"),
+    (re.compile(r"(^|_)(val|valid|validation|eval|test|heldout)($|_)"), "validation"),
+    (re.compile(r"(^|_)(train|training)($|_)"), "train"),
+)
 
 
 @dataclass(frozen=True)
@@ -323,12 +370,25 @@ LAYOUTS = (
 )
 
 
+@lru_cache(maxsize=20_000)
 def fold(name: str) -> str:
     """A column's name in small letters, words joined by _, without prefixes.
 
-    "config.learning_rate", "params/learning_rate", "params_learning_rate" and
-    "Learning Rate" are all `learning_rate`; "val/loss" is `val_loss`.
+    "config.learning_rate", "params/learning_rate", "params_learning_rate",
+    "LearningRate" and "Learning Rate" are all `learning_rate`; "val/loss" and
+    "loss (val)" are `val_loss`.
     """
+    first = _fold(name)
+    if first in _ROLES or _BARE.fullmatch(name):
+        return first
+    for text in variants(name):
+        folded = _fold(text)
+        if folded in _ROLES:
+            return folded
+    return first
+
+
+def _fold(name: str) -> str:
     parts = [p for p in (_plain(p) for p in re.split(r"[./:]", name)) if p] or [""]
     while len(parts) > 1 and parts[0] in PREFIXES:
         parts.pop(0)
@@ -337,6 +397,22 @@ def fold(name: str) -> str:
         return folded
     bare = _JOINED.sub("", folded, count=1) if _JOINED.match(folded) else folded
     return bare if bare in _ROLES else folded
+
+
+def loss_kind_of(name: str) -> LossKind:
+    """Which loss a column of this name holds."""
+    folded = fold(name)
+    for part, kind in LOSS_KINDS_BY_WORD:
+        if part.search(folded):
+            return kind
+    return "unknown"
+
+
+def loss_unit_of(name: str) -> str:
+    """The unit of a loss by its column's name: nats, where it says nothing."""
+    folded = fold(name)
+    found = (unit for part, unit in LOSS_UNITS_BY_WORD if part.search(folded))
+    return next(found, "nats")
 
 
 def role_of(name: str) -> str | None:

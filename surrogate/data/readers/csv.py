@@ -7,11 +7,10 @@ a file that is not one table of text is refused.
 from __future__ import annotations
 
 import csv
-import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from surrogate.base.errors import DataError
@@ -67,22 +66,7 @@ class Table:
         return ", ".join(named) + (f" and {more:,} more" if more else "")
 
 
-def parse_csv(content: Content) -> Table:
-    """Reads CSV: UTF-8, one header line, commas (or semicolons, or tabs).
-
-    Raises:
-        DataError: if it cannot be read as such a table, or holds no rows.
-    """
-    file = content.file
-    text = decode(content)
-    delimiter = _delimiter(file, text)
-    # newline="" leaves line ends inside quotes to the csv module, as it asks.
-    stream = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    table = build(file, content.sha256, _numbered(file, stream))
-    return replace(table, has_commas=delimiter == ";")
-
-
-def _numbered(file: str, stream: Any) -> Iterator[tuple[int, list[str]]]:
+def numbered(file: str, stream: Any) -> Iterator[tuple[int, list[str]]]:
     """Each row with the line on which it starts."""
     line = 1
     try:
@@ -195,6 +179,15 @@ def decode(content: Content) -> str:
     """
     file, data = content.file, content.data
     how = "Save it as CSV in UTF-8."
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        try:
+            # Excel's "Unicode text".
+            data = data.decode("utf-16").encode()
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{file}: expected UTF-16, as its first bytes say, got something else "
+                f"at byte {error.start:,}. {how}"
+            ) from error
     if b"\0" in data:
         line = data[: data.index(b"\0")].count(b"\n") + 1
         raise DataError(
@@ -217,9 +210,8 @@ def decode(content: Content) -> str:
     return text
 
 
-def _delimiter(file: str, text: str) -> str:
+def delimiter_of(file: str, first: str) -> str:
     """A comma, or what a header without one plainly uses instead."""
-    first = text.lstrip().splitlines()[0]
     found = [mark for mark in ",;\t" if mark in first]
     if found[:1] == [","] or not found:
         return ","

@@ -1,4 +1,4 @@
-"""A small language for `--map`: names, numbers, + - * / and ( ), parsed by hand.
+"""A small language for `--map`: names, numbers, + - * / ^ and ( ), parsed by hand.
 
     tokens=C/(6*params)      params=12*n_layer*d_model*d_model      lr="lr mult"*0.01
 
@@ -9,6 +9,7 @@ is. Other names are roles mapped in the same command. Nothing is ever run.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -68,7 +69,18 @@ _OPERATORS: dict[str, Callable[[float, float], float]] = {
     "-": lambda a, b: a - b,
     "*": lambda a, b: a * b,
     "/": lambda a, b: a / b,
+    "^": lambda a, b: _power(a, b),
 }
+
+
+def _power(base: float, exponent: float) -> float:
+    """A power of a number above 0; what overflows is infinite, as in a cell."""
+    if base <= 0:
+        return math.nan
+    try:
+        return base**exponent
+    except OverflowError:
+        return math.inf
 
 
 def parse(
@@ -133,11 +145,19 @@ class _Parser:
             self.steps.append(sign)
 
     def product(self) -> None:
-        self.factor()
+        self.power()
         while self.peek() in ("*", "/"):
             sign = self.take()
-            self.factor()
+            self.power()
             self.steps.append(sign)
+
+    def power(self) -> None:
+        """A factor, raised to another where ^ follows: 2^log2lr, lr^0.5."""
+        self.factor()
+        if self.peek() == "^":
+            self.take()
+            self.factor()
+            self.steps.append("^")
 
     def factor(self) -> None:
         self.depth += 1

@@ -9,37 +9,55 @@ from typing import Any
 from surrogate.base.errors import DataError
 from surrogate.data.readers.arrow import parse_arrow, parse_parquet
 from surrogate.data.readers.blanks import parse_blanks
+from surrogate.data.readers.chart import ends_of_curves
 from surrogate.data.readers.content import (
     STDIN,
     Content,
     printable,
     read_content,
 )
-from surrogate.data.readers.csv import Table, parse_csv
+from surrogate.data.readers.csv import Table
+from surrogate.data.readers.databases import is_database, read_database
+from surrogate.data.readers.delimited import parse_delimited
 from surrogate.data.readers.excel import parse_excel
 from surrogate.data.readers.frames import is_frame, read_frame
 from surrogate.data.readers.json import parse_json
 from surrogate.data.readers.json_lines import parse_json_lines
+from surrogate.data.readers.large import Progress, read_large
+from surrogate.data.readers.latex import is_latex, parse_latex
 from surrogate.data.readers.markdown import is_markdown, parse_markdown
+from surrogate.data.readers.pairs import parse_pairs
 from surrogate.data.readers.pivot import unpivot
+from surrogate.data.readers.preamble import without_totals
+from surrogate.data.readers.run_names import with_names
 from surrogate.data.readers.trackers import spread
+from surrogate.data.readers.transpose import upright
 
 Reader = Callable[[Content], Table]
 
 
-def read_any(source: Any) -> Table:
+def read_any(
+    source: Any, *, progress: Progress | None = None, is_whole: bool = False
+) -> Table:
     """The table in a file, on standard input ("-"), or in a data frame.
+
+    Args:
+        source: the file, "-" or the frame.
+        progress: is told of the reading of a large file.
+        is_whole: every row is a run, so that none of a large file may be left out.
 
     Raises:
         DataError: it is none of these, or no table.
     """
     if is_frame(source):
-        return unpivot(spread(read_frame(source)))
+        return shaped(read_frame(source))
     if not isinstance(source, str | os.PathLike):
         raise DataError(
             "read_runs: expected the path of a file, a data frame or a dict of "
             f"columns, got {type(source).__name__}. Name the file, or pass the frame."
         )
+    if is_database(source):
+        return shaped(read_database(source))
     suffix = os.path.splitext(os.fspath(source))[1].lower()
     if os.fspath(source) != STDIN and suffix not in _READERS:
         # Its content would be read for nothing; a folder says so itself.
@@ -49,8 +67,17 @@ def read_any(source: Any) -> Table:
                 f"{', '.join(_READERS)}, got {suffix or 'no ending'!r}. Export the "
                 "runs as CSV, or pipe it: surrogate check - < FILE."
             )
+    large = None if is_whole else read_large(source, progress)
+    if large is not None:
+        return shaped(large)
     content = read_content(source)
-    return unpivot(spread(_READERS.get(suffix, _by_content)(content)))
+    return shaped(_READERS.get(suffix, _by_content)(content))
+
+
+def shaped(table: Table) -> Table:
+    """A table as it was written, made one of a row a run."""
+    table = without_totals(spread(table))
+    return with_names(unpivot(upright(ends_of_curves(table))))
 
 
 def _text(content: Content) -> Table:
@@ -63,7 +90,7 @@ def _text(content: Content) -> Table:
 
 def _delimited(content: Content) -> Table:
     """CSV, or columns parted by blanks."""
-    return parse_blanks(content) or parse_csv(content)
+    return parse_blanks(content) or parse_delimited(content)
 
 
 def _json(content: Content) -> Table:
@@ -89,7 +116,9 @@ def _by_content(content: Content) -> Table:
         return _json(content)
     if is_markdown(begin):
         return parse_markdown(content)
-    return _delimited(content)
+    if is_latex(begin):
+        return parse_latex(content)
+    return parse_pairs(content) or _delimited(content)
 
 
 _MAGIC: dict[bytes, Reader] = {
@@ -101,6 +130,8 @@ _READERS: dict[str, Reader] = {
     ".csv": _text,
     ".tsv": _text,
     ".txt": _by_content,
+    ".log": _by_content,
+    ".tex": parse_latex,
     ".md": parse_markdown,
     ".json": _json,
     ".jsonl": parse_json_lines,

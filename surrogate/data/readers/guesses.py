@@ -15,12 +15,18 @@ from surrogate.base.units import quote
 from surrogate.data.readers.columns import (
     ALIASES,
     LEAST_LRS,
-    LOSS_KINDS,
     REQUIRED,
+    TEXTS,
     fold,
+    loss_kind_of,
     role_of,
 )
 from surrogate.data.readers.csv import Table, parse_cell
+from surrogate.data.readers.curves import known_exports
+from surrogate.data.readers.differences import difference
+from surrogate.data.readers.headings import Heading, heading
+from surrogate.data.readers.numbers import read_number
+from surrogate.data.readers.run_names import role_in_names
 from surrogate.data.readers.terms import Term, names_of
 
 _FEW = 5
@@ -35,11 +41,11 @@ _EXAMPLES = {
     "TOKENS": "2.6B",
     "LOSS": "the column of the loss",
     "LENGTH": "2048",
+    "BASE_LOSS": "2.9",
+    "UNIT": "bits_per_token or bits_per_byte",
 }
 # Nobody trains on fewer tokens a step in every run.
 _LEAST_TOKENS = 8192
-_IN_UNIT = re.compile(r"(.+?)[\s_]*(?:\(|\bin[\s_]+)?\b(K|M|B|T|[mb]illions?)\)?")
-_UNITS = {"K": "1e3", "M": "1e6", "B": "1e9", "T": "1e12"}
 _PLAIN = re.compile(r"[A-Za-z_]\w*(?:[./]\w+)*")
 
 
@@ -91,7 +97,8 @@ def find_columns(
                 *lines,
                 f"The columns are {table.columns()}.",
                 *hint,
-                *guess.notes(),
+                *known_exports(table),
+                *guess.notes(is_numbers=numbers),
             ]
         ),
         table.file,
@@ -100,7 +107,20 @@ def find_columns(
 
 
 def _places(table: Table, names: Sequence[str]) -> list[int]:
-    return [k for k, name in enumerate(table.header) if name and fold(name) in names]
+    found = [k for k, name in enumerate(table.header) if name and fold(name) in names]
+    if len(found) < 2 or role_of(table.header[found[0]]) in TEXTS:
+        return found
+    # Of several, words are none: a model_size of "small" beside a number of params.
+    return [k for k in found if _has_number(table, k)] or found
+
+
+def _has_number(table: Table, place: int) -> bool:
+    return any(
+        isinstance(parse_cell(cell), float)
+        or cell.lower() in ("nan", "inf")
+        or read_number(cell, is_count=True, is_factor=True)
+        for cell in (row.fields[place] for row in table.rows)
+    )
 
 
 def _in_sequences(
@@ -147,23 +167,44 @@ class _Guess:
         maps = {role: self.of(role) for role in self.asked}
         if self.is_accumulated() and "batch" in self.found and "tokens" in maps:
             maps["batch"] = self.batch()
+        found = self.found.get("batch")
+        name = None if found is None else self.table.header[found]
+        if "batch" not in maps and name and self.needs_length(None):
+            if self.is_tokens(name):
+                maps["batch"] = f"{spelled(name)}*1"
         words = [x for r, text in maps.items() for x in ("--map", f"{r}={text}")]
+        if re.search(r"bits?\b(?!.?(per|/))", maps.get("loss", "").lower()):
+            words += ["--loss-unit", "UNIT"]
         batch = maps.get("batch")
         if self.needs_length(batch):
             words += ["--seq-len", "LENGTH"]
         return words
 
-    def notes(self) -> list[str]:
-        """What to fill in, if anything."""
-        pattern = r"(?:[=*]|^)([A-Z_]{2,})$"
+    def notes(self, *, is_numbers: bool) -> list[str]:
+        """What to fill in, if anything; a header of numbers is no table of settings."""
+        warned = [] if is_numbers else self.warned()
+        pattern = r"(?:[=*]|^)([A-Z_]{2,})(?=$|[*+])"
         found = re.findall(pattern, "\n".join(self.flags()), re.MULTILINE)
         # A column may be called so as well.
         blank = [word for word in found if word in _EXAMPLES]
         blank = [word for word in blank if word not in self.table.header]
         if not blank:
-            return []
+            return warned
         words = [f"{word} by {_EXAMPLES[word]}" for word in dict.fromkeys(blank)]
-        return [f"Fill in the words in capitals, such as {', '.join(words)}."]
+        return [
+            *warned,
+            f"Fill in the words in capitals, such as {', '.join(words)}.",
+        ]
+
+    def warned(self) -> list[str]:
+        """What a table without a loss is."""
+        is_asked = "loss" in self.asked and self.of("loss") == "LOSS"
+        if not is_asked or known_exports(self.table):
+            return []
+        return [
+            "Without a loss no setting can be told to be better: settings alone, as "
+            "papers print them, can be asked of `surrogate regret FIT`."
+        ]
 
     def of(self, role: str) -> str:
         """The right side of one --map."""
@@ -183,31 +224,54 @@ class _Guess:
             places.sort(key=lambda k: (self.is_low(k, least), "summary" in header[k]))
             order = ALIASES["lr"]
             low = [k for k in places if not self.is_low(k, least)] or places
-            named = sorted(low, key=lambda k: fold(header[k]) != "learning_rate")
+            peaks = ("peak", "max")
+            named = sorted(
+                low,
+                key=lambda k: (
+                    not any(word in fold(header[k]) for word in peaks),
+                    fold(header[k]) != "learning_rate",
+                ),
+            )
             return header[named[0]] if len(order) > 1 else header[low[0]]
+        unit = self.in_unit("lr")
+        if unit:
+            return unit
         loose = [
             name
             for name in header
-            if re.search(r"(^|_)(lr|learning_rate)($|_)", fold(name))
+            if re.search(r"(^|_)(log2_?|log10_?)?(lr|learning_rate)($|_)", fold(name))
             and fold(name) not in LEAST_LRS
         ]
         if not loose:
             # Nothing else of a run is a number below 1 in every row.
             small = [k for k in range(len(header)) if self.is_free(k, 1e-7, 1.0)]
             return header[small[0]] if len(small) == 1 else "LR"
+        power = re.search(r"(^|_)log_?(2|10)", fold(loose[0]))
+        if power:
+            return f"{power[2]}^{spelled(loose[0])}"
         times = re.search(r"mult|scale|factor|ratio|times", fold(loose[0]))
         return f"{spelled(loose[0])}*BASE_LR" if times else loose[0]
 
     def loss(self) -> str:
         header = self.table.header
         ranked = sorted(
-            self.asked["loss"],
-            key=lambda k: LOSS_KINDS.get(fold(header[k])) != "validation",
+            self.asked["loss"], key=lambda k: loss_kind_of(header[k]) != "validation"
         )
         if ranked:
             return header[ranked[0]]
-        loose = [n for n in header if re.search(r"loss|ppl|perplexity|bpb", n.lower())]
-        return loose[0] if loose else "LOSS"
+        unit = self.in_unit("loss")
+        if unit:
+            return unit
+        words = r"loss|ppl|perplexity|bpb|nll|entropy"
+        loose = [n for n in header if re.search(words, n.lower())]
+        relative = [text for n in header if (text := difference(self.table, n))]
+        loose = [n for n in loose if not difference(self.table, n)]
+        # A score of a validation set is called after it.
+        loose += [
+            n for n in header if fold(n) in ("val", "valid", "validation", "eval")
+        ]
+        loose += [n for n in header if fold(n) == "train"]
+        return loose[0] if loose else relative[0] if relative else "LOSS"
 
     def params(self) -> str:
         places = self.asked["params"]
@@ -217,7 +281,15 @@ class _Guess:
         if layers is not None and width is not None:
             depth, wide = self.spelled(layers), self.spelled(width)
             return f"12*{depth}*{wide}*{wide}"
-        return self.in_unit("params") or "PARAMS"
+        flops, tokens = self.one(ALIASES["flops"]), self.place("tokens")
+        if flops is not None and tokens is not None:
+            return f"{self.spelled(flops)}/(6*{self.spelled(tokens)})"
+        sizes = [n for n in self.table.header if n.startswith("size in ")]
+        return (
+            self.in_unit("params")
+            or self.of_names("params")
+            or next((spelled(name) for name in sizes), "PARAMS")
+        )
 
     def batch(self) -> str:
         """In tokens, where the columns tell."""
@@ -231,8 +303,28 @@ class _Guess:
             k for k in (self.found.get("batch"),) if k is not None
         ]
         device = self.one(ALIASES["device"])
+        steps = self.one(ALIASES["steps"]) or self.one(ALIASES["last_step"])
+        seen = self.place("tokens")
+        is_partial = not places or self.is_accumulated()
+        if is_partial and device is not None and steps is not None and seen is not None:
+            # Whatever the devices and parts of a step are, this is what it takes.
+            if self.one(ALIASES["devices"]) is None:
+                return f"{self.spelled(seen)}/{self.spelled(steps)}"
         if not places and device is None:
-            return self.in_unit("batch") or self.loose_batch()
+            unit = self.in_unit("batch")
+            if unit:
+                return unit
+            named = self.of_names("batch")
+            if named is None:
+                return self.loose_batch()
+            if role_of(named.partition(" in ")[0]) == "batch" or self.is_tokens(named):
+                return named
+            length = self.length()
+            held = self.of_names("seq_len")
+            factor = (held and spelled(held)) or "LENGTH"
+            return f"{spelled(named)}*" + (
+                factor if length is None else self.spelled(length)
+            )
         parts = [places[0] if places else device]
         if not places:
             parts.append(self.one(ALIASES["devices"]))
@@ -263,20 +355,47 @@ class _Guess:
         ratio = self.one(ALIASES["ratio"])
         if ratio is not None:
             return f"{self.spelled(ratio)}*{self.name('params')}"
-        return self.in_unit("tokens") or "TOKENS"
+        unit = self.in_unit("tokens") or self.of_names("tokens")
+        if unit:
+            return unit
+        times = [n for n in self.table.header if "chinchilla" in n.lower()]
+        if times:
+            return f"20*{spelled(times[0])}*{self.name('params')}"
+        return self.epochs() or "TOKENS"
+
+    def epochs(self) -> str | None:
+        """Epochs times the size of the data."""
+        header = self.table.header
+        data = [n for n in header if fold(n) in ("dataset_tokens", "tokens_per_epoch")]
+        times = [n for n in header if fold(n) in ("epochs", "num_epochs", "epoch")]
+        return f"{spelled(times[0])}*{spelled(data[0])}" if data and times else None
+
+    def of_names(self, role: str) -> str | None:
+        """A setting that the names of the runs hold."""
+        roles = (role, "sequences") if role == "batch" else (role,)
+        for name in self.table.header:
+            key, _, source = name.partition(" in ")
+            if source and role_in_names(key) in roles:
+                return name
+        return None
 
     def in_unit(self, role: str) -> str | None:
         """A column whose name has a unit behind it, such as "params (M)", times it."""
         for name in self.table.header:
-            found = _IN_UNIT.fullmatch(name.strip())
-            if found and fold(found[1]) in names_of(role):
-                return f'"{name}"*{_UNITS[found[2][0].upper()]}'
+            found = heading(name)
+            if found is None or not found.factor:
+                continue
+            for base in (found.base, f"{found.base} {found.said}"):
+                if role_of(base) == role or (role == "batch" and _is_batch(found)):
+                    return f"{spelled(name)}*{found.factor}"
         return None
 
     def loose_batch(self) -> str:
         """A column that is called a batch somehow, or the unnamed side of a pivot."""
         header = self.table.header
-        named = [k for k, n in enumerate(header) if re.search("batch|bsz", n.lower())]
+        named = [
+            k for k, n in enumerate(header) if re.search(r"batch|bsz|\bbs\b", n.lower())
+        ]
         named += [k for k, n in enumerate(header) if n in ("column", "row")]
         places = [k for k in named if role_of(header[k]) is None]
         places = [k for k in places if self.is_free(k, 1.0, 1e12)]
@@ -290,11 +409,24 @@ class _Guess:
         factor = "LENGTH" if length is None else self.spelled(length)
         return f"{self.spelled(places[0])}*{factor}"
 
+    def is_tokens(self, name: str) -> bool:
+        """Whether the numbers of a batch are too large to be sequences."""
+        place = self.table.header.index(name)
+        cells = [row.fields[place] for row in self.table.rows]
+        if self.table.has_commas:
+            cells = [cell.replace(".", "") for cell in cells]
+        texts = [read_number(x, is_count=True, is_factor=False) or "" for x in cells]
+        numbers = [x for x in map(parse_cell, texts) if isinstance(x, float)]
+        return bool(numbers) and max(numbers) >= _LEAST_TOKENS
+
     def is_free(self, place: int, low: float, high: float) -> bool:
         """Whether a column has no role and only numbers from low up to below high."""
         if role_of(self.table.header[place]) is not None:
             return False
-        cells = [parse_cell(row.fields[place]) for row in self.table.rows]
+        texts = [row.fields[place] for row in self.table.rows]
+        if self.table.has_commas:
+            texts = [text.replace(".", "").replace(",", ".") for text in texts]
+        cells = [parse_cell(text) for text in texts]
         return all(isinstance(x, float) and low <= x < high for x in cells)
 
     def batch_in_tokens(self, length: int | None) -> str:
@@ -370,6 +502,12 @@ class _Guess:
 
     def spelled(self, place: int) -> str:
         return spelled(self.table.header[place])
+
+
+def _is_batch(found: Heading) -> bool:
+    """Whether a name with a unit is of a batch in tokens: `batch size (M tokens)`."""
+    role = role_of(found.base)
+    return role == "batch" or (role == "sequences" and found.said == "tokens")
 
 
 def spelled(name: str) -> str:

@@ -19,6 +19,10 @@ from surrogate.data.readers.columns import role_of
 from surrogate.data.readers.content import MOST_DEPTH, Content
 from surrogate.data.readers.csv import Table, decode, parse_cell
 from surrogate.data.readers.records import Record, from_records, too_deep
+from surrogate.data.readers.trainer_state import (
+    is_trainer_state,
+    record_of,
+)
 from surrogate.data.readers.values import Number, is_wrapped
 
 COUNTED = "records are counted from 1 where a line is named"
@@ -34,6 +38,9 @@ def parse_json(content: Content) -> Table:
     """
     file = content.file
     value = loads(file, decode(content))
+    if is_trainer_state(value):
+        record, note = record_of(file, value)
+        return from_records(file, content.sha256, [(1, record)], notes=[note])
     found = list(_tables(file, value, "", {}, 0))
     if not found:
         raise DataError(
@@ -135,6 +142,8 @@ def _records(file: str, value: Any, name: str) -> list[Record] | None:
     if set(value) >= _SPLIT and all(isinstance(value[key], list) for key in _SPLIT):
         return [_zipped(file, value["columns"], row) for row in value["data"]]
     items = list(value.values())
+    if _is_by_words(value):
+        return [{"name": k, "loss": v} for k, v in value.items()]
     if _is_by_value(value):
         return [{_setting(name): k, "loss": v} for k, v in value.items()]
     if all(isinstance(item, list) for item in items):
@@ -155,6 +164,14 @@ def _is_by_value(value: Any) -> bool:
         and len(value) > 1
         and all(isinstance(parse_cell(str(key)), float) for key in value)
         and all(item is None or isinstance(item, str) for item in value.values())
+    )
+
+
+def _is_by_words(value: Mapping[str, Any]) -> bool:
+    """Whether losses stand by their settings in words: `{"lr=1e-3,bs=64": 2.9}`."""
+    return len(value) > 1 and all(
+        ("=" in str(key) or ":" in str(key)) and isinstance(item, Number)
+        for key, item in value.items()
     )
 
 

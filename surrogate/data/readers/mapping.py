@@ -18,13 +18,13 @@ from surrogate.data.readers.columns import (
     ALIASES,
     LAST_STEPS,
     LAYOUTS,
-    LOSS_KINDS,
-    LOSS_UNITS_BY_NAME,
     MAPPABLE,
     STEPS,
     TEXTS,
     Layout,
     fold,
+    loss_kind_of,
+    loss_unit_of,
 )
 from surrogate.data.readers.csv import Table, parse_cell
 from surrogate.data.readers.guesses import find_columns
@@ -43,6 +43,7 @@ class Plan:
         scales: further scale variables.
         cluster: the column of runs that share a trunk, if asked for.
         loss_se: the column of the loss's standard error, likewise.
+        also: the column of a further setting, whose levels are compared.
         marked: the column and the value of runs that diverged, likewise.
         ids: all columns that may tell runs apart.
         is_sequences: whether the batch is given in sequences.
@@ -62,6 +63,7 @@ class Plan:
     loss_se: int | None
     marked: tuple[int, str] | None
     ids: tuple[int, ...]
+    also: int | None
     is_sequences: bool
     steps: Term | None
     accumulation: Term | None
@@ -83,7 +85,7 @@ class Plan:
         texts = {*self.texts.values(), *self.recipe}
         for term in (self.steps, self.accumulation):
             columns |= set(term.columns if term else ())
-        places = (self.cluster, self.loss_se, self.marked and self.marked[0])
+        places = (self.cluster, self.loss_se, self.marked and self.marked[0], self.also)
         columns |= {column for column in places if column is not None}
         return columns | texts
 
@@ -97,6 +99,7 @@ def make_plan(
     cluster: str | None = None,
     loss_se: str | None = None,
     marked: str | None = None,
+    also: str | None = None,
     has_length: bool = False,
 ) -> Plan:
     """Finds every role's column.
@@ -112,6 +115,7 @@ def make_plan(
         cluster: the column of runs that share a trunk.
         loss_se: the column of the loss's standard error.
         marked: COLUMN=VALUE of runs that diverged.
+        also: the column of a further setting.
         has_length: the user says how long a sequence is.
 
     Raises:
@@ -151,13 +155,14 @@ def make_plan(
         loss_se=None if loss_se is None else _column(table, loss_se, "--loss-se"),
         marked=None if marked is None else _marked(table, marked),
         ids=_ids(table, named),
+        also=None if also is None else _column(table, also, "--also"),
         is_sequences=_name(table, terms["batch"]) in ALIASES["sequences"],
         steps=_steps(table, layout),
         accumulation=None if layout else _numbers(table, ACCUMULATIONS),
         title=layout.title if layout else "",
         loss_kind=_loss_kind(table, terms["loss"], layout),
         params_kind=_params_kind(table, terms["params"], layout),
-        loss_unit=LOSS_UNITS_BY_NAME.get(_name(table, terms["loss"]), "nats"),
+        loss_unit=loss_unit_of(_name(table, terms["loss"])),
     )
 
 
@@ -266,10 +271,14 @@ def _name(table: Table, term: Term) -> str:
 
 
 def _loss_kind(table: Table, term: Term, layout: Layout | None) -> LossKind:
-    kinds: dict[str, LossKind] = dict(LOSS_KINDS)
+    name = _name(table, term)
     if layout:
-        kinds |= {fold(name): kind for name, kind in layout.loss_kinds.items()}
-    return kinds.get(_name(table, term), "unknown")
+        kinds: dict[str, LossKind] = {
+            fold(column): kind for column, kind in layout.loss_kinds.items()
+        }
+        if name in kinds:
+            return kinds[name]
+    return loss_kind_of(name)
 
 
 def _params_kind(table: Table, term: Term, layout: Layout | None) -> ParamsKind:
@@ -281,5 +290,8 @@ def _params_kind(table: Table, term: Term, layout: Layout | None) -> ParamsKind:
 
 _PARAMS_KINDS: dict[str, ParamsKind] = {
     "non_embedding_params": "non_embedding",
+    "non_embedding_parameters": "non_embedding",
     "total_params": "total",
+    "total_parameters": "total",
+    "n_params_total": "total",
 }

@@ -1,4 +1,4 @@
-"""Numbers as people write them in a table: 124M, 1x, **3.8**, 1e-3*, 1_000, 524,288.
+"""Numbers as people write them in a table: 124M, 1x, **3.8**, 1_000, 2^19, 2.9 ± 0.1.
 
 Only what can mean one thing is read, and what was done is noted. Suffixes and groups of
 three belong to counts: a comma in 524,288 tokens cannot be a decimal one, in a loss of
@@ -16,13 +16,23 @@ from surrogate.base.errors import DataError
 from surrogate.base.units import parse_number, quote
 from surrogate.data.readers.columns import COUNTS, role_of
 from surrogate.data.readers.csv import Row, Table, parse_cell
+from surrogate.data.readers.powers import plain_fraction, plain_power
 from surrogate.data.readers.terms import Term
 
-_MARKS = re.compile(r"(\*{1,3}|_{1,3}|`|~~)?(.*?)(?:\1)?\s*(?:\*{1,2}|†|‡|\(best\)|←)?")
+_NOTES = r"\*{1,2}|†|‡|\(best\)|←|\[\^?[0-9a-z]{1,3}\]|\^\{?[*†‡a-z]\}?|[✓★]"
+_MARKS = re.compile(rf"(\*{{1,3}}|_{{1,3}}|`|~~)?(.*?)(?:\1)?\s*(?:(?:{_NOTES})\s*)*")
+_LATEX = re.compile(r"\\(?:textbf|textit|underline|mathbf|emph|bf)\s*\{(.*)\}")
+_ABOUT = re.compile(r"[~≈]\s*")
+# What follows a mean: its spread.
+_SPREAD = re.compile(r"(.+?)\s*(?:(?:±|\+/-|\\pm|\+-)\s*[0-9.eE-]+|\([0-9.]+\))")
+_COUNTED = re.compile(r"(.+?)\s*(?:tokens?|toks?|params|parameters)")
 _GROUPS = re.compile(r"[+]?[1-9][0-9]{0,2}(?:[,_' \u00a0\u202f][0-9]{3})+")
+_DOTTED = re.compile(r"[1-9][0-9]{0,2}(?:\.[0-9]{3})*")
 _UNDERSCORES = re.compile(r"[+-]?[0-9]+(?:_[0-9]+)+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
 _COMMA = re.compile(r"[+-]?[0-9]+(?:,[0-9]+)?(?:[eE][+-]?[0-9]+)?|nan|inf|diverged")
-_SUFFIXED = re.compile(r"[0-9.]+(?:Ki|Mi|Gi|[KMBT])")
+_SUFFIXED = re.compile(r"([0-9.]+)\s?(Ki|Mi|Gi|[KMBTkmbt])")
+_SHARE = re.compile(r"[+-]?[0-9.]+\s?%")
+_SEQUENCES = re.compile(r"([1-9][0-9]*)\s?[x×*]\s?([1-9][0-9]*)")  # noqa: RUF001
 _TIMES = re.compile(r"([0-9.]+(?:[eE][+-]?[0-9]+)?)\s?[x×]")  # noqa: RUF001
 
 
@@ -34,24 +44,49 @@ def read_number(text: str, *, is_count: bool, is_factor: bool) -> str | None:
         is_count: it counts something, such as tokens.
         is_factor: something is multiplied by it.
     """
-    found = _MARKS.fullmatch(text)
-    bare = (found[2] if found else text).strip()
+    bare = _unmarked(text)
     if isinstance(parse_cell(bare), float):
         return bare
     if _UNDERSCORES.fullmatch(bare):
         return bare.replace("_", "")
     if is_count and _GROUPS.fullmatch(bare):
         return re.sub(r"[^0-9]", "", bare)
-    if (is_count or is_factor) and _SUFFIXED.fullmatch(bare):
-        try:
-            value = parse_number(bare)
-        except DataError:
-            return None
-        return str(int(value)) if value.is_integer() else repr(value)
+    suffixed = _SUFFIXED.fullmatch(bare)
+    if (is_count or is_factor) and suffixed:
+        unit = suffixed[2] if len(suffixed[2]) > 1 else suffixed[2].upper()
+        return _plainly(f"{suffixed[1]}{unit}")
     times = _TIMES.fullmatch(bare)
     if is_factor and times and isinstance(parse_cell(times[1]), float):
         return times[1]
-    return None
+    if is_factor and _SHARE.fullmatch(bare):
+        return _plainly(bare.replace(" ", ""))
+    if is_count and (product := _SEQUENCES.fullmatch(bare)):
+        return str(int(product[1]) * int(product[2]))
+    return plain_power(bare) or (None if is_count else plain_fraction(bare))
+
+
+def _unmarked(text: str) -> str:
+    """A number without bold type, footnotes, a spread, and the word of its unit."""
+    bare = text.strip().strip("$").strip()
+    for _ in range(3):
+        before = bare
+        for pattern, group in ((_LATEX, 1), (_MARKS, 2), (_SPREAD, 1), (_COUNTED, 1)):
+            found = pattern.fullmatch(bare)
+            bare = found[group].strip().strip("$") if found else bare
+        bare = _ABOUT.sub("", bare, count=1) if _ABOUT.match(bare) else bare
+        bare = bare.replace("{,}", ",").strip()
+        if bare == before:
+            break
+    return bare
+
+
+def _plainly(text: str) -> str | None:
+    """A number with a suffix or a percent sign, written plainly."""
+    try:
+        value = parse_number(text)
+    except DataError:
+        return None
+    return str(int(value)) if value.is_integer() else repr(value)
 
 
 def tidy(table: Table, terms: Mapping[str, Term]) -> tuple[Table, list[str]]:
@@ -63,16 +98,26 @@ def tidy(table: Table, terms: Mapping[str, Term]) -> tuple[Table, list[str]]:
     """
     notes = []
     changed: dict[int, dict[str, str]] = {}
+    is_comma = table.has_commas
     for column, is_count, is_factor in _columns(table, terms):
         cells = {row.fields[column] for row in table.rows}
         odd = [cell for cell in cells if cell and isinstance(parse_cell(cell), str)]
-        if odd and table.has_commas and not is_count and _are_decimal(cells):
+        if is_comma and is_count and _are_dotted(cells):
+            changed[column] = {cell: cell.replace(".", "") for cell in cells}
+            first = next(cell for cell in sorted(cells) if "." in cell)
+            notes.append(
+                f"{table.file}: in {quote(table.header[column])} dots are read as "
+                f"thousands, such as {quote(first)} as {first.replace('.', '')}"
+            )
+            continue
+        if odd and is_comma and not is_count and _are_decimal(cells):
             changed[column] = {cell: cell.replace(",", ".") for cell in odd}
             notes.append(
                 f"{table.file}: in {quote(table.header[column])} commas are read as "
                 f"decimal ones, such as {quote(odd[0])} as {odd[0].replace(',', '.')}"
             )
             continue
+        odd = [cell for cell in odd if not _is_of_another(table.header[column], cell)]
         if not odd or (any("," in cell for cell in odd) and _has_decimal_comma(cells)):
             continue
         read = {
@@ -97,6 +142,15 @@ def tidy(table: Table, terms: Mapping[str, Term]) -> tuple[Table, list[str]]:
     return replace(table, rows=rows), notes
 
 
+def _is_of_another(name: str, cell: str) -> bool:
+    """Whether a cell counts something else than its column: tokens, or a product."""
+    role = role_of(name)
+    if _SEQUENCES.fullmatch(cell):
+        return role != "batch"
+    is_plain = role in (None, "batch", "tokens", "params")
+    return not is_plain and "tok" in cell.lower()
+
+
 def _columns(table: Table, terms: Mapping[str, Term]) -> list[tuple[int, bool, bool]]:
     """Each column's place, whether it counts, and whether it is only a factor."""
     found: dict[int, tuple[bool, bool]] = {}
@@ -108,6 +162,14 @@ def _columns(table: Table, terms: Mapping[str, Term]) -> list[tuple[int, bool, b
             is_factor = before[1] and not term.is_column
             found[column] = (is_count or before[0], is_factor)
     return [(column, *kinds) for column, kinds in found.items()]
+
+
+def _are_dotted(cells: Iterable[str]) -> bool:
+    """Whether dots part the thousands of all of a column's numbers."""
+    filled = [cell for cell in cells if cell]
+    return any("." in cell for cell in filled) and all(
+        _DOTTED.fullmatch(cell) for cell in filled
+    )
 
 
 def _are_decimal(cells: Iterable[str]) -> bool:

@@ -22,6 +22,7 @@ from surrogate.data import (
     unit_fault,
 )
 from surrogate.data.advice import count
+from surrogate.data.also import label, level_of
 from surrogate.data.readers.arithmetic import check_peak
 from surrogate.data.readers.batch import tokens_per_step
 from surrogate.data.readers.checkpoints import (
@@ -30,6 +31,7 @@ from surrogate.data.readers.checkpoints import (
     last_of_each,
 )
 from surrogate.data.readers.csv import Row, Table, parse_cell
+from surrogate.data.readers.differences import is_share, relative_to
 from surrogate.data.readers.mapping import Plan, is_same
 from surrogate.data.readers.schedule import Log, Schedule, peak_of
 from surrogate.data.readers.terms import Term
@@ -132,6 +134,7 @@ def convert(
     """
     words = words or Words()
     _check_statuses(table, plan, words)
+    _check_shares(table, plan)
     if words.schedule is None:
         check_peak(table, plan)
     read = [_read_row(table, plan, row, words) for row in table.rows]
@@ -212,6 +215,10 @@ def _read_row(table: Table, plan: Plan, row: Row, words: Words) -> Parsed | Drop
     for column in plan.recipe:
         if not row.fields[column]:
             return _drop(table, row, column, "empty cell: the recipe is missing")
+    if plan.also is not None and not row.fields[plan.also]:
+        return _drop(
+            table, row, plan.also, "empty cell: the further setting is missing"
+        )
     if plan.cluster is not None and not row.fields[plan.cluster]:
         return _drop(table, row, plan.cluster, "empty cell: the cluster is missing")
     loss = _loss(table, plan, row, marked)
@@ -223,10 +230,18 @@ def _read_row(table: Table, plan: Plan, row: Row, words: Words) -> Parsed | Drop
         row=row,
         values={**values, "loss": loss},
         diverged=marked or not math.isfinite(loss),
-        recipe="/".join(row.fields[column] for column in plan.recipe),
+        recipe=_recipe(table, plan, row),
         name="" if name is None else row.fields[name],
         cluster="" if plan.cluster is None else row.fields[plan.cluster],
     )
+
+
+def _recipe(table: Table, plan: Plan, row: Row) -> str:
+    """What else differs, with the level of a further setting behind it."""
+    rest = "/".join(row.fields[column] for column in plan.recipe)
+    if plan.also is None:
+        return rest
+    return label(rest, table.header[plan.also], level_of(row.fields[plan.also]))
 
 
 def _loss_se(table: Table, plan: Plan, row: Row) -> float:
@@ -331,6 +346,23 @@ def _check_statuses(table: Table, plan: Plan, words: Words) -> None:
         f"--failed WORD,WORD for those that did not.",
         table.file,
         [text for name, words in pairs if words for text in (name, ",".join(words))],
+    )
+
+
+def _check_shares(table: Table, plan: Plan) -> None:
+    """Refuse a loss that is given as a share of another."""
+    term = plan.terms["loss"]
+    if not term.is_column or not is_share(table, table.header[term.columns[0]]):
+        return
+    name = table.header[term.columns[0]]
+    cell = next(r for r in table.rows if r.fields[term.columns[0]].endswith("%"))
+    raise FlagsError(
+        f"{table.file} line {cell.line}, column {quote(name)}, value "
+        f"{quote(cell.fields[term.columns[0]])}: expected the loss of each run, got a "
+        "share of another. Add the column of losses, or fill in BASE_LOSS, the loss "
+        "that is meant by 0 %.",
+        table.file,
+        ["--map", f"loss={relative_to(name)}"],
     )
 
 
@@ -454,7 +486,8 @@ def _note(table: Table, plan: Plan) -> str:
         names = " and ".join(quote(table.header[column]) for column in plan.recipe)
         terms.append(f"recipe = {names}")
     terms += [f"{name} = {term.label}" for name, term in plan.scales.items()]
-    for what, column in (("cluster", plan.cluster), ("loss_se", plan.loss_se)):
+    further = (("cluster", plan.cluster), ("loss_se", plan.loss_se))
+    for what, column in (*further, ("also", plan.also)):
         if column is not None:
             terms.append(f"{what} = {quote(table.header[column])}")
     return f"{table.file}: {title}{', '.join(terms)}"

@@ -37,7 +37,8 @@ def understood(
         value = row.values.get(role)
         texts = ", ".join(row.row.fields[column] for column in term.columns)
         read = "" if value is None else _read(role, value)
-        example = read if texts in ("", read) else f"{texts} read as {read}"
+        is_plain = texts in ("", read) or not read
+        example = (read or texts) if is_plain else f"{texts} read as {read}"
         unit = units.get(role, "further scale" if role in plan.scales else "")
         lines.append(Understood(role, term.label, unit, example))
     for role, column in plan.texts.items():

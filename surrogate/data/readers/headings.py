@@ -1,0 +1,116 @@
+"""Names of columns as people write them: Val PPL ↓, #Params, Batch size (tokens).
+
+Arrows, marks and brackets that say what the column's name says anyway are taken off.
+A unit that the cells must be multiplied by, as in `tokens (B)` or `lr (x1e-4)`, is told
+apart: it is proposed, never applied.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from surrogate.data.readers.powers import plain_power
+
+_FACTORS = {
+    **dict.fromkeys(("k", "thousand", "thousands"), "1e3"),
+    **dict.fromkeys(("m", "million", "millions", "mio", "mn"), "1e6"),
+    **dict.fromkeys(("b", "billion", "billions", "bn", "g"), "1e9"),
+    **dict.fromkeys(("t", "trillion", "trillions"), "1e12"),
+}
+# What a bracket may say that changes nothing, and what it says of a unit.
+_SAID = {
+    **dict.fromkeys(("tokens", "token", "tok", "toks"), "tokens"),
+    **dict.fromkeys(("seqs", "seq", "sequences", "samples"), "sequences"),
+    **dict.fromkeys(("nats", "nat", "nats/token", "nats per token"), ""),
+    **dict.fromkeys(("bits/byte", "bits per byte", "bpb"), "bits_per_byte"),
+    **dict.fromkeys(("bits/token", "bits per token"), "bits_per_token"),
+    **dict.fromkeys(("ppl", "perplexity"), "ppl"),
+    **dict.fromkeys(("peak", "max"), "peak"),
+    **dict.fromkeys(("final", "end"), ""),
+    **dict.fromkeys(("val", "validation", "valid"), "val"),
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("total", "count", "#"), ""),
+}
+_BRACKET = re.compile(r"(.+?)\s*[(\[{]\s*([^()\[\]{}]+?)\s*[)\]}]\s*")
+_BEHIND = re.compile(
+    r"(.+?)(?:\s*/\s*|\s+in\s+|,\s*|[\s_]+in[\s_]+|\s+|_)"
+    r"(K|M|B|T|[kmbt]illions?|millions?|billions?|trillions?|thousands?"
+    r"|[x×*]?\s?10\^?\{?[-+⁻0-9⁰¹²³⁴⁵⁶⁷⁸⁹]+\}?|[x×]?\s?1e-?[0-9]+)"  # noqa: RUF001
+)
+_DECOR = re.compile(r"[↓↑*`$†‡]|\(\s*[↓↑]\s*\)|\[\^?[0-9]+\]|\\[du]ownarrow|\\uparrow")
+_LEADING = re.compile(r"^(?:#\s*(?:of\s+)?|n(?:o|um|umber)?\.?\s+of\s+)", re.IGNORECASE)
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+class Heading(NamedTuple):
+    """A name taken apart.
+
+    Attributes:
+        base: the name without its unit.
+        factor: what the cells are to be multiplied by, as text; "" for nothing.
+        said: the rest of the unit: tokens, sequences, bits_per_byte, ...
+    """
+
+    base: str
+    factor: str
+    said: str
+
+
+def bare(name: str) -> str:
+    """A name without arrows, footnotes and number signs."""
+    text = _DECOR.sub(" ", name).strip()
+    if text.isidentifier() or len(text) > 200:
+        return text
+    return _LEADING.sub("", text).strip() or text
+
+
+def heading(name: str) -> Heading | None:
+    """A name with a unit taken apart; None where it has none that is known."""
+    text = bare(name)
+    if len(text) > 200:
+        return None
+    found = _BRACKET.fullmatch(text)
+    if found:
+        unit = _unit(found[2])
+        return None if unit is None else Heading(found[1].strip(), *unit)
+    found = _BEHIND.fullmatch(text)
+    if found:
+        unit = _unit(found[2])
+        if unit is not None and unit[0]:
+            return Heading(found[1].strip(" ,/"), *unit)
+    return None
+
+
+def variants(name: str) -> Iterator[str]:
+    """Ways to read a name, the plainest first; none with a factor to multiply by."""
+    yield name
+    text = bare(name)
+    yield text
+    unit = heading(name)
+    if unit is not None and not unit.factor:
+        yield f"{unit.base} {unit.said}".strip()
+        # "loss (val)" is val_loss, and "lr (peak)" peak_lr.
+        yield f"{unit.said} {unit.base}".strip()
+        text = unit.base
+    yield _HUMP.sub("_", text)
+    yield text.replace(". ", " ").rstrip(".")
+
+
+def _unit(text: str) -> tuple[str, str] | None:
+    """The factor and the rest of a unit such as `M tokens`, `x1e-4` or `nats`."""
+    text = text.strip().removeprefix("in ").strip()
+    if text.lower() in _SAID and not text.isupper():
+        return "", _SAID[text.lower()]
+    if text.lower() in _SAID and text.lower() not in _FACTORS:
+        return "", _SAID[text.lower()]
+    if text.lower() in _FACTORS:
+        return _FACTORS[text.lower()], ""
+    power = plain_power(text.lstrip("x×*· ").strip())  # noqa: RUF001
+    if power is not None:
+        return power, ""
+    first, _, rest = text.partition(" ")
+    if first.lower() in _FACTORS and rest.lower() in _SAID:
+        return _FACTORS[first.lower()], _SAID[rest.lower()]
+    return None
