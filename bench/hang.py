@@ -105,7 +105,7 @@ def fit_one(planned: dict[str, Any]) -> None:
     import surrogate
     from surrogate.numerics import batches
 
-    batches._cores = lambda: planned["workers"]
+    batches.cores = lambda: planned["workers"]
     if "case" in planned:
         runs = surrogate.read_runs(planned["case"], recipe=["recipe"])
     else:

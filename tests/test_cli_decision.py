@@ -56,11 +56,12 @@ def test_plateau_says_what_to_use_and_what_is_as_good(capsys: Capture) -> None:
     for part in (
         "7B params, 2T tokens bundled:steplaw-dense",
         "Use lr 8e-4, batch 4Mi tokens (2,048 x 2,048), 477K steps",
-        "within 0.25 % of the best loss, what 10 % fewer tokens would cost",
+        "at most 0.25 % above the best loss, as with 10 % fewer tokens",
+        "Other batch 2Mi (lr 5.9e-4) loses 0.071 %, 8Mi (lr 9.5e-4) 0.16 %",
         "larger batches, to 10.5M, with lr near 9.7e-4",
-        "! Far outside the data: 7B is 6.5 times the largest model fitted; 2T is 20",
+        "! Far outside the data, a starting point only: 7B is 6.5 times the largest",
         "Divergence unlikely: 3 doublings of lr below the edge",
-        "Holds for AdamW, cosine to 1e-5, N without embeddings.",
+        "Holds for AdamW, cosine to 1e-5, params without embeddings.",
         f"surrogate regret {DENSE} --params 7B --tokens 2T --lr 4e-4 --batch 4Mi",
     ):
         assert part in text
@@ -91,7 +92,7 @@ def test_the_command_offered_can_be_typed(capsys: Capture) -> None:
 def test_all_prints_what_was_printed_before(capsys: Capture) -> None:
     assert main(["plateau", DENSE, *LARGE, "--all"]) == 0
     captured = capsys.readouterr()
-    assert "Plateau within 0.25% for 7B parameters" in captured.out
+    assert "Plateau within 0.25 % for 7B parameters" in captured.out
     assert "robust means" in captured.out
     assert "Extrapolation: " in captured.err
 
@@ -149,7 +150,7 @@ def test_about_is_kept_and_a_ladder_without_batch_is_refused(
     size = ("--params", "500M", "--tokens", "6B")
     assert main(["plateau", fit, *size]) == 0
     out = " ".join(capsys.readouterr().out.split())
-    assert "Holds for Muon, WSD to 0, N with embeddings." in out
+    assert "Holds for Muon, WSD to 0, params with embeddings." in out
     assert "As good any lr" in out
     assert main(["plateau", fit, *size, "--ladder"]) == 2
     assert "no table of batches" in capsys.readouterr().err
@@ -193,8 +194,8 @@ def test_what_is_unknown_of_a_recipe_is_said() -> None:
     assert known_about([{"sha256": "0"}]) == {}
     said = sentence({"params_kind": "unknown", "optimizer": None})
     assert said == (
-        "Holds for the recipe fitted (not stated: optimizer, schedule and what N "
-        "counts)."
+        "Holds for the recipe fitted (not stated: optimizer, schedule and what params "
+        "count)."
     )
     assert parse_about(["Final LR=1e-5", "final-lr=1e-5"]) == {"final_lr": "1e-5"}
 

@@ -77,7 +77,7 @@ def test_law_prints_numbers_first_then_where_they_are_from(capsys: Capture) -> N
     assert main(["law", "deepseek", "--params", "7B", "--tokens", "2T", *shape]) == 0
     captured = capsys.readouterr()
     lines = captured.out.splitlines()
-    assert lines[1].split() == ["lr", "4.25e-04"]
+    assert lines[1].split() == ["lr", "4.25e-4"]
     assert "https://arxiv.org/abs/2401.02954" in captured.out
     assert "0.3188 for 0.3118" in captured.out
     assert "outside its fitted range" in captured.err
@@ -267,9 +267,9 @@ def test_compare_prints_the_dense_table(data_dir: Path, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     table = {line.split()[0]: line.split() for line in done.stdout.splitlines() if line}
-    assert table["step-law"][1:5] == ["in", "1.23", "±", "0.14"]
-    assert table["deepseek"][1:5] == ["other", "8.30", "±", "0.38"]
-    assert table["surrogate"][1:5] == ["held-out", "0.96", "±", "0.13"]
+    assert table["step-law"][1:5] == ["in", "0.12", "±", "0.01"]
+    assert table["deepseek"][1:5] == ["other", "0.83", "±", "0.04"]
+    assert table["surrogate"][1:5] == ["held-out", "0.096", "±", "0.013"]
     assert "Scores stored with steplaw-dense" in done.stdout
     # Fits a terminal of 80 columns: no name is broken.
     assert "step-law-refit-n" in table

@@ -129,11 +129,11 @@ def test_optimum_text_starts_with_the_numbers_to_use() -> None:
     lines = [" ".join(line.split()) for line in text.splitlines()]
     assert lines[:4] == [
         "Optimum for 1.07B parameters, 100B tokens",
-        "lr 1.23e-03",
+        "lr 1.23e-3",
         "batch 524,288 tokens",
         "loss 2.3457 nats per token",
     ]
-    assert "lr, 90% interval 1.00e-03 to 2.00e-03" in lines
+    assert "lr, 90 % interval 1e-3 to 2e-3" in lines
     assert not any(line.startswith("loss, 90%") for line in lines)
     assert "fitted range outside: an extrapolation (distance 1.25, edge 1)" in lines
     assert max(map(len, text.splitlines())) <= 80
@@ -143,7 +143,7 @@ def test_refused_optimum_shows_what_can_be_had() -> None:
     nothing = {"lr": None, "batch": None, "loss": None, "interval": None}
     offer = {"offer": {"lr": 2e-3, "batch": 262144}, "status": "not_identifiable"}
     text = rendered({**ANSWER, **nothing, **offer}, answers.optimum)
-    assert "lr 2.00e-03 at batch 262,144 tokens" in text
+    assert "lr 2e-3 at batch 262,144 tokens" in text
     assert "not_identifiable" in text
 
 
@@ -187,19 +187,19 @@ def test_plateau_text_shows_band_and_sureness() -> None:
     }
     text = " ".join(rendered(document, answers.plateau).split())
     for part in (
-        "Plateau within 0.25% for 1.07B parameters, 100B tokens",
-        "lr 1.00e-03 to 2.00e-03 (1 octaves)",
-        "batch 262,144 tokens to 1,048,576 tokens (2 octaves)",
+        "Plateau within 0.25 % for 1.07B parameters, 100B tokens",
+        "lr 1e-3 to 2e-3 (1 octaves)",
+        "batch 262K to 1.05M (2 octaves)",
         "lr at 524,288 tokens none",
-        "batch at lr 1.00e-03 300,000 tokens to 400,000 tokens",
+        "batch at lr 1e-3 300K to 400K",
         "2.0000 at the optimum, up to 2.0050 on the plateau",
-        "lr low, 90% interval 9.00e-04 to 1.10e-03",
-        "lr high, 90% interval 1.90e-03 to 2.10e-03",
-        "100B tokens optimum lr 1.40e-03, batch 500,000 tokens lr 1.00e-03 to",
-        "robust lr 1.00e-03 to 2.00e-03",
-        "robust means inside in 90% of draws; the nearest of 2 pieces",
+        "lr low, 90 % interval 9e-4 to 1.1e-3",
+        "lr high, 90 % interval 1.9e-3 to 2.1e-3",
+        "100B tokens optimum lr 1.4e-3, batch 500,000 tokens lr 1e-3 to",
+        "robust lr 1e-3 to 2e-3",
+        "robust means inside in 90 % of draws; the nearest of 2 pieces",
         "open edges lr_high",
-        "with probability 0.01, 1.5 octaves of lr below the 5% edge",
+        "with probability 0.01, 1.5 octaves of lr below the 5.0 % edge",
         "cut by that edge lr_high",
     ):
         assert part in text
@@ -208,8 +208,8 @@ def test_plateau_text_shows_band_and_sureness() -> None:
     document["stability"] |= {"octaves_to_edge": -0.5, "cuts": []}
     text = " ".join(rendered(document, answers.plateau).split())
     for part in (
-        "inside in 90% of draws no (lr, batch) is that safe: at most 62%",
-        "0.5 octaves of lr beyond the 5% edge",
+        "inside in 90 % of draws no (lr, batch) is that safe: at most 62 %",
+        "0.5 octaves of lr beyond the 5.0 % edge",
     ):
         assert part in text
     assert "cut by" not in text
@@ -224,8 +224,8 @@ def test_regret_text_starts_with_the_regret() -> None:
     }
     text = rendered(document, answers.regret)
     lines = [" ".join(line.split()) for line in text.splitlines()]
-    assert lines[1] == "regret 0.48%"
-    assert "regret, 90% interval 0% to 1%" in lines
+    assert lines[1] == "regret 0.48 %"
+    assert "at most, 90 % sure 1.0 %" in lines
     assert "on the plateau no" in lines
 
 
@@ -245,9 +245,9 @@ def test_evaluate_text_has_cells_and_figures() -> None:
         "band": {"tol": 0.0025, "precision": 0.9, "recall": None},
     }
     text = " ".join(rendered(document, runs.evaluate).split())
-    assert "regret, mean 1.23 permille (standard error 0.10)" in text
+    assert "regret, mean 0.12 ± 0.01 %" in text
     assert "smoothed, mean unknown" in text
-    assert "a 1B 20B 7 1.00e-03 unknown unknown unknown 1.23" in text
+    assert "a 1B 20B 7 1e-3 unknown unknown unknown 0.12 %" in text
 
 
 def test_bar_draws_nothing_where_there_is_no_terminal(capsys: Capture) -> None:

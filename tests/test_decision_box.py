@@ -12,26 +12,37 @@ from surrogate import families
 from surrogate.answers import surface
 from surrogate.answers.decision import boxes
 from surrogate.answers.stability_edge import Bounds
-from surrogate.families import Family, Shape
+from surrogate.families import Family, Mix, Shape
 from surrogate.families.forms import form
 from surrogate.numerics import robust_box
 from surrogate.numerics.half_plane import Cut
 
-NAMES = ("quadratic", "additive", "posynomial", "bowl")
+NAMES = ("quadratic", "additive", "posynomial", "bowl", "mix")
 QUESTIONS = 60
 LINES = 41
 
 
 @cache
 def family_of(name: str) -> Family:
+    if name == "mix":
+        members = tuple(family_of(n) for n in ("quadratic", "posynomial", "bowl"))
+        return Mix(Shape(2, 2, 0), members)
     return families.make(name, Shape(2, 2, 0), 3 if name == "posynomial" else None)
+
+
+def theta_of(family: Family, rng: np.random.Generator) -> np.ndarray:
+    """Of a mix weights of sum 1, then its members' own."""
+    if not isinstance(family, Mix):
+        return draw_theta(family, rng)
+    weights = rng.dirichlet(np.ones(len(family.members)))
+    return np.concatenate([weights, *(draw_theta(m, rng) for m in family.members)])
 
 
 def question(name: str, seed: int) -> tuple[np.ndarray, np.ndarray, Bounds, float]:
     """Theta, s, what is searched and the level of a plateau; every other one cut."""
     rng = np.random.default_rng([seed, NAMES.index(name)])
     family = family_of(name)
-    theta, s = draw_theta(family, rng), rng.normal(size=2)
+    theta, s = theta_of(family, rng), rng.normal(size=2)
     low, high = -rng.uniform(0.5, 4, 2), rng.uniform(0.5, 4, 2)
     none = np.zeros((2, 2), bool)
     least = surface.minima(family, theta[None], s, low, high)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from surrogate.answers.decision import shown
 from surrogate.cli.main import main
 from surrogate.data import Runs
 from surrogate.data.recipes import best_recipe
@@ -67,8 +68,8 @@ def test_check_and_fit_print_them(
     text = " ".join(capsys.readouterr().out.split())
     # Two pairs, 0.03 apart at 3.0 and at 2.9: root mean square over sqrt 2.
     noise = np.sqrt(np.mean([np.log(3.03 / 3.0) ** 2, np.log(2.93 / 2.9) ** 2]) / 2)
-    assert f"seed noise {100 * noise:.3g}% of the loss, by replicates" in text
-    assert "best recipe 0.2: lowest measured loss at 1 of 1 size, 0.694% below" in text
+    assert f"seed noise {shown.percent(noise)} of the loss, by replicates" in text
+    assert "best recipe 0.2: lowest measured loss at 1 of 1 size, 0.69 % below" in text
     assert "0.1, within the noise between seeds" in text
     assert "Runs set aside" in text
     assert "runs.csv line 10" in text
@@ -81,5 +82,5 @@ def test_check_and_fit_print_them(
     how = ["--family", "quadratic", "--bootstrap", "0", "--out", "f"]
     assert main(["fit", "runs.csv", "--recipe", "wd", *how]) == 0
     text = " ".join(capsys.readouterr().out.split())
-    assert f"seed noise {100 * noise:.3g}% of the loss" in text
+    assert f"seed noise {shown.percent(noise)} of the loss" in text
     assert "best recipe 0.2" in text

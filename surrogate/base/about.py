@@ -120,7 +120,10 @@ def sentence(about: Mapping[str, str | None]) -> str:
     if about.get("schedule"):
         end = f" to {about['final_lr']}" if about.get("final_lr") else ""
         parts.append(f"{about['schedule']}{end}")
-    counts = {"non_embedding": "N without embeddings", "total": "N with embeddings"}
+    counts = {
+        "non_embedding": "params without embeddings",
+        "total": "params with embeddings",
+    }
     kind = counts.get(str(about.get("params_kind")))
     if kind:
         parts.append(kind)
@@ -136,7 +139,7 @@ def sentence(about: Mapping[str, str | None]) -> str:
         for what, is_said in (
             ("optimizer", about.get("optimizer")),
             ("schedule", about.get("schedule")),
-            ("what N counts", kind),
+            ("what params count", kind),
         )
         if not is_said
     ]

@@ -31,6 +31,9 @@ BatchMultiple = Annotated[
 Ladder = Annotated[
     bool, typer.Option("--ladder", help="The best lr and the cost of every batch.")
 ]
+MapPlot = Annotated[
+    bool, typer.Option("--map-plot", help="A map; from 120 columns on without asking.")
+]
 Gpu = Annotated[
     str | None, typer.Option(metavar="NAME", help="Cost in hours of this GPU: h100.")
 ]
@@ -136,6 +139,13 @@ def document(
         hours = answer.decision.price.gpu_hours(*named)
         found["price"] |= {"gpu_hours": hours, "gpu": named[0].lower(), "mfu": named[1]}
     return found
+
+
+def held_out(fit: Fit) -> dict[str, Any]:
+    """What the fit's choices lost on cells left out of it, mean and its error."""
+    score = (fit.scores or {}).get("regret") or {}
+    found = {name: score.get(name) for name in ("mean", "se")}
+    return {"held_out": found if found["mean"] is not None else None}
 
 
 def check_ladder(found: Mapping[str, Any]) -> None:

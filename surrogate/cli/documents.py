@@ -38,12 +38,30 @@ def merged_warnings(answers: Iterable[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(every))
 
 
-def check(runs: Runs, following: str = "") -> dict[str, Any]:
+def tells(runs: Runs, others: str) -> dict[str, Any]:
+    """What runs can tell, and a command to compare them where that is little.
+
+    Args:
+        runs: the table.
+        others: the command that asks how a bundled fit does on them.
+    """
+    from surrogate.data.tells import tells
+
+    told = tells(runs)
+    lists = {"can": told.can, "cannot": told.cannot, "do": told.do}
+    return {
+        "tells": {name: list(said) for name, said in lists.items()},
+        "compare_with": others if told.is_few else None,
+    }
+
+
+def check(runs: Runs, following: str = "", others: str = "") -> dict[str, Any]:
     """What was read, in the contract's keys and some more.
 
     Args:
         runs: the table.
         following: the command to type next.
+        others: the command that asks how a bundled fit does on them.
     """
     # Not above: NumPy would slow `--help`.
     from surrogate.data.also import compare
@@ -95,6 +113,7 @@ def check(runs: Runs, following: str = "") -> dict[str, Any]:
         "notes": list(runs.notes),
         "understood": list(runs.understood),
         "next": following or None,
+        **tells(runs, others),
         "sources": list(runs.sources),
         "levels": {
             "lr": len(set(runs.lr_level.tolist())),

@@ -384,7 +384,18 @@ def reading(
 
 def fit_command(files: Sequence[Path], how: Mapping[str, Any]) -> str:
     """The command that fits what was read so."""
-    words = ["surrogate", "fit", *map(str, files)]
+    return shlex.join(["surrogate", "fit", *_read_so(files, how), "--out", "out/fit"])
+
+
+def evaluate_command(files: Sequence[Path], how: Mapping[str, Any]) -> str:
+    """The command that asks how a bundled fit does on what was read so."""
+    words = _read_so(files, {**how, "scales": None})
+    return shlex.join(["surrogate", "evaluate", OTHERS, *words])
+
+
+def _read_so(files: Sequence[Path], how: Mapping[str, Any]) -> list[str]:
+    """The files and the options by which they were read."""
+    words = [*map(str, files)]
     for option, name in (("--map", "map"), ("--scale", "scales")):
         for key, text in (how.get(name) or {}).items():
             words += [option, f"{key}={text}"]
@@ -402,7 +413,7 @@ def fit_command(files: Sequence[Path], how: Mapping[str, Any]) -> str:
         value = how.get(name)
         if value is not None and (name, value) != ("checkpoints", "last"):
             words += [f"--{name.replace('_', '-')}", str(value)]
-    return shlex.join([*words, "--out", "out/fit"])
+    return words
 
 
 def _above(value: float | str) -> str:
@@ -412,6 +423,8 @@ def _above(value: float | str) -> str:
     return "never" if math.isinf(value) else f"{100 * value!r}%"
 
 
+# The bundled fit that few runs are compared with.
+OTHERS = "steplaw-dense"
 _SINGLE = (
     *("seq_len", "loss_kind", "params_kind", "loss_unit", "cluster", "loss_se"),
     *("checkpoints", "lr_is_schedule", "also"),

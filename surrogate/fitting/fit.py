@@ -25,6 +25,7 @@ from surrogate.fitting import (
     cross_validation,
     evidence,
     few_cells,
+    fit_time,
     intervals,
     irls,
     replicates,
@@ -208,6 +209,36 @@ def _fit(
     )
     doubts = [unclear(done.evidence.get(name), name) for name in features.choices]
     return replace(done, warnings=(*done.warnings, *filter(None, doubts)))
+
+
+def seconds(
+    runs: Runs,
+    *,
+    family: str = AUTO,
+    terms: int = TERMS,
+    bootstrap: int = BOOTSTRAP,
+    device: str = "auto",
+    backend: str = "auto",
+    **others: Any,
+) -> float | None:
+    """How long `fit` will take of these arguments; None where short or not on NumPy.
+
+    Args:
+        runs: what is fitted.
+        family: as of `fit`.
+        terms: likewise.
+        bootstrap: likewise.
+        device: likewise.
+        backend: likewise.
+        **others: arguments that cost no time.
+    """
+    del others
+    place = least_squares.pick_device(device)
+    rows = int(runs.usable.sum())
+    taken = least_squares.pick_backend(backend, place, None, work_of(rows, bootstrap))
+    if taken != "numpy":
+        return None
+    return fit_time.seconds(runs, family=family, terms=terms, bootstrap=bootstrap)
 
 
 def work_of(rows: int, bootstrap: int) -> int:

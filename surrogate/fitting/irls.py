@@ -24,6 +24,7 @@ from surrogate.families import (
     cell_offsets,
     forms,
 )
+from surrogate.fitting import shared_search
 from surrogate.fitting.objective import Objective
 from surrogate.numerics import argmin, batches, least_squares
 from surrogate.numerics import row_weights as plans
@@ -36,6 +37,8 @@ from surrogate_kernels.dispatch import Backend
 STARTS = 32
 SEARCH = ((8, 24), (8, 12))
 START_STEPS = 60
+# From the ends of another problem's search: steps, after which so many go on.
+NEAR_STEPS, NEAR_KEPT = 8, 4
 # Steps of a round, of the last fit, of a draw.
 ROUND_STEPS = 40
 LAST_STEPS = 400
@@ -112,13 +115,27 @@ def estimate(
         return pilot._replace(second_start=second_start)
     wide = Wide.of(family, rows, _copies(rows, counts))
     weights = pilot.weights
-    theta, second_start = _cold(wide, weights, seed, backend)
+    left_out, served = shared_search.group(counts == 0, shared(family))
+    if len(left_out) == len(counts):
+        theta, second_start = _cold(wide, weights, seed, backend)
+    else:
+        kept = (~left_out).astype(np.float64)
+        first_fit = _linear(first, rows, kept, box, objective, backend)
+        fewer = Wide.of(family, rows, _copies(rows, kept))
+        ends, _ = _search(fewer, first_fit.weights, seed, backend)
+        theta, second_start = _near(wide, weights, ends[served], backend)
     for _ in range(objective.rounds):
         weights = reweigh(family, rows, theta, counts, box, objective, weights, backend)
         theta = _go_on(wide, weights, theta, ROUND_STEPS, backend).theta
     solution = _go_on(wide, weights, theta, LAST_STEPS, backend, progress)
     surface = evaluate(family, rows, solution.theta, box, backend)
     return Estimate(solution, weights, second_start, surface)
+
+
+def shared(family: Family) -> float:
+    """Of the rows, what a search that serves several folds leaves out at most."""
+    has_terms = family.terms is not None
+    return shared_search.MOST_OF_TERMS if has_terms else shared_search.MOST
 
 
 class Wide(NamedTuple):
@@ -434,6 +451,17 @@ def _cold(
     backend: Backend,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The best of many starts, and how much worse the second best is."""
+    theta, cost = _search(wide, weights, seed, backend)
+    return theta[:, 0], cost[:, 1] / cost[:, 0] - 1
+
+
+def _search(
+    wide: Wide,
+    weights: Float64[np.ndarray, "problems n"],
+    seed: int,
+    backend: Backend,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The ends of the starts that went on, and their costs; a problem's best first."""
     family = wide.family
     assert isinstance(family, Curved)
     # Of each problem its own, whatever the others.
@@ -446,8 +474,25 @@ def _cold(
 
     for steps, kept in SEARCH:
         starts = go((steps, 0))[0][:, :kept]
-    theta, cost = go((START_STEPS, START_STEPS))
-    return theta[:, 0], cost[:, 1] / cost[:, 0] - 1
+    return go((START_STEPS, START_STEPS))
+
+
+def _near(
+    wide: Wide,
+    weights: Float64[np.ndarray, "problems n"],
+    starts: Float64[np.ndarray, "problems starts p"],
+    backend: Backend,
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `_cold`, from the ends of a search on other rows of the table."""
+    assert isinstance(wide.family, Curved)
+    rows, every = wide.rows, wide.all_weights(weights)
+    for steps, kept in (
+        ((NEAR_STEPS, 0), NEAR_KEPT),
+        ((START_STEPS, START_STEPS), NEAR_KEPT),
+    ):
+        starts, cost = descend(wide.family, rows, every, starts, steps, backend)
+        starts, cost = starts[:, :kept], cost[:, :kept]
+    return starts[:, 0], cost[:, 1] / cost[:, 0] - 1
 
 
 def descend(

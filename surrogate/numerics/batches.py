@@ -157,7 +157,7 @@ def run(
 
 def in_turn(one: Callable[[int], Any], firsts: range) -> Iterator[Any]:
     """Results in order of calls on this machine's cores, as many at the same time."""
-    workers = _cores()
+    workers = cores()
     if workers == 1 or len(firsts) == 1:
         for first in firsts:
             interrupts.check()
@@ -173,10 +173,10 @@ def _workers(devices: list[Device]) -> int:
     busier than one call that splits loops.
     """
     is_cpu = devices[0].platform == "cpu"
-    return max(len(devices), _cores() if is_cpu else 1)
+    return max(len(devices), cores() if is_cpu else 1)
 
 
-def _cores() -> int:
+def cores() -> int:
     """Those that a batch system or `taskset` leave to the process, where known."""
     allowed = getattr(os, "sched_getaffinity", None)
     return len(allowed(0)) if allowed else os.cpu_count() or 1

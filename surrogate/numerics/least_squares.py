@@ -47,8 +47,9 @@ _LINEAR_TURNS = 16
 # cache, or a share of a GPU's memory, holds.
 _ELEMENTS = {"cpu": 2**19, "gpu": 2**27}
 _OF_A_SYSTEM = 8
-# In NumPy: numbers of a step that a cache holds, and problems a call at least.
-_PLAIN_ELEMENTS, _PLAIN_PROBLEMS = 2**15, 64
+# In NumPy: weights of a step's problems, so many that a call's own time hardly counts,
+# and problems a call at least.
+_PLAIN_ELEMENTS, _PLAIN_PROBLEMS = 2**16, 64
 _PLAIN_SLOTS = 8
 # Rows times fits up to which a compiler costs more than it saves: it needs some 30 s.
 _PLAIN_WORK = 2**21

@@ -141,6 +141,7 @@ def plateau(
     batch_max: deciding.BatchMax = None,
     batch_multiple: deciding.BatchMultiple = None,
     ladder: deciding.Ladder = False,
+    with_map: deciding.MapPlot = False,
     gpu: deciding.Gpu = None,
     mfu: deciding.Mfu = None,
     points: questions.PointsFile = None,
@@ -185,13 +186,15 @@ def plateau(
             batch=at_batch,
             lr=at_lr,
         )
-    document = deciding.document(answer, machine)
+    document = deciding.document(answer, machine) | deciding.held_out(fitted)
     if ladder:
         deciding.check_ladder(document)
     named = _named(model, total_params, vocab, width, recipe)
     typed = {"params": params, "tokens": tokens, **named}
     asked = deciding.asked(fit, typed, scale, tied=tied)
-    short = partial(decision.plateau, asked=asked, with_ladder=ladder)
+    short = partial(
+        decision.plateau, asked=asked, with_ladder=ladder, with_map=with_map
+    )
     return deciding.emit(
         document, json, answers.plateau if everything else short, everything
     )

@@ -147,7 +147,9 @@ def _shape(layers: str | None, width: str | None, seq_len: str | None) -> Shape 
 def compare(
     target: Annotated[
         list[str],
-        typer.Argument(metavar="RUNS...|FIT", help="CSV files of runs, or one fit."),
+        typer.Argument(
+            metavar="RUNS...|FIT...", help="CSV files of runs, one fit, or several."
+        ),
     ],
     *,
     params: Annotated[
@@ -186,7 +188,7 @@ def compare(
     allow: options.Allow = [],  # noqa: B006
     json: options.Json = False,
 ) -> int:
-    """Published laws beside the surrogate, on the same runs or at one point."""
+    """Published laws, or several fits, side by side."""
     if "numpy" not in sys.modules:
         # Thousands of small solves, in which the threads of BLAS wait for one another,
         # ten times as long where cores are shared.
@@ -199,9 +201,11 @@ def compare(
             "compare: expected --params and --tokens together, got one of them. Give "
             "both, or neither to score every cell."
         )
-    fit_name = _fit_name(target)
-    columns = [] if fit_name else list(scale)
-    names = [] if fit_name else list(recipe)
+    several = _fits_of(target)
+    fit_name = None if several else _fit_name(target)
+    has_fit = bool(fit_name or several)
+    columns = [] if has_fit else list(scale)
+    names = [] if has_fit else list(recipe)
     how = options.reading(
         column_map, seq_len, names, columns, loss_kind, params_kind, diverged_above
     )
@@ -210,8 +214,8 @@ def compare(
         point = {
             "params": units.parse_count(params, what="--params"),
             "tokens": units.parse_count(tokens, what="--tokens"),
-            "scales": options.scale_values([*at, *(scale if fit_name else [])]),
-            "recipe": recipe[0] if fit_name and recipe else None,
+            "scales": options.scale_values([*at, *(scale if has_fit else [])]),
+            "recipe": recipe[0] if has_fit and recipe else None,
             "shape": _shape(layers, width, seq_len),
             "seq_len": how["seq_len"],
             "allow": options.allowed(allow),
@@ -221,6 +225,9 @@ def compare(
             "compare: --at, --layers and --width are of one point. Add --params and "
             "--tokens."
         )
+
+    if several:
+        return _side_by_side(several, point, json)
 
     from surrogate.cli.commands import compare as comparison
     from surrogate.cli.text import laws
@@ -251,16 +258,41 @@ def compare(
     return max(code, int(reason is not None))
 
 
-def _fit_name(target: list[str]) -> str | None:
-    """The fit that is meant, or None where files of runs are."""
+def _side_by_side(names: list[str], point: dict[str, Any] | None, as_json: bool) -> int:
+    """Several fits at one point."""
+    from surrogate.cli import fits_compared
+
+    if point is None:
+        raise DataError(
+            "compare: fits are compared at one point. Add --params and --tokens."
+        )
+    where = {n: point[n] for n in ("params", "tokens", "scales", "recipe", "allow")}
+    with options.dashed():
+        document = fits_compared.compare(names, where)
+    return output.emit(document, as_json, fits_compared.render)
+
+
+def _are_fits(target: list[str]) -> list[str]:
+    """Those of the names that are fits."""
     from surrogate.storage import archive
 
     bundled = archive.bundled()
-    fits = [
+    return [
         name
         for name in target
         if Path(name).is_dir() or name in bundled or name.startswith("bundled:")
     ]
+
+
+def _fits_of(target: list[str]) -> list[str]:
+    """Several fits to be compared with one another; none where runs are named."""
+    fits = _are_fits(target)
+    return fits if len(fits) == len(target) > 1 else []
+
+
+def _fit_name(target: list[str]) -> str | None:
+    """The fit that is meant, or None where files of runs are."""
+    fits = _are_fits(target)
     if not fits:
         return None
     if len(target) > 1:

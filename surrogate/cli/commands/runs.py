@@ -5,14 +5,17 @@ Rooms that need JAX are imported inside the commands: `surrogate --help` stays f
 
 from __future__ import annotations
 
+import shlex
 import time
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from surrogate.base import defaults, interrupts
+from surrogate.base import defaults, interrupts, units
 from surrogate.base.about import check_about, parse_about
 from surrogate.cli import (
     compiled,
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
     from surrogate.answers import Fit
     from surrogate.data import Runs
 
+# A fit that is expected to take so long is announced [s].
+_LONG = 10.0
 _DEMO_OUT = Path("surrogate-demo")
 _DEMO_REPLICAS = 200
 _DEMO_PARAMS, _DEMO_TOKENS = 1e9, 5e10
@@ -117,6 +122,9 @@ def check(
         typer.Option(metavar="CSV", help="Write what was read, to read without flags."),
     ] = None,
     overwrite: options.Overwrite = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every cell, and every note whole.")
+    ] = False,
     json: options.Json = False,
 ) -> int:
     """Read runs; say what was understood, kept and dropped."""
@@ -140,14 +148,17 @@ def check(
     )
     table = progress.read(runs, how)
     following = options.fit_command(runs, how)
+    others = options.evaluate_command(runs, how)
     if fix is not None:
         with interrupts.writing():
             notes = cleaned.write_cleaned(table, fix)
         table = replace(table, notes=(*table.notes, f"written to {fix}", *notes))
         scales = {name: name for name in table.scales}
         following = options.fit_command([fix], {"scales": scales})
-    document = documents.check(table, following)
-    code = output.emit(document, json, text_tables.check)
+        others = options.evaluate_command([fix], {})
+    document = documents.check(table, following, others)
+    render = partial(text_tables.check, everything=everything)
+    code = output.emit(document, json, render)
     return max(code, _judge_dropped(table, limit))
 
 
@@ -235,6 +246,8 @@ def fit(
     is_cut = bool(fitted.provenance.fit.get("draws_interrupted", False))
     scale_out.finish(shards, is_whole=not is_cut)
     document = _summary(fitted, out, time.monotonic() - start)
+    document |= documents.tells(table, options.evaluate_command(runs, how))
+    document["next"] = _first_question(fitted, out)
     return max(
         output.emit(document, json, text_tables.fit),
         _judge_dropped(table, limit),
@@ -345,16 +358,36 @@ def _fit(runs: Runs, **settings: Any) -> Fit:
     """Fits with a progress bar."""
     compiled.keep(progress.warn)
     interrupts.begin("starting JAX")
-    # What takes a second to load is loaded before the bar begins.
     from surrogate.answers import from_runs
-    from surrogate.fitting.fit import fit_model  # noqa: F401
 
+    _say_how_long(runs, settings)
     interrupts.begin("fit")
     bar = Bar()
     try:
         return from_runs.fit(runs, progress=bar, **settings)
     finally:
         bar.stop()
+
+
+def _say_how_long(runs: Runs, settings: Mapping[str, Any]) -> None:
+    """An estimate on stderr, before a fit that takes longer than one waits idly."""
+    from surrogate.base.errors import DataError
+    from surrogate.fitting import fit as fitting
+
+    try:
+        took = fitting.seconds(runs, **settings)
+    except DataError:
+        # The fit itself says what is wrong.
+        return
+    if took is not None and took >= _LONG:
+        output.note("fit", f"this takes {in_words(took)}, longer on a busy machine.")
+
+
+def in_words(seconds: float) -> str:
+    """A time to one digit or two: about 20 s, about 3 min."""
+    if seconds < 90:
+        return f"about {round(seconds, -1):.0f} s"
+    return f"about {seconds / 60:.0f} min"
 
 
 def _summary(fitted: Fit, folder: Path, seconds: float) -> dict[str, Any]:
@@ -365,6 +398,21 @@ def _summary(fitted: Fit, folder: Path, seconds: float) -> dict[str, Any]:
         **fitted.summary_json(),
         "seconds": seconds,
     }
+
+
+def _first_question(fitted: Fit, out: Path) -> str | None:
+    """The plateau at the largest of the fitted runs, to be changed to one's own."""
+    if not fitted.cells:
+        return None
+    largest = max(fitted.cells, key=lambda cell: cell.params * cell.tokens)
+    words = ["surrogate", "plateau", str(out)]
+    for name, value in (("params", largest.params), ("tokens", largest.tokens)):
+        words += [f"--{name}", units.format_count(value)]
+    for name, value in largest.scales.items():
+        words += ["--scale", f"{name}={units.format_count(value)}"]
+    if len(fitted.features.recipes) > 1:
+        words += ["--recipe", largest.recipe]
+    return shlex.join(words)
 
 
 def _judge_dropped(runs: Runs, limit: float) -> int:

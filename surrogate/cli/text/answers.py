@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 _EXTENTS: tuple[tuple[str, Form], ...] = (
     ("lr", common.lr),
-    ("batch", common.batch),
+    ("batch", common.count),
     ("lr_at_optimal_batch", common.lr),
-    ("batch_at_optimal_lr", common.batch),
+    ("batch_at_optimal_lr", common.count),
 )
 _EDGES: tuple[tuple[str, Form], ...] = (
     ("lr_low", common.lr),
     ("lr_high", common.lr),
-    ("batch_low", common.batch),
-    ("batch_high", common.batch),
+    ("batch_low", common.count),
+    ("batch_high", common.count),
 )
 
 
@@ -40,7 +40,7 @@ def optimum(document: Document) -> list[RenderableType]:
         (f"{name}, {common.level(interval)}", common.span(interval[name], form))
         for name, form in (
             ("lr", common.lr),
-            ("batch", common.batch),
+            ("batch", common.count),
             ("loss", common.loss),
         )
         if interval.get(name)
@@ -73,7 +73,7 @@ def _carried(document: Document) -> list[Row]:
     rows.append((f"lr, {len(laws)} laws", common.span(found["lr_range"], common.lr)))
     if found["batch_range"]:
         number = sum(law["batch"] is not None for law in laws)
-        ends = common.span(found["batch_range"], common.batch)
+        ends = common.span(found["batch_range"], common.count)
         rows.append((f"batch, {number} laws", ends))
     where = (
         f"{common.count(start['params'])} parameters, {common.count(start['tokens'])}"
@@ -120,7 +120,7 @@ def plateau(document: Document) -> list[RenderableType]:
         rows.append((name, common.edges(at_batch, common.lr)))
     if at_lr:
         name = f"batch at lr {common.lr(at_lr.get('lr'))}"
-        rows.append((name, common.edges(at_lr, common.batch)))
+        rows.append((name, common.edges(at_lr, common.count)))
     if document.get("loss_min") is not None:
         rows.append(
             (
@@ -172,7 +172,7 @@ def _robust(robust: Document | None) -> list[Row]:
         return [(name, f"no (lr, batch) is that safe: at most {most}")]
     rows = [
         (f"robust {part}", common.edges(robust[part], form))
-        for part, form in (("lr", common.lr), ("batch", common.batch))
+        for part, form in (("lr", common.lr), ("batch", common.count))
         if robust.get(part)
     ]
     pieces = robust.get("pieces") or 1
@@ -195,8 +195,8 @@ def regret(document: Document) -> list[RenderableType]:
         return [common.title(f"Regret for {common.place(document)}"), common.grid(rows)]
     rows: list[Row] = [("regret", common.percent(document.get("regret")))]
     if bounds is not None:
-        name = f"regret, {common.level(interval)}"
-        rows.append((name, common.span(bounds, common.percent)))
+        sure = common.level(interval).removesuffix(" interval")
+        rows.append((f"at most, {sure} sure", common.percent(bounds[1])))
     if inside is not None:
         rows.append(("on the plateau", "yes" if inside else "no"))
     if probability is not None:

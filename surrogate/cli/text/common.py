@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from surrogate.answers.decision import shown
 from surrogate.base import units
 from surrogate.base.errors import Status
 from surrogate.cli.output import plain
@@ -28,8 +29,8 @@ _UNKNOWN = "unknown"
 
 
 def lr(value: Number) -> str:
-    """A learning rate to three digits."""
-    return _UNKNOWN if value is None else units.format_lr(value)
+    """A learning rate in three digits: 1.06e-3."""
+    return _UNKNOWN if value is None else shown.lr(value, 3)
 
 
 def batch(value: Number) -> str:
@@ -45,8 +46,17 @@ def loss(value: Number) -> str:
 
 
 def percent(value: Number) -> str:
-    """A fraction as a percentage."""
-    return _UNKNOWN if value is None else units.format_percent(value)
+    """A share in two digits: 0.25 %."""
+    return _UNKNOWN if value is None else shown.percent(value)
+
+
+def with_error(value: float, error: float) -> str:
+    """A share and its standard error, to the same decimals: 0.096 ± 0.013 %."""
+    said = percent(value).removesuffix(" %")
+    if not said.replace(".", "").replace(",", "").isdigit():
+        return f"{percent(value)} ± {percent(error)}"
+    places = len(said.partition(".")[2])
+    return f"{said} ± {100 * error:.{places}f} %"
 
 
 def count(value: Number) -> str:
@@ -84,6 +94,13 @@ def title(text: str) -> RenderableType:
     from rich.text import Text
 
     return Text(plain(text), style="bold")
+
+
+def plain_line(text: str) -> RenderableType:
+    """A line of plain text, wrapped."""
+    from rich.text import Text
+
+    return Text(plain(text))
 
 
 def command(text: str) -> RenderableType:
@@ -175,4 +192,4 @@ def common(document: Document) -> list[Row]:
 def level(interval: Document | None) -> str:
     """How sure an interval is, as a short name."""
     share = (interval or {}).get("level")
-    return "interval" if share is None else f"{units.format_percent(share)} interval"
+    return "interval" if share is None else f"{shown.percent(share)} interval"

@@ -5,6 +5,7 @@ Made from the JSON document alone, as all text; `--all` prints `text.answers` in
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from surrogate.answers.decision import shown
 from surrogate.base.about import sentence
 from surrogate.base.errors import Status
+from surrogate.cli import map_plot
 from surrogate.cli.output import plain
 from surrogate.cli.text import common
 from surrogate.cli.text.common import Document
@@ -24,10 +26,12 @@ _MARKS = {"inside": ".", "near": "!", "far": "!", "too_uncertain": "!"}
 _WORDS = {
     "inside": "Inside the data",
     "near": "Near the edge of the data",
-    "far": "Far outside the data",
+    "far": "Far outside the data, a starting point only",
     "too_uncertain": "Too uncertain to rely on",
 }
 _INDENT, _LABEL = 2, 9
+# A rung of the ladder this near in octaves to half the batch, or twice, serves for it.
+_SAME_RUNG = 0.5
 _WIDEST = 100
 
 
@@ -62,6 +66,7 @@ class _Page:
     def __init__(self, title: str, name: str) -> None:
         """A title on the left, the fit's name on the right."""
         self.lines: list[Any] = []
+        self.map: list[str] = []
         self._title = (title, name)
 
     def say(self, label: str, said: str, style: str = "") -> None:
@@ -73,9 +78,11 @@ class _Page:
         from rich.console import Console
         from rich.text import Text
 
-        width = min(Console().width, _WIDEST)
+        whole = Console().width
         title, name = self._title
-        gap = max(width - len(title) - len(name), 2)
+        side = max(map(len, self.map)) + 2 if self.map else 0
+        width = min(whole - side, _WIDEST)
+        gap = max(width + side - len(title) - len(name), 2)
         found: list[RenderableType] = [
             Text(plain(title), style="bold")
             + Text(" " * gap + plain(name), style="dim")
@@ -91,7 +98,25 @@ class _Page:
                 head = (label or "") if k == 0 else ""
                 line = Text(" " * _INDENT + head.ljust(indent - _INDENT), style="cyan")
                 found.append(line + Text(part, style=style))
-        return found
+        return _with_map(found, self.map, width)
+
+
+def _with_map(
+    lines: list[RenderableType], rows: Sequence[str], width: int
+) -> list[RenderableType]:
+    """The map at the right of the lines below the title, while they are short."""
+    from rich.text import Text
+
+    left = list(rows)
+    found = [lines[0]]
+    for line in [*lines[1:], *[Text("")] * max(len(rows) - len(lines) + 1, 0)]:
+        assert isinstance(line, Text)
+        # A command to paste may be longer than its column.
+        if left and line.cell_len <= width:
+            gap = " " * (width + 2 - line.cell_len)
+            line = line + Text(gap) + Text(left.pop(0), no_wrap=True)
+        found.append(line)
+    return [*found, *(Text(" " * (width + 2) + row) for row in left)]
 
 
 def optimum(document: Document, asked: Asked) -> list[RenderableType]:
@@ -112,10 +137,26 @@ def optimum(document: Document, asked: Asked) -> list[RenderableType]:
 
 
 def plateau(
-    document: Document, asked: Asked, with_ladder: bool = False
+    document: Document,
+    asked: Asked,
+    with_ladder: bool = False,
+    with_map: bool = False,
 ) -> list[RenderableType]:
-    """The setting to type, the box that is as good, and what leaving it costs."""
+    """The setting to type, the box that is as good, and what leaving it costs.
+
+    Args:
+        document: the answer.
+        asked: how it was typed.
+        with_ladder: the table of batches in place of the box.
+        with_map: a map of the plateau even where the terminal is narrow.
+    """
+    from rich.console import Console
+    from rich.text import Text
+
     page = _Page(common.place(document, "params"), asked.fit)
+    is_wide = Console().width >= map_plot.BESIDE
+    rows = [] if with_ladder else map_plot.lines(document)
+    page.map = rows if is_wide else []
     if document.get("loss_min") is None or document.get("suggestion") is None:
         _refused(page, document)
     else:
@@ -128,7 +169,8 @@ def plateau(
     if with_ladder and document.get("ladder"):
         return [*lines[:2], _ladder(document), *lines[2:]]
     _more(page, document, asked)
-    return page.done()
+    below = rows if with_map and not is_wide else []
+    return [*page.done(), *(Text(row, no_wrap=True) for row in below)]
 
 
 def regret(document: Document, asked: Asked) -> list[RenderableType]:
@@ -234,14 +276,15 @@ def _as_good(page: _Page, document: Document) -> None:
     share = price.get("tokens_share")
     worth = ""
     if share is not None and price.get("of") == "tolerance":
-        worth = f", what {shown.percent(share)} fewer tokens would cost"
-    page.say("", f"within {tolerance} of the best loss{worth}")
+        worth = f", as with {shown.percent(share)} fewer tokens"
+    page.say("", f"at most {tolerance} above the best loss{worth}")
     probability = (document.get("robust") or {}).get("probability")
     if robust and probability:
-        page.say("", f"in {100 * probability:.0f} % of the fits to resampled runs")
+        page.say("", f"(in {100 * probability:.0f} % of the fits to resampled runs)")
     elif robust is None and document.get("robust"):
         page.say("", "by the fit alone: no box is that safe in most resampled fits")
     _largest(page, document, batch)
+    _other(page, document)
 
 
 def _span(ends: Sequence[float | int | None], form: Callable[[float], str]) -> str:
@@ -250,6 +293,24 @@ def _span(ends: Sequence[float | int | None], form: Callable[[float], str]) -> s
 
 def _has_batch(document: Document) -> bool:
     return (document.get("suggestion") or {}).get("batch") is not None
+
+
+def _other(page: _Page, document: Document) -> None:
+    """What half and twice the batch lose, each with its own best lr."""
+    use = document.get("suggestion") or {}
+    parts = []
+    for times in (0.5, 2.0):
+        rungs = document.get("ladder") or ()
+        aim = times * (use.get("batch") or math.inf)
+        near = [r for r in rungs if abs(math.log2(r["batch"] / aim)) < _SAME_RUNG]
+        if near:
+            rung = min(near, key=lambda r: abs(math.log2(r["batch"] / aim)))
+            batch, lost = shown.typed_tokens(rung["batch"]), rung["regret"]
+            loses = "" if parts else "loses "
+            said = f"{batch} (lr {shown.lr(rung['lr'])}) {loses}{shown.percent(lost)}"
+            parts.append(said)
+    if parts:
+        page.say("Other", f"batch {', '.join(parts)}")
 
 
 def _largest(page: _Page, document: Document, batch: list[float | None]) -> None:
@@ -356,6 +417,9 @@ def _notes(page: _Page, document: Document) -> None:
         reasons = list(trust.get("reasons") or ())
     said = _WORDS.get(word, word)
     said += f": {'; '.join(reasons)}." if reasons else "."
+    held = document.get("held_out")
+    if held and word in ("inside", "near"):
+        said += f" On sizes left out its choices lost {shown.percent(held['mean'])}."
     best = document.get("best_interval") or {}
     is_told = "certificate" in document
     parts = [

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 _SAMPLES = {"in-sample": "in", "out-of-sample": "other", "held-out": "held-out"}
 _MEANING = (
-    "Permille of the cell's lowest measured loss: mean over cells with its standard "
-    "error, median, largest; smoothed: mean against a local cubic. out: proposals "
-    "beyond the cell's grid, read at its nearest run.",
+    "Regret in % of the cell's lowest measured loss: mean over cells with its "
+    "standard error, median, largest; smoothed: mean against a local cubic. out: "
+    "proposals beyond the cell's grid, read at its nearest run.",
     "fitted: held-out, without the cell that the row is scored on; in, to these runs, "
     "so that the row flatters itself; other, to other runs.",
     "step-law-refit is Step Law's recipe refitted here, -n with N in its batch law.",
@@ -93,16 +93,16 @@ def cells(document: Document) -> list[RenderableType]:
         [
             law["name"],
             _SAMPLES[law["sample"]],
-            _mean(law["regret"]),
-            _permille((law["regret"] or {}).get("median")),
-            _permille((law["regret"] or {}).get("max")),
-            _permille((law["regret_smoothed"] or {}).get("mean")),
+            _bare(_mean(law["regret"])),
+            _bare(_share((law["regret"] or {}).get("median"))),
+            _bare(_share((law["regret"] or {}).get("max"))),
+            _bare(_share((law["regret_smoothed"] or {}).get("mean"))),
             "-" if law["outside_grid"] is None else str(law["outside_grid"]),
             notes.letters(law["warnings"]),
         ]
         for law in scored
     ]
-    names = ["law", "fitted", "regret", "median", "max", "smoothed", "out", "note"]
+    names = ["law", "fitted", "regret, %", "median", "max", "smoothed", "out", "note"]
     heading = (
         f"Published laws and the surrogate ({document['family']}) on "
         f"{document['cells']} cell{'' if document['cells'] == 1 else 's'} of "
@@ -130,7 +130,7 @@ def point(document: Document) -> list[RenderableType]:
                 law["name"],
                 common.lr(law["lr"]),
                 _tokens(law["batch"]),
-                _permille(law["regret"]),
+                _share(law["regret"]),
                 notes.letters(
                     [*law["warnings"], *([_BEYOND] if law["inside"] is False else [])]
                 ),
@@ -140,7 +140,7 @@ def point(document: Document) -> list[RenderableType]:
         ),
     ]
     names = ["law", "lr", "batch in tokens", "predicted regret", "note"]
-    meaning = "Predicted regret: permille over the fit's lowest loss at this point."
+    meaning = "Predicted regret: share of the fit's lowest loss at this point."
     return [
         common.title(f"Published laws for {common.place(document)}"),
         common.columns(names, rows, left=["law", "note"]),
@@ -196,14 +196,21 @@ def _plain(line: str) -> RenderableType:
     return Text(line)
 
 
-def _permille(value: Number) -> str:
-    return "-" if value is None else f"{1000 * value:.2f}"
+def _bare(said: str) -> str:
+    """Without the unit, which the column's head has."""
+    return said.removesuffix(" %").replace("under ", "<")
+
+
+def _share(value: Number) -> str:
+    return "-" if value is None else common.percent(value)
 
 
 def _mean(part: Document | None) -> str:
     part = part or {}
     se = part.get("se")
-    return _permille(part.get("mean")) + ("" if se is None else f" ± {1000 * se:.2f}")
+    if part.get("mean") is None or se is None:
+        return _share(part.get("mean"))
+    return common.with_error(part["mean"], se)
 
 
 def _tokens(value: Number) -> str:

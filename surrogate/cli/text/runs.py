@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from surrogate.cli.text import answers, common
+from surrogate.cli.text import answers, common, tells
 from surrogate.cli.text import levels as text_levels
 from surrogate.cli.text.common import Document, Form, Number, Row
 
@@ -14,11 +14,18 @@ if TYPE_CHECKING:
 
 _CELLS = 40
 _DROPPED = 10
+# Of a longer table so few cells are not worth its head.
+_FEW = 3
 _SETTINGS = ("lr", "batch", "params", "tokens")
 
 
-def check(document: Document) -> list[RenderableType]:
-    """What was read: counts, ranges, cells, dropped rows, what is identifiable."""
+def check(document: Document, everything: bool = False) -> list[RenderableType]:
+    """What was read and can be told; cells as far as they fit on a screen.
+
+    Args:
+        document: of the table.
+        everything: all cells and whole notes.
+    """
     ranges, levels = document["ranges"], document["levels"]
     further = {n: r for n, r in ranges.items() if n not in _SETTINGS}
     rows: list[Row] = [
@@ -35,18 +42,25 @@ def check(document: Document) -> list[RenderableType]:
         *([] if document["also"] else _recipe(document)),
         ("identifiable", _answers(document["identifiable"])),
     ]
-    rows += [("note", note) for note in document["notes"]]
+    notes = document["notes"]
+    rows += [("note", n) for n in (notes if everything else tells.short(notes))]
+    rows += tells.rows(document)
     found = f"{_many(document['runs'], 'run')} in {_many(document['cells'], 'cell')}"
-    return [
+    before = [
         common.title(f"{found}, {_many(len(document['dropped']), 'row')} dropped"),
         *_understood(document["understood"]),
         common.grid(rows),
         *text_levels.tables(document["also"]),
-        *_cell_table(document),
+    ]
+    after = [
         *_aside_table(document["aside"]),
         *_dropped_table(document["dropped"]),
-        *_next(document.get("next")),
+        *tells.following(document),
     ]
+    room = tells.MOST_LINES - tells.lines_of([*before, *after])
+    # A blank line, the head, and how many more there are.
+    cells = _cell_table(document, None if everything else max(room - 3, 0))
+    return [*before, *cells, *after]
 
 
 def _understood(lines: list[Document]) -> list[RenderableType]:
@@ -54,11 +68,6 @@ def _understood(lines: list[Document]) -> list[RenderableType]:
     names = ["role", "column", "unit", "example"]
     rows = [[str(line[name]) for name in names] for line in lines]
     return [common.columns(names, rows, left=names), common.title("")] if rows else []
-
-
-def _next(command: str | None) -> list[RenderableType]:
-    """What to type next."""
-    return [common.title(""), common.command(f"Next: {command}")] if command else []
 
 
 def _seeds(document: Document) -> list[Row]:
@@ -155,8 +164,15 @@ def _answers(identifiable: dict[str, bool]) -> str:
     )
 
 
-def _cell_table(document: Document) -> list[RenderableType]:
-    shown, more = common.first(document["cell_table"], _CELLS, "cells", "--json")
+def _cell_table(document: Document, most: int | None) -> list[RenderableType]:
+    cells = document["cell_table"]
+    if most is not None and most + 1 >= len(cells):
+        most = len(cells)
+    if most is not None and most < _FEW < len(cells):
+        return [common.plain_line(f"{_many(len(cells), 'cell')}: --all lists them.")]
+    shown, more = common.first(
+        cells, len(cells) if most is None else most, "cells", "--all"
+    )
     has_recipes = document["recipes"] != [""]
     names = ["params", "tokens", "runs", "diverged", "best loss"]
     rows = [
@@ -221,7 +237,7 @@ def fit(document: Document) -> list[RenderableType]:
         ("bootstrap", f"{document['bootstrap']:,} draws, seed {document['seed']}"),
     ]
     rows += [
-        (name, _permille(scores.get(key)))
+        (name, common.percent(scores.get(key)))
         for name, key in (
             ("regret, cells left out", "regret"),
             ("smoothed regret", "regret_smoothed"),
@@ -233,16 +249,14 @@ def fit(document: Document) -> list[RenderableType]:
     rows += [*_seeds(document), *([] if also else _recipe(document))]
     if document.get("seconds") is not None:
         rows.append(("took", f"{document['seconds']:.1f} s"))
-    rows += [("note", note) for note in document.get("notes") or ()]
-    return [common.title("Fit"), common.grid(rows), *text_levels.tables(also)]
+    rows += [("note", n) for n in tells.short(document.get("notes") or ())]
+    rows += tells.rows(document)
+    tables = text_levels.tables(also)
+    return [common.title("Fit"), common.grid(rows), *tables, *tells.following(document)]
 
 
 def _number(value: object) -> str:
     return f"{len(value) if isinstance(value, list) else value:,}"
-
-
-def _permille(value: Number) -> str:
-    return "unknown" if value is None else f"{1000 * value:.2f} permille"
 
 
 def evaluate(document: Document) -> list[RenderableType]:
@@ -252,7 +266,7 @@ def evaluate(document: Document) -> list[RenderableType]:
     rows: list[Row] = [
         ("regret, mean", _with_error(raw)),
         ("smoothed, mean", _with_error(smooth)),
-        ("regret, worst", _permille(raw.get("max"))),
+        ("regret, worst", common.percent(raw.get("max"))),
         (
             "loss error",
             ", ".join(
@@ -271,7 +285,7 @@ def evaluate(document: Document) -> list[RenderableType]:
     names = ["params", "tokens", "runs", "lr", "batch", "best lr", "best batch"]
     has_recipes = any(cell.get("recipe") for cell in shown)
     table = common.columns(
-        [*(["recipe"] if has_recipes else []), *names, "permille"],
+        [*(["recipe"] if has_recipes else []), *names, "regret"],
         (
             [
                 *([str(cell.get("recipe") or "")] if has_recipes else []),
@@ -282,7 +296,7 @@ def evaluate(document: Document) -> list[RenderableType]:
                 common.count(cell.get("batch")),
                 common.lr(cell.get("best_lr")),
                 common.count(cell.get("best_batch")),
-                _permille(cell.get("regret")).removesuffix(" permille"),
+                common.percent(cell.get("regret")),
             ]
             for cell in shown
         ),
@@ -294,9 +308,10 @@ def evaluate(document: Document) -> list[RenderableType]:
 
 
 def _with_error(part: Document) -> str:
-    se = part.get("se")
-    error = "" if se is None else f" (standard error {1000 * se:.2f})"
-    return f"{_permille(part.get('mean'))}{error}"
+    mean, se = part.get("mean"), part.get("se")
+    if mean is None or se is None:
+        return common.percent(mean)
+    return common.with_error(mean, se)
 
 
 def _plain_number(value: Number) -> str:

@@ -144,7 +144,7 @@ class Model:
             self.weights[which],
         )
         if isinstance(self.family, Posynomial):
-            found = sums.of_sum(*at, *own)
+            found = sums.of_sum(self.family.terms, *at, *own)
         else:
             walls = self.family.shape.choices + 1
             found = sums.of_bowl(self.law, walls, *at, *own, self.copies[which])

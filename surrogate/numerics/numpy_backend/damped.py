@@ -97,9 +97,10 @@ def minimise(
         # What is no number at a trial is refused, so that it need not be said.
         with np.errstate(all="ignore"):
             is_taken = _accept(now, live, equations(now.trial[live], live))
-            is_over = _judge(now, live, is_taken, rules)
+            step = _damped(now, live)
+            is_over = _judge(now, live, is_taken, step, rules)
             live = live[~is_over]
-            live = live[_propose(now, live)]
+            live = live[_propose(now, live, step[~is_over])]
         now.steps[live] += 1
         ended = slots - live.size
         fresh = np.arange(waiting, min(waiting + ended, len(start)))
@@ -129,55 +130,90 @@ def _accept(now: _State, live: np.ndarray, at: Normal) -> Bool[np.ndarray, " liv
     return is_taken
 
 
+def _damped(now: _State, rows: np.ndarray) -> Float64[np.ndarray, "rows p"]:
+    """The steps of these problems at their damping; NaN where it is too small."""
+    matrix = now.hessian[rows]
+    diagonal = np.arange(now.v.shape[1])
+    matrix[:, diagonal, diagonal] += now.damping[rows, None] * now.size[rows]
+    return -solve_spd(matrix, now.gradient[rows])
+
+
 def _judge(
-    now: _State, live: np.ndarray, is_taken: np.ndarray, rules: _Rules
+    now: _State,
+    live: np.ndarray,
+    is_taken: np.ndarray,
+    step: Float64[np.ndarray, "live p"],
+    rules: _Rules,
 ) -> Bool[np.ndarray, " live"]:
-    """Which problems have ended; how is written down."""
-    cost, v = now.cost[live], now.v[live]
-    newton = solve_spd(now.hessian[live], now.gradient[live])
-    left = np.einsum("rp,rp->r", now.gradient[live], newton)
-    is_refused = ~is_taken & (now.steps[live] > 0)
-    is_flat = now.foreseen[live] < rules.rounding * cost
+    """Which problems have ended; how is written down.
+
+    Damping makes a step gain less: what the damped step would gain too much to have
+    converged has not, and needs no undamped one.
+    """
+    cost, steps = now.cost[live], now.steps[live]
+    is_refused = ~is_taken & (steps > 0)
+    gain = -np.einsum("rp,rp->r", now.gradient[live], step)
+    is_far = ~(gain <= rules.tolerance * cost) & np.isfinite(cost)
+    asked = np.flatnonzero(~is_far | is_refused | (steps >= rules.limit))
+    rows = live[asked]
+    cost, v = cost[asked], now.v[rows]
+    newton, left = _undamped(now, rows)
+    is_flat = now.foreseen[rows] < rules.rounding * cost
     # Of a perfect fit no cost is left to measure a gain by.
     is_tiny = (np.abs(newton) <= rules.rounding * np.abs(v)).all(axis=1)
     is_dead = ~np.isfinite(cost)
+    is_refused = is_refused[asked]
     is_settled = (left <= rules.tolerance * cost) | (is_refused & (is_flat | is_tiny))
-    status = np.full(live.size, -1)
-    status[now.steps[live] >= rules.limit] = LIMIT
+    status = np.full(rows.size, -1)
+    status[now.steps[rows] >= rules.limit] = LIMIT
     status[is_settled] = CONVERGED
     status[is_dead] = NOT_FINITE
-    known = np.isfinite(left)
-    share = np.maximum(np.where(known, left, 0.0), 0.0) / np.maximum(cost, _TINY)
-    now.decrement[live] = np.where(known, np.sqrt(share), np.inf)
-    is_over = status >= 0
-    now.status[live] = status
+    now.status[rows] = status
     # A gain below rounding cannot be seen in the cost; the gradient knows more digits.
     is_blind = is_settled & ~is_dead & (left <= rules.rounding * cost)
-    now.v[live[is_blind]] -= newton[is_blind]
+    now.v[rows[is_blind]] -= newton[is_blind]
+    is_over = np.zeros(live.size, dtype=bool)
+    is_over[asked] = status >= 0
     return is_over
 
 
-def _propose(now: _State, live: np.ndarray) -> Bool[np.ndarray, " live"]:
+def _undamped(
+    now: _State, rows: np.ndarray
+) -> tuple[Float64[np.ndarray, "rows p"], Float64[np.ndarray, " rows"]]:
+    """Newton's steps, and what they would gain; the decrement is written down."""
+    newton = solve_spd(now.hessian[rows], now.gradient[rows])
+    left = np.einsum("rp,rp->r", now.gradient[rows], newton)
+    known = np.isfinite(left)
+    share = np.maximum(np.where(known, left, 0.0), 0.0)
+    share /= np.maximum(now.cost[rows], _TINY)
+    now.decrement[rows] = np.where(known, np.sqrt(share), np.inf)
+    return newton, left
+
+
+def _propose(
+    now: _State, live: np.ndarray, step: Float64[np.ndarray, "live p"]
+) -> Bool[np.ndarray, " live"]:
     """The next trial, damping raised until the matrix is definite; whether there is."""
     goes_on = np.ones(live.size, dtype=bool)
-    asked = np.arange(live.size)
-    diagonal = np.arange(now.v.shape[1])
-    step = np.zeros((live.size, now.v.shape[1]))
-    for _ in range(RAISES):
+    asked = np.flatnonzero(~np.isfinite(step).all(axis=1))
+    step[asked] = 0.0
+    for turn in range(RAISES):
         if not asked.size:
             break
-        rows = live[asked]
-        matrix = now.hessian[rows]
-        matrix[:, diagonal, diagonal] += now.damping[rows, None] * now.size[rows]
-        found = -solve_spd(matrix, now.gradient[rows])
+        raised = RAISE * now.damping[live[asked]]
+        now.damping[live[asked]] = np.maximum(raised, FIRST_RAISE)
+        if turn == RAISES - 1:
+            break
+        found = _damped(now, live[asked])
         is_found = np.isfinite(found).all(axis=1)
         step[asked[is_found]] = found[is_found]
         asked = asked[~is_found]
-        raised = RAISE * now.damping[live[asked]]
-        now.damping[live[asked]] = np.maximum(raised, FIRST_RAISE)
     goes_on[asked] = False
     goes_on &= now.damping[live] <= LARGEST_DAMPING
-    now.status[live[~goes_on]] = STUCK
+    stuck = live[~goes_on]
+    now.status[stuck] = STUCK
+    if stuck.size:
+        _undamped(now, stuck)
     bend = np.einsum("ri,rij,rj->r", step, now.hessian[live], step, optimize=True)
     slope = np.einsum("rp,rp->r", now.gradient[live], step)
     now.foreseen[live] = -(2 * slope + bend)

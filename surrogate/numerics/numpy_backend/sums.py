@@ -1,13 +1,16 @@
 """Sums over the rows: cost, gradient and Hessian in the affine functions' coefficients.
 
-What a row's ln loss owes to its scales alone is the same for all rows of one place, and
-is computed once a place; the walls about the optimum are computed a row. The Hessian's
-large parts are matrix products of weighted with plain Jacobians. All is as precise as
-the rows: float32 costs half as much, and is enough on the way to a minimum.
+What a row's ln loss owes to its scales alone is the same for all rows of one place and
+computed once a place. What it owes to terms that know lr and batch, the walls, is
+computed a row: the Hessian in the coefficients of two of them is one weight of the row
+times the products of its coordinates, which are the same for every problem and every
+pair of walls. All is as precise as the rows: float32 costs half as much, and is enough
+on the way to a minimum.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -40,11 +43,12 @@ class Rows(NamedTuple):
         begin: the first row of each place.
         place: of each row.
         rows: (1, u, s) of each row.
-        products: of all pairs of those.
+        products: of each pair of those, once.
         at: (1, u, s) of each place, with the u of its first row.
         linear: indicators of recipes at each place.
         member: indicators of cells at each place.
         target: of each row.
+        choices: how many of the coordinates are u.
     """
 
     order: Int[np.ndarray, " n"]
@@ -56,6 +60,7 @@ class Rows(NamedTuple):
     linear: Float[np.ndarray, "places q"]
     member: Float[np.ndarray, "places cells"]
     target: Float[np.ndarray, " n"]
+    choices: int
 
     @classmethod
     def of(
@@ -74,17 +79,22 @@ class Rows(NamedTuple):
         begin = np.flatnonzero(np.diff(place, prepend=-1))
         own = z.shape[1] - cells
         rows = np.concatenate([np.ones((len(z), 1)), z[:, :own]], axis=1)
-        products = (rows[:, :, None] * rows[:, None, :]).reshape(len(rows), -1)
+        first, second = np.triu_indices(rows.shape[1])
+        products = rows[:, first] * rows[:, second]
         linear, member = z[begin, choices + scales : own], z[begin, own:]
         return cls(
             *(order, begin, place, rows, products, rows[begin], linear, member),
             target[order],
+            choices,
         )
 
     def of_dtype(self, dtype: type[np.floating]) -> Rows:
         """Rows whose numbers are of this precision."""
-        return Rows(
-            *(part if part.dtype.kind == "i" else part.astype(dtype) for part in self)
+        return self._replace(
+            **{
+                name: getattr(self, name).astype(dtype)
+                for name in ("rows", "products", "at", "linear", "member", "target")
+            }
         )
 
     def each(self, values: np.ndarray) -> np.ndarray:
@@ -94,6 +104,111 @@ class Rows(NamedTuple):
 
 def _gram(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return left @ right.transpose(0, 2, 1)
+
+
+class _Split(NamedTuple):
+    """Which coefficients are of places, which of walls.
+
+    Attributes:
+        split: the first coefficient of a wall.
+        term: of each coefficient of places.
+        coordinate: likewise.
+        wall: of each coefficient of a wall, the number of it.
+        along: likewise its coordinate.
+        pairs: of walls, each once.
+        where: in (pair, product of coordinates) what two such coefficients share.
+        own: places' coefficients and, after all coefficients, recipes' offsets.
+    """
+
+    split: int
+    term: Int[np.ndarray, " i"]
+    coordinate: Int[np.ndarray, " i"]
+    wall: Int[np.ndarray, " j"]
+    along: Int[np.ndarray, " j"]
+    pairs: list[tuple[int, int]]
+    where: Int[np.ndarray, "j j"]
+    own: Int[np.ndarray, " q"]
+
+
+@lru_cache(maxsize=64)
+def _split_of(pattern: Pattern, walls: int, offsets: int) -> _Split:
+    term, coordinate = np.array(pattern.term), np.array(pattern.coordinate)
+    first = pattern.terms - walls
+    split = int(np.argmax(term >= first))
+    wall, along = term[split:] - first, coordinate[split:]
+    pairs = [(k, m) for k in range(walls) for m in range(k, walls)]
+    pair = np.zeros((walls, walls), int)
+    for number, (k, m) in enumerate(pairs):
+        pair[k, m] = pair[m, k] = number
+    width = pattern.coordinates
+    upper = np.triu_indices(width)
+    product = np.zeros((width, width), int)
+    product[upper] = product.T[upper] = np.arange(len(upper[0]))
+    where = pair[wall[:, None], wall] * len(upper[0]) + product[along[:, None], along]
+    own = np.concatenate([np.arange(split), len(term) + np.arange(offsets)])
+    return _Split(
+        split, term[:split], coordinate[:split], wall, along, pairs, where, own
+    )
+
+
+def _moments(
+    at: Rows, by: _Split, weighted: Float[np.ndarray, "R walls n"]
+) -> Float[np.ndarray, "R j places"]:
+    """Sums over each place of these weights times the coordinates of walls.
+
+    Of the coordinates only u differs within a place.
+    """
+    choices = at.choices
+    parts = np.empty((*weighted.shape[:2], 1 + choices, weighted.shape[2]), at.at.dtype)
+    parts[:, :, 0] = weighted
+    for c in range(choices):
+        np.multiply(weighted, at.rows.T[1 + c], out=parts[:, :, 1 + c])
+    sums = at.each(parts)
+    of_row = np.minimum(by.along, 1 + choices) % (1 + choices)
+    fixed = np.where((by.along > choices)[:, None], at.at.T[by.along], 1)
+    return sums[:, by.wall, of_row] * fixed.astype(at.at.dtype)
+
+
+def _in_walls(
+    at: Rows,
+    by: _Split,
+    left: Float[np.ndarray, "R walls n"],
+    right: Float[np.ndarray, "R walls n"],
+    own: Float[np.ndarray, "R walls n"],
+) -> Float[np.ndarray, "R j j"]:
+    """Sums over the rows of left_k right_l, and of own_k where k is l, times x x'."""
+    count, _, n = left.shape
+    of_pairs = np.empty((count, len(by.pairs), n), left.dtype)
+    for number, (k, m) in enumerate(by.pairs):
+        np.multiply(left[:, k], right[:, m], out=of_pairs[:, number])
+        if k == m:
+            of_pairs[:, number] += own[:, k]
+    return np.take((of_pairs @ at.products).reshape(count, -1), by.where, axis=1)
+
+
+def _whole(
+    by: _Split, in_place: np.ndarray, between: np.ndarray, in_walls: np.ndarray
+) -> np.ndarray:
+    """The Hessian of its blocks, in the order of coefficients and offsets."""
+    walls = len(by.wall)
+    size = len(by.own) + walls
+    rest = slice(by.split, by.split + walls)
+    hessian = np.empty((len(in_walls), size, size), in_walls.dtype)
+    hessian[:, by.own[:, None], by.own] = in_place
+    hessian[:, by.own, rest] = between
+    hessian[:, rest, by.own] = between.transpose(0, 2, 1)
+    hessian[:, rest, rest] = in_walls
+    return hessian
+
+
+def _slope(
+    by: _Split, own: np.ndarray, walls: np.ndarray
+) -> Float[np.ndarray, "R size"]:
+    """The gradient of its parts."""
+    gradient = np.empty((len(own), len(by.own) + walls.shape[1]), own.dtype)
+    gradient[:, by.own] = own
+    gradient[:, by.split : by.split + walls.shape[1]] = walls
+    return gradient
 
 
 def of_bowl(
@@ -111,13 +226,12 @@ def of_bowl(
     What each cell shares has been minimised over. The last affine functions are so
     many walls.
     """
+    by = _split_of(pattern, walls, offsets.shape[1])
     terms = _terms(pattern, coefficients, at.at)
     inner = pattern.terms - walls - 1
     found = law.values(list(terms[:inner]))
     height = np.exp(terms[inner])
-    width = pattern.coordinates
-    split = coefficients.shape[1] - walls * width
-    of_walls = coefficients[:, split:].reshape(len(coefficients), walls, width)
+    of_walls = coefficients[:, by.split :].reshape(len(coefficients), walls, -1)
     wall = np.exp(of_walls @ at.rows.T)
     base = found.level - height + offsets @ at.linear.T
     residual = base[:, at.place] + wall.sum(axis=1) - at.target
@@ -129,45 +243,25 @@ def of_bowl(
         residual += (shared @ at.member.T)[:, at.place]
     pull = weights * residual
     drawn = at.each(pull)
-    # Walls, a row: the Jacobian and its weighted copy.
-    slope = (wall[:, :, None] * at.rows.T).reshape(len(wall), walls * width, -1)
-    weighted = slope * weights[:, None]
-    in_walls = _gram(weighted, slope)
-    bend = (wall * pull[:, None]) @ at.products
-    bend = bend.reshape(len(wall), walls, width, width)
-    for k in range(walls):
-        part = slice(k * width, (k + 1) * width)
-        in_walls[:, part, part] += bend[:, k]
+    weighted, pulled = wall * weights[:, None], wall * pull[:, None]
+    in_walls = _in_walls(at, by, weighted, wall, pulled)
     # Law, height and recipes, a place.
-    term, coordinate = (
-        np.array(part)[:split] for part in (pattern.term, pattern.coordinate)
-    )
     first = np.stack([*found.first, -height], axis=1)
-    along = at.at.T[coordinate]
-    of_place = first[:, term] * along
+    along = at.at.T[by.coordinate]
     linear = np.broadcast_to(at.linear.T, (len(wall), *at.linear.T.shape))
-    of_place = np.concatenate([of_place, linear], axis=1)
+    of_place = np.concatenate([first[:, by.term] * along, linear], axis=1)
     heavy_place = of_place * heavy[:, None]
     in_place = _gram(heavy_place, of_place)
-    in_place[:, :split, :split] += _bend(found, -height, term, along, drawn)
-    sums = at.each(weighted)
-    between = _gram(of_place, sums)
-    count = coefficients.shape[1]
-    own = np.concatenate([np.arange(split), np.arange(count, count + offsets.shape[1])])
-    rest = np.arange(split, count)
-    size = count + offsets.shape[1]
-    hessian = np.empty((len(wall), size, size), wall.dtype)
-    hessian[:, own[:, None], own] = in_place
-    hessian[:, own[:, None], rest] = between
-    hessian[:, rest[:, None], own] = between.transpose(0, 2, 1)
-    hessian[:, rest[:, None], rest] = in_walls
-    gradient = np.empty((len(wall), size), wall.dtype)
-    gradient[:, own] = (of_place @ drawn[:, :, None])[:, :, 0]
-    gradient[:, rest] = (slope @ pull[:, :, None])[:, :, 0]
+    in_place[:, : by.split, : by.split] += _bend(found, -height, by.term, along, drawn)
+    sums = _moments(at, by, weighted)
+    hessian = _whole(by, in_place, _gram(of_place, sums), in_walls)
+    own = (of_place @ drawn[:, :, None])[:, :, 0]
+    gradient = _slope(by, own, (pulled @ at.rows).reshape(len(wall), -1))
     cost = np.einsum("rn,rn->r", pull, residual)
     if at.member.shape[1]:
-        crossed = np.empty((len(wall), size, at.member.shape[1]), wall.dtype)
-        crossed[:, own], crossed[:, rest] = heavy_place @ at.member, sums @ at.member
+        crossed = np.concatenate([heavy_place, sums], axis=1) @ at.member
+        order = np.concatenate([by.own, by.split + np.arange(len(by.wall))])
+        crossed[:, order] = crossed.copy()
         hessian -= _gram(crossed / stiff[:, None], crossed)
         cost += np.sum(copies * (shared / CELL_SPREAD) ** 2, axis=1)
     return Normal(cost, gradient, hessian)
@@ -192,37 +286,65 @@ def _bend(
 
 
 def of_sum(
+    walls: int,
     pattern: Pattern,
     at: Rows,
     coefficients: Float[np.ndarray, "R m"],
     offsets: Float[np.ndarray, "R q"],
     weights: Float[np.ndarray, "R n"],
 ) -> Normal:
-    """`families.Posynomial`: the log of a sum of exponentials, then offsets."""
-    exponents = _terms(pattern, coefficients, at.rows)
-    top = exponents.max(axis=0)
-    share = np.exp(exponents - top)
-    total = share.sum(axis=0)
-    share = (share / total).transpose(1, 0, 2)
-    residual = top + np.log(total) - at.target + (offsets @ at.linear.T)[:, at.place]
+    """`families.Posynomial`: the log of a sum of exponentials, then offsets.
+
+    The last affine functions are so many walls. Of the Hessian of ln sum exp in the
+    affine functions, diag(share) - share share', a row has the shares of its walls;
+    its place those of the others among themselves.
+    """
+    by = _split_of(pattern, walls, offsets.shape[1])
+    terms = _terms(pattern, coefficients, at.at)[: pattern.terms - walls]
+    level = terms.max(axis=0)
+    mixed = np.exp(terms - level)
+    level += np.log(mixed.sum(axis=0))
+    mixed = (mixed / mixed.sum(axis=0)).transpose(1, 0, 2)
+    matrix = np.zeros((len(weights), walls, pattern.coordinates), weights.dtype)
+    matrix[:, by.wall, by.along] = coefficients[:, by.split :]
+    # Relative to what the place alone has.
+    share = matrix @ at.rows.T - level[:, None, at.place]
+    top = np.maximum(share.max(axis=1), 0)
+    np.exp(share - top[:, None], out=share)
+    rest = np.exp(-top)
+    total = rest + share.sum(axis=1)
+    share /= total[:, None]
+    rest /= total
+    base = (level + offsets @ at.linear.T)[:, at.place]
+    residual = base + top + np.log(total) - at.target
     pull = weights * residual
-    term, coordinate = np.array(pattern.term), np.array(pattern.coordinate)
-    slope = share[:, term] * at.rows.T[coordinate]
-    # The Hessian of ln sum exp is diag(share) - share share' in the affine functions.
-    hessian = _gram(slope * (weights - pull)[:, None], slope)
-    bend = (share * pull[:, None]) @ at.products
-    where = coordinate[:, None] * pattern.coordinates + coordinate
-    hessian += (term[:, None] == term) * bend[:, term[:, None], where]
-    gradient = (slope @ pull[:, :, None])[:, :, 0]
+    bent = weights - pull
+    pulled = share * pull[:, None]
+    in_walls = _in_walls(at, by, share * bent[:, None], share, pulled)
+    drawn = at.each(pull * rest)
+    along = at.at.T[by.coordinate]
+    of_place = mixed[:, by.term] * along
+    in_place = _gram(of_place * at.each(bent * rest**2)[:, None], of_place)
+    in_place += (by.term[:, None] == by.term) * ((of_place * drawn[:, None]) @ along.T)
+    between = _gram(of_place, _moments(at, by, share * (bent * rest)[:, None]))
+    own = (of_place @ drawn[:, :, None])[:, :, 0]
+    in_rows = (pulled @ at.rows)[:, by.wall, by.along]
     cost = np.einsum("rn,rn->r", pull, residual)
     if not at.linear.shape[1]:
-        return Normal(cost, gradient, hessian)
-    cross = at.each(slope * weights[:, None]) @ at.linear
-    square = (at.linear.T * at.each(weights)[:, None]) @ at.linear
-    gradient = np.concatenate([gradient, at.each(pull) @ at.linear], axis=1)
-    above = np.concatenate([hessian, cross], axis=2)
+        whole = _whole(by, in_place, between, in_walls)
+        return Normal(cost, _slope(by, own, in_rows), whole)
+    linear = np.broadcast_to(at.linear.T, (len(pull), *at.linear.T.shape))
+    cross = (of_place * at.each(weights * rest)[:, None]) @ at.linear
+    square = (linear * at.each(weights)[:, None]) @ at.linear
+    sums = _moments(at, by, share * weights[:, None])
+    above = np.concatenate([in_place, cross], axis=2)
     below = np.concatenate([cross.transpose(0, 2, 1), square], axis=2)
-    return Normal(cost, gradient, np.concatenate([above, below], axis=1))
+    in_place = np.concatenate([above, below], axis=1)
+    between = np.concatenate([between, _gram(linear, sums)], axis=1)
+    own = np.concatenate([own, at.each(pull) @ at.linear], axis=1)
+    return Normal(
+        cost, _slope(by, own, in_rows), _whole(by, in_place, between, in_walls)
+    )
 
 
 def _terms(
