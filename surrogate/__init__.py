@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from surrogate.answers import Fit, load
+    from surrogate.answers.validation import validate
     from surrogate.base.errors import DataError, SolveError, Status
     from surrogate.data import Runs
     from surrogate.data.readers import read_runs
@@ -32,6 +33,7 @@ __all__ = [
     "fit",
     "load",
     "read_runs",
+    "validate",
 ]
 
 _HOME = {
@@ -43,6 +45,7 @@ _HOME = {
     "fit": "surrogate.fitting.fit",
     "load": "surrogate.answers",
     "read_runs": "surrogate.data.readers",
+    "validate": "surrogate.answers.validation",
 }
 
 

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from surrogate.answers import stability_edge, surface
+from surrogate.answers import beyond, neighbours, stability_edge, surface
 from surrogate.answers.decision.document import Decision, Deferred, Limits
 from surrogate.answers.fit import CellRecord, Fit, Range
 from surrogate.answers.limits import levels
@@ -65,6 +65,7 @@ class Solved:
         minimum: of each.
         cells: how many leaves there are.
         freedom: as of the fit.
+        beyond: what the law itself may be wrong by at the question.
     """
 
     bounds: Bounds
@@ -72,6 +73,7 @@ class Solved:
     minimum: surface.Minima
     cells: int
     freedom: int | None
+    beyond: beyond.Beyond
 
     def leaves(self, values: np.ndarray) -> np.ndarray:
         """Those of refits without a cell, of what has a line for each theta."""
@@ -83,10 +85,11 @@ class Solved:
 
     @cached_property
     def moves(self) -> Float64[np.ndarray, "draws choices"]:
-        """How far the surface of each draw is moved: `uncertainty.moves`."""
+        """How far each draw's surface is moved: `uncertainty.moves` and `beyond`."""
         u = self.minimum.u
         leaves, draws = self.leaves(u), self.draws(u)
-        return uncertainty.moves(u[0], leaves, draws, self.freedom)
+        steps = uncertainty.moves(u[0], leaves, draws, self.freedom)
+        return steps + self.beyond.moves
 
 
 def solve_box(
@@ -104,7 +107,10 @@ def solve_box(
     minimum = surface.minima(
         fit.family, thetas, question.s, bounds.low, bounds.high, bounds.cut
     )
-    return Solved(bounds, thetas, minimum, len(fit.leaves), fit.freedom)
+    wrong = beyond.at(fit, question)
+    free = bounds.low < bounds.high
+    wrong = wrong._replace(settings=wrong.settings * free, moves=wrong.moves * free)
+    return Solved(bounds, thetas, minimum, len(fit.leaves), fit.freedom, wrong)
 
 
 def limits(
@@ -199,7 +205,7 @@ def optimum(
         level=uncertainty.LEVEL,
         lr_interval=intervals["lr"],
         batch_interval=intervals["batch"],
-        loss_interval=_loss_interval(fit, solved),
+        loss_interval=loss_interval(fit, solved),
         certificate=certificate(fit, solved),
         stability=stability_edge.risk(fit, question, best),
         deferred=told,
@@ -401,6 +407,7 @@ def choice_intervals(fit: Fit, solved: Solved) -> dict[str, Pair]:
     """Intervals of the optimum's lr and batch, natural units."""
     u = solved.minimum.u
     ends = fit.spans(u[0], solved.leaves(u))
+    ends = beyond.widened(ends, solved.beyond.settings)
     intervals: dict[str, Pair] = dict.fromkeys(CHOICES, UNKNOWN)
     natural = fit.features.from_u(np.moveaxis(ends, -1, 0))
     for i, name in enumerate(fit.features.choices):
@@ -408,9 +415,11 @@ def choice_intervals(fit: Fit, solved: Solved) -> dict[str, Pair]:
     return intervals
 
 
-def _loss_interval(fit: Fit, solved: Solved) -> Pair:
+def loss_interval(fit: Fit, solved: Solved) -> Pair:
+    """Interval of the lowest loss [nats per token]."""
     value = solved.minimum.value
     ends = fit.spans(value[0], solved.leaves(value))
+    ends = beyond.widened(ends, solved.beyond.level)
     return loss_of(fit, ends[0]), loss_of(fit, ends[1])
 
 
@@ -470,11 +479,11 @@ def context_of(
     sizes = {name: value * _POINT for name, value in asked.items()}
     distance = float(levels.distance(fit, sizes, chosen)[0])
     warnings = [*question.warnings, *extra]
-    if distance > 1:
-        warnings.append(
-            f"Extrapolation: {distance:.2f} times as far from the centre of the data "
-            "as the farthest fitted run."
-        )
+    where = sizes, np.array([question.recipe])
+    is_inside = bool(neighbours.inside(fit, *where, np.array([distance]))[0])
+    if not is_inside:
+        near = int(neighbours.cells_near(fit, *where)[0])
+        warnings.append(neighbours.outside_warning(distance, near))
     if status is Status.at_bound and not one_sided:
         warnings.append(
             "The lowest loss lies on the edge of the box that was searched, so the "
@@ -502,7 +511,7 @@ def context_of(
         family=fit.family.name,
         loss_kind=fit.loss_kind,
         **surface.ran(),
-        inside=distance <= 1,
+        inside=is_inside,
         distance=distance,
         status=status,
         warnings=tuple(warnings),

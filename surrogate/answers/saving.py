@@ -19,6 +19,7 @@ from surrogate.data import Dropped, Runs, Source
 from surrogate.data.about import known_about
 from surrogate.data.coordinates import Features
 from surrogate.families import MIX, Family, Mix, Shape
+from surrogate.fitting.discrepancy import Discrepancy
 from surrogate.fitting.evidence import Direction
 from surrogate.fitting.objective import Noise
 from surrogate.fitting.stability import Stability
@@ -91,6 +92,7 @@ def _manifest(fit: Fit) -> dict[str, Any]:
         "cells": [asdict(cell) for cell in fit.cells],
         "freedom": fit.freedom,
         "evidence": {name: found.to_json() for name, found in fit.evidence.items()},
+        "discrepancy": fit.discrepancy and fit.discrepancy.to_json(),
         "scores": fit.scores,
         "is_converged": fit.is_converged,
         "provenance": asdict(fit.provenance),
@@ -121,7 +123,7 @@ def _unpack(manifest: Mapping[str, Any], arrays: archive.Arrays) -> Fit:
     features = Features.from_json(manifest["standardisation"])
     shape = Shape(len(features.choices), len(features.givens), features.offsets)
     family = _family(manifest, shape)
-    stability = manifest["stability"]
+    stability, wrong = manifest["stability"], manifest.get("discrepancy")
     none = np.zeros((0, family.size))
     return Fit(
         family=family,
@@ -165,6 +167,7 @@ def _unpack(manifest: Mapping[str, Any], arrays: archive.Arrays) -> Fit:
         warnings=tuple(manifest["warnings"]),
         runs=_unpack_runs(manifest["runs"], arrays) if manifest["runs"] else None,
         about=_about(manifest),
+        discrepancy=Discrepancy.from_json(wrong) if wrong else None,
     )
 
 

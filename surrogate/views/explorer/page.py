@@ -27,6 +27,7 @@ CORE = (
     "robust.js",
     "units.js",
     "told.js",
+    "beyond.js",
     "answer.js",
     "solved.js",
     "carried.js",

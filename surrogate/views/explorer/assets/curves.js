@@ -7,7 +7,7 @@ function drawSlice(model, answer, i, width) {
   const at = (u) => (i ? [found.x, u] : [u, found.y]);
   const rows = Array.from({ length: 61 }, (_, k) => {
     const u = lo + ((hi - lo) * k) / 60, value = valueAt(surface, ...at(u));
-    const ends = intervalOf(model, value, answer.leaves.map((leaf) => valueAt(leaf.f, ...at(u))));
+    const ends = intervalOf(model, value, answer.leaves.map((leaf) => valueAt(leaf.f, ...at(u))), answer.wrong.level);
     return { v: fromU(model, i, u), loss: lossOf(model, value), ends: ends && ends.map((e) => lossOf(model, e)) };
   });
   const losses = rows.flatMap((row) => [row.loss, ...(row.ends || [])]).concat(answer.lossLimit);

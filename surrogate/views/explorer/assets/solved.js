@@ -7,14 +7,14 @@ function solveOver(model, s, region, start) {
     const f = surfaceOf(model.family, model.shape, theta, s);
     return { f, low: minimum(f, region, found) };
   });
-  return { surface, found, leaves, region };
+  return { surface, found, leaves, region, wrong: lawErrorOf(model, s, region) };
 }
 
 // Of each choice its place and its interval, natural units.
-function placesOf(model, { found, leaves }) {
+function placesOf(model, { found, leaves, wrong }) {
   const best = {}, interval = {};
   model.choices.forEach((name, i) => {
-    const at = (low) => (i ? low.y : low.x), ends = intervalOf(model, at(found), leaves.map((l) => at(l.low)));
+    const at = (low) => (i ? low.y : low.x), ends = intervalOf(model, at(found), leaves.map((l) => at(l.low)), wrong.settings[i]);
     best[name] = fromU(model, i, at(found));
     interval[name] = ends && ends.map((u) => fromU(model, i, u));
   });
@@ -68,7 +68,7 @@ function answerOf(model, question) {
     loss: lossOf(model, found.v), lossLimit: lossOf(model, level),
     plateau: {}, edgeIntervals: {}, slices: {}, openEdges: [],
   };
-  const values = intervalOf(model, found.v, leaves.map((l) => l.low.v));
+  const values = intervalOf(model, found.v, leaves.map((l) => l.low.v), solved.wrong.level);
   answer.interval.loss = values && values.map((v) => lossOf(model, v));
   const isClosed = !Object.keys(sides).length && !Object.keys(kept).length;
   model.choices.forEach((name, i) => {
@@ -86,7 +86,7 @@ function answerOf(model, question) {
     }
     answer.plateau[name] = natural(i, edges[i].map((edge) => edge.at));
     answer.edgeIntervals[name] = [0, 1].map((side) => (edges[i][side].isOpen ? null
-      : natural(i, intervalOf(model, edges[i][side].at, leaves.map((l) => l.edges[i][side].at)))));
+      : natural(i, intervalOf(model, edges[i][side].at, leaves.map((l) => l.edges[i][side].at), solved.wrong.settings[i]))));
     ["low", "high"].forEach((word, side) => { if (edges[i][side].isOpen) answer.openEdges.push(`${name}_${word}`); });
     if (surface.twoD && isClosed) answer.slices[name] = natural(i, sliceOf(surface, region, i, at[1 - i], level));
   });
@@ -96,6 +96,7 @@ function answerOf(model, question) {
   // Where every setting is untold or one-sided there is no lowest loss either.
   answer.hasBest = !Object.keys(model.untold).length || model.choices.some((name) => !(name in model.untold) && !(name in sides));
   answer.distance = distanceOf(model, question, answer.best);
+  answer.outside = outsideText(model, question, answer.distance);
   answer.choice = choiceOf(model, question, answer);
   answer.status = statusOf(model, answer);
   return answer;
@@ -120,7 +121,7 @@ function choiceOf(model, question, answer) {
   const [x, y] = model.choices.map((name, i) => toU(model, i, choice[name]));
   const value = valueAt(answer.surface, x, y ?? 0), regret = Math.expm1(value - solved.found.v);
   return {
-    ...choice, region: solved.region, found: solved.found, leaves: solved.leaves, u: [x, y ?? 0], loss: lossOf(model, value), regret: Math.max(regret, 0),
+    ...choice, region: solved.region, found: solved.found, leaves: solved.leaves, wrong: solved.wrong, u: [x, y ?? 0], loss: lossOf(model, value), regret: Math.max(regret, 0),
     isInside: regret <= question.tol, risk: riskOf(model, question, choice), distance: distanceOf(model, question, choice),
     refused: refusedLoss(model, lossOf(model, value)),
   };
@@ -143,14 +144,14 @@ function fromDraws(model, answer, probability) {
   let robust = null;
   if (!Object.keys(answer.sides).length) {
     const still = surfaces.map((f) => drawPlateau(f, region, question.tol, found));
-    const moves = movesOf(model, place(found), answer.leaves.map((l) => place(l.low)), still.map((d) => place(d.found)));
+    const moves = movesOf(model, place(found), answer.leaves.map((l) => place(l.low)), still.map((d) => place(d.found)), answer.wrong);
     const draws = still.map((draw, k) => movedPlateau(draw, ...moves[k]));
     robust = robustPlateau(draws, region, place(found), probability, model.unit);
     robust.natural = robust.edges && robust.edges.map((pair, i) => pair && pair.map((u) => fromU(model, i, u)));
   }
   if (!choice || choice.refused) return { robust, regret: null };
   const lows = surfaces.map((f) => minimum(f, choice.region, choice.found));
-  const moves = movesOf(model, place(choice.found), choice.leaves.map((l) => place(l.low)), lows.map(place));
+  const moves = movesOf(model, place(choice.found), choice.leaves.map((l) => place(l.low)), lows.map(place), choice.wrong);
   const regrets = surfaces.map((f, k) => Math.expm1(valueAt(moved(f, ...moves[k]), ...choice.u) - lows[k].v));
   return {
     robust,
