@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from surrogate.answers import Fit, load
     from surrogate.answers.from_runs import fit
+    from surrogate.answers.validation import validate
     from surrogate.base.errors import DataError, SolveError, Status
     from surrogate.data import Runs
     from surrogate.data.readers import read_runs
@@ -32,6 +33,7 @@ __all__ = [
     "fit",
     "load",
     "read_runs",
+    "validate",
 ]
 
 # Rooms that scripts know by a shorter name.
@@ -45,6 +47,7 @@ _HOME = {
     "fit": "surrogate.answers.from_runs",
     "load": "surrogate.answers",
     "read_runs": "surrogate.data.readers",
+    "validate": "surrogate.answers.validation",
 }
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
-from surrogate.answers import stability_edge, surface
+from surrogate.answers import beyond, stability_edge, surface
 from surrogate.answers.context import context_of
 from surrogate.answers.decision.deferred import answered
 from surrogate.answers.limits.unfitted import unfitted
@@ -242,11 +242,17 @@ def _spans(
         "params": np.log([q.params for q in sizes]),
         "tokens": np.log([q.tokens for q in sizes]),
     }
+    wrong = beyond.at(fit, sizes[0])
+    half = {"loss": wrong.level}
+    half |= dict(
+        zip(fit.features.choices, wrong.settings * fit.features.u_scale, strict=True)
+    )
     spans: dict[str, Pair] = {}
     for name in ("lr", "batch", "loss", "params", "tokens"):
         column = columns.get(name, np.full(len(chosen), np.nan))
         if name in held:
             column = np.full(len(chosen), np.nan)
-        low, high = np.exp(fit.spans(column[0], column[1:]))
+        ends = beyond.widened(fit.spans(column[0], column[1:]), half.get(name, 0.0))
+        low, high = np.exp(ends)
         spans[name] = float(low), float(high)
     return spans

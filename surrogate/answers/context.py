@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from surrogate.answers import surface
+from surrogate.answers import neighbours, surface
 from surrogate.answers.limits import levels
 from surrogate.answers.limits.sides import Side
 from surrogate.answers.limits.unstable import (
@@ -49,11 +49,11 @@ def context_of(
     sizes = {name: value * _POINT for name, value in asked.items()}
     distance = float(levels.distance(fit, sizes, chosen)[0])
     warnings = [*question.warnings, *extra]
-    if distance > 1:
-        warnings.append(
-            f"Extrapolation: {distance:.2f} times as far from the centre of the data "
-            "as the farthest fitted run."
-        )
+    where = sizes, np.array([question.recipe])
+    is_inside = bool(neighbours.inside(fit, *where, np.array([distance]))[0])
+    if not is_inside:
+        near = int(neighbours.cells_near(fit, *where)[0])
+        warnings.append(neighbours.outside_warning(distance, near))
     if status is Status.at_bound and not one_sided:
         warnings.append(
             "The lowest loss lies on the edge of the box that was searched, so the "
@@ -81,7 +81,7 @@ def context_of(
         family=fit.family.name,
         loss_kind=fit.loss_kind,
         **surface.ran(),
-        inside=distance <= 1,
+        inside=is_inside,
         distance=distance,
         status=status,
         warnings=tuple(warnings),

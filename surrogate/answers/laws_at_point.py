@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from surrogate.answers import neighbours
 from surrogate.answers.fit import Fit
 from surrogate.answers.laws_on_cells import ACTIVE
 from surrogate.answers.limits import levels
@@ -29,7 +30,7 @@ class Side:
         batch: [tokens].
         loss: predicted [nats per token].
         regret: predicted loss over the lowest predicted one, minus 1 (a fraction).
-        inside: no farther from the data than the farthest fitted run.
+        inside: as in `Context`.
         warnings: what is not as the law was fitted, and whose choice a setting is.
         reason: why there is no answer; None where there is.
     """
@@ -155,12 +156,13 @@ def _judged(
     )
     sizes = {"params": params * ones, "tokens": tokens * ones, **further}
     distance = levels.distance(fit, sizes, {"lr": lr, "batch": batch})
+    inside = neighbours.inside(fit, sizes, names, distance)
     judged = list(sides)
     for k, i in enumerate(asked):
         judged[i] = replace(
             sides[i],
             loss=float(loss[k]),
             regret=float(np.expm1(excess[k])),
-            inside=bool(distance[k] <= 1),
+            inside=bool(inside[k]),
         )
     return judged

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from surrogate.answers import stability_edge, surface
+from surrogate.answers import beyond, stability_edge, surface
 from surrogate.answers.alone import alone
 from surrogate.answers.context import context_of
 from surrogate.answers.decision.deferred import answered, undecided
@@ -252,7 +252,7 @@ def regret(
         loss_min=loss_of(fit, solved.minimum.value[0]),
         regret=max(lost, 0.0),
         level=uncertainty.LEVEL,
-        upper=uncertainty.upper(max(lost, 0.0), draws),
+        upper=beyond.regret_bound(fit, max(lost, 0.0), draws),
         is_inside=is_stable and lost <= tol,
         probability_inside=(
             float(np.mean(draws <= tol)) * is_stable if len(draws) else math.nan
@@ -372,6 +372,7 @@ def _edges(
     nor has a bound that stability moved.
     """
     spans = fit.spans(found.edges[0], solved.leaves(found.edges))
+    spans = beyond.widened(spans, solved.beyond.settings[:, None])
     extents: dict[str, Pair] = dict.fromkeys(CHOICES, UNKNOWN)
     intervals: dict[str, Pair] = dict.fromkeys(EDGES, UNKNOWN)
     opened = []

@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import cast
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 
-from surrogate.answers import surface
+from surrogate.answers import beyond, neighbours, surface
 from surrogate.answers.context import interval_warnings
 from surrogate.answers.limits import levels
 from surrogate.answers.limits.unfitted import unfitted_at
@@ -36,6 +36,8 @@ from surrogate.fitting.scores import CellScore, band, loss_errors, mean_se
 
 Column = Float64[np.ndarray, " m"]
 _OUTSIDE = ("outside_grid", "outside_hull")
+# Of a central difference, coordinates u.
+_STEP = 1e-4
 
 
 def predict(
@@ -51,9 +53,9 @@ def predict(
 ) -> Prediction:
     """Losses with intervals for one new run at each point.
 
-    The interval joins the surface's standard error, the noise of a cell and that within
-    a cell, which grows with the fitted excess; near the optimum that is `seed_noise`
-    where it is known.
+    The interval joins the surface's standard error, what the law itself may be wrong by
+    beyond the data, the noise of a cell and that within a cell, which grows with the
+    fitted excess; near the optimum that is `seed_noise` where it is known.
     """
     check_allow(allow)
     noise = fit.noise
@@ -70,9 +72,11 @@ def predict(
     u = fit.features.u_of(chosen)
     thetas = np.concatenate([fit.theta[None], fit.leaves])
     losses = surface.log_losses(fit.family, thetas, np.concatenate([u, s], axis=1))
-    low, high = _interval(fit, losses, s, noise)
     sizes = {n: v for n, v in table.items() if n not in CHOICES}
+    wrong = _beyond(fit, sizes, u, s)
+    low, high = _interval(fit, losses, s, noise, wrong)
     distance = levels.distance(fit, sizes, chosen)
+    inside = neighbours.inside(fit, sizes, names, distance)
     unknown = unfitted_at(fit, sizes)
     status = _statuses(fit, sizes, unknown, _natural(fit, losses[0]), allow)
     is_told = np.array([text == "ok" for text in status])
@@ -84,14 +88,14 @@ def predict(
         loss=loss,
         loss_low=loss_low,
         loss_high=loss_high,
-        inside=distance <= 1,
+        inside=inside,
         distance=distance,
         status=status,
         level=intervals.LEVEL,
         family=fit.family.name,
         loss_kind=fit.loss_kind,
         **surface.ran(),
-        warnings=(*_warnings(fit, distance), *_unanswered(unknown, "points")),
+        warnings=(*_warnings(fit, inside), *_unanswered(unknown, "points")),
     )
 
 
@@ -128,13 +132,13 @@ def _unanswered(unknown: Sequence[str | None], what: str) -> tuple[str, ...]:
     return (f"{len(reasons)} of {len(unknown)} {what} have no answer: {reasons[0]}",)
 
 
-def _warnings(fit: Model, distance: Column) -> tuple[str, ...]:
-    outside = int((distance > 1).sum())
+def _warnings(fit: Model, inside: Bool[np.ndarray, " m"]) -> tuple[str, ...]:
+    outside = int((~inside).sum())
     warnings = []
     if outside:
         warnings.append(
-            f"{outside} of {len(distance)} points are farther from the data than the "
-            "farthest fitted run."
+            f"{outside} of {len(inside)} points lie beyond the data: farther than 1, "
+            "or with fewer than two fitted cells within a factor of 3 in every size."
         )
     return (*warnings, *interval_warnings(fit))
 
@@ -168,6 +172,7 @@ def _interval(
     losses: Float64[np.ndarray, "thetas m"],
     s: Float64[np.ndarray, "m g"],
     noise: Noise,
+    wrong: Float64[np.ndarray, " m"],
 ) -> tuple[np.ndarray, np.ndarray]:
     cells = fit.fitted_cells
     if (cells < intervals.MIN_CELLS and fit.freedom is None) or len(losses) == 1:
@@ -178,7 +183,32 @@ def _interval(
     spread = intervals.standard_error(losses[0], losses[1:])
     run = np.sqrt(noise.cell**2 + noise.within(excess) ** 2)
     half = intervals.student(cells, freedom=fit.freedom) * np.sqrt(spread**2 + run**2)
+    half = np.sqrt(half**2 + wrong**2)
     return losses[0] - half, losses[0] + half
+
+
+def _beyond(
+    fit: Model,
+    sizes: Mapping[str, Column],
+    u: Float64[np.ndarray, "m choices"],
+    s: Float64[np.ndarray, "m g"],
+) -> Column:
+    """Half-width that the law itself may be wrong by, through level and optimum."""
+    if fit.discrepancy is None:
+        return np.zeros(len(u))
+    at = beyond.log_scales(fit, sizes)
+    wrong = fit.discrepancy.level_half(at) ** 2
+    halves = fit.discrepancy.settings_half(at) / fit.features.u_scale
+    for i in range(u.shape[1]):
+        step = _STEP * np.eye(u.shape[1])[i]
+        z = np.concatenate(
+            [np.concatenate([u - step, u + step]), np.tile(s, (2, 1))], 1
+        )
+        below, above = surface.log_losses(fit.family, fit.theta[None], z)[0].reshape(
+            2, -1
+        )
+        wrong += ((above - below) / (2 * _STEP) * halves[:, i]) ** 2
+    return np.sqrt(wrong)
 
 
 def _columns(

@@ -36,8 +36,10 @@ class Context:
         loss_kind: which loss it predicts.
         device: where the answer was computed.
         backend: of the kernels.
-        inside: no farther from the data than the farthest fitted cell and run.
-        distance: square root of the leverage over the largest fitted one.
+        inside: `distance` is at most 1, and two fitted cells are within a factor of 3
+            in every size.
+        distance: square root of the leverage: 1 where nine in ten of the fitted cells,
+            each left out, are nearer to the others.
         status: how it went.
         warnings: what to know before using the answer.
         interval_unit: what intervals are over: cells, or runs, the weaker kind.
@@ -414,7 +416,7 @@ class Prediction:
         loss: of the surface [nats per token].
         loss_low: lower end for the loss of one new run there; NaN without draws.
         loss_high: upper end.
-        inside: no farther from the data than the farthest fitted.
+        inside: as in `Context`.
         distance: as in `Context`.
         status: `ok`; `not_identifiable` where the fitted runs say nothing of the size;
             else why there is no prediction.

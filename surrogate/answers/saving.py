@@ -20,6 +20,7 @@ from surrogate.base.units import quote
 from surrogate.data import Dropped, Runs, Source
 from surrogate.data.coordinates import Features
 from surrogate.families import MIX, Family, Mix, Shape
+from surrogate.fitting.discrepancy import Discrepancy
 from surrogate.fitting.evidence import Direction
 from surrogate.fitting.model import CellRecord, Model, Provenance
 from surrogate.fitting.objective import Noise
@@ -88,6 +89,7 @@ def _manifest(fit: Model) -> dict[str, Any]:
         "cells": [asdict(cell) for cell in fit.cells],
         "freedom": fit.freedom,
         "evidence": {name: found.to_json() for name, found in fit.evidence.items()},
+        "discrepancy": fit.discrepancy and fit.discrepancy.to_json(),
         "scores": fit.scores,
         "is_converged": fit.is_converged,
         "provenance": asdict(fit.provenance),
@@ -118,7 +120,7 @@ def _unpack(manifest: Mapping[str, Any], arrays: archive.Arrays, make: type[M]) 
     features = Features.from_json(manifest["standardisation"])
     shape = Shape(len(features.choices), len(features.givens), features.offsets)
     family = _family(manifest, shape)
-    stability = manifest["stability"]
+    stability, wrong = manifest["stability"], manifest.get("discrepancy")
     none = np.zeros((0, family.size))
     return make(
         family=family,
@@ -162,6 +164,7 @@ def _unpack(manifest: Mapping[str, Any], arrays: archive.Arrays, make: type[M]) 
         warnings=tuple(manifest["warnings"]),
         runs=_unpack_runs(manifest["runs"], arrays) if manifest["runs"] else None,
         about=_about(manifest),
+        discrepancy=Discrepancy.from_json(wrong) if wrong else None,
     )
 
 

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from surrogate.answers import stability_edge, surface
+from surrogate.answers import beyond, stability_edge, surface
 from surrogate.answers.limits.sides import Side, opened, sides
 from surrogate.answers.nearest import nearest_cell
 from surrogate.answers.question import Question, Range, check_positive
@@ -36,6 +36,7 @@ class Solved:
         minimum: of each.
         cells: how many leaves there are.
         freedom: as of the fit.
+        beyond: what the law itself may be wrong by at the question.
     """
 
     bounds: Bounds
@@ -43,6 +44,7 @@ class Solved:
     minimum: surface.Minima
     cells: int
     freedom: int | None
+    beyond: beyond.Beyond
 
     def leaves(self, values: np.ndarray) -> np.ndarray:
         """Those of refits without a cell, of what has a line for each theta."""
@@ -54,10 +56,11 @@ class Solved:
 
     @cached_property
     def moves(self) -> Float64[np.ndarray, "draws choices"]:
-        """How far the surface of each draw is moved: `intervals.moves`."""
+        """How far each draw's surface is moved: `intervals.moves` and `beyond`."""
         u = self.minimum.u
         leaves, draws = self.leaves(u), self.draws(u)
-        return uncertainty.moves(u[0], leaves, draws, self.freedom)
+        steps = uncertainty.moves(u[0], leaves, draws, self.freedom)
+        return steps + self.beyond.moves
 
 
 def solve_box(
@@ -75,7 +78,10 @@ def solve_box(
     minimum = surface.minima(
         fit.family, thetas, question.s, bounds.low, bounds.high, bounds.cut
     )
-    return Solved(bounds, thetas, minimum, len(fit.leaves), fit.freedom)
+    wrong = beyond.at(fit, question)
+    free = bounds.low < bounds.high
+    wrong = wrong._replace(settings=wrong.settings * free, moves=wrong.moves * free)
+    return Solved(bounds, thetas, minimum, len(fit.leaves), fit.freedom, wrong)
 
 
 def limits(
@@ -169,6 +175,7 @@ def choice_intervals(fit: Model, solved: Solved) -> dict[str, Pair]:
     """Intervals of the optimum's lr and batch, natural units."""
     u = solved.minimum.u
     ends = fit.spans(u[0], solved.leaves(u))
+    ends = beyond.widened(ends, solved.beyond.settings)
     intervals: dict[str, Pair] = dict.fromkeys(CHOICES, UNKNOWN)
     natural = fit.features.from_u(np.moveaxis(ends, -1, 0))
     for i, name in enumerate(fit.features.choices):
@@ -177,9 +184,10 @@ def choice_intervals(fit: Model, solved: Solved) -> dict[str, Pair]:
 
 
 def loss_interval(fit: Model, solved: Solved) -> Pair:
-    """Interval of the lowest loss."""
+    """Interval of the lowest loss [nats per token]."""
     value = solved.minimum.value
     ends = fit.spans(value[0], solved.leaves(value))
+    ends = beyond.widened(ends, solved.beyond.level)
     return loss_of(fit, ends[0]), loss_of(fit, ends[1])
 
 

@@ -50,3 +50,7 @@ MOST_BARE = 0.05
 # What a question is refused for unless it is allowed: sizes far below the fitted ones.
 SMALL = "small"
 ALLOWED = (SMALL,)
+# What validation leaves out: ends of the table, each cell in turn, each recipe in turn.
+FOLDS = ("regions", "cells", "recipes")
+# Draws of every fold's fit: enough for the bound of a regret.
+VALIDATION_DRAWS = 100

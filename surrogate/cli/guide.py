@@ -15,7 +15,7 @@ Ask a fit that comes with the package, of Step Law's 1,911 released runs:
 
 GROUPS = {
     "Ask": ("optimum", "plateau", "regret", "next", "predict", "models", "law"),
-    "Your runs": ("demo", "check", "fit", "evaluate", "compare", "data"),
+    "Your runs": ("demo", "check", "fit", "evaluate", "validate", "compare", "data"),
     "See": ("report", "plot"),
 }
 
@@ -56,6 +56,10 @@ EXAMPLES = {
     ),
     "data": ("surrogate data list", "surrogate data fetch steplaw-dense"),
     "evaluate": ("surrogate evaluate steplaw-dense runs.csv",),
+    "validate": (
+        "surrogate validate runs.csv --family quadratic",
+        "surrogate validate runs.csv --folds cells",
+    ),
     "compare": (
         "surrogate compare steplaw-dense --params 7B --tokens 2T",
         "surrogate compare runs.csv",

@@ -19,7 +19,15 @@ import typer
 
 from surrogate.base import interrupts
 from surrogate.base.errors import DataError, FlagsError, SolveError, Status
-from surrogate.cli import compiled, guide, output, progress, screen, supervise
+from surrogate.cli import (
+    compiled,
+    guide,
+    output,
+    progress,
+    screen,
+    supervise,
+    validating,
+)
 from surrogate.cli.commands import ask, data, laws, models, plan, plot, report, runs
 
 ASKED_WRONGLY = 2
@@ -57,6 +65,7 @@ COMMANDS = {
         report.report,
         plot.plot,
         data.data,
+        validating.validate,
     )
 }
 

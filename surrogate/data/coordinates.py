@@ -126,7 +126,7 @@ class Features:
                 for name, v in columns.items()
             },
             lines=lines,
-            cell_leverage=Leverage.of(s) if givens else None,
+            cell_leverage=Leverage.of_cells(s) if givens else None,
             run_leverage=Leverage.of(x),
         )
 
@@ -220,10 +220,12 @@ class Features:
         scales: Mapping[str, np.ndarray],
         chosen: Mapping[str, np.ndarray],
     ) -> Float64[np.ndarray, " m"]:
-        """How far m points lie from the data: 1 is the farthest that was fitted.
+        """How far m points lie from the data: 1 is its edge.
 
         The largest of: the square root of the leverage of the given coordinates over
-        cells; that of chosen and given together over runs, where all chosen are known;
+        cells, 1 where nine in ten of them, each left out, are nearer to the others;
+        that of chosen and given together over runs, 1 at the farthest, where all chosen
+        are known;
         and, for what the fit does not see, the distance in ln from what it followed
         over 0.1.
         """

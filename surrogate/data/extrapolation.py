@@ -12,12 +12,17 @@ from jaxtyping import Float64
 HELD_SPAN = 0.1
 # Cells near a line have little spread across it: this [ln] stands in.
 LEVERAGE_FLOOR = 0.05
+# Of cells, so many, each left out, lie nearer to the others than a distance of 1.
+USUAL_SHARE = 0.9
+# Of fewer than this, what is left may not span the scales.
+LEAST_CELLS = 6
 
 
 class Leverage(NamedTuple):
     """Hat-matrix diagonal of an affine model: 1/n + (x - mean)' precision (x - mean).
 
-    `largest` is its largest value among what was fitted.
+    `largest` is the value at which the distance is 1: that of the farthest fitted
+    point, or of the points of which nine in ten are nearer to the others (`of_cells`).
     """
 
     mean: tuple[float, ...]
@@ -37,8 +42,25 @@ class Leverage(NamedTuple):
         rows = tuple(tuple(row) for row in precision.tolist())
         return cls(tuple(mean.tolist()), rows, 1 / count, float(largest))
 
+    @classmethod
+    def of_cells(cls, x: Float64[np.ndarray, "n k"]) -> Leverage:
+        """From fitted points, 1 where nine in ten, each left out, are nearer.
+
+        So that one far point does not bring all else inside. Of few points, whose
+        others may lie on a line, 1 is at the farthest.
+        """
+        found, count = cls.of(x), len(x)
+        if count < LEAST_CELLS:
+            return found
+        alone = [cls.of(np.delete(x, i, axis=0)) for i in range(count)]
+        own = [
+            float(a.distance(x[[i]])[0]) ** 2 * a.largest for i, a in enumerate(alone)
+        ]
+        unit = float(np.quantile(own, USUAL_SHARE, method="lower"))
+        return found._replace(largest=unit)
+
     def distance(self, x: Float64[np.ndarray, "... k"]) -> np.ndarray:
-        """Square root of the leverage, 1 at the farthest fitted point."""
+        """Square root of the leverage over its unit."""
         off = x - np.asarray(self.mean)
         spread = np.einsum("...i,ij,...j->...", off, np.asarray(self.precision), off)
         return np.sqrt((self.offset + spread) / self.largest)

@@ -77,7 +77,7 @@ class HeldCell(NamedTuple):
         score: measured regret of the proposed setting.
         mae_ln: mean absolute error of ln loss near the cell's best.
         mae_wide: the same over all runs that did not diverge.
-        distance: of the cell from the cells that were fitted; 1 is the farthest.
+        distance: of the cell from the cells that were fitted; 1 is their edge.
     """
 
     fold: int
@@ -272,7 +272,7 @@ def read(
     found = []
     for fold, held in enumerate(folds.held):
         fitted = usable[~held[usable]]
-        leverage = Leverage.of(s[fitted]) if features.givens else None
+        leverage = Leverage.of_cells(s[fitted]) if features.givens else None
         off = np.abs(error[fold])
         for cell in np.flatnonzero(held).tolist():
             members = rows.cell == cell

@@ -22,6 +22,7 @@ from surrogate.data import Runs
 from surrogate.data.coordinates import Features, Rows
 from surrogate.families import MIX, Family, Mix, Shape
 from surrogate.fitting import (
+    calibration,
     cross_validation,
     evidence,
     few_cells,
@@ -73,7 +74,7 @@ def fit_model(
     shards: Shards | None = None,
 ) -> Model:
     """The fit of `surrogate.fit`, where arguments and errors are described."""
-    _check(family, terms, bootstrap, seed)
+    check(family, terms, bootstrap, seed)
     kinds = {"params_kind": runs.params_kind, "loss_kind": runs.loss_kind}
     said = check_about(about or {}, kinds)
     said = known_about(asdict(source) for source in runs.sources) | said
@@ -85,7 +86,12 @@ def fit_model(
     return replace(found, about=said)
 
 
-def _check(family: str, terms: int, bootstrap: int, seed: int) -> None:
+def check(family: str, terms: int, bootstrap: int, seed: int) -> None:
+    """Refuse what cannot be fitted, before any work.
+
+    Raises:
+        DataError: naming the argument.
+    """
     if family not in FAMILIES:
         known = ", ".join(FAMILIES)
         raise DataError(f"Expected a family among {known}, got {family!r}.")
@@ -143,6 +149,17 @@ def _fit(
             shards=shards,
         )
 
+    # Before the draws, so that a stop among them keeps a whole fit.
+    own = {n: float(w) for n, w in zip(choice.parts, choice.weights[0], strict=True)}
+    left_out = None
+    if has_draws and choice.held:
+        left_out = calibration.leave_out(
+            {name: part for name, part in choice.parts.items() if own[name]},
+            *(own, features, rows, runs, box),
+            seed=seed,
+            backend=host,
+            progress=progress,
+        )
     taken, parts = _fitted_parts(choice, fit_all)
     if is_few and len(parts) > 1:
         forms = [n for n in parts if family == MIX or n in few_cells.SHAPES]
@@ -161,15 +178,21 @@ def _fit(
     _stop(progress)
     residual = rows.target - surface.fitted[0]
     spread = Objective().spread(found.excess)
+    noise = (noise_of if is_few else measure_noise)(
+        residual, surface.excess[0], rows.cell
+    )
+    wrong = None
+    if has_draws and taken.held:
+        one_out = taken.held[taken.chosen]
+        wrong = calibration.measure(left_out, one_out, features, rows, runs, noise)
     done = Model(
         family=found.family,
         features=features,
         theta=found.theta,
         draws=found.draws,
         leaves=found.leaves,
-        noise=(noise_of if is_few else measure_noise)(
-            residual, surface.excess[0], rows.cell
-        ),
+        noise=noise,
+        discrepancy=wrong,
         stability=Stability.of(runs),
         cells=_records(runs, features, surface.cell_u[0]),
         freedom=found.freedom,

@@ -13,6 +13,7 @@ from surrogate.data import Runs
 from surrogate.data.coordinates import Features
 from surrogate.families import Family
 from surrogate.fitting import intervals
+from surrogate.fitting.discrepancy import Discrepancy
 from surrogate.fitting.evidence import Direction
 from surrogate.fitting.objective import Noise
 from surrogate.fitting.stability import Stability
@@ -107,6 +108,8 @@ class Model:
             before it was asked.
         loss_unit: of every loss: `nats` per token, or `bits_per_byte`.
         about: the recipe of the runs, as far as it was told: optimizer, schedule, ...
+        discrepancy: how wrong the law may be beyond the data; None where it was not
+            measured.
     """
 
     family: Family
@@ -128,6 +131,7 @@ class Model:
     evidence: dict[str, Direction] = field(default_factory=dict)
     loss_unit: str = "nats"
     about: dict[str, str] = field(default_factory=dict)
+    discrepancy: Discrepancy | None = None
 
     @property
     def recipes(self) -> tuple[str, ...]:

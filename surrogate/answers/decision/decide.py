@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from surrogate.answers import surface
+from surrogate.answers import beyond, neighbours, surface
 from surrogate.answers.decision import boxes, price, trust, typed
 from surrogate.answers.decision.boxes import Boxes
 from surrogate.answers.decision.document import (
@@ -21,9 +21,8 @@ from surrogate.answers.decision.document import (
 )
 from surrogate.answers.limits.sides import Side, opened
 from surrogate.answers.question import Question, Range
-from surrogate.answers.solved import Solved, choice_intervals, loss_of, settings
+from surrogate.answers.solved import Solved, choice_intervals, loss_interval, settings
 from surrogate.data.coordinates import CHOICES
-from surrogate.fitting import intervals
 from surrogate.fitting.model import Model
 
 # Where there is no box, a suggestion is sought this near to the best [ln].
@@ -43,7 +42,7 @@ class Answered:
         tol: of the plateau.
         probability: share of the draws of the robust box.
         limits: on what is suggested.
-        distance: from the data, 1 at the farthest fitted.
+        distance: from the data, 1 at its edge.
         of: what is priced: choice, suggestion or tolerance.
         choice: what was chosen, for a regret.
         one_sided: settings of which one side only is told.
@@ -266,7 +265,7 @@ def _stated(
         seq_len=int(length) if length else None,
         steps=told.question.tokens / batch,
         regret=chosen.regret,
-        regret_upper=intervals.upper(chosen.regret, _drawn(told, u)),
+        regret_upper=beyond.regret_bound(told.fit, chosen.regret, _drawn(told, u)),
         is_inside=is_inside,
     )
 
@@ -295,7 +294,11 @@ def _prices(
     of, regret, u = _priced(told, suggested)
     line = price.Line(fit, question, told.box, told.known, solved)
     prices = price.Prices.of(line)
-    bound = math.nan if u is None else prices.regret_bound(_drawn(told, u))
+    bound = math.nan
+    if u is not None:
+        drawn = prices.regret_bound(_drawn(told, u))
+        floor = beyond.regret_bound(fit, regret, np.zeros(len(fit.draws)))
+        bound = max(drawn, floor) if math.isfinite(drawn) else drawn
     steps = None
     if _has_ladder(told):
         i = fit.features.choices.index("batch")
@@ -336,8 +339,6 @@ def _has_ladder(told: Answered) -> bool:
 
 def _evidence(told: Answered, suggested: Suggestion | None) -> trust.Evidence:
     fit, solved = told.fit, told.solved
-    values = solved.minimum.value
-    ends = fit.spans(values[0], solved.leaves(values))
     lr = choice_intervals(fit, solved)["lr"]
     if solved.bounds.low[0] == solved.bounds.high[0]:
         lr = math.nan, math.nan
@@ -349,7 +350,7 @@ def _evidence(told: Answered, suggested: Suggestion | None) -> trust.Evidence:
         lr=lr,
         regret_upper=suggested.regret_upper if suggested else math.nan,
         tol=told.tol,
-        loss=(loss_of(fit, ends[0]), loss_of(fit, ends[1])),
+        loss=loss_interval(fit, solved),
         untold=tuple(
             f"the runs tell one side of the best {name} only" for name in told.one_sided
         ),
@@ -362,11 +363,7 @@ def _sizes(question: Question) -> dict[str, float]:
 
 
 def cells_near(fit: Model, question: Question) -> int:
-    """Fitted cells of the recipe within a factor of 3 in every size."""
-    sizes, found = _sizes(question), 0
-    for cell in fit.cells:
-        own = {"params": cell.params, "tokens": cell.tokens, **cell.scales}
-        ratios = [abs(math.log(own[n] / sizes[n])) for n in sizes if n in own]
-        is_near = max(ratios) <= math.log(trust.NEAR_FACTOR)
-        found += is_near and cell.recipe == question.recipe
-    return found
+    """Fitted cells of the recipe within a factor of 3 in every fitted size."""
+    sizes = {name: np.array([value]) for name, value in _sizes(question).items()}
+    recipes = np.array([question.recipe])
+    return int(neighbours.cells_near(fit, sizes, recipes)[0])

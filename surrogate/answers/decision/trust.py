@@ -38,7 +38,7 @@ class Evidence:
     """What the rule looks at.
 
     Attributes:
-        distance: of the question, 1 at the farthest fitted.
+        distance: of the question, 1 at the edge of the data.
         sizes: asked about, by name.
         fitted: smallest and largest fitted of each.
         cells_near: fitted cells within a factor of 3 in every size.

@@ -170,6 +170,8 @@ def common(document: Document) -> list[Row]:
     rows: list[Row] = []
     if distance is not None:
         where = "inside" if extrapolation.get("inside") else "outside: an extrapolation"
+        if distance <= 1 and not extrapolation.get("inside"):
+            where = "outside: fewer than two fitted cells are near"
         rows.append(("fitted range", f"{where} (distance {distance:.2f}, edge 1)"))
     rows.append(
         (

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from surrogate.answers import Fit
+from surrogate.answers.decision.trust import NEAR_CELLS, NEAR_FACTOR
 from surrogate.answers.fit import DEFAULT_PROBABILITY, DEFAULT_TOL
 from surrogate.answers.predict import check_known
 from surrogate.data import Runs
@@ -25,6 +26,7 @@ from surrogate.data.extrapolation import HELD_SPAN
 from surrogate.families import Family, Mix
 from surrogate.families.affine import Affine
 from surrogate.fitting import intervals
+from surrogate.fitting.discrepancy import NUGGET, System
 from surrogate.fitting.stability import P_MAX
 from surrogate.laws import LAWS, Law, PowerLaw
 from surrogate.views.explorer import decided, told
@@ -68,6 +70,8 @@ def document(fit: Fit, runs: Runs | None, name: str) -> dict[str, Any]:
         "min_cells_pairs": intervals.MIN_CELLS_PAIRS,
         "factors": _factors(fit),
         "most_stretch": intervals.MOST_STRETCH,
+        "discrepancy": _discrepancy(fit),
+        "near": _near(fit),
         **_standardisation(fit),
         "widen": WIDEN,
         "held_span": HELD_SPAN,
@@ -98,6 +102,35 @@ def _standardisation(fit: Fit) -> dict[str, Any]:
     keys = ("choices", "givens", "recipes", "mean", "scale", "level", "fitted")
     more = ("lines", "cell_leverage", "run_leverage")
     return {key: known[key] for key in (*keys, *more)}
+
+
+def _discrepancy(fit: Fit) -> dict[str, Any] | None:
+    """What the law itself may be wrong by; steps of the draws embedded, a row each."""
+    law = fit.discrepancy
+    if law is None:
+        return None
+    system = System.of(np.array(law.cells))
+    drawn = (
+        None if not len(fit.draws) else _packed(fit.family, fit.draws, _most_draws(fit))
+    )
+    return law.to_json() | {
+        "centre": system.centre.tolist(),
+        "unit": system.unit.tolist(),
+        "nugget": NUGGET,
+        "quantile": law.quantile,
+        "steps": _base64(law.steps(drawn["count"] if drawn else 0)),
+    }
+
+
+def _near(fit: Fit) -> dict[str, Any]:
+    """The fitted cells, by which a question counts as inside: recipe, then ln sizes."""
+    cells = []
+    for cell in fit.cells:
+        if cell.runs > cell.diverged and cell.recipe in fit.recipes:
+            sizes = {"params": cell.params, "tokens": cell.tokens, **cell.scales}
+            logs = [float(np.log(sizes[name])) for name in fit.features.givens]
+            cells.append([fit.recipes.index(cell.recipe), *logs])
+    return {"factor": NEAR_FACTOR, "least": NEAR_CELLS, "cells": cells}
 
 
 def _laws(fit: Fit) -> list[dict[str, Any]]:

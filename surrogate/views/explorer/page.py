@@ -33,6 +33,7 @@ CORE = (
     "robustbox.js",
     "units.js",
     "told.js",
+    "beyond.js",
     "answer.js",
     "solved.js",
     "price.js",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float64
 
-from surrogate.answers import surface
+from surrogate.answers import beyond, surface
 from surrogate.answers.fit import Fit
 from surrogate.answers.nearest import distances, nearest_cell
 from surrogate.answers.predict import check_comparable, surface_at
@@ -72,15 +72,17 @@ def log_losses(
 
 
 def banded(
-    fit: Fit, s: Given, settings: Mapping[str, Column]
+    fit: Fit, question: Question, settings: Mapping[str, Column]
 ) -> tuple[Column, Column, Column]:
     """Loss at m settings and the ends of the surface's interval [nats per token].
 
-    The interval is t times the jackknife's standard error; NaN without leaves.
+    The interval is t times the jackknife's standard error, with what the law itself may
+    be wrong by; NaN without leaves.
     """
     thetas = np.concatenate([fit.theta[None], fit.leaves])
-    losses = log_losses(fit, thetas, s, settings)
-    ends = fit.spans(losses[0], losses[1:])
+    losses = log_losses(fit, thetas, question.s, settings)
+    wrong = beyond.at(fit, question).level
+    ends = beyond.widened(fit.spans(losses[0], losses[1:]), wrong)
     return np.exp(losses[0]), np.exp(ends[..., 0]), np.exp(ends[..., 1])
 
 

@@ -270,7 +270,7 @@ def _slice(
     side = optimum.context.one_sided.get(name)
     x = np.geomspace(*_window(fit, along, name, best[name], side), _POINTS)
     settings = {name: x, other: np.full(_POINTS, best[other])}
-    loss, low, high = numbers.banded(fit, question.s, settings)
+    loss, low, high = numbers.banded(fit, question, settings)
     run_x, run_loss = _moved(fit, question, near, name, best[other])
     return Slice(
         name=name,

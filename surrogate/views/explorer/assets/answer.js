@@ -14,6 +14,7 @@ function prepare(data) {
     factors: data.factors ? rowsOf(decode(data.factors, true), data.leaves.count) : null,
     scale_names: data.givens.filter((name) => name !== "params" && name !== "tokens"),
     unit: data.scale.slice(0, data.choices.length),
+    law: preparedLaw(data),
   };
 }
 
@@ -67,12 +68,13 @@ function cutRegion(model, question, region) {
 
 // Interval of a value [ln] by the jackknife over cells, of few cells over runs, or null.
 // The one rule for every interval of the page: the estimate plus and minus t standard
-// errors, t with cells - 3 or the runs' own degrees of freedom.
-function intervalOf(model, point, leaves) {
+// errors, t with cells - 3 or the runs' own degrees of freedom, joined with the half-width
+// that the law itself may be wrong by.
+function intervalOf(model, point, leaves, wrong = 0) {
   const cells = leaves.length;
   if (!cells || model.t === null || !leaves.every(Number.isFinite)) return null;
   const sum = leaves.reduce((total, v) => total + (v - point) ** 2, 0);
-  const half = model.t * Math.sqrt(((cells - 1) / cells) * sum);
+  const half = Math.hypot(model.t * Math.sqrt(((cells - 1) / cells) * sum), wrong);
   return [point - half, point + half];
 }
 
@@ -83,7 +85,12 @@ function quantile(values, share) {
 
 // How far each draw's surface is moved, so that draws spread as the intervals say
 // (`moves` in surrogate/fitting/intervals.py), from the optima of fit, leaves and draws [x, y].
-function movesOf(model, point, leaves, draws) {
+function movesOf(model, point, leaves, draws, wrong) {
+  const steps = estimationMoves(model, point, leaves, draws);
+  return wrong.moves ? steps.map((step, k) => [step[0] + wrong.moves[k][0], step[1] + wrong.moves[k][1]]) : steps;
+}
+
+function estimationMoves(model, point, leaves, draws) {
   if (model.t === null) return draws.map(() => [0, 0]);
   const tail = 0.5 * (1 + model.level_of_intervals);
   if (model.factors) {
@@ -100,9 +107,11 @@ function movesOf(model, point, leaves, draws) {
   return draws.map((d) => [0, 1].map((i) => ((ratio[i] ?? 1) - 1) * (d[i] - point[i])));
 }
 
-// Upper end of [0, upper] for a regret, from draws (surrogate/fitting/intervals.py).
+// Upper end of [0, upper] for a regret, from draws (surrogate/fitting/intervals.py), not under
+// what cells left out were measured to lose.
 function upperOf(model, point, draws) {
-  return draws.length ? Math.max(point, quantile(draws, model.level_of_intervals)) : null;
+  const least = point + ((model.law && model.law.regret) || 0);
+  return draws.length ? Math.max(least, quantile(draws, model.level_of_intervals)) : null;
 }
 
 // How far a point is from the data: 1 is the farthest that was fitted.

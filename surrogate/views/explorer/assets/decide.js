@@ -4,11 +4,11 @@
 const ON_BOUND = 1e-3, BESIDE_BEST = 0.05;
 
 // The draws at a question over a region: surfaces, minima, limits, moves, extents.
-function drawnOf(model, { s, region, found, leaves }, tol) {
+function drawnOf(model, { s, region, found, leaves, wrong }, tol) {
   const place = (low) => [low.x, low.y];
   const surfaces = model.draws.map((theta) => surfaceOf(model.family, model.shape, theta, s));
   const still = surfaces.map((f) => drawPlateau(f, region, tol, found));
-  const moves = movesOf(model, place(found), leaves.map((l) => place(l.low)), still.map((d) => place(d.found)));
+  const moves = movesOf(model, place(found), leaves.map((l) => place(l.low)), still.map((d) => place(d.found)), wrong);
   return { surfaces, still, moves, lows: still.map((d) => d.found) };
 }
 
@@ -133,7 +133,7 @@ function decisionOf(model, answer, drawn, { probability, multiple = null, of = "
   const prices = pricesOf(model, answer), i = model.choices.indexOf("batch"), { box } = answer.region;
   const hasLadder = model.choices.length === 2 && !answer.sides.batch && (i ? box.ylo < box.yhi : box.xlo < box.xhi);
   const price = of === "suggestion" && suggestion
-    ? priceOf(model, prices, of, suggestion.regret, drawn && drawn.surfaces.length ? regretBound(model, prices, drawnRegrets(drawn, suggestion.u), drawn.lows) : null)
+    ? priceOf(model, prices, of, suggestion.regret, drawn && drawn.surfaces.length ? regretBound(model, prices, suggestion.regret, drawnRegrets(drawn, suggestion.u), drawn.lows) : null)
     : priceOf(model, prices, "tolerance", tol);
   return {
     suggestion, inner: naturalBox(model, answer, boxes, boxes.inner), robust: naturalBox(model, answer, boxes, boxes.robust), boxes,
@@ -143,8 +143,9 @@ function decisionOf(model, answer, drawn, { probability, multiple = null, of = "
 }
 
 function trustOf(model, answer, suggestion) {
-  const { question, found, leaves, region } = answer, isHeld = region.box.xlo === region.box.xhi;
-  const lr = isHeld ? null : intervalOf(model, found.x, leaves.map((l) => l.low.x)), loss = intervalOf(model, found.v, leaves.map((l) => l.low.v));
+  const { question, found, leaves, region, wrong } = answer, isHeld = region.box.xlo === region.box.xhi;
+  const lr = isHeld ? null : intervalOf(model, found.x, leaves.map((l) => l.low.x), wrong.settings[0]);
+  const loss = intervalOf(model, found.v, leaves.map((l) => l.low.v), wrong.level);
   return judgeTrust(model, question, {
     distance: answer.distance, lr: lr && lr.map((u) => fromU(model, 0, u)), upper: suggestion ? suggestion.upper : null, tol: question.tol,
     loss: loss && loss.map((v) => lossOf(model, v)), untold: Object.keys(answer.sides).map((name) => `the runs tell one side of the best ${name} only`),
@@ -161,6 +162,6 @@ function undecided(model, answer, of, why = answer.refused || untoldReasons(mode
 // `known` are the answer's own prices.
 function choicePrice(model, answer, drawn, known = null) {
   const { question, choice } = answer, prices = choice.isSame && known ? known : pricesOf(model, { ...choice, question });
-  const bound = drawn && drawn.surfaces.length ? regretBound(model, prices, drawnRegrets(drawn, choice.u), drawn.lows) : null;
+  const bound = drawn && drawn.surfaces.length ? regretBound(model, prices, choice.regret, drawnRegrets(drawn, choice.u), drawn.lows) : null;
   return priceOf(model, prices, "choice", choice.regret, bound);
 }

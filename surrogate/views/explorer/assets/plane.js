@@ -30,9 +30,9 @@ function hullOf(points) {
 function knownFactor(model, state, params, tokens) {
   const asked = { ...state, params, tokens, lr: null, batch: null };
   if (refusedSizes(model, asked) || !model.leaves.length || !toldChoices(model).includes("lr")) return null;
-  const s = givenOf(model, asked), region = regionOf(model, asked, null, keptOf(model, asked)), { found, leaves } = solveOver(model, s, region);
+  const s = givenOf(model, asked), region = regionOf(model, asked, null, keptOf(model, asked)), { found, leaves, wrong } = solveOver(model, s, region);
   if (found.atBound.some(Boolean)) return null;
-  const ends = intervalOf(model, found.x, leaves.map((l) => l.low.x));
+  const ends = intervalOf(model, found.x, leaves.map((l) => l.low.x), wrong.settings[0]);
   return ends && Math.sqrt(fromU(model, 0, ends[1]) / fromU(model, 0, ends[0]));
 }
 

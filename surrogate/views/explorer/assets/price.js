@@ -54,15 +54,16 @@ function priceOf(model, prices, of, regret, bound = null) {
   };
 }
 
-// The regret whose price bounds that of a choice, one-sided; null without draws. `lows`
-// are the minima of the draws.
-function regretBound(model, prices, regrets, lows) {
+// The regret whose price bounds that of a choice, one-sided, not under what cells left out
+// were measured to lose; null without draws. `lows` are the minima of the draws.
+function regretBound(model, prices, regret, regrets, lows) {
   if (prices.reason !== null || !regrets.length) return null;
   const scaled = regrets.map((regret, k) => {
     const own = prices.slopeAt(model.draws[k], lows[k]);
     return Math.log1p(regret) * (own < 0 ? prices.slope / own : Infinity);
   });
-  return Math.expm1(quantile(scaled.filter((v) => !Number.isNaN(v)), model.level_of_intervals));
+  const drawn = Math.expm1(quantile(scaled.filter((v) => !Number.isNaN(v)), model.level_of_intervals));
+  return Number.isFinite(drawn) ? Math.max(drawn, regret + ((model.law && model.law.regret) || 0)) : drawn;
 }
 
 // level -> the place nearest to `start` where a function rises to it; null where it does

@@ -7,14 +7,14 @@ function solveOver(model, s, region, start) {
     const f = surfaceOf(model.family, model.shape, theta, s);
     return { f, low: minimum(f, region, found) };
   });
-  return { surface, found, leaves, region };
+  return { surface, found, leaves, region, wrong: lawErrorOf(model, s, region) };
 }
 
 // Of each choice its place and its interval, natural units.
-function placesOf(model, { found, leaves }) {
+function placesOf(model, { found, leaves, wrong }) {
   const best = {}, interval = {};
   model.choices.forEach((name, i) => {
-    const at = (low) => (i ? low.y : low.x), ends = intervalOf(model, at(found), leaves.map((l) => at(l.low)));
+    const at = (low) => (i ? low.y : low.x), ends = intervalOf(model, at(found), leaves.map((l) => at(l.low)), wrong.settings[i]);
     best[name] = fromU(model, i, at(found));
     interval[name] = ends && ends.map((u) => fromU(model, i, u));
   });
@@ -79,7 +79,7 @@ function baseOf(model, question, held = {}) {
     ...solved, question, s, level, edges, kept, held: { ...heldOf(model, question), ...held }, refused: "", choice: null,
     loss: lossOf(model, found.v), lossLimit: lossOf(model, level), plateau: {}, slices: {}, openEdges: [],
   };
-  const values = intervalOf(model, found.v, solved.leaves.map((l) => l.low.v));
+  const values = intervalOf(model, found.v, solved.leaves.map((l) => l.low.v), solved.wrong.level);
   answer.interval.loss = values && values.map((v) => lossOf(model, v));
   const isClosed = !Object.keys(sides).length && !Object.keys(kept).length;
   model.choices.forEach((name, i) => {
@@ -103,6 +103,7 @@ function baseOf(model, question, held = {}) {
   // Where every setting is untold or one-sided there is no lowest loss either.
   answer.hasBest = !Object.keys(model.untold).length || model.choices.some((name) => !(name in model.untold) && !(name in sides));
   answer.distance = distanceOf(model, question, answer.best);
+  answer.outside = outsideText(model, question, answer.distance);
   answer.status = statusOf(model, answer);
   return answer;
 }
@@ -110,11 +111,11 @@ function baseOf(model, question, held = {}) {
 const heldEnds = (model, held) => Object.fromEntries(Object.entries(held).filter(([name]) => model.choices.includes(name)).map(([name, value]) => [name, [value, value]]));
 
 // Intervals of the plateau's edges; null where an edge is open.
-function edgeIntervalsOf(model, { region, edges, leaves, question, sides, kept }) {
+function edgeIntervalsOf(model, { region, edges, leaves, question, sides, kept, wrong }) {
   const drawn = leaves.map((l) => extents(l.f, l.low, region, l.low.v + Math.log1p(question.tol)));
   return Object.fromEntries(model.choices.map((name, i) => [name, [0, 1].map((side) => {
     if (name in kept || sides[name] || edges[i][side].isOpen) return null;
-    const ends = intervalOf(model, edges[i][side].at, drawn.map((own) => own[i][side].at));
+    const ends = intervalOf(model, edges[i][side].at, drawn.map((own) => own[i][side].at), wrong.settings[i]);
     return ends && ends.map((u) => fromU(model, i, u));
   })]));
 }
@@ -137,7 +138,7 @@ function choiceOf(model, question, answer) {
   const solved = isSame ? answer : choiceSolved(model, question, answer, choice, kept), u = placeIn(model, choice);
   const value = valueAt(answer.surface, ...u), regret = Math.expm1(value - solved.found.v);
   return {
-    ...choice, s: answer.s, region: solved.region, found: solved.found, leaves: solved.leaves, regionAt: solved.regionAt, isSame, u, loss: lossOf(model, value), regret: Math.max(regret, 0),
+    ...choice, s: answer.s, region: solved.region, found: solved.found, leaves: solved.leaves, wrong: solved.wrong, regionAt: solved.regionAt, isSame, u, loss: lossOf(model, value), regret: Math.max(regret, 0),
     isInside: regret <= question.tol && isHeldBy(solved.region, ...u), risk: riskOf(model, question, choice), distance: distanceOf(model, question, choice),
     refused: refusedLoss(model, lossOf(model, value)),
   };

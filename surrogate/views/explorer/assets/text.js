@@ -60,7 +60,7 @@ function answerRows(model, answer, sure) {
   if (model.draws.length) rows.push(...robustRows(model, answer, sure));
   rows.push(["divergence", riskText(model, answer.risk, answer.unstable)]);
   rows.push(...choiceRows(model, answer, sure));
-  rows.push(["fitted range", `${answer.distance <= 1 ? "inside" : "outside"} (distance ${answer.distance.toFixed(2)}, edge 1)`]);
+  rows.push(["fitted range", `${answer.outside ? "outside" : "inside"} (distance ${answer.distance.toFixed(2)}, edge 1)`]);
   rows.push(["status", answer.status]);
   return rows;
 }
@@ -144,7 +144,7 @@ function cautionsOf(model, answer, sure = null) {
   for (const name of CHOICES.filter((key) => !model.choices.includes(key))) found.push(missingText(model, name, answer.held[name], question));
   if (choice && choice.refused) found.push(choice.refused);
   if (!(ratio >= 0.1 && ratio <= 1e5)) found.push(`Tokens / parameters is ${trimmed(ratio)}: check the units of both.`);
-  if (answer.distance > 1) found.push(`Extrapolation: ${answer.distance.toFixed(2)} times as far from the centre of the data as the farthest fitted run.`);
+  if (answer.outside) found.push(answer.outside);
   if (answer.region.isBeyond) found.push(`Everywhere in the box training diverges with more than ${formatPercent(model.p_max)} probability by the fitted runs: the edge was left out.`);
   if (answer.found.isCut) found.push("The lowest loss within the stability edge lies on it: beyond, the surface is lower still, but training is likely to diverge.");
   if (answer.found.atBound.some(Boolean)) found.push("The lowest loss lies on the edge of the box that was searched: the optimum may lie beyond it.");
@@ -155,7 +155,7 @@ function cautionsOf(model, answer, sure = null) {
   found.push(...model.interval_warnings);
   if (!model.leaves.length && !model.interval_warnings.length) found.push("No intervals: there was no room for the refits in this page.");
   if (choice && choice.risk && choice.risk.probability > model.p_max) found.push(`At your choice training diverges with probability ${choice.risk.probability.toPrecision(2)}: its loss holds only for runs that finish.`);
-  if (choice && choice.distance > 1 && answer.distance <= 1) found.push("Your choice lies outside what was fitted.");
+  if (choice && choice.distance > 1 && !answer.outside) found.push("Your choice lies outside what was fitted.");
   if (choice && choice.batch < model.fitted.batch[0] / 16) found.push("Your batch is under 1/16 of the smallest fitted one: were sequences meant?");
   return found;
 }

@@ -1,16 +1,9 @@
 // How far to believe an answer: one word for the setting, one for the level of the loss,
 // and why, by the rule of surrogate/answers/decision/trust.py.
 
-const NEAR_FACTOR = 3, NEAR_CELLS = 2, FAR_FACTOR = 4, FAR_DISTANCE = 2, FAR_FACTOR_LOSS = 2, LR_FACTOR = 2, REGRET_TOLS = 4, LOSS_WIDTH = 0.02;
+const NEAR_FACTOR = 3, FAR_FACTOR = 4, FAR_DISTANCE = 2, FAR_FACTOR_LOSS = 2, LR_FACTOR = 2, REGRET_TOLS = 4, LOSS_WIDTH = 0.02;
 const TRUST_WORDS = { inside: "Inside the data", near: "Near the edge of the data", far: "Far outside the data", too_uncertain: "Too uncertain to rely on" };
 const WHAT_SIZES = { params: ["model", "largest", "smallest"], tokens: ["run", "longest", "shortest"] };
-
-// Fitted cells of the recipe within a factor of 3 in every size.
-function cellsNear(model, question) {
-  const asked = sizesOf(question);
-  return model.sizes.filter((cell) => cell.recipe === question.recipe
-    && Object.entries(sizesOf(cell)).every(([name, value]) => !(name in asked) || Math.abs(Math.log(value / asked[name])) <= Math.log(NEAR_FACTOR))).length;
-}
 
 function beyondSaid(model, name, value) {
   const [low, high] = model.fitted[name], [what, most, least] = WHAT_SIZES[name] || [plain(name), "largest", "smallest"];
@@ -28,7 +21,7 @@ function judgeTrust(model, question, told) {
     ratios[name] = Math.max(value / high, low / value, 1);
     if (ratios[name] > 1.005) reasons.push(beyondSaid(model, name, value));
   }
-  const most = Math.max(1, ...Object.values(ratios)), near = cellsNear(model, question), isAlone = near < NEAR_CELLS;
+  const most = Math.max(1, ...Object.values(ratios)), near = cellsNear(model, question), isAlone = near < model.near.least;
   if (isAlone && most <= NEAR_FACTOR) reasons.push(`${["no fitted cell lies", "only one fitted cell lies"][near]} within a factor of 3 in every size`);
   const isKnown = (pair) => pair && pair.every(Number.isFinite), factor = isKnown(told.lr) ? Math.sqrt(told.lr[1] / told.lr[0]) : NaN;
   if (factor >= 1.05) reasons.push(`the best lr is known to a factor of ${general(factor, 2)}`);

@@ -1,0 +1,77 @@
+"""What answers add for the law's own error beyond the data: `fitting.discrepancy`.
+
+Fits of before it was measured, and of too few cells to measure it, add nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float64
+
+from surrogate.answers.question import Question
+from surrogate.fitting import intervals
+from surrogate.fitting.model import Model
+
+
+class Beyond(NamedTuple):
+    """At one question; zeros inside the data.
+
+    Attributes:
+        level: half-width that ln loss may be wrong by.
+        settings: likewise the optimum, coordinates u.
+        moves: steps of each draw's surface, coordinates u.
+    """
+
+    level: float
+    settings: Float64[np.ndarray, " choices"]
+    moves: Float64[np.ndarray, "draws choices"]
+
+
+def at(fit: Model, question: Question) -> Beyond:
+    """What is added at a question."""
+    sizes = {"params": question.params, "tokens": question.tokens, **question.scales}
+    s = log_scales(fit, {name: np.array([float(v)]) for name, v in sizes.items()})
+    unit, law = fit.features.u_scale, fit.discrepancy
+    if law is None:
+        return Beyond(0.0, 0 * unit, np.zeros((len(fit.draws), len(unit))))
+    steps = law.moves(s, len(fit.draws)) / unit
+    return Beyond(float(law.level_half(s)[0]), law.settings_half(s)[0] / unit, steps)
+
+
+def log_scales(
+    fit: Model, sizes: Mapping[str, Float64[np.ndarray, " m"]]
+) -> Float64[np.ndarray, "m g"]:
+    """Ln of the scales that the fit depends on."""
+    columns = [np.log(sizes[name]) for name in fit.features.givens]
+    count = len(next(iter(sizes.values())))
+    return np.stack(columns, axis=1) if columns else np.zeros((count, 0))
+
+
+def widened(ends: np.ndarray, half: np.ndarray | float) -> np.ndarray:
+    """Ends [..., 2] of an interval, its half-width and another one joined.
+
+    Both are as independent as errors of estimation and of the law are.
+    """
+    middle = ends.mean(axis=-1)
+    own = 0.5 * (ends[..., 1] - ends[..., 0])
+    whole = np.sqrt(own**2 + half**2)
+    return np.stack([middle - whole, middle + whole], axis=-1)
+
+
+def regret_bound(
+    fit: Model, regret: float, draws: Float64[np.ndarray, " draws"]
+) -> float:
+    """Upper end of [0, upper] of a regret; NaN without draws.
+
+    Not under what cells left out were measured to lose at their own proposals, which
+    no draw of a law tells: their optima lie off the law, and their losses are noisy.
+    """
+    upper = intervals.upper(regret, draws)
+    law = fit.discrepancy
+    if law is None or math.isnan(law.regret):
+        return upper
+    return max(upper, regret + law.regret) if len(draws) else upper
