@@ -31,6 +31,8 @@ def written(done: Part, command: str) -> str:
     for name, write in parts.items():
         if name in done:
             text.append(write(done[name], f"`{command} --only {name}`"))
+            if "note" in done[name]:
+                text.append(done[name]["note"] + "\n")
         else:
             text.append(f"## {name}\n\nNot measured yet: `{command} --only {name}`.\n")
     return "\n".join(text)
