@@ -78,7 +78,7 @@ def test_inside_is_that_of_the_distance(steplaw: Fit) -> None:
     assert found.inside.mean() > 0.9
     far = steplaw.predict([1e-3, 1e-3], 5e5, [4e8, 4e10], [2e10, 2e12])
     assert far.inside.tolist() == [True, False]
-    assert far.warnings[0].startswith("1 of 2 points are farther from the data")
+    assert far.warnings[0].startswith("1 of 2 points lie beyond the data")
     document = far.to_json()
     assert (document["inside"], document["extrapolated"]) == (1, 1)
     json.dumps(document, allow_nan=False)

@@ -30,7 +30,7 @@ class Side:
         batch: [tokens].
         loss: predicted [nats per token].
         regret: predicted loss over the lowest predicted one, minus 1 (a fraction).
-        inside: as in `Context`.
+        inside: as answers say it.
         warnings: what is not as the law was fitted, and whose choice a setting is.
         reason: why there is no answer; None where there is.
     """
