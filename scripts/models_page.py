@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from surrogate.answers.decision import shown
+from surrogate.base import shown
 from surrogate.laws.public_models import MODELS
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "models.md"

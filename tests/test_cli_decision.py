@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cli_support import surrogate
 
-from surrogate.answers.decision import shown
+from surrogate.base import shown
 from surrogate.base.about import (
     check_about,
     known_about,

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from surrogate.answers.decision import shown
+from surrogate.base import shown
 from surrogate.cli.main import main
 from surrogate.data import Runs
 from surrogate.data.recipes import best_recipe

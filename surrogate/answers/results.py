@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from surrogate.answers.decision import shown
 from surrogate.answers.decision.document import Decision, Deferred
 from surrogate.answers.decision.readable import Readable
 from surrogate.answers.limits.carried import Transfer
+from surrogate.base import shown
 from surrogate.base.defaults import SCHEMA
 from surrogate.base.errors import Status
 from surrogate.fitting.scores import Band, CellScore, LossErrors, Spread

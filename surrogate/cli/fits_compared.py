@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from surrogate.answers import Fit, load
-from surrogate.answers.decision import shown
+from surrogate.base import shown
 from surrogate.base.errors import DataError, Status
 from surrogate.cli import documents, output
 from surrogate.cli.text import common

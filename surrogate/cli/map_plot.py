@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from surrogate.answers.decision import shown
+from surrogate.base import shown
 from surrogate.cli.text.common import Document
 
 # From so many columns on it stands beside the numbers, of which the text has the rest.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from surrogate.answers.decision import shown
+from surrogate.base import shown
 from surrogate.base.errors import DataError
 from surrogate.base.files import write_whole
 

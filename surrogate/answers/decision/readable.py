@@ -6,7 +6,7 @@ import html
 import math
 from typing import TYPE_CHECKING, Any
 
-from surrogate.answers.decision import shown
+from surrogate.base import shown
 from surrogate.base.about import sentence
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from surrogate.answers import Fit, from_runs
 from surrogate.answers.predict import check_known
 from surrogate.answers.validation import cell
 from surrogate.answers.validation.found import FoldScore, Validation
+from surrogate.base.arguments import checked, kinds
 from surrogate.base.defaults import (
     AUTO,
     FOLDS,
@@ -22,6 +23,7 @@ from surrogate.base.defaults import (
 from surrogate.base.errors import DataError
 from surrogate.base.units import quote
 from surrogate.data import Runs
+from surrogate.data.arguments import RUNS
 from surrogate.fitting import fit as fitting
 from surrogate.fitting import intervals, regions
 from surrogate.fitting.regions import Fold, Skipped
@@ -29,6 +31,7 @@ from surrogate.fitting.scores import Band, band
 from surrogate.numerics.least_squares import Progress
 
 
+@checked(runs=RUNS, folds=kinds.anything)
 def validate(
     runs: Runs,
     *,
@@ -68,8 +71,8 @@ def validate(
     Raises:
         DataError: no fold can be tried, or an argument is wrong.
     """
-    kinds, masks = _asked(runs, folds)
-    plan = regions.plan(runs, kinds, masks)
+    words, masks = _asked(runs, folds)
+    plan = regions.plan(runs, words, masks)
     scored: list[FoldScore] = []
     skipped = list(plan.skipped)
     settings = {

@@ -14,6 +14,7 @@ import numpy as np
 from surrogate.base.arguments.numbers import (
     as_typed,
     fault,
+    levels,
     margin,
     pair,
     positive,
@@ -272,7 +273,10 @@ BY_NAME: dict[str, Kind] = {
     **dict.fromkeys(_MORE.split(), text),
     **dict.fromkeys(("finished", "failed", "notes", "cautions"), texts),
     **dict.fromkeys(("map", "about", "called"), texts_by_name),
-    **dict.fromkeys(("overwrite", "any_loss"), flag),
+    **dict.fromkeys(("budget", "per_run_max", "max_params"), positive),
+    **dict.fromkeys(("overwrite", "any_loss", "repeats", "is_prior"), flag),
+    **dict.fromkeys(("also", "aim"), text),
+    "lr_levels": levels,
     "loss_kind": one_of(LOSS_KINDS),
     "params_kind": one_of(PARAMS_KINDS),
     "loss_unit": one_of(LOSS_UNITS),
@@ -288,4 +292,5 @@ BY_NAME: dict[str, Kind] = {
     "progress": having("start advance", "an object with start and advance"),
     "allow": some_of(ALLOWED),
     "axes": anything,
+    "shards": anything,
 }

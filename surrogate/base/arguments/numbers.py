@@ -115,6 +115,14 @@ def pair(name: str, value: Any) -> tuple[float, float]:
     return low, high
 
 
+def levels(name: str, value: Any) -> tuple[float, ...]:
+    """Positive numbers, any count of them."""
+    is_row = isinstance(value, list | tuple) or getattr(value, "ndim", 0) == 1
+    if not is_row or isinstance(value, np.ma.MaskedArray):
+        raise fault(name, "a list of positive numbers", value)
+    return tuple(positive(name, item) for item in value)
+
+
 def margin(name: str, value: Any) -> float:
     """A share above 0, or infinity."""
     found = real(value)

@@ -93,7 +93,7 @@ def _said(
 
 
 def _text(document: dict[str, Any]) -> list[RenderableType]:
-    from surrogate.answers.decision import shown
+    from surrogate.base import shown
     from surrogate.cli.text import common
 
     with_fit = document["fit"] is not None

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from surrogate.answers.decision import shown
-from surrogate.base import units
+from surrogate.base import shown, units
 from surrogate.base.errors import Status
 from surrogate.cli.output import plain
 

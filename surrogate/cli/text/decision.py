@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from surrogate.answers.decision import shown
+from surrogate.base import shown
 from surrogate.base.about import sentence
 from surrogate.base.errors import Status
 from surrogate.cli import map_plot

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from surrogate.answers.decision import shown
+from surrogate.base import shown
 from surrogate.cli.output import plain
 from surrogate.cli.text import common
 from surrogate.cli.text.common import Document
