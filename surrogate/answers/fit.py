@@ -12,7 +12,7 @@ from surrogate.base.arguments import Kind, checked, kinds
 from surrogate.base.defaults import PROBABILITY as DEFAULT_PROBABILITY
 from surrogate.base.defaults import TOL as DEFAULT_TOL
 from surrogate.base.errors import DataError
-from surrogate.base.worlds import Late
+from surrogate.base.late import Late
 from surrogate.data import Runs
 from surrogate.data.also import compare
 from surrogate.data.arguments import RUNS

@@ -16,7 +16,7 @@ import numpy as np
 from surrogate import families
 from surrogate.base.defaults import SEED, TERMS
 from surrogate.base.errors import DataError
-from surrogate.base.worlds import Late
+from surrogate.base.late import Late
 from surrogate.data import Runs
 from surrogate.data.coordinates import Features
 from surrogate.families import Shape

@@ -7,26 +7,15 @@ is first used, so that what computes in NumPy alone never waits for it.
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 
+from surrogate.base.late import Late
+
 T = TypeVar("T")
-
-
-class Late:
-    """A module that is imported when it is first used."""
-
-    def __init__(self, name: str) -> None:
-        """Of this dotted name."""
-        self._name = name
-
-    def __getattr__(self, name: str) -> Any:
-        """What the module has by that name."""
-        return getattr(importlib.import_module(self._name), name)
 
 
 class _IsJax(type):

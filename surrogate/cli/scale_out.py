@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from surrogate.base.errors import DataError
+from surrogate.base.late import Late
 from surrogate.cli import output
-from surrogate.fitting.shards import Shards
-from surrogate.storage import archive
+
+if TYPE_CHECKING:
+    from surrogate.fitting.shards import Shards
+    from surrogate.storage import archive
+else:
+    # Help is there without waiting for NumPy.
+    archive = Late("surrogate.storage.archive")
 
 Resume = Annotated[
     bool,
@@ -34,6 +40,8 @@ def prepare(out: Path, *, overwrite: bool, resume: bool, hosts: bool) -> Shards:
     Raises:
         DataError: it may not, or the processes of --hosts do not find each other.
     """
+    from surrogate.fitting.shards import Shards
+
     may = may_replace(out, overwrite=overwrite, resume=resume)
     if resume and not may and (out / "manifest.json").is_file():
         raise DataError(

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from jaxtyping import Float
 
-from surrogate.base.worlds import Array, Late, Numbers, jax, jnp
+from surrogate.base.late import Late
+from surrogate.base.worlds import Array, Numbers, jax, jnp
 from surrogate.families.protocol import (
     CELL_SPREAD,
     Prior,

@@ -22,7 +22,8 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 from surrogate.base.errors import DataError
-from surrogate.base.worlds import Array, Late, Numbers, jax, jnp, namespace, product
+from surrogate.base.late import Late
+from surrogate.base.worlds import Array, Numbers, jax, jnp, namespace, product
 from surrogate.families.affine import Affine
 from surrogate.families.protocol import Prior, Shape
 from surrogate.families.scaling_law import Law

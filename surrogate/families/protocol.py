@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 
-from surrogate.base.worlds import Array, Late, Numbers, jnp, product
+from surrogate.base.late import Late
+from surrogate.base.worlds import Array, Numbers, jnp, product
 
 if TYPE_CHECKING:
     from surrogate_kernels import dispatch, ref

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from surrogate.base.worlds import Array, Late, jax, jnp
+from surrogate.base.late import Late
+from surrogate.base.worlds import Array, jax, jnp
 from surrogate.families.protocol import Prior, Shape
 
 if TYPE_CHECKING:

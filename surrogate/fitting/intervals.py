@@ -26,7 +26,7 @@ from jaxtyping import Float64
 
 from surrogate.base.chances import student as quantile
 from surrogate.base.defaults import MIN_CELLS_FOR_INTERVALS
-from surrogate.base.worlds import Late
+from surrogate.base.late import Late
 from surrogate.data.coordinates import Rows
 from surrogate.families import Family
 from surrogate_kernels.backends import Backend

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, TypeAlias
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from surrogate.base.arguments.numbers import (
     as_typed,
@@ -30,7 +28,14 @@ from surrogate.base.defaults import (
     LOSS_UNITS,
     PARAMS_KINDS,
 )
+from surrogate.base.late import Late
 from surrogate.base.units import quote
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    # What takes no arrays asks for no NumPy: `surrogate law` is there at once.
+    np = Late("numpy")
 
 Kind: TypeAlias = Callable[[str, Any], Any]
 

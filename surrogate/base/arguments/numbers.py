@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from surrogate.base.arguments.said import said
 from surrogate.base.errors import DataError
+from surrogate.base.late import Late
 from surrogate.base.units import parse_number
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    # What takes no arrays asks for no NumPy: `surrogate law` is there at once.
+    np = Late("numpy")
 
 # Sizes of anything: logarithms and the squares of their distances stay numbers.
 LEAST, MOST = 1e-30, 1e30

@@ -10,7 +10,7 @@ from surrogate.answers import Fit, from_runs, laws_on_cells, load
 from surrogate.answers.laws_at_point import beside
 from surrogate.answers.laws_on_cells import Entry
 from surrogate.base.errors import DataError
-from surrogate.base.worlds import Late
+from surrogate.base.late import Late
 from surrogate.cli import compiled, documents, output
 from surrogate.cli.progress import warn
 from surrogate.data import Runs
