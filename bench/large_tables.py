@@ -11,6 +11,7 @@ memory of each process, and as the last line one JSON document.
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import resource
 import subprocess
@@ -46,8 +47,8 @@ def write(folder: Path, rows: int) -> None:
                 )
             )
     try:
-        import pyarrow.csv as arrow
-        import pyarrow.parquet as parquet
+        arrow = importlib.import_module("pyarrow.csv")
+        parquet = importlib.import_module("pyarrow.parquet")
     except ImportError:
         return
     with arrow.open_csv(folder / "log.csv") as reader:

@@ -124,7 +124,7 @@ def test_a_polished_edge_is_on_the_level() -> None:
         def along(y: float) -> float:
             return posynomial_lm.local(theta, s, np.array([x, y]))[0]
 
-        found = optimize.minimize_scalar(along, bracket=(best[1] - 1, best[1] + 1))
+        found: Any = optimize.minimize_scalar(along, bracket=(best[1] - 1, best[1] + 1))
         return found.fun, found.x
 
     edge = optimize.root_scalar(

@@ -11,7 +11,7 @@ import pytest
 from fit_support import quadratic, table
 
 from surrogate import fit
-from surrogate.answers import Fit, beyond, load, optimum
+from surrogate.answers import Fit, beyond, load, solved
 from surrogate.answers.question import ask
 from surrogate.data import Runs
 from surrogate.fitting import calibration, discrepancy
@@ -100,7 +100,7 @@ def test_beyond_the_data_intervals_join_both_errors() -> None:
     wrong = asked.level_half(at)[0]
     whole = np.hypot(half(a.loss_interval), wrong)
     assert half(b.loss_interval) == pytest.approx(whole, rel=1e-9)
-    ends = [optimum.choice_intervals(f, solved(f)) for f in (plain, wide)]
+    ends = [solved.choice_intervals(f, solve(f)) for f in (plain, wide)]
     for i, name in enumerate(("lr", "batch")):
         whole = np.hypot(half(ends[0][name]), asked.settings_half(at)[0, i])
         assert half(ends[1][name]) == pytest.approx(whole, rel=1e-9)
@@ -109,9 +109,9 @@ def test_beyond_the_data_intervals_join_both_errors() -> None:
     assert b.decision.suggestion.regret_upper > a.decision.suggestion.regret_upper
 
 
-def solved(of: Fit) -> optimum.Solved:
+def solve(of: Fit) -> solved.Solved:
     question = ask(of, FAR["params"], FAR["tokens"], None, None, None, None, 0.1)
-    return optimum.solve_box(of, question, question.box)
+    return solved.solve_box(of, question, question.box)
 
 
 def test_a_held_setting_does_not_wander() -> None:

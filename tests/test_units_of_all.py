@@ -69,6 +69,7 @@ def test_a_loss_that_no_run_ends_with_is_dropped(tmp_path: Path, cell: str) -> N
 
 def test_minus_infinity_in_arrays_is_refused() -> None:
     loss = LOSS.copy()
+    columns: dict[str, Any] = COLUMNS | {"loss": loss}
     loss[2] = -np.inf
     with pytest.raises(DataError, match="row 2, field loss: loss must be above 0"):
-        Runs.from_arrays(**(COLUMNS | {"loss": loss}))
+        Runs.from_arrays(**columns)
