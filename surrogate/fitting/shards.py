@@ -2,7 +2,7 @@
 
 A replica depends on its number alone, so that a range is the same whoever solves it,
 and whenever. Ranges are cut where the solver cuts its blocks anyhow: what they give is
-then, bit for bit, what one call would give. Each is a sealed folder (`store`),
+then, bit for bit, what one call would give. Each is a sealed folder (`storage`),
 `FOLDER/TASK-IDENTITY/FIRST-LAST`, and there whole or not at all.
 
 Several processes share a folder: each solves the ranges of its own number, then those

@@ -336,7 +336,7 @@ def aligned(
     Args:
         family: what is fitted.
         z: rows shared by all problems.
-        places: counts a problem (`weights.Plan`).
+        places: counts a problem (`row_weights.Plan`).
         backend: of the arithmetic.
 
     Returns:
