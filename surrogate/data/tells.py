@@ -139,7 +139,7 @@ def _sizes(runs: Runs, known: dict[str, bool], lists: Lists) -> None:
         do.append(f"repeat the grid at {_CELLS_FOR_TRENDS} or more {what}")
     if cells < MIN_CELLS_FOR_INTERVALS:
         cannot.append(
-            f"well how sure the answers are: {count(cells, 'cell')}, "
+            f"how sure the answers are: {count(cells, 'cell')}, "
             f"{MIN_CELLS_FOR_INTERVALS} give intervals over cells"
         )
         if not fixed:
