@@ -254,8 +254,10 @@ for (const hash of given.hashes) {
   const first = firstState(model);
   const [state, refused] = stateOf(model, hash, first);
   const again = stateOf(model, hashOf(model, state), first);
-  const isFinite = [state.params, state.tokens, state.lr, state.batch, state.tol]
-    .every((value) => Number.isFinite(value) && value > 0);
+  const isSize = (value) => Number.isFinite(value) && value > 0;
+  // No choice of one's own until one is made.
+  const isFinite = [state.params, state.tokens, state.tol].every(isSize)
+    && [state.lr, state.batch].every((value) => value === null || isSize(value));
   if (!isFinite || again[1].length || JSON.stringify(again[0]) !== JSON.stringify(state)
       || refused.some((said) => said.length > 400)) bad.push(hash);
 }

@@ -229,7 +229,7 @@ def workers(case: Case) -> float:
     """One core or four: bit for bit."""
     found = []
     for cores in (1, 4):
-        with mock.patch.object(batches, "_cores", lambda cores=cores: cores):
+        with mock.patch.object(batches, "cores", lambda cores=cores: cores):
             found.append(_solve(case))
     same = all(
         np.array_equal(a, b) for a, b in zip(*(f[:5] for f in found), strict=True)

@@ -34,7 +34,7 @@ def test_commands_are_those_of_the_contract(tmp_path: Path) -> None:
     listed = done.stdout.split("Ask:")[1].split("\n")
     assert [line.split()[0] for line in listed if line.startswith("  ")] == [
         *("optimum", "plateau", "regret", "next", "predict", "models", "law"),
-        *("demo", "check", "fit", "evaluate", "compare", "data"),
+        *("demo", "check", "fit", "evaluate", "validate", "compare", "data"),
         *("report", "plot"),
     ]
     assert "surrogate plateau steplaw-dense --params 7B --tokens 2T" in done.stdout

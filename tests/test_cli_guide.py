@@ -15,7 +15,7 @@ from surrogate.cli.main import COMMANDS, main
 
 Capture = pytest.CaptureFixture[str]
 # What simulates or fits is tested where that is what is tested.
-SLOW = {"demo", "fit", "plot"}
+SLOW = {"demo", "fit", "plot", "validate"}
 # So is what downloads, from a server of its own.
 ODD = ("val_loss", "fetch")
 RUN = [

@@ -154,7 +154,9 @@ def test_auto_takes_the_lower_total(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     fitted = [stage for stage in stages[4:] if stage.startswith("Fitting ")]
     assert len(fitted) == max(1, len(getattr(found.family, "members", ())))
-    assert stages[4:] == [
+    left_out = [stage for stage in stages[4:] if stage != "Leaving out regions"]
+    assert len(left_out) < len(stages[4:])
+    assert left_out == [
         stage
         for first in fitted
         for stage in (first, "Leaving out each cell", "Resampling cells")

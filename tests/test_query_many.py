@@ -262,5 +262,5 @@ def test_runs_that_cannot_be_compared_are_refused(steplaw: Fit) -> None:
     with pytest.raises(DataError, match="runs that finished, but all of them diverged"):
         steplaw.evaluate(relabelled(diverged=lost))
     for tol in (0.0, 2.0):
-        with pytest.raises(DataError, match="Expected a tolerance above 0"):
+        with pytest.raises(DataError, match="Expected tol to be a number above 0"):
             steplaw.evaluate(fit_support.thinned(), tol=tol)

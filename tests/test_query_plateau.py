@@ -288,7 +288,7 @@ def test_a_fit_that_cannot_tell_stability_says_null(bare: Fit) -> None:
 
 @pytest.mark.parametrize("tol", [0.0, -0.1, 2.0, float("nan")])
 def test_a_tolerance_is_a_fraction(bare: Fit, tol: float) -> None:
-    message = "Expected a tolerance above 0 and at most 100 %.*got"
+    message = "Expected tol to be a number above 0 and at most 1.*got"
     with pytest.raises(DataError, match=message):
         bare.plateau(**ASK, tol=tol)
     with pytest.raises(DataError, match=message):

@@ -6,6 +6,7 @@ lr is an interval in closed form, and the share of draws changes at its ends alo
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
@@ -319,7 +320,7 @@ def test_the_stability_edge_cuts_the_robust_plateau() -> None:
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.2, 1.5, float("nan")])
 def test_a_probability_is_between_0_and_1(share: float) -> None:
-    message = "Expected the probability of the robust plateau between 0 and 1.*got"
+    message = "Expected probability to be a number between 0 and 1.*got"
     with pytest.raises(DataError, match=message):
         fit_support.exact().plateau(**ASK, probability=share)
 
@@ -330,7 +331,8 @@ def test_without_draws_there_is_no_robust_plateau() -> None:
 
 def test_of_lr_alone_the_robust_plateau_is_an_interval() -> None:
     """Brute force: intervals of draws asked one by one, their ends in order."""
-    fit = fit_support.lr_alone()
+    # What the law may be wrong by moves draws of the whole, and none asked alone.
+    fit = dataclasses.replace(fit_support.lr_alone(), discrepancy=None)
     where: dict[str, Any] = {**ASK, "recipe": "adamw", "batch": 3e5}
     found = fit.plateau(**where, probability=0.8)
     assert found.robust is not None

@@ -339,7 +339,6 @@ def test_several_files_are_one_table(tmp_path: Path) -> None:
     ("loss", "status", "flag", "outcome"),
     [
         ("nan", "", "", "diverged"),
-        ("-inf", "finished", "false", "diverged"),
         ("NaN", "crashed", "0", "diverged"),
         ("Diverged", "", "", "diverged"),
         ("1e999", "", "", "diverged"),

@@ -32,7 +32,7 @@ from surrogate.views.explorer import build, page, write
 from surrogate.views.explorer import document as data
 
 ASSETS = Path(page.__file__).parent / "assets"
-HOSTILE = "</script><img src=x onerror=alert(1)>\u2028\x00\x1b[31m<!--'\"&\ud800"
+HOSTILE = "</script><img src=x onerror=alert(1)>\u2028\x00\x1b[31m<!--'\"&"
 pytestmark = pytest.mark.once
 needs_node = pytest.mark.skipif(
     report_support.NODE is None, reason="node, which runs the page's core, is missing"
@@ -397,7 +397,7 @@ def test_numbers_are_read_as_the_command_reads_them(text: str, value: Any) -> No
 def test_commands_are_what_a_shell_reads_back() -> None:
     """Quoted for bash; control characters never as they are."""
     names = [
-        HOSTILE.replace("\ud800", "").replace("\x00", ""),
+        HOSTILE.replace("\x00", ""),
         "a'b c",
         "-x;$(id)`",
         "",

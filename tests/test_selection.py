@@ -220,7 +220,8 @@ def test_a_fold_of_the_largest_does_not_see_them(noisy: Problem) -> None:
             other.score["batch"],
         )
         assert other.mae_wide == pytest.approx(np.log(2), abs=0.05)
-        assert one.distance > 1
+        # 1 where nine in ten cells, each left out, are nearer to the others.
+        assert one.distance > 0.8
     names = before.folds.name
     assert before.summary(cross_validation.LARGEST)["mae_ln"]["mean"] == pytest.approx(
         np.mean([c.mae_ln for c in before.cells])

@@ -143,6 +143,18 @@ _DIRECTION = record(
         "ends": rows(_SIZE, size=2),
     }
 )
+_LAW = ("cells", "usual", "level", "settings", "freedom", "regret", "regions")
+_DISCREPANCY = record(
+    {
+        "cells": rows(rows(_LOG)),
+        **dict.fromkeys(("usual", "level"), number(0.0, 1e6)),
+        "settings": rows(number(0.0, 1e6)),
+        "freedom": number(0.0, 1e6),
+        "regret": maybe(number(0.0, 1e6)),
+        "regions": count(),
+    },
+    _LAW,
+)
 _SELECTION = record(
     {
         "protocol": text,
@@ -175,6 +187,7 @@ _RUNS = record(
         "loss_unit": one_of("nats", "bits_per_byte"),
         "params_kind": one_of(*PARAMS_KINDS),
         "scales": rows(text, once=True),
+        "also": text,
         "dropped": rows(_DROPPED),
         "notes": rows(text),
         "sources": rows(_SOURCE),
@@ -195,6 +208,7 @@ _WHOLE: dict[str, Check] = {
     "cells": rows(_CELL),
     "freedom": maybe(count(1)),
     "evidence": table(_DIRECTION),
+    "discrepancy": maybe(_DISCREPANCY),
     "scores": table(maybe(_SCORE)),
     "is_converged": flag,
     "provenance": _PROVENANCE,

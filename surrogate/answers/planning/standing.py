@@ -33,6 +33,12 @@ def standing(
     """
     choices = len(target.shift)
     half = target.multiple * np.sqrt(np.maximum(np.diag(now), 0.0))
+    # What the law itself may be wrong by, of which runs elsewhere tell nothing.
+    wrong = target.solved.beyond
+    unit = target.fit.features.u_scale
+    half[:choices] = np.hypot(half[:choices], wrong.settings * unit)
+    if not target.carries:
+        half[2 * choices] = np.hypot(half[2 * choices], wrong.level)
     ends: dict[str, Pair] = {"lr": UNKNOWN, "batch": UNKNOWN}
     factors = {"lr": math.nan, "batch": math.nan}
     for i, name in enumerate(target.fit.features.choices):

@@ -297,5 +297,5 @@ BY_NAME: dict[str, Kind] = {
     "progress": having("start advance", "an object with start and advance"),
     "allow": some_of(ALLOWED),
     "axes": anything,
-    "shards": anything,
+    "shards": having("clear wait kept", "shards of draws, as fit --resume keeps them"),
 }

@@ -125,7 +125,7 @@ def levels(name: str, value: Any) -> tuple[float, ...]:
     is_row = isinstance(value, list | tuple) or getattr(value, "ndim", 0) == 1
     if not is_row or isinstance(value, np.ma.MaskedArray):
         raise fault(name, "a list of positive numbers", value)
-    return tuple(positive(name, item) for item in value)
+    return tuple(positive(f"{name}[{i}]", item) for i, item in enumerate(value))
 
 
 def margin(name: str, value: Any) -> float:
