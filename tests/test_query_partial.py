@@ -316,7 +316,7 @@ def test_runs_of_several_recipes_and_scales_are_evaluated() -> None:
         ),
         (
             {"scales": {"active": 0.0}},
-            r"Expected scales\['active'\] to be a positive number.*0\.0",
+            r"Expected (scales\['active'\]|active) (to be a|as) positive number.*0\.0",
         ),
         (
             {"scales": {"active": 1e7, "depth": 9.0}},
