@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import itertools
 import json
 import os
@@ -499,8 +500,12 @@ def test_file_that_cannot_be_written(
 def test_missing_matplotlib_names_the_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    def missing(name: str) -> Any:
-        raise ImportError(name)
+    found = importlib.import_module
+
+    def missing(name: str, package: str | None = None) -> Any:
+        if name.startswith("matplotlib"):
+            raise ImportError(name)
+        return found(name, package)
 
     document = tmp_path / "c.json"
     document.write_text(json.dumps(coverage_document()))
