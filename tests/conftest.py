@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import importlib.util
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,7 +31,26 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("house")
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    """One copy of the project, one folder of compiled programs."""
+    _one_copy()
+    _share_programs(config)
+
+
+def _share_programs(config: pytest.Config) -> None:
+    """Keep what was compiled for other workers, child processes and later files."""
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
+    folder = tempfile.TemporaryDirectory(prefix="surrogate-programs-")
+    config.add_cleanup(folder.cleanup)
+    least = 0.2
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = folder.name
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = str(least)
+    jax.config.update("jax_compilation_cache_dir", folder.name)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", least)
+
+
+def _one_copy() -> None:
     """Stop when the two packages come from different copies of the project."""
     files = [Path(m.__file__ or "").resolve() for m in (surrogate, surrogate_kernels)]
     homes = [
@@ -69,18 +91,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.numeric)
 
 
-# Of the 65,530 memory maps that Linux gives a process. Every compiled program takes
-# some, and XLA dies where there are none left.
-_MOST_MAPS = 30_000
+# A worker that holds more than so many bytes after a file drops its compiled programs:
+# eight workers are to fit a laptop of 16 GB. (Programs also take memory maps, of which
+# Linux gives a process 65,530, and XLA dies where there are none left.)
+_MOST_HELD = 700 * 2**20
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _room_for_programs() -> Iterator[None]:
-    """Drop compiled programs before they fill the process."""
+    """Drop compiled programs before they fill the memory."""
     yield
-    maps = Path("/proc/self/maps")
-    if maps.is_file() and len(maps.read_bytes().splitlines()) > _MOST_MAPS:
+    if _held() > _MOST_HELD:
         jax.clear_caches()
+        gc.collect()
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
+
+
+def _held() -> int:
+    """Bytes of this process in memory; 0 where the system does not say."""
+    file = Path("/proc/self/statm")
+    if not file.is_file():
+        return 0
+    return int(file.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 @pytest.fixture(scope="session")

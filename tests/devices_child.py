@@ -19,7 +19,7 @@ ROWS, PROBLEMS, CELLS = 40, 600, 5
 
 def main(file: str) -> None:
     """Write the solutions and how many devices there were."""
-    # Small calls, so that there is more than one for each of eight devices.
+    # Small calls, so that there is more than one for each of the devices.
     least_squares._TURNS, least_squares._ELEMENTS["cpu"] = 1, 1
     rng = np.random.default_rng(5)
     z, target = rng.normal(size=(ROWS, 4)), 0.01 * rng.normal(size=ROWS)

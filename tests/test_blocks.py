@@ -20,6 +20,7 @@ from surrogate.families import Posynomial, Quadratic, Shape
 from surrogate.numerics import batches, least_squares, row_weights
 from surrogate.numerics.batches import Call, Interrupted
 
+DEVICES = 3
 EACH = (np.arange(10.0), np.arange(20.0).reshape(10, 2))
 
 
@@ -171,7 +172,7 @@ def test_devices_are_those_of_the_default_platform() -> None:
         assert batches.local_devices() == jax.local_devices(backend="cpu")
 
 
-# ---- eight devices --------------------------------------------------------------
+# ---- several devices ------------------------------------------------------------
 
 
 class Spied(Call):
@@ -195,7 +196,7 @@ def child(file: str) -> None:
     """Write solutions, how many devices gave them, and a thread's default device."""
     rng = np.random.default_rng(5)
     shape, devices = Shape(1, 1, 0), jax.local_devices()
-    # Small blocks, so that two thousand linear fits are more calls than devices.
+    # Small blocks, so that linear fits are more calls than devices.
     least_squares._ELEMENTS["cpu"] = 2**12
     batches.Call = Spied  # pyright: ignore[reportAttributeAccessIssue]
     z = rng.normal(size=(20, 2))
@@ -204,7 +205,7 @@ def child(file: str) -> None:
     for family in (Quadratic(shape), Posynomial(shape, 2)):
         size = least_squares._SLOTS["cpu"] * least_squares._TURNS
         block = 128 if isinstance(family, Quadratic) else size
-        problems = 2 * 8 * block + 5
+        problems = 2 * DEVICES * block + 5
         plan = row_weights.given(1e4 * rng.poisson(1.0, (problems, 20)).astype(float))
         starts = None
         if isinstance(family, Posynomial):
@@ -225,10 +226,10 @@ def child(file: str) -> None:
 
 
 @pytest.mark.once
-def test_eight_devices_all_work_and_give_what_one_gives(tmp_path: Path) -> None:
+def test_several_devices_all_work_and_give_what_one_gives(tmp_path: Path) -> None:
     # Property, to the bit: two calls for each device and a part of one.
     saved = []
-    for devices in (1, 8):
+    for devices in (1, DEVICES):
         file = tmp_path / f"{devices}.npz"
         flag = f"--xla_force_host_platform_device_count={devices}"
         flags = f"{os.environ.get('XLA_FLAGS', '')} {flag}".strip()
