@@ -16,7 +16,7 @@ from surrogate.fitting.evidence import Direction
 LR = 1e-4 * 2.0 ** np.arange(0, 4.01, 0.5)
 BATCH = (65536.0, 131072.0, 262144.0)
 NOISE = 1e-3
-DRAWS = 400
+DRAWS = 200
 Shape = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -50,7 +50,7 @@ def told(runs: Runs) -> dict[str, Direction]:
 
 
 def test_a_constant_bends_as_often_as_its_level_says() -> None:
-    # Closed form: the test is at 2.5 %, one-sided; 400 draws, three standard errors.
+    # Closed form: the test is at 2.5 %, one-sided; 200 draws, three standard errors.
     flat = [told(table(lambda x, y: 0 * x, seed))["lr"] for seed in range(DRAWS)]
     limit = 0.025 + 3 * np.sqrt(0.025 * 0.975 / DRAWS)
     assert np.mean([found.is_curved for found in flat]) <= limit

@@ -26,6 +26,8 @@ from surrogate.numerics.numpy_backend import curved, least_squares
 from surrogate.numerics.numpy_backend.cholesky import solve_spd
 from surrogate_kernels import dispatch, ref
 
+# The solver sets its own floats in any case.
+pytestmark = pytest.mark.once
 SHAPES = (
     Shape(1, 1, 0),
     Shape(2, 2, 3),
