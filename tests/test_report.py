@@ -20,7 +20,7 @@ import pytest
 import report_support
 from cli_support import surrogate
 
-from surrogate.answers import Fit, load, surface
+from surrogate.answers import Fit, load, arrays
 from surrogate.answers.question import ask
 from surrogate.answers.solved import solve_box
 from surrogate.base.errors import DataError
@@ -303,7 +303,7 @@ def share_of(fitted: Any, question: dict[str, Any]) -> Any:
     def share(u: np.ndarray) -> np.ndarray:
         s = np.broadcast_to(asked.s, (len(u), len(asked.s)))
         z = np.concatenate([u, s], axis=1)
-        losses = surface.log_losses(single.family, single.draws, z, solved.moves)
+        losses = arrays.log_losses(single.family, single.draws, z, solved.moves)
         return np.mean(losses <= limit[:, None], axis=0)
 
     return share

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from jaxtyping import Float64
@@ -17,6 +17,7 @@ from surrogate.base.errors import DataError, UnlikelyError
 from surrogate.base.units import format_count, quote
 from surrogate.data.coordinates import CHOICES, WIDEN
 from surrogate.fitting.model import Model
+from surrogate.fitting.stability import P_MAX
 
 Range = tuple[float, float]
 # ArrayLike has complex numbers, of which a type checker at run time takes no float.
@@ -33,9 +34,10 @@ MOST_LOSS = 12.0
 
 @dataclass(frozen=True)
 class Question:
-    """A checked question.
+    """A checked question about one size, and the fit that it is put to.
 
     Attributes:
+        fit: what is asked.
         params: asked about.
         tokens: asked about.
         scales: further scale variables.
@@ -44,8 +46,10 @@ class Question:
         box: where to look, natural units, lr and batch.
         p_max: what the probability of divergence may reach.
         warnings: about the question itself.
+        kept: what was solved for it, so that nothing is solved twice.
     """
 
+    fit: Model = field(repr=False, compare=False)
     params: float
     tokens: float
     scales: dict[str, float]
@@ -54,6 +58,27 @@ class Question:
     box: dict[str, Range]
     p_max: float
     warnings: tuple[str, ...]
+    kept: dict[Any, Any] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
+
+    @property
+    def sizes(self) -> dict[str, float]:
+        """Params, tokens and further scales, by name."""
+        return {"params": self.params, "tokens": self.tokens, **self.scales}
+
+    @property
+    def columns(self) -> dict[str, Float64[np.ndarray, " one"]]:
+        """`sizes` as columns of one row, for what takes many questions."""
+        return {name: np.array([float(v)]) for name, v in self.sizes.items()}
+
+    def at(
+        self, params: float, tokens: float, scales: Mapping[str, float] | None = None
+    ) -> Question:
+        """The same question about other sizes; scales stay where none are given."""
+        further = dict(self.scales if scales is None else scales)
+        s = coordinates(self.fit, params, tokens, further, self.recipe)
+        return replace(self, params=params, tokens=tokens, scales=further, s=s)
 
 
 class Sizes(NamedTuple):
@@ -107,52 +132,82 @@ def sizes(
     )
 
 
-def ask(
-    fit: Model,
-    params: float,
-    tokens: float,
-    scales: Mapping[str, float] | None,
-    recipe: str | None,
-    lr_range: Range | None,
-    batch_range: Range | None,
-    p_max: float,
-    allow: Collection[str] = (),
-) -> Question:
+@dataclass(frozen=True)
+class Asked:
+    """A question as a user puts it, unchecked; the arguments are those of `Fit.at`."""
+
+    params: float
+    tokens: float
+    scales: Mapping[str, float] | None = None
+    recipe: str | None = None
+    lr_range: Range | None = None
+    batch_range: Range | None = None
+    p_max: float = P_MAX
+    allow: Collection[str] = ()
+
+
+def ask(fit: Model, asked: Asked) -> Question:
     """Check what is asked against what the fit knows.
 
     Raises:
         DataError: what was expected, what came, what to do.
         UnlikelyError: a size is far below the fitted ones, and `allow` has no `small`.
     """
+    params, tokens = asked.params, asked.tokens
     check_positive("params", params)
     check_positive("tokens", tokens)
-    check_share("largest probability of divergence", p_max)
-    given = check_scales(fit, scales or {})
-    chosen, said = best_level(fit, params, tokens, given, recipe)
-    name = check_recipe(fit, chosen)
-    check_allow(allow)
-    for what, size in {"params": params, "tokens": tokens, **given}.items():
-        low, high = fit.features.fitted[what]
-        small = unlikely_size(what, size, low, high)
-        if small is not None and SMALL not in allow:
-            raise small
-    ratio = tokens / params
-    warnings = list(said)
-    if not _PLAUSIBLE_RATIO[0] <= ratio <= _PLAUSIBLE_RATIO[1]:
-        warnings.append(
-            f"tokens / params is {ratio:.3g}, outside 0.1 to 100,000: check the units "
-            "of both."
-        )
-    point = {"params": params * _POINT, "tokens": tokens * _POINT}
+    check_share("largest probability of divergence", asked.p_max)
+    given = check_scales(fit, asked.scales or {})
+    chosen, said = best_level(fit, params, tokens, given, asked.recipe)
+    recipe = check_recipe(fit, chosen)
+    check_allow(asked.allow)
+    if SMALL not in asked.allow:
+        check_sizes(fit, {"params": params, "tokens": tokens, **given})
+    ranges = {"lr": asked.lr_range, "batch": asked.batch_range}
+    return Question(
+        fit=fit,
+        params=params,
+        tokens=tokens,
+        scales=given,
+        recipe=recipe,
+        s=coordinates(fit, params, tokens, given, recipe),
+        box={name: _range(fit, name, ranges[name]) for name in CHOICES},
+        p_max=asked.p_max,
+        warnings=(*said, *_ratio_warnings(tokens / params)),
+    )
+
+
+def coordinates(
+    fit: Model, params: float, tokens: float, scales: Mapping[str, float], recipe: str
+) -> Float64[np.ndarray, " g"]:
+    """The standardised coordinates s of one size."""
+    further = {name: value * _POINT for name, value in scales.items()}
     s = fit.features.given(
-        point["params"],
-        point["tokens"],
-        {key: value * _POINT for key, value in given.items()},
-        np.array([name]),
-    )[0]
-    asked = {"lr": lr_range, "batch": batch_range}
-    box = {key: _range(fit, key, asked[key]) for key in CHOICES}
-    return Question(params, tokens, given, name, s, box, p_max, tuple(warnings))
+        params * _POINT, tokens * _POINT, further, np.array([recipe])
+    )
+    return s[0]
+
+
+def _ratio_warnings(ratio: float) -> tuple[str, ...]:
+    """Whether tokens a parameter are what nobody trains."""
+    if _PLAUSIBLE_RATIO[0] <= ratio <= _PLAUSIBLE_RATIO[1]:
+        return ()
+    return (
+        f"tokens / params is {ratio:.3g}, outside 0.1 to 100,000: check the units of "
+        "both.",
+    )
+
+
+def check_sizes(fit: Model, sizes: Mapping[str, float]) -> None:
+    """Refuse sizes that were probably typed wrong.
+
+    Raises:
+        UnlikelyError: one is far below the fitted ones.
+    """
+    for name, size in sizes.items():
+        small = unlikely_size(name, size, *fit.features.fitted[name])
+        if small is not None:
+            raise small
 
 
 def check_allow(allow: Collection[str]) -> None:

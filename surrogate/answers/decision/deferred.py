@@ -3,58 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-from surrogate.answers import surface
 from surrogate.answers.decision.document import Decision, Deferred, Limits
 from surrogate.answers.limits.sides import Side
-from surrogate.answers.question import Question, Range
+from surrogate.answers.question import Question
 from surrogate.answers.solved import Solved
 from surrogate.base.defaults import PROBABILITY, TOL
-from surrogate.fitting.model import Model
 
 
-def answered(
-    fit: Model,
-    question: Question,
-    solved: Solved,
-    box: Mapping[str, Range],
-    known: Mapping[str, float],
-    one_sided: Mapping[str, Side],
-    distance: float,
-    *,
-    of: str,
-    limits: Limits | None = None,
-    tol: float = TOL,
-    probability: float = PROBABILITY,
-    choice: Mapping[str, float] | None = None,
-    edges: surface.Edges | None = None,
-) -> Deferred:
-    """The decision of an answer, to be made when it is looked at: `decide.Answered`."""
+@dataclass(frozen=True)
+class Answered:
+    """What an answer was computed from.
+
+    Attributes:
+        solved: the minimum of the fit, its leaves and draws, kept to what was tried.
+        one_sided: settings of which one side only is told.
+        distance: from the data, 1 at its edge.
+        of: what is priced: choice, suggestion or tolerance.
+        limits: on what is suggested.
+        tol: of the plateau.
+        probability: share of the draws of the robust box.
+        choice: what was chosen, for a regret.
+    """
+
+    solved: Solved
+    one_sided: Mapping[str, Side]
+    distance: float
+    of: str
+    limits: Limits
+    tol: float = TOL
+    probability: float = PROBABILITY
+    choice: Mapping[str, float] | None = None
+
+
+def answered(told: Answered) -> Deferred:
+    """The decision of an answer, to be made when it is looked at."""
 
     def make() -> Decision:
         from surrogate.answers.decision import decide
 
-        # The box of a regret reaches from the last value tried to the choice.
-        held = {} if choice else one_sided
-        kept = {name: (side.at, side.at) for name, side in held.items()}
-        return decide.decide(
-            decide.Answered(
-                *(fit, question, solved, {**box, **kept}, known, tol, probability),
-                *(limits or Limits(), distance, of, choice, one_sided, edges),
-            )
-        )
+        return decide.decide(told)
 
     return Deferred(make)
 
 
-def undecided(
-    fit: Model, question: Question, of: str, why: str, distance: float
-) -> Deferred:
+def undecided(question: Question, of: str, why: str, distance: float) -> Deferred:
     """The decision of an answer that has no number."""
 
     def make() -> Decision:
         from surrogate.answers.decision import decide
 
-        return decide.nothing(fit, question, of, why, distance)
+        return decide.nothing(question, of, why, distance)
 
     return Deferred(make)

@@ -56,12 +56,11 @@ def is_movable(asked: Question, start: dict[str, float]) -> bool:
 
 
 def carry_by(
-    fit: Model, question: Question, start: Optimum, name: str, held: dict[str, float]
+    question: Question, start: Optimum, name: str, held: dict[str, float]
 ) -> Transfer:
     """Carry an optimum of the runs to a question, by one law and by all others.
 
     Args:
-        fit: whose runs they are.
         question: where to.
         start: the optimum at sizes that the runs tell of.
         name: of the law.
@@ -75,7 +74,7 @@ def carry_by(
         if not _carries(law):
             continue
         try:
-            ways.append(_way(fit, law, question, start, held))
+            ways.append(_way(law, question, start, held))
         except DataError as error:
             if law.name == name:
                 raise DataError(
@@ -162,11 +161,9 @@ def _carries(law: Law) -> bool:
     )
 
 
-def _way(
-    fit: Model, law: Law, question: Question, start: Optimum, held: dict[str, float]
-) -> Way:
+def _way(law: Law, question: Question, start: Optimum, held: dict[str, float]) -> Way:
     """What one law makes of an optimum elsewhere."""
-    at = start.context
+    fit, at = question.fit, start.context
     here = evaluate(
         law, _point(fit, at.params, at.tokens, at.scales), is_compute_approximate=True
     )
