@@ -16,7 +16,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from surrogate.answers import Fit, stability_edge
-from surrogate.answers.question import ask
 from surrogate.families import Family
 from surrogate.numerics import argmin, plateau
 from surrogate.numerics.half_plane import Cut
@@ -96,7 +95,7 @@ def document(fit: Fit) -> dict[str, Any]:
 def python_answers(fit: Fit, asked: list[dict[str, Any]]) -> dict[str, np.ndarray]:
     """Ln loss, optimum and plateau extents [ln], each question one line."""
     parts = [
-        ask(fit, q["params"], q["tokens"], q["scales"], q["recipe"], None, None, 0.05)
+        fit.at(**{k: q[k] for k in ("params", "tokens", "scales", "recipe")}).question
         for q in asked
     ]
     low, high = fit.features.box()

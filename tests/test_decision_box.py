@@ -106,9 +106,7 @@ def draws_of(name: str, seed: int) -> tuple[np.ndarray, np.ndarray, Bounds, np.n
         family, theta[None], s, bounds.low, bounds.high, bounds.cut
     ).value[0]
     thetas = theta * (1 + 0.02 * rng.normal(size=(60, len(theta))))
-    values = arrays.minima(
-        family, thetas, s, bounds.low, bounds.high, bounds.cut
-    ).value
+    values = arrays.minima(family, thetas, s, bounds.low, bounds.high, bounds.cut).value
     return thetas, s, bounds, values + (level - least)
 
 
@@ -119,10 +117,9 @@ def test_robust_box_is_inside_in_the_same_draws(name: str, probability: float) -
     for seed in range(12):
         thetas, s, bounds, limits = draws_of(name, seed)
         moves = np.random.default_rng(seed).normal(size=(60, 2)) * 0.02
-        found = boxes.robust(
-            *(family, thetas, s, bounds, limits, moves, probability),
-            np.repeat(np.stack([bounds.low, bounds.high], 1)[None], 60, axis=0),
-        )
+        edges = np.repeat(np.stack([bounds.low, bounds.high], 1)[None], 60, axis=0)
+        drawn = boxes.Drawn(family, thetas, s, limits, moves, edges)
+        found = boxes.robust(drawn, bounds, probability)
         if found is None:
             continue
         some += 1

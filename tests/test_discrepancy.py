@@ -12,7 +12,6 @@ from fit_support import quadratic, table
 
 from surrogate import fit
 from surrogate.answers import Fit, beyond, load, solved
-from surrogate.answers.question import ask
 from surrogate.data import Runs
 from surrogate.fitting import calibration, discrepancy
 from surrogate.fitting.discrepancy import Discrepancy, System
@@ -110,8 +109,8 @@ def test_beyond_the_data_intervals_join_both_errors() -> None:
 
 
 def solve(of: Fit) -> solved.Solved:
-    question = ask(of, FAR["params"], FAR["tokens"], None, None, None, None, 0.1)
-    return solved.solve_box(of, question, question.box)
+    question = of.at(**FAR, p_max=0.1).question
+    return solved.solve_box(question, question.box)
 
 
 def test_a_held_setting_does_not_wander() -> None:

@@ -16,6 +16,7 @@ from surrogate.answers import Fit, Plateau, arrays
 from surrogate.data import Runs
 from surrogate.data.readers import read_runs
 from surrogate.families import Quadratic, Shape
+from surrogate.families.forms import form
 from surrogate.numerics.half_plane import Cut
 
 pytestmark = [pytest.mark.numeric, pytest.mark.once]
@@ -56,8 +57,9 @@ def test_a_plateau_holds_its_optimum_and_grows_with_tol(
     cut = Cut(normal, np.array(line[2]))
     least = arrays.minima(family, thetas, NONE, low, high, cut)
     assert least.converged.all()
+    surfaces = form(family, thetas, NONE)
     small, large = (
-        arrays.extents(family, thetas, least, NONE, low, high, size, cut)
+        arrays.extents(surfaces, least, low, high, size, cut)
         for size in (tol, tol * more)
     )
     slack = 1e-7

@@ -133,8 +133,8 @@ def test_laws_are_put_beside_what_was_allowed() -> None:
     fit = fit_support.bare(fit_support.bundled())
     small: dict[str, Any] = GOOD | {"tokens": 2e5}
     with pytest.raises(UnlikelyError, match="tokens 200000 is 1/20,000"):
-        beside(fit, **small)
-    _, sides = beside(fit, **small, allow=("small",))
+        beside(fit.at(**small))
+    _, sides = beside(fit.at(**small, allow=("small",)))
     assert any(side.regret is not None for side in sides)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float64, Int
 
 from surrogate.families import Family
-from surrogate.families.forms import form
+from surrogate.families.forms import Form, form
 from surrogate.numerics import plateau_box, plateau_shape
 from surrogate.numerics.half_plane import Cut
 from surrogate.numerics.minimum import Minimum, lowest
@@ -106,20 +106,17 @@ def minima(
 
 
 def extents(
-    family: Family,
-    thetas: np.ndarray,
+    surfaces: Form,
     minimum: Minima,
-    s: Vector,
     low: Vector,
     high: Vector,
     tol: float,
     cut: Cut | None = None,
 ) -> Edges:
-    """The plateau's edges of every theta."""
+    """The plateau's edges of every theta, whose surfaces those are."""
     level = minimum.value + np.log1p(tol)
     with np.errstate(all="ignore"):
-        surface = form(family, thetas, s)
-        found = plateau_box.extents(surface, Minimum(*minimum), low, high, level, cut)
+        found = plateau_box.extents(surfaces, Minimum(*minimum), low, high, level, cut)
     return Edges(*found)
 
 

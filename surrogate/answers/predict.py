@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 from jaxtyping import Bool, Float64
@@ -149,18 +149,30 @@ def _natural(fit: Model, value: np.ndarray) -> np.ndarray:
         return np.exp(value + fit.features.level)
 
 
-def surface_at(
-    fit: Model,
-    lr: Column,
-    batch: Column,
-    params: Column,
-    tokens: Column,
-    scales: Mapping[str, Column],
-    recipe: np.ndarray,
-) -> tuple[Column, Column]:
+class Points(NamedTuple):
+    """Many settings at sizes of their own, a column each.
+
+    Attributes:
+        lr: peak learning rates.
+        batch: tokens per optimiser step.
+        params: numbers of parameters.
+        tokens: training tokens.
+        scales: further scale variables.
+        recipe: one of the fit's, each.
+    """
+
+    lr: Column
+    batch: Column
+    params: Column
+    tokens: Column
+    scales: Mapping[str, Column]
+    recipe: np.ndarray
+
+
+def surface_at(fit: Model, at: Points) -> tuple[Column, Column]:
     """The fitted loss [nats per token] and its excess in ln over the fitted minimum."""
-    s = fit.features.given(params, tokens, scales, recipe)
-    u = fit.features.u_of({"lr": lr, "batch": batch})
+    s = fit.features.given(at.params, at.tokens, at.scales, at.recipe)
+    u = fit.features.u_of({"lr": at.lr, "batch": at.batch})
     z = np.concatenate([u, s], axis=1)
     log_loss = arrays.log_losses(fit.family, fit.theta[None], z)[0]
     least, _ = arrays.minima_at(fit.family, fit.theta, s, *fit.features.box())

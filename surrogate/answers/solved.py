@@ -88,9 +88,11 @@ class Solved:
     def edges(self, tol: float) -> arrays.Edges:
         """The plateau's edges of every theta; kept."""
         if tol not in self._edges:
-            box = self.bounds.low, self.bounds.high
-            where = self.minimum, self.question.s, *box, tol, self.bounds.cut
-            self._edges[tol] = arrays.extents(self.fit.family, self.thetas, *where)
+            low, high, cut = self.bounds.low, self.bounds.high, self.bounds.cut
+            with np.errstate(all="ignore"):
+                surfaces = form(self.fit.family, self.thetas, self.question.s)
+            found = arrays.extents(surfaces, self.minimum, low, high, tol, cut)
+            self._edges[tol] = found
         return self._edges[tol]
 
     def region(self, level: float) -> Region:

@@ -12,7 +12,7 @@ from jaxtyping import Float64
 from surrogate.answers import arrays, beyond
 from surrogate.answers.fit import Fit
 from surrogate.answers.nearest import distances, nearest_cell
-from surrogate.answers.predict import check_comparable, surface_at
+from surrogate.answers.predict import Points, check_comparable, surface_at
 from surrogate.answers.question import Question
 from surrogate.answers.results import Optimum, Plateau
 from surrogate.answers.solved import nearest_level
@@ -163,8 +163,8 @@ def measured(fit: Fit, runs: Runs) -> tuple[Column, Column]:
 
 def fitted_at(fit: Fit, runs: Runs) -> tuple[Column, Column]:
     """Fitted loss of runs, and its excess in ln over their cell's fitted minimum."""
-    lr, batch, params, tokens = runs.lr_level, runs.batch, runs.params, runs.tokens
-    return surface_at(fit, lr, batch, params, tokens, runs.scales, runs.recipe)
+    columns = runs.lr_level, runs.batch, runs.params, runs.tokens
+    return surface_at(fit, Points(*columns, runs.scales, runs.recipe))
 
 
 def span(values: Mapping[str, list], margin: float) -> dict[str, tuple[float, float]]:
