@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -90,10 +92,8 @@ def test_commands_and_figures_solve_nothing_twice(
     monkeypatch.setattr(commands, "_fit", lambda *_, **__: fit_support.quadratic())
     for command in (
         "demo --out demo",
-        "plateau steplaw-dense --params 1B --tokens 20B --all",
         "plateau steplaw-dense --params 1B --tokens 20B --json",
         "regret steplaw-dense --params 1B --tokens 20B --lr 1e-3 --batch 512Ki",
-        "optimum steplaw-dense --params 1B --tokens 20B",
         "compare steplaw-dense demo/fit --params 1B --tokens 20B",
     ):
         solves.clear()
@@ -174,3 +174,12 @@ def test_wrong_settings_are_told(lr: Any, batch: Any, message: str) -> None:
 def test_a_batch_multiple_where_all_runs_have_one_batch_is_refused(rising: Fit) -> None:
     with pytest.raises(DataError, match="no batch_multiple, since all fitted runs"):
         rising.at(**SMALL).optimum(batch_multiple=4096.0)
+
+
+def test_the_example_of_the_pages_is_what_is_printed() -> None:
+    page = Path(__file__).parents[1] / "docs" / "usage.md"
+    found = re.search(r"```python\n(>>> .*?)```", page.read_text(), re.DOTALL)
+    assert found is not None
+    example = doctest.DocTestParser().get_doctest(found[1], {}, "usage", None, 0)
+    assert len(example.examples) >= 5
+    assert doctest.DocTestRunner().run(example).failed == 0
