@@ -17,7 +17,8 @@ from jaxtyping import Float64
 
 from surrogate.answers import arrays, beyond, stability_edge
 from surrogate.answers.context import context_of
-from surrogate.answers.decision.deferred import Answered, answered
+from surrogate.answers.decision.answered import Answered
+from surrogate.answers.decision.deferred import answered
 from surrogate.answers.decision.document import Limits
 from surrogate.answers.limits.unfitted import unfitted
 from surrogate.answers.optimum import refused

@@ -9,7 +9,8 @@ import numpy as np
 
 from surrogate.answers import stability_edge
 from surrogate.answers.context import context_of
-from surrogate.answers.decision.deferred import Answered, answered, undecided
+from surrogate.answers.decision.answered import Answered
+from surrogate.answers.decision.deferred import answered, undecided
 from surrogate.answers.decision.document import Limits
 from surrogate.answers.limits.offers import not_told, offer
 from surrogate.answers.limits.sides import say, say_open

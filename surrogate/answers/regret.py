@@ -13,7 +13,8 @@ from jaxtyping import Float64
 from surrogate.answers import beyond, stability_edge
 from surrogate.answers.alone import alone
 from surrogate.answers.context import context_of
-from surrogate.answers.decision.deferred import Answered, answered, undecided
+from surrogate.answers.decision.answered import Answered
+from surrogate.answers.decision.deferred import answered, undecided
 from surrogate.answers.limits import carry
 from surrogate.answers.limits.offers import not_told
 from surrogate.answers.limits.sides import say
@@ -137,7 +138,7 @@ def _answer(found: Judged, choice: Choice, wanted: Wanted) -> Regret:
 def probability_inside(
     question: Question, lr: Values, batch: Values, tol: float
 ) -> Float64[np.ndarray, " m"]:
-    """`Regret.probability_inside` of many choices; NaN where there is none.
+    """The share of draws whose plateau holds each choice; NaN where there is none.
 
     Raises:
         DataError: a number is not positive, lengths differ, or `tol` is not in (0, 1].
@@ -171,6 +172,8 @@ def _choices(lr: Values, batch: Values) -> list[dict[str, float]]:
             f"Expected lr and batch as lists of numbers, got shape {pairs.shape[:-1]}. "
             "Flatten them."
         )
+    if not len(pairs):
+        raise DataError("Expected at least one choice of lr and batch, got none.")
     bad = np.flatnonzero(~(np.isfinite(pairs) & (pairs > 0)).all(axis=1))
     if len(bad):
         row = int(bad[0])
@@ -185,7 +188,7 @@ def _grouped(question: Question, choices: list[dict[str, float]]) -> list[list[i
     """Rows that are held against one minimum: but for sides, which it tells itself."""
     fit = question.fit
     groups: dict[Any, list[int]] = {}
-    why = untold(question, choices[0]) if choices else {}
+    why = untold(question, choices[0])
     for row, choice in enumerate(choices):
         key = tuple(
             choice[name]

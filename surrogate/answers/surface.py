@@ -136,7 +136,7 @@ class Surface:
     ) -> Float64[np.ndarray, " m"]:
         """The share of resampled fits whose plateau holds each choice.
 
-        It is `Regret.probability_inside` of each, and what the robust plateau is made
+        It is what `regret` says of each choice, and what the robust plateau is made
         of: 0 beyond the stability edge, NaN where the fit has no draws or the runs tell
         nothing here.
 

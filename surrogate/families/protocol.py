@@ -203,7 +203,7 @@ class Shared(Curved, Protocol):
 def blocks(theta: Numbers, shapes: Iterable[tuple[int, ...]]) -> list[Numbers]:
     """Parts of a theta [..., p] that follow one another, each in a shape of its own.
 
-    Of `np.arange(p)` they are where theta holds each part.
+    Of the numbers from 0 to p - 1 they are where theta holds each part.
     """
     lead, begin, found = theta.shape[:-1], 0, []
     for shape in shapes:

@@ -9,8 +9,8 @@ import numpy as np
 
 from surrogate.answers import beyond, neighbours
 from surrogate.answers.decision import boxes, price, trust, typed
+from surrogate.answers.decision.answered import Answered
 from surrogate.answers.decision.boxes import Boxes
-from surrogate.answers.decision.deferred import Answered
 from surrogate.answers.decision.document import (
     Decision,
     InnerBox,
