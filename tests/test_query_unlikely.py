@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from surrogate.answers import Fit
+from surrogate.answers.checks import unlikely_loss, unlikely_size
 from surrogate.answers.laws_at_point import beside
-from surrogate.answers.question import unlikely_loss, unlikely_size
 from surrogate.base.errors import DataError, UnlikelyError
 from surrogate.cli.main import main
 

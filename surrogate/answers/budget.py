@@ -16,13 +16,14 @@ import numpy as np
 from jaxtyping import Float64
 
 from surrogate.answers import arrays, beyond, stability_edge
+from surrogate.answers.checks import check_positive
 from surrogate.answers.context import context_of
 from surrogate.answers.decision.answered import Answered
 from surrogate.answers.decision.deferred import answered
 from surrogate.answers.decision.document import Limits
 from surrogate.answers.limits.unfitted import unfitted
 from surrogate.answers.optimum import refused
-from surrogate.answers.question import Question, check_positive
+from surrogate.answers.question import Question
 from surrogate.answers.results import Optimum, Pair, Scan
 from surrogate.answers.solved import (
     certificate,

@@ -19,7 +19,8 @@ from surrogate.answers.question import Question
 from surrogate.answers.results import (
     Context,
 )
-from surrogate.answers.solved import default_box, only_levels
+from surrogate.answers.sided import default_box
+from surrogate.answers.solved import only_levels
 from surrogate.base.errors import Status
 from surrogate.base.units import (
     format_count,

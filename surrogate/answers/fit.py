@@ -141,7 +141,8 @@ class Fit(Model):
                 carries an optimum.
         """
         from surrogate.answers.budget import scanned
-        from surrogate.answers.question import check_loss, sizes
+        from surrogate.answers.checks import check_loss
+        from surrogate.answers.question import sizes
 
         size = sizes(self, params, tokens, steps, flops, batch)
         surface = self.at(

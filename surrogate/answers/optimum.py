@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from surrogate.answers import stability_edge
+from surrogate.answers.checks import check_positive
 from surrogate.answers.context import context_of
 from surrogate.answers.decision.answered import Answered
 from surrogate.answers.decision.deferred import answered, undecided
@@ -15,14 +16,14 @@ from surrogate.answers.decision.document import Limits
 from surrogate.answers.limits.offers import not_told, offer
 from surrogate.answers.limits.sides import say, say_open
 from surrogate.answers.limits.unfitted import unfitted
-from surrogate.answers.question import Question, check_positive
+from surrogate.answers.question import Question
 from surrogate.answers.results import (
     UNKNOWN,
     Certificate,
     Optimum,
 )
+from surrogate.answers.sided import Sided, solve_sides
 from surrogate.answers.solved import (
-    Sided,
     certificate,
     held_settings,
     loss_interval,
@@ -30,7 +31,6 @@ from surrogate.answers.solved import (
     only_levels,
     point_only,
     solve_box,
-    solve_sides,
 )
 from surrogate.base.errors import DataError, Status
 from surrogate.data.coordinates import CHOICES

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from surrogate.answers import arrays, beyond, stability_edge
 from surrogate.answers.context import context_of
 from surrogate.answers.decision.answered import Answered
 from surrogate.answers.decision.deferred import answered, undecided
-from surrogate.answers.decision.document import Deferred, Limits
+from surrogate.answers.decision.document import Deferred
+from surrogate.answers.extents import (
+    EDGES,
+    Extents,
+    Found,
+    Wanted,
+    extents_of,
+    flat_of,
+    largest_batch,
+    natural,
+    robust_of,
+    slice_of,
+    stability_of,
+)
 from surrogate.answers.limits import carry
 from surrogate.answers.limits.offers import not_told, offer
 from surrogate.answers.limits.sides import say
@@ -24,111 +35,13 @@ from surrogate.answers.limits.unstable import (
     unstable_near,
     unstable_within,
 )
-from surrogate.answers.question import Question, check_share
-from surrogate.answers.results import UNKNOWN, Pair, Plateau, ends
-from surrogate.answers.robust import robust
-from surrogate.answers.solved import (
-    Sided,
-    Solved,
-    loss_of,
-    nearest_level,
-    only_levels,
-    solve_sides,
-)
-from surrogate.base.defaults import PROBABILITY
-from surrogate.base.errors import DataError, Status
+from surrogate.answers.question import Question
+from surrogate.answers.results import UNKNOWN, Pair, Plateau
+from surrogate.answers.sided import solve_sides
+from surrogate.answers.solved import Solved, loss_of, nearest_level, only_levels
+from surrogate.base.errors import Status
 from surrogate.data.coordinates import CHOICES
 from surrogate.fitting import intervals as uncertainty
-from surrogate.fitting.model import Model
-
-EDGES = ("lr_low", "lr_high", "batch_low", "batch_high")
-
-
-def check_tol(tol: float) -> None:
-    """Refuse a tolerance that is no fraction.
-
-    Raises:
-        DataError: not in (0, 1].
-    """
-    if not 0 < tol <= 1:
-        raise DataError(
-            f"Expected a tolerance above 0 and at most 100 %, such as 0.25% or 0.0025, "
-            f"got {tol!r}."
-        )
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is wanted of a plateau.
-
-    Attributes:
-        tol: tolerance, a fraction of the loss.
-        probability: share of the draws of its robust part.
-        slices: lr or batch at which the other one's interval is wanted.
-        limits: on what is suggested.
-    """
-
-    tol: float
-    probability: float = PROBABILITY
-    slices: Mapping[str, float] = field(default_factory=dict)
-    limits: Limits = field(default_factory=Limits)
-
-    def check(self) -> Wanted:
-        """Refuse what cannot be wanted.
-
-        Raises:
-            DataError: a number is not what it must be.
-        """
-        check_tol(self.tol)
-        check_share("probability of the robust plateau", self.probability)
-        self.limits.check()
-        return self
-
-
-@dataclass(frozen=True)
-class _Found:
-    """What a plateau is told from.
-
-    Attributes:
-        wanted: of it.
-        asked: settings that were given, or that all runs share.
-        untold: settings of which the runs show no best, which are held, and why.
-        sided: the minimum.
-    """
-
-    wanted: Wanted
-    asked: Mapping[str, float]
-    untold: Mapping[str, str]
-    sided: Sided
-
-    @property
-    def solved(self) -> Solved:
-        """The minimum of every theta."""
-        return self.sided.solved
-
-    @property
-    def edges(self) -> arrays.Edges:
-        """Of the plateau of every theta."""
-        return self.solved.edges(self.wanted.tol)
-
-    @property
-    def level(self) -> float:
-        """The largest ln loss on it."""
-        return float(self.solved.minimum.value[0] + np.log1p(self.wanted.tol))
-
-
-class _Extents(NamedTuple):
-    """How far a plateau goes, natural units.
-
-    Attributes:
-        of: smallest and largest of each setting; NaN where it is open or not told.
-        intervals: of each edge.
-        is_open: edges that are the box's.
-    """
-
-    of: dict[str, Pair]
-    intervals: dict[str, Pair]
-    is_open: tuple[str, ...]
 
 
 def plateau(question: Question, wanted: Wanted) -> Plateau:
@@ -149,17 +62,17 @@ def plateau(question: Question, wanted: Wanted) -> Plateau:
     held = {name: nearest_level(question, name) for name in why}
     box = question.box | {name: (level, level) for name, level in held.items()}
     sided = solve_sides(question, box, given | held)
-    return _answer(_Found(wanted, asked, why, sided), given)
+    return _answer(Found(wanted, asked, why, sided), given)
 
 
-def _answer(found: _Found, given: Mapping[str, float]) -> Plateau:
+def _answer(found: Found, given: Mapping[str, float]) -> Plateau:
     solved, one_sided, _ = found.sided
     fit, best, why = solved.fit, solved.best, found.untold
-    extents = _extents(found)
-    safe = None if one_sided else _robust(found)
+    extents = extents_of(found)
+    safe = None if one_sided else robust_of(found)
     extra = _warnings(found, extents, given)
     extra += _unstable(solved, extents.of, safe)
-    flat = _flat(found)
+    flat = flat_of(found)
     slices = flat.slices if flat else np.full((2, 2), np.nan)
     contour = fit.features.from_u(flat.contour) if flat else np.zeros((0, 2))
     status = _status(found, extents.is_open)
@@ -173,10 +86,10 @@ def _answer(found: _Found, given: Mapping[str, float]) -> Plateau:
         loss_limit=loss_of(fit, found.level) if has_best else math.nan,
         lr=extents.of["lr"],
         batch=extents.of["batch"],
-        lr_at_optimal_batch=_natural(fit, 0, slices[0]) if flat else UNKNOWN,
-        batch_at_optimal_lr=_natural(fit, 1, slices[1]) if flat else UNKNOWN,
-        lr_at_batch=_slice(found, extents.of, "batch"),
-        batch_at_lr=_slice(found, extents.of, "lr"),
+        lr_at_optimal_batch=natural(fit, 0, slices[0]) if flat else UNKNOWN,
+        batch_at_optimal_lr=natural(fit, 1, slices[1]) if flat else UNKNOWN,
+        lr_at_batch=slice_of(found, extents.of, "batch"),
+        batch_at_lr=slice_of(found, extents.of, "lr"),
         area_octaves2=flat.area * float(np.prod(fit.features.u_scale))
         if flat
         else math.nan,
@@ -186,15 +99,15 @@ def _answer(found: _Found, given: Mapping[str, float]) -> Plateau:
         level=uncertainty.LEVEL,
         edge_intervals=extents.intervals,
         robust=safe,
-        stability=_stability(found),
+        stability=stability_of(found),
         optimum=(best["lr"], best["batch"]),
-        largest_batch=_largest_batch(fit, found.edges) if has_best else UNKNOWN,
+        largest_batch=largest_batch(fit, found.edges) if has_best else UNKNOWN,
         deferred=_deferred(found, context.distance),
         offer={**best} if why else None,
     )
 
 
-def _status(found: _Found, is_open: tuple[str, ...]) -> Status:
+def _status(found: Found, is_open: tuple[str, ...]) -> Status:
     if found.untold:
         return Status.not_identifiable
     status = found.sided.status
@@ -202,7 +115,7 @@ def _status(found: _Found, is_open: tuple[str, ...]) -> Status:
 
 
 def _warnings(
-    found: _Found, extents: _Extents, given: Mapping[str, float]
+    found: Found, extents: Extents, given: Mapping[str, float]
 ) -> tuple[str, ...]:
     """What is not told, what is told on one side only, and where the box cuts it."""
     solved, one_sided, _ = found.sided
@@ -215,7 +128,7 @@ def _warnings(
     return extra + solved.edge_warnings
 
 
-def _deferred(found: _Found, distance: float) -> Deferred:
+def _deferred(found: Found, distance: float) -> Deferred:
     """What a person decides by."""
     solved, one_sided, _ = found.sided
     wanted = found.wanted
@@ -228,45 +141,6 @@ def _deferred(found: _Found, distance: float) -> Deferred:
             *(wanted.tol, wanted.probability),
         )
     )
-
-
-def _extents(found: _Found) -> _Extents:
-    """How far the plateau goes; nothing along what is held, open beyond what is tried.
-
-    An open edge is the box's, of which no sample says anything: it has no interval,
-    nor has a bound that stability moved.
-    """
-    solved, one_sided, _ = found.sided
-    extents, intervals, is_open = _edges(solved, found.edges)
-    for name in (*found.untold, *one_sided):
-        # Held there, so that the plateau has no extent along it.
-        extents[name] = UNKNOWN
-        intervals |= {edge: UNKNOWN for edge in EDGES if edge.startswith(name)}
-    for name, side in one_sided.items():
-        # Beyond what was tried nothing tells how far the plateau goes.
-        than = side.than if math.isfinite(side.than) else side.at
-        extents[name] = (than, math.nan) if side.side == "above" else (math.nan, than)
-        end = "high" if side.side == "above" else "low"
-        is_open = (*(e for e in is_open if not e.startswith(name)), f"{name}_{end}")
-    return _Extents(extents, intervals, is_open)
-
-
-def _edges(solved: Solved, found: arrays.Edges) -> _Extents:
-    """Edges as the surface has them, each with its interval."""
-    fit = solved.fit
-    spans = fit.spans(found.edges[0], solved.leaves(found.edges))
-    spans = beyond.widened(spans, solved.beyond.settings[:, None])
-    extents: dict[str, Pair] = dict.fromkeys(CHOICES, UNKNOWN)
-    intervals: dict[str, Pair] = dict.fromkeys(EDGES, UNKNOWN)
-    opened = []
-    for i, name in enumerate(fit.features.choices):
-        extents[name] = _natural(fit, i, found.edges[0, i])
-        for side, word in enumerate(("low", "high")):
-            if not found.is_open[0, i, side]:
-                intervals[f"{name}_{word}"] = _natural(fit, i, spans[i, side])
-            elif not solved.bounds.is_edge[i, side]:
-                opened.append(f"{name}_{word}")
-    return _Extents(extents, intervals, tuple(opened))
 
 
 def _unstable(
@@ -314,89 +188,6 @@ def _no_plateau(
         largest_batch=UNKNOWN,
         deferred=undecided(question, "tolerance", " ".join(why), context.distance),
     )
-
-
-def _robust(found: _Found) -> dict[str, Any] | None:
-    """Extents of the robust plateau in natural units; None without draws.
-
-    Along settings that are held, as the runs show no best of them, it has none.
-    """
-    solved, wanted = found.solved, found.wanted
-    if not np.isfinite(solved.draws(found.edges.edges)).all(axis=(1, 2)).any():
-        return None
-    safe = robust(solved, wanted.tol, wanted.probability)
-    pairs: dict[str, Pair] = dict.fromkeys(CHOICES, UNKNOWN)
-    for i, name in enumerate(solved.fit.features.choices):
-        if name not in found.untold:
-            pairs[name] = _natural(solved.fit, i, safe.edges[i])
-    return {
-        "probability": safe.probability,
-        "max_probability": safe.largest,
-        "lr": ends(pairs["lr"]),
-        "batch": ends(pairs["batch"]),
-        "pieces": safe.pieces,
-    }
-
-
-def _stability(found: _Found) -> dict[str, Any] | None:
-    """Risk at the optimum, and which edges of the plateau are stability's."""
-    solved, edges = found.solved, found.edges
-    risk = stability_edge.risk(solved.question, solved.best)
-    if risk is None:
-        return None
-    is_cut = edges.is_cut[0] | (edges.is_open[0] & solved.bounds.is_edge)
-    names = [
-        f"{name}_{word}"
-        for i, name in enumerate(solved.fit.features.choices)
-        for side, word in enumerate(("low", "high"))
-        if is_cut[i, side]
-    ]
-    return {**risk, "cuts": names}
-
-
-def _largest_batch(fit: Model, found: arrays.Edges) -> Pair:
-    """Where the plateau reaches its largest batch."""
-    if len(fit.features.choices) < 2:
-        return UNKNOWN
-    lr, batch = fit.features.from_u(
-        np.array([found.other[0, 1, 1], found.edges[0, 1, 1]])
-    ).tolist()
-    return lr, batch
-
-
-def _natural(fit: Model, i: int, both: np.ndarray) -> Pair:
-    """Two values of coordinate i in natural units."""
-    mean, scale = fit.features.mean[i], fit.features.scale[i]
-    low, high = np.exp(np.asarray(both) * scale + mean)
-    return float(low), float(high)
-
-
-def _flat(found: _Found) -> arrays.Band | None:
-    """Slices, contour and area; None where a setting is held or not fitted."""
-    solved = found.solved
-    is_held = found.untold or found.sided.one_sided
-    if is_held or len(solved.fit.features.choices) != 2:
-        return None
-    region = solved.region(found.level)
-    return arrays.band(region, found.edges, solved.minimum.u[0])
-
-
-def _slice(
-    found: _Found, extents: Mapping[str, Pair], held: str
-) -> tuple[float, float, float] | None:
-    """The other setting's interval where `held` was asked to be a value."""
-    if held not in found.asked:
-        return None
-    solved, fit = found.solved, found.solved.fit
-    value = found.asked[held]
-    other = 0 if held == "batch" else 1
-    if len(fit.features.choices) == 1:
-        # What is not fitted changes nothing; what is has no other setting to bound.
-        return value, *extents[CHOICES[other]]
-    mean, scale = fit.features.mean[1 - other], fit.features.scale[1 - other]
-    at = (math.log(value) - mean) / scale
-    edges = arrays.slice_at(solved.region(found.level), other, at)
-    return value, *_natural(fit, other, edges)
 
 
 def _open_warning(edges: tuple[str, ...]) -> str:

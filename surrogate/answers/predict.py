@@ -9,13 +9,8 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from surrogate.answers import arrays, beyond, neighbours
-from surrogate.answers.context import interval_warnings
-from surrogate.answers.limits import levels
-from surrogate.answers.limits.unfitted import unfitted_at
-from surrogate.answers.plateau import check_tol
-from surrogate.answers.question import (
+from surrogate.answers.checks import (
     MOST_LOSS,
-    Values,
     check_allow,
     check_positive,
     check_recipe,
@@ -23,6 +18,11 @@ from surrogate.answers.question import (
     unlikely_loss,
     unlikely_size,
 )
+from surrogate.answers.context import interval_warnings
+from surrogate.answers.extents import check_tol
+from surrogate.answers.limits import levels
+from surrogate.answers.limits.unfitted import unfitted_at
+from surrogate.answers.question import Values
 from surrogate.answers.results import Evaluation, Prediction
 from surrogate.base.defaults import SMALL
 from surrogate.base.errors import DataError, Status

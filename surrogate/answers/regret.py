@@ -15,20 +15,16 @@ from surrogate.answers.alone import alone
 from surrogate.answers.context import context_of
 from surrogate.answers.decision.answered import Answered
 from surrogate.answers.decision.deferred import answered, undecided
+from surrogate.answers.extents import Wanted, check_tol
 from surrogate.answers.limits import carry
 from surrogate.answers.limits.offers import not_told
 from surrogate.answers.limits.sides import say
 from surrogate.answers.limits.unfitted import unfitted
-from surrogate.answers.plateau import Wanted, check_tol
 from surrogate.answers.question import Question, Range, Values
 from surrogate.answers.results import UNKNOWN, Regret
 from surrogate.answers.robust import Share
-from surrogate.answers.solved import (
-    Sided,
-    loss_of,
-    solve_box,
-    solve_sides,
-)
+from surrogate.answers.sided import Sided, solve_sides
+from surrogate.answers.solved import loss_of, solve_box
 from surrogate.base.errors import DataError, Status
 from surrogate.data.coordinates import CHOICES
 from surrogate.fitting import intervals as uncertainty

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from surrogate.answers.question import Question, Range, Values, check_loss
+from surrogate.answers.checks import check_loss
+from surrogate.answers.question import Question, Range, Values
 from surrogate.answers.results import Optimum, Plateau, Regret
 from surrogate.base.arguments import checked, kinds
 from surrogate.base.defaults import PROBABILITY, TOL
@@ -90,7 +91,8 @@ class Surface:
     ) -> Plateau:
         """Every (lr, batch) within `tol` of the lowest loss: see `Fit.plateau`."""
         from surrogate.answers.decision.document import Limits
-        from surrogate.answers.plateau import Wanted, plateau
+        from surrogate.answers.extents import Wanted
+        from surrogate.answers.plateau import plateau
         from surrogate.answers.solved import held_settings
 
         limits = Limits(lr_max, batch_max, batch_multiple)
@@ -113,7 +115,7 @@ class Surface:
     ) -> Regret:
         """What one choice of (lr, batch [tokens]) loses: see `Fit.regret`."""
         from surrogate.answers.decision.document import Limits
-        from surrogate.answers.plateau import Wanted
+        from surrogate.answers.extents import Wanted
         from surrogate.answers.regret import regret
         from surrogate.answers.solved import held_settings
 

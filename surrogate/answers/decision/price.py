@@ -15,9 +15,10 @@ import numpy as np
 from jaxtyping import Float64
 
 from surrogate.answers import arrays
+from surrogate.answers.checks import check_share
 from surrogate.answers.decision.document import Price, Rung
 from surrogate.answers.limits.unfitted import unfitted
-from surrogate.answers.question import Question, check_share
+from surrogate.answers.question import Question
 from surrogate.answers.solved import (
     Solved,
     limits,

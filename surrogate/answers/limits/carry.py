@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 
 from surrogate.answers import optimum as fitted
+from surrogate.answers.checks import check_positive
 from surrogate.answers.context import context_of
 from surrogate.answers.decision.deferred import undecided
 from surrogate.answers.decision.document import Limits
@@ -19,7 +20,7 @@ from surrogate.answers.limits.transfer import (
     say_taken,
 )
 from surrogate.answers.limits.unfitted import nearest_fitted, unfitted
-from surrogate.answers.question import Question, check_positive
+from surrogate.answers.question import Question
 from surrogate.answers.results import UNKNOWN, Certificate, Optimum
 from surrogate.answers.solved import held_settings
 from surrogate.base.errors import DataError, Status

@@ -7,12 +7,8 @@ from collections.abc import Mapping
 from surrogate.answers.limits.measured import best_measured
 from surrogate.answers.limits.sides import say
 from surrogate.answers.question import Question
-from surrogate.answers.solved import (
-    nearest_level,
-    only_levels,
-    point_only,
-    solve_sides,
-)
+from surrogate.answers.sided import solve_sides
+from surrogate.answers.solved import nearest_level, only_levels, point_only
 from surrogate.base.units import (
     format_lr,
     format_tokens_exact,

@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from surrogate.answers.arguments import FIT
+from surrogate.answers.checks import check_recipe, check_scales
 from surrogate.answers.context import interval_warnings
 from surrogate.answers.fit import Fit
-from surrogate.answers.question import check_recipe, check_scales
 from surrogate.base.arguments import checked
 from surrogate.base.errors import DataError, Status
 from surrogate.base.units import format_count
