@@ -99,7 +99,7 @@ def python_answers(fit: Fit, asked: list[dict[str, Any]]) -> dict[str, np.ndarra
         for q in asked
     ]
     low, high = fit.features.box()
-    limits = [stability_edge.bounds(fit, part, low, high, {}) for part in parts]
+    limits = [stability_edge.bounds(part, low, high, {}) for part in parts]
     assert not any(limit.is_beyond for limit in limits)
     cuts = [limit.cut for limit in limits if limit.cut is not None]
     with jax.enable_x64(True):

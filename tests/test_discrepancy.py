@@ -99,7 +99,7 @@ def test_beyond_the_data_intervals_join_both_errors() -> None:
     wrong = asked.level_half(at)[0]
     whole = np.hypot(half(a.loss_interval), wrong)
     assert half(b.loss_interval) == pytest.approx(whole, rel=1e-9)
-    ends = [solved.choice_intervals(f, solve(f)) for f in (plain, wide)]
+    ends = [solved.choice_intervals(solve(f)) for f in (plain, wide)]
     for i, name in enumerate(("lr", "batch")):
         whole = np.hypot(half(ends[0][name]), asked.settings_half(at)[0, i])
         assert half(ends[1][name]) == pytest.approx(whole, rel=1e-9)

@@ -156,7 +156,8 @@ def _ends(told: Answered, found: Boxes, box: np.ndarray | None) -> dict[str, Ran
 def _rounded(told: Answered, ends: Mapping[str, Range]) -> typed.Typed | None:
     """The setting to type; a setting that is given stays as it is."""
     solved, features = told.solved, told.solved.fit.features
-    ranges = {name: ends.get(name, (solved.best[name],) * 2) for name in CHOICES}
+    best = solved.best
+    ranges = {n: ends.get(n, (best[n], best[n])) for n in CHOICES}
     is_known = math.isfinite(ranges["batch"][0])
     if not is_known:
         ranges["batch"] = (1.0, 1.0)
