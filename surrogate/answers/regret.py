@@ -30,6 +30,8 @@ from surrogate.data.coordinates import CHOICES
 from surrogate.fitting import intervals as uncertainty
 
 Choice = Mapping[str, float]
+# Choices at once: each is a number a draw.
+_BLOCK = 4096
 
 
 class Judged(NamedTuple):
@@ -209,8 +211,9 @@ def _probabilities(
         each = [_probabilities(replace(question), [one], tol) for one in choices]
         return np.concatenate(each)
     columns = {name: np.array([one[name] for one in choices]) for name in CHOICES}
-    u = question.fit.features.u_of(columns)
-    return Share(sided.solved, tol)(u)
+    u, share = question.fit.features.u_of(columns), Share(sided.solved, tol)
+    blocks = (u[i : i + _BLOCK] for i in range(0, len(u), _BLOCK))
+    return np.concatenate([share(some) for some in blocks])
 
 
 def _no_regret(question: Question, tol: float, choice: Choice, *why: str) -> Regret:

@@ -27,6 +27,9 @@ from surrogate.fitting import intervals as uncertainty
 from surrogate.fitting.model import CellRecord, Model
 from surrogate.numerics.plateau_shape import Region
 
+# Boxes of one question whose minima are kept: each holds a line a draw.
+_MOST_KEPT = 32
+
 
 @dataclass(frozen=True, eq=False)
 class Solved:
@@ -165,15 +168,18 @@ def solve_box(
     lacks: divergence may depend on them.
     """
     key = tuple(sorted(box.items())), tuple(sorted((known or {}).items()))
-    if key not in question.kept:
-        question.kept[key] = solve_anew(question, box, known or {})
-    return question.kept[key]
+    found = question.kept.get(key)
+    if found is None:
+        found = _solve(question, box, known or {})
+        # Of very many boxes, each of a choice far out, the first ones.
+        if len(question.kept) < _MOST_KEPT:
+            question.kept[key] = found
+    return found
 
 
-def solve_anew(
+def _solve(
     question: Question, box: Mapping[str, Range], known: Mapping[str, float]
 ) -> Solved:
-    """`solve_box` of a box that is met once, which is not kept."""
     fit, bounds = question.fit, limits(question, box, known)
     thetas = np.concatenate([fit.theta[None], fit.leaves, fit.draws])
     minimum = arrays.minima(
