@@ -34,7 +34,7 @@ from test_decision_box import (  # noqa: E402  # pyright: ignore[reportMissingIm
     question,
 )
 
-from surrogate.answers import surface  # noqa: E402
+from surrogate.answers import arrays  # noqa: E402
 from surrogate.answers.decision import boxes  # noqa: E402
 
 QUESTIONS, BRUTE, LINES = 2_000, 8, 41
@@ -93,7 +93,7 @@ def asked(name: str, count: int) -> dict:
 
 def is_held(family, theta, s, bounds, level, points) -> np.ndarray:
     """Which points are within the plateau, the cut and what was tested."""
-    losses = surface.log_losses(family, theta[None], surface.points(points, s))[0]
+    losses = arrays.log_losses(family, theta[None], arrays.points(points, s))[0]
     return (losses <= level) & bounds.hold(points)
 
 

@@ -10,17 +10,13 @@ from coverage_truth import Truth, fitted
 
 import surrogate
 from surrogate import families
-from surrogate.answers import Fit
+from surrogate.answers import Fit, Surface
 from surrogate.answers.fit import DEFAULT_PROBABILITY, DEFAULT_TOL
-from surrogate.answers.predict import surface_at
-from surrogate.answers.question import ask
-from surrogate.answers.robust import Share
-from surrogate.answers.solved import solve_box
+from surrogate.answers.predict import Points, surface_at
 from surrogate.data import Runs
 from surrogate.data.coordinates import Features
 from surrogate.families import Shape
 from surrogate.fitting.replicates import fit_all
-from surrogate.fitting.stability import P_MAX
 
 REPLICAS = 199
 EDGES = ("lr_low", "lr_high", "batch_low", "batch_high")
@@ -49,13 +45,13 @@ class Known(NamedTuple):
 
 def known(truth: Truth, place: dict[str, Any]) -> Known:
     """Optimum, band and choices of known regret."""
-    best = truth.fit.optimum(**place)
-    band = truth.fit.plateau(**place)
+    surface = truth.fit.at(**place)
+    best, band = surface.optimum(), surface.plateau()
     values = {"lr": best.lr, "batch": best.batch, "loss": best.loss}
     values |= dict(zip(EDGES, (*band.lr, *band.batch), strict=True))
     choices = [(best.lr, best.batch)]
     for share in REGRETS[1:]:
-        wider = truth.fit.plateau(**place, tol=share * DEFAULT_TOL)
+        wider = surface.plateau(tol=share * DEFAULT_TOL)
         choices.append((wider.lr_at_optimal_batch[1], best.batch))
     axes = []
     for low, high in (band.lr, band.batch):
@@ -73,7 +69,7 @@ def _inside(
 ) -> np.ndarray:
     params, tokens = (np.full(len(lr), place[name]) for name in ("params", "tokens"))
     recipe = np.full(len(lr), "", dtype=str)
-    _, excess = surface_at(fit, lr, batch, params, tokens, {}, recipe)
+    _, excess = surface_at(fit, Points(lr, batch, params, tokens, {}, recipe))
     return excess <= np.log1p(DEFAULT_TOL)
 
 
@@ -109,7 +105,8 @@ def fit_sweep(family: str, runs: Runs, seed: int) -> Fit:
 
 def trial(fit: Fit, place: dict[str, Any], truth: Known) -> dict[str, Any]:
     """What was covered and how wide it was; NaN where there was no interval."""
-    best, band = fit.optimum(**place), fit.plateau(**place)
+    surface = fit.at(**place)
+    best, band = surface.optimum(), surface.plateau()
     pairs = {
         "lr": best.lr_interval,
         "batch": best.batch_interval,
@@ -124,7 +121,7 @@ def trial(fit: Fit, place: dict[str, Any], truth: Known) -> dict[str, Any]:
         row[f"{name}/covered"] = float(covered) if is_known else np.nan
         row[f"{name}/width"] = float(ends[1] - ends[0])
     for share, (lr, batch) in zip(REGRETS, truth.choices, strict=True):
-        upper = fit.regret(**place, lr=lr, batch=batch).upper
+        upper = surface.regret(lr=lr, batch=batch).upper
         is_covered = upper >= share * DEFAULT_TOL * (1 - 1e-9)
         row[f"regret {share:g} tol/covered"] = float(is_covered)
         row[f"regret {share:g} tol/width"] = upper / DEFAULT_TOL
@@ -132,17 +129,12 @@ def trial(fit: Fit, place: dict[str, Any], truth: Known) -> dict[str, Any]:
     both = float((mine & truth.inside).sum())
     row["band/precision"] = both / mine.sum() if mine.any() else np.nan
     row["band/recall"] = both / truth.inside.sum()
-    row |= _robust(fit, place, truth)
-    return row
+    return row | _robust(surface, truth)
 
 
-def _robust(fit: Fit, place: dict[str, float], truth: Known) -> dict[str, float]:
+def _robust(surface: Surface, truth: Known) -> dict[str, float]:
     """The robust plateau on the grid, against the true band."""
-    question = ask(fit, place["params"], place["tokens"], None, None, None, None, P_MAX)
-    solved = solve_box(fit, question, question.box)
-    share = Share(fit, question, solved, DEFAULT_TOL)
-    u = fit.features.u_of(dict(zip(("lr", "batch"), truth.grid, strict=True)))
-    mine = share(u) >= DEFAULT_PROBABILITY
+    mine = surface.probability_inside(*truth.grid) >= DEFAULT_PROBABILITY
     both = float((mine & truth.inside).sum())
     return {
         "robust/precision": both / mine.sum() if mine.any() else np.nan,

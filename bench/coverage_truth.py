@@ -16,7 +16,7 @@ from data import data_dir
 
 import surrogate
 from surrogate.answers import Fit
-from surrogate.answers.predict import surface_at
+from surrogate.answers.predict import Points, surface_at
 from surrogate.data import Runs
 
 DUMP = "steplaw/dense_lr_bs_loss.csv"
@@ -70,9 +70,8 @@ class Truth:
     @staticmethod
     def _surface(fit: Fit, design: Design) -> tuple[np.ndarray, np.ndarray]:
         recipe = np.full(len(design.lr), "", dtype=str)
-        loss, excess = surface_at(
-            fit, design.lr, design.batch, design.params, design.tokens, {}, recipe
-        )
+        columns = design.lr, design.batch, design.params, design.tokens
+        loss, excess = surface_at(fit, Points(*columns, {}, recipe))
         return np.log(loss), excess
 
     def draw(self, noise: float, has_offsets: bool, seed: int) -> Runs:

@@ -15,12 +15,11 @@ from surrogate.answers.fit import Fit
 from surrogate.answers.planned import Wanted
 from surrogate.answers.planning.belief import believe
 from surrogate.answers.planning.candidates import at
-from surrogate.answers.planning.choose import State, choose
+from surrogate.answers.planning.choose import Problem, State, choose
 from surrogate.answers.planning.places import placed
 from surrogate.answers.planning.plan import aim_of
 from surrogate.answers.planning.standing import standing
 from surrogate.answers.planning.target import Target as Goal
-from surrogate.answers.question import ask
 
 # Runs of one stage at most, ours.
 MOST = 48
@@ -147,9 +146,8 @@ def ours(
     """What `surrogate next` would choose of the pool, and what it promises."""
     target, pool = found.target, found.pool
     none: dict[str, float] = {}
-    where = (None, None, None, None, 0.1, ())
-    question = ask(fit, target.params, target.tokens, *where)
-    goal = Goal.of(fit, question, target.law)
+    asked = fit.at(params=target.params, tokens=target.tokens, p_max=0.1)
+    goal = Goal.of(asked.question, target.law)
     wanted = Wanted(budget=budget, runs=MOST, transfer=target.law)
     cells = [(float(c.params), float(c.tokens), ()) for c in pool.cells]
     places = placed(goal, wanted, cells, set())
@@ -162,7 +160,7 @@ def ours(
         return [], none
     some = every.keep(calm)
     belief, aim = believe(goal, some), aim_of(goal, "regret")
-    picked = choose(belief, some.flops, aim, budget, MOST)
+    picked = choose(Problem(belief, some.flops, aim), budget, MOST)
     state = State(belief, some.flops)
     for j in picked:
         state.add(j)

@@ -137,10 +137,14 @@ def cold(sweep: Sweep, seed: int = 0) -> np.ndarray:
 def fourth_term(sweep: Sweep, full: FullFit) -> np.ndarray:
     """Theta of four further terms, from a fit of three and a small fourth."""
     family, rows = sweep.posynomial(4), sweep.rows
-    width = 3 + sweep.shape.scales
-    extra = np.concatenate([[-6.0, 0.5, 0.5], np.zeros(width - 3)])
-    end = len(full.theta) - sweep.shape.offsets
-    theta = np.concatenate([full.theta[:end], extra, full.theta[end:]])
+    names, scales = sweep.posynomial(3).unpack(full.theta), sweep.shape.scales
+    theta = family.pack(
+        names._replace(
+            log_c=np.append(names.log_c, -6.0),
+            exponents=np.append(names.exponents, [[0.5, 0.5]], axis=0),
+            of_scales=np.append(names.of_scales, np.zeros((1, scales)), axis=0),
+        )
+    )
     plan = plans.given(full.weights[None])
     return least_squares.solve(
         family, rows.z, rows.target, plan, theta[None], iterations=100

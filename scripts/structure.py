@@ -26,6 +26,7 @@ ROOMS += ("answers", "views", "cli")
 LONG, MANY = 50, 7
 # What people call: their arguments are theirs.
 VERBS = ("optimum", "plateau", "regret", "predict", "fit", "tolerance", "from_arrays")
+VERBS += ("at", "next_runs", "validate")
 ASKED = {
     "top level": 11,
     "floors": 9,

@@ -14,7 +14,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from surrogate.answers import Fit, load
+    from surrogate.answers import Fit, Surface, load
     from surrogate.answers.from_runs import fit
     from surrogate.answers.validation import validate
     from surrogate.base.errors import DataError, SolveError, Status
@@ -29,6 +29,7 @@ __all__ = [
     "Runs",
     "SolveError",
     "Status",
+    "Surface",
     "__version__",
     "fit",
     "load",
@@ -44,6 +45,7 @@ _HOME = {
     "Runs": "surrogate.data",
     "SolveError": "surrogate.base.errors",
     "Status": "surrogate.base.errors",
+    "Surface": "surrogate.answers",
     "fit": "surrogate.answers.from_runs",
     "load": "surrogate.answers",
     "read_runs": "surrogate.data.readers",

@@ -16,7 +16,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from surrogate.answers import Fit, stability_edge
-from surrogate.answers.question import ask
 from surrogate.families import Family
 from surrogate.numerics import argmin, plateau
 from surrogate.numerics.half_plane import Cut
@@ -96,11 +95,11 @@ def document(fit: Fit) -> dict[str, Any]:
 def python_answers(fit: Fit, asked: list[dict[str, Any]]) -> dict[str, np.ndarray]:
     """Ln loss, optimum and plateau extents [ln], each question one line."""
     parts = [
-        ask(fit, q["params"], q["tokens"], q["scales"], q["recipe"], None, None, 0.05)
+        fit.at(**{k: q[k] for k in ("params", "tokens", "scales", "recipe")}).question
         for q in asked
     ]
     low, high = fit.features.box()
-    limits = [stability_edge.bounds(fit, part, low, high, {}) for part in parts]
+    limits = [stability_edge.bounds(part, low, high, {}) for part in parts]
     assert not any(limit.is_beyond for limit in limits)
     cuts = [limit.cut for limit in limits if limit.cut is not None]
     with jax.enable_x64(True):

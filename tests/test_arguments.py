@@ -100,6 +100,10 @@ def functions(fit: Fit) -> Iterator[tuple[str, Callable[..., Any], dict[str, Any
     yield "plateau", fit.plateau, SIZES
     yield "regret", fit.regret, SIZES | CHOICE
     yield "tolerance", fit.tolerance, SIZES | {"share": 0.05}
+    yield "at", fit.at, SIZES
+    surface = fit.at(**SIZES)
+    yield "at_regret", surface.regret, CHOICE
+    yield "probability_inside", surface.probability_inside, CHOICE
     yield "predict", fit.predict, SIZES | CHOICE
     yield "evaluate", fit.evaluate, {"runs": runs}
     yield "save", fit.save, {"path": "out"}
@@ -130,7 +134,7 @@ def is_free(function: str, name: str, value: Any, default: Any) -> bool:
     if value is None and default is None:
         return True
     free: tuple[Any, ...] = FREE.get(name, ())
-    if function == "predict" and name in (*SIZES, *CHOICE):
+    if function in ("predict", "probability_inside") and name in (*SIZES, *CHOICE):
         free = POINTS
     if function == "from_arrays" and name in ("recipe", "name", "cluster", "where"):
         free = LABELS

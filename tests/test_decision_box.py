@@ -9,7 +9,7 @@ import pytest
 from families_support import draw_theta
 
 from surrogate import families
-from surrogate.answers import surface
+from surrogate.answers import arrays
 from surrogate.answers.decision import boxes
 from surrogate.answers.stability_edge import Bounds
 from surrogate.families import Family, Mix, Shape
@@ -47,7 +47,7 @@ def question(name: str, seed: int) -> tuple[np.ndarray, np.ndarray, Bounds, floa
     theta, s = theta_of(family, rng), rng.normal(size=2)
     low, high = -rng.uniform(0.5, 4, 2), rng.uniform(0.5, 4, 2)
     none = np.zeros((2, 2), bool)
-    least = surface.minima(family, theta[None], s, low, high)
+    least = arrays.minima(family, theta[None], s, low, high)
     cut = None
     if seed % 2:
         normal = rng.normal(size=2) + np.array([1.0, 0.0])
@@ -56,7 +56,7 @@ def question(name: str, seed: int) -> tuple[np.ndarray, np.ndarray, Bounds, floa
         corner = np.minimum(normal * low, normal * high).sum()
         cut = cut if corner < cut.bound else None
     bounds = Bounds(low, high, cut, none, False)
-    value = surface.minima(family, theta[None], s, low, high, cut).value[0]
+    value = arrays.minima(family, theta[None], s, low, high, cut).value[0]
     return theta, s, bounds, float(value + 10 ** rng.uniform(-4, -1.5))
 
 
@@ -81,7 +81,7 @@ def test_corners_are_inside_and_no_box_of_a_grid_is_larger(name: str) -> None:
         assert found is not None, seed
         area = np.prod(found[:, 1] - found[:, 0])
         corners = np.array([[x, y] for x in found[0] for y in found[1]])
-        losses = surface.log_losses(family, theta[None], surface.points(corners, s))
+        losses = arrays.log_losses(family, theta[None], arrays.points(corners, s))
         assert (losses[0] <= level).all(), seed
         assert bounds.hold(corners).all(), seed
         cuts += bounds.cut is not None
@@ -90,8 +90,8 @@ def test_corners_are_inside_and_no_box_of_a_grid_is_larger(name: str) -> None:
         for span in (wide, whole):
             axes = [np.linspace(ends[0], ends[1], LINES) for ends in span]
             mesh = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 2)
-            z = surface.points(mesh, s)
-            inside = surface.log_losses(family, theta[None], z)[0] <= level
+            z = arrays.points(mesh, s)
+            inside = arrays.log_losses(family, theta[None], z)[0] <= level
             inside &= bounds.hold(mesh)
             assert area >= 0.99 * brute(inside.reshape(LINES, LINES), axes), seed
     assert cuts > QUESTIONS / 4
@@ -102,13 +102,11 @@ def draws_of(name: str, seed: int) -> tuple[np.ndarray, np.ndarray, Bounds, np.n
     theta, s, bounds, level = question(name, seed)
     rng = np.random.default_rng([seed, 7])
     family = family_of(name)
-    least = surface.minima(
+    least = arrays.minima(
         family, theta[None], s, bounds.low, bounds.high, bounds.cut
     ).value[0]
     thetas = theta * (1 + 0.02 * rng.normal(size=(60, len(theta))))
-    values = surface.minima(
-        family, thetas, s, bounds.low, bounds.high, bounds.cut
-    ).value
+    values = arrays.minima(family, thetas, s, bounds.low, bounds.high, bounds.cut).value
     return thetas, s, bounds, values + (level - least)
 
 
@@ -119,10 +117,9 @@ def test_robust_box_is_inside_in_the_same_draws(name: str, probability: float) -
     for seed in range(6):
         thetas, s, bounds, limits = draws_of(name, seed)
         moves = np.random.default_rng(seed).normal(size=(60, 2)) * 0.02
-        found = boxes.robust(
-            *(family, thetas, s, bounds, limits, moves, probability),
-            np.repeat(np.stack([bounds.low, bounds.high], 1)[None], 60, axis=0),
-        )
+        edges = np.repeat(np.stack([bounds.low, bounds.high], 1)[None], 60, axis=0)
+        drawn = boxes.Drawn(family, thetas, s, limits, moves, edges)
+        found = boxes.robust(drawn, bounds, probability)
         if found is None:
             continue
         some += 1

@@ -12,7 +12,6 @@ from fit_support import quadratic, table
 
 from surrogate import fit
 from surrogate.answers import Fit, beyond, load, solved
-from surrogate.answers.question import ask
 from surrogate.data import Runs
 from surrogate.fitting import calibration, discrepancy
 from surrogate.fitting.discrepancy import Discrepancy, System
@@ -100,7 +99,7 @@ def test_beyond_the_data_intervals_join_both_errors() -> None:
     wrong = asked.level_half(at)[0]
     whole = np.hypot(half(a.loss_interval), wrong)
     assert half(b.loss_interval) == pytest.approx(whole, rel=1e-9)
-    ends = [solved.choice_intervals(f, solve(f)) for f in (plain, wide)]
+    ends = [solved.choice_intervals(solve(f)) for f in (plain, wide)]
     for i, name in enumerate(("lr", "batch")):
         whole = np.hypot(half(ends[0][name]), asked.settings_half(at)[0, i])
         assert half(ends[1][name]) == pytest.approx(whole, rel=1e-9)
@@ -110,8 +109,8 @@ def test_beyond_the_data_intervals_join_both_errors() -> None:
 
 
 def solve(of: Fit) -> solved.Solved:
-    question = ask(of, FAR["params"], FAR["tokens"], None, None, None, None, 0.1)
-    return solved.solve_box(of, question, question.box)
+    question = of.at(**FAR, p_max=0.1).question
+    return solved.solve_box(question, question.box)
 
 
 def test_a_held_setting_does_not_wander() -> None:

@@ -32,12 +32,11 @@ from surrogate.answers.planning.candidates import (
     candidates,
     lr_levels,
 )
-from surrogate.answers.planning.choose import State, after, choose, order, trim
+from surrogate.answers.planning.choose import Problem, State, after, choose, order, trim
 from surrogate.answers.planning.places import doublings
 from surrogate.answers.planning.plan import aim_of
 from surrogate.answers.planning.standing import variance_range
 from surrogate.answers.planning.target import Target
-from surrogate.answers.question import ask
 from surrogate.base.errors import DataError
 from surrogate.data import Runs
 from surrogate.families.protocol import CELL_SPREAD
@@ -45,7 +44,6 @@ from surrogate.fitting.propagation import CELL_DRIFT
 from surrogate.fitting.stability import Stability
 
 ASK: dict[str, Any] = {"params": 3e9, "tokens": 3e11}
-NONE = (None, None, None, None, 0.1, ())
 
 
 def invented(seed: int, count: int, places: int = 3, choices: int = 2) -> Belief:
@@ -158,7 +156,7 @@ def test_a_plan_is_nearly_the_best_set_of_all() -> None:
     for seed in range(40):
         belief = invented(seed, 9)
         flops = 1 + 4 * np.random.default_rng(seed).random(9)
-        plan = choose(belief, flops, aim, 9.0, 3)
+        plan = choose(Problem(belief, flops, aim), 9.0, 3)
         assert flops[plan].sum() <= 9.0
         value = after(belief, flops, plan).value(aim)
         begun = float(np.sum(aim * belief.target))
@@ -175,7 +173,7 @@ def test_more_budget_or_runs_is_hardly_ever_worse(seed: int) -> None:
     belief, aim = invented(seed, 25), np.diag([0.0, 0.0, 1.0, 1.0, 0.0, 0.0])
     flops = 1 + 9 * np.random.default_rng(seed).random(25)
     ends = [
-        after(belief, flops, choose(belief, flops, aim, *limit)).value(aim)
+        after(belief, flops, choose(Problem(belief, flops, aim), *limit)).value(aim)
         for limit in ((10.0, 4), (20.0, 4), (20.0, 8), (40.0, 8))
     ]
     # A heuristic: what it lowers may fall by a few per cent of the whole, no more.
@@ -189,10 +187,12 @@ def test_runs_that_cost_much_and_tell_little_go() -> None:
     gains = State(belief, flops).gains(aim)
     cheap, dear = int(np.argmax(gains)), int(np.argmin(gains))
     flops[dear] = 1e3
-    assert trim(belief, flops, aim, [cheap, dear]) == [cheap]
-    assert trim(belief, flops, aim, [dear]) == [dear]
+    assert trim(Problem(belief, flops, aim), [cheap, dear]) == [cheap]
+    assert trim(Problem(belief, flops, aim), [dear]) == [dear]
     flops[dear] = 1e-6
-    assert sorted(trim(belief, flops, aim, [cheap, dear])) == sorted([cheap, dear])
+    assert sorted(trim(Problem(belief, flops, aim), [cheap, dear])) == sorted(
+        [cheap, dear]
+    )
 
 
 def test_the_order_begins_with_what_tells_most_for_its_cost() -> None:
@@ -200,7 +200,7 @@ def test_the_order_begins_with_what_tells_most_for_its_cost() -> None:
     flops = 1 + np.random.default_rng(4).random(20)
     gains = State(belief, flops).gains(aim) / flops
     plan = [2, 9, 11, 17]
-    first = order(belief, flops, aim, plan)
+    first = order(Problem(belief, flops, aim), plan)
     assert first[0] == max(plan, key=lambda j: gains[j])
     assert sorted(first) == plan
 
@@ -260,7 +260,7 @@ def with_leaves(count: int) -> Fit:
 def test_a_fit_that_is_linear_is_believed_in_closed_form(count: int) -> None:
     """Of a quadratic, ln loss is features . theta: its covariance is J Sigma J'."""
     many = with_leaves(count)
-    goal = Target.of(many, ask(many, 3e9, 3e11, *NONE))
+    goal = Target.of(many.at(params=3e9, tokens=3e11, p_max=0.1).question)
     found = candidates(goal, Wanted(budget=1e21))
     some = found.keep(np.arange(0, len(found), 97))
     belief = believe(goal, some)
@@ -349,12 +349,14 @@ def test_own_levels_and_multiples_are_kept_to() -> None:
 
 def test_each_aim_lowers_its_own_most() -> None:
     own = fit_support.bundled()
-    goal = Target.of(own, ask(own, 7e9, 2e12, *NONE))
+    goal = Target.of(own.at(params=7e9, tokens=2e12, p_max=0.1).question)
     found = candidates(goal, Wanted(budget=1e20))
     belief = believe(goal, found)
     aims = {name: aim_of(goal, name) for name in ("regret", "lr", "loss")}
     ends = {
-        name: after(belief, found.flops, choose(belief, found.flops, aim, 1e20, 6))
+        name: after(
+            belief, found.flops, choose(Problem(belief, found.flops, aim), 1e20, 6)
+        )
         for name, aim in aims.items()
     }
     for name, aim in aims.items():
@@ -460,8 +462,7 @@ def test_runs_that_will_hardly_finish_are_no_candidates() -> None:
     own = fit_support.bundled()
     found = {}
     for p_max in (0.01, 0.3):
-        where = (None, None, None, None, p_max, ())
-        goal = Target.of(own, ask(own, 3e9, 3e11, *where))
+        goal = Target.of(own.at(params=3e9, tokens=3e11, p_max=p_max).question)
         found[p_max] = candidates(goal, Wanted(budget=1e21))
         assert 0.5 * p_max < found[p_max].probability.max() <= p_max
         # A run that may be lost tells so much less.
@@ -575,7 +576,7 @@ def test_how_far_a_promised_bound_is_known(freedom: int) -> None:
 def test_a_run_that_is_made_is_not_planned_again() -> None:
     columns: dict[str, Any] = fit_support.table()
     own = with_leaves(14)
-    goal = Target.of(own, ask(own, 3e9, 3e11, *NONE))
+    goal = Target.of(own.at(params=3e9, tokens=3e11, p_max=0.1).question)
     first = candidates(goal, Wanted(budget=1e21))
     j = len(first) // 2
     place = first.places[first.place[j]]
@@ -604,7 +605,7 @@ def test_the_document_holds_the_contract() -> None:
 
 def test_what_matters_is_the_expected_regret() -> None:
     own = fit_support.bundled()
-    goal = Target.of(own, ask(own, 7e9, 2e12, *NONE))
+    goal = Target.of(own.at(params=7e9, tokens=2e12, p_max=0.1).question)
     aim = aim_of(goal, "regret")
     cov = np.diag([0.0, 0.0, 0.04, 0.09, 0.0, 0.0])
     assert np.sum(aim * cov) == pytest.approx(

@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from surrogate import fit
-from surrogate.answers import Fit, Plateau, surface
+from surrogate.answers import Fit, Plateau, arrays
 from surrogate.data import Runs
 from surrogate.data.readers import read_runs
 from surrogate.families import Quadratic, Shape
+from surrogate.families.forms import form
 from surrogate.numerics.half_plane import Cut
 
 pytestmark = [pytest.mark.numeric, pytest.mark.once]
@@ -54,10 +55,11 @@ def test_a_plateau_holds_its_optimum_and_grows_with_tol(
     # The box reaches -2 at least, so none is all cut away.
     normal = np.array([line[0], line[1] + 1.5])
     cut = Cut(normal, np.array(line[2]))
-    least = surface.minima(family, thetas, NONE, low, high, cut)
+    least = arrays.minima(family, thetas, NONE, low, high, cut)
     assert least.converged.all()
+    surfaces = form(family, thetas, NONE)
     small, large = (
-        surface.extents(family, thetas, least, NONE, low, high, size, cut)
+        arrays.extents(surfaces, least, low, high, size, cut)
         for size in (tol, tol * more)
     )
     slack = 1e-7

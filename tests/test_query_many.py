@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from surrogate.answers import Fit
-from surrogate.answers.surface import BLOCK
+from surrogate.answers.arrays import BLOCK
 from surrogate.base.errors import DataError
 from surrogate.data import Runs
 from surrogate.fitting.scores import band, loss_errors, mean_se, score_cell

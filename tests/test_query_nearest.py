@@ -13,7 +13,7 @@ import report_support
 
 from surrogate import Fit
 from surrogate.answers.nearest import nearest_cell
-from surrogate.answers.question import SMALL, Question, ask
+from surrogate.answers.question import SMALL, Asked, Question, ask
 from surrogate.answers.solved import nearest_level
 from surrogate.fitting.model import CellRecord
 from surrogate.views.plots import numbers
@@ -44,7 +44,7 @@ def about(
     fit: Fit, params: float, tokens: float, active: float, recipe: str
 ) -> Question:
     scales = {"active": float(active)}
-    return ask(fit, params, tokens, scales, recipe, None, None, 0.05, (SMALL,))
+    return ask(fit, Asked(params, tokens, scales, recipe, allow=(SMALL,)))
 
 
 def random_cells(rng: np.random.Generator) -> list[CellRecord]:
@@ -90,7 +90,7 @@ def test_answers_figures_and_page_name_the_same_cell() -> None:
         asked = random_questions(fit, rng)
         wanted = [by_the_definition(cells, question) for question in asked]
         assert [nearest_cell(fit.cells, q) for q in asked] == wanted
-        assert [nearest_level(fit, q, "batch") - 1 for q in asked] == wanted
+        assert [nearest_level(q, "batch") - 1 for q in asked] == wanted
         shown = [numbers.nearest(fit, question, None) for question in asked]
         assert [n.batch[0] - 1 for n in shown if n is not None] == wanted
         if report_support.NODE is not None:
@@ -123,7 +123,7 @@ def test_page_holds_what_answers_hold_of_many_cells_and_levels() -> None:
     fit = replace(alone, cells=tuple(cells), runs=None, features=features)
     document = report_support.document(fit)
     sizes = np.exp(rng.uniform(18, 27, (60, 2))).tolist()
-    asked = [ask(fit, n, d, None, None, None, None, 0.05) for n, d in sizes]
+    asked = [ask(fit, Asked(n, d)) for n, d in sizes]
     given = {
         "document": document,
         "asked": [
@@ -138,14 +138,14 @@ def test_page_holds_what_answers_hold_of_many_cells_and_levels() -> None:
     if report_support.NODE is None:
         pytest.skip("node is missing")
     held = report_support.run_core(script, given)
-    assert held == [nearest_level(fit, question, "batch") for question in asked]
+    assert held == [nearest_level(question, "batch") for question in asked]
 
 
 def test_a_further_scale_counts_as_a_size_does() -> None:
     """Closed form: the other active is 3 octaves away, the other size 2 octaves."""
     cells = [cell_at("adamw", 1e8, 1e9, 4096), cell_at("adamw", 4e8, 1e9, 512)]
     fit = numbered(cells)
-    assert nearest_level(fit, about(fit, 1e8, 1e9, 512, "adamw"), "batch") == 2
+    assert nearest_level(about(fit, 1e8, 1e9, 512, "adamw"), "batch") == 2
 
 
 def test_the_sum_of_squares_decides_and_not_the_largest() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from surrogate.answers import Fit, Optimum, Plateau
-from surrogate.answers.plateau import EDGES
+from surrogate.answers.extents import EDGES
 from surrogate.base.errors import DataError, Status
 from surrogate.fitting import intervals
 

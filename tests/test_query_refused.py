@@ -13,7 +13,6 @@ from test_evidence import table
 
 from surrogate import Fit, fit
 from surrogate.answers.limits.unfitted import unfitted, unfitted_at
-from surrogate.answers.question import ask
 from surrogate.base.errors import DataError
 from surrogate.cli.main import main
 from surrogate.data import Runs
@@ -42,8 +41,8 @@ def test_many_sizes_are_judged_as_one_is(one_size: Fit) -> None:
     sizes = np.array([1e8, 1.2e8, 0.5e8])
     many = unfitted_at(one_size, {"params": sizes, "tokens": np.full(3, 2e9)})
     for size, why in zip(sizes.tolist(), many, strict=True):
-        asked = ask(one_size, size, 2e9, None, None, None, None, 0.05)
-        assert unfitted(one_size, asked) == why
+        asked = one_size.at(params=size, tokens=2e9).question
+        assert unfitted(asked) == why
 
 
 def test_a_cell_at_another_size_has_no_score(one_size: Fit) -> None:

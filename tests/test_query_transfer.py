@@ -231,13 +231,13 @@ def test_compare_judges_no_law_where_the_fit_says_nothing(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    best, sides = beside(grid, **FAR)
+    best, sides = beside(grid.at(**FAR))
     assert best.status is Status.not_identifiable
     assert {side.regret for side in sides} == {None}
     step = next(side for side in sides if side.name == "step-law")
     assert step.lr is not None
     np.testing.assert_allclose(step.lr, 1.79 * 7e9**-0.713 * 140e9**0.307, rtol=1e-12)
-    assert any(side.regret is not None for side in beside(grid, **NEAR)[1])
+    assert any(side.regret is not None for side in beside(grid.at(**NEAR))[1])
     monkeypatch.chdir(tmp_path)
     grid.save("f")
     assert main("compare f --params 7B --tokens 140B".split()) == 1

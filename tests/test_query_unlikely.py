@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from surrogate.answers import Fit
+from surrogate.answers.checks import unlikely_loss, unlikely_size
 from surrogate.answers.laws_at_point import beside
-from surrogate.answers.question import unlikely_loss, unlikely_size
 from surrogate.base.errors import DataError, UnlikelyError
 from surrogate.cli.main import main
 
@@ -133,8 +133,8 @@ def test_laws_are_put_beside_what_was_allowed() -> None:
     fit = fit_support.bare(fit_support.bundled())
     small: dict[str, Any] = GOOD | {"tokens": 2e5}
     with pytest.raises(UnlikelyError, match="tokens 200000 is 1/20,000"):
-        beside(fit, **small)
-    _, sides = beside(fit, **small, allow=("small",))
+        beside(fit.at(**small))
+    _, sides = beside(fit.at(**small, allow=("small",)))
     assert any(side.regret is not None for side in sides)
 
 

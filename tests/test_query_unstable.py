@@ -95,10 +95,8 @@ def test_a_limit_that_cannot_bind_says_so(edge: Fit) -> None:
 
 
 def test_fits_of_before_it_was_kept_know_none(edge: Fit) -> None:
-    from surrogate.answers.question import ask
-
     bundled = load("bundled:steplaw-dense")
-    asked = ask(bundled, 1e9, 2e10, None, None, None, None, 0.01)
-    assert unstable_near(bundled, asked, {"lr": 1.0, "batch": 5e5}) is None
+    asked = bundled.at(params=1e9, tokens=2e10, p_max=0.01).question
+    assert unstable_near(asked, {"lr": 1.0, "batch": 5e5}) is None
     answer = bundled.optimum(params=1e9, tokens=2e10, p_max=0.01)
     assert not any("bind" in text for text in answer.context.warnings)

@@ -20,8 +20,7 @@ import pytest
 import report_support
 from cli_support import surrogate
 
-from surrogate.answers import Fit, load, surface
-from surrogate.answers.question import ask
+from surrogate.answers import Fit, arrays, load
 from surrogate.answers.solved import solve_box
 from surrogate.base.errors import DataError
 from surrogate.base.units import parse_fraction
@@ -296,14 +295,14 @@ def share_of(fitted: Any, question: dict[str, Any]) -> Any:
     )
     single = replace(fitted, draws=kept, leaves=left)
     where = {k: question[k] for k in ("params", "tokens", "scales", "recipe")}
-    asked = ask(single, **where, lr_range=None, batch_range=None, p_max=0.05)
-    solved = solve_box(single, asked, asked.box)
+    asked = single.at(**where).question
+    solved = solve_box(asked, asked.box)
     limit = solved.draws(solved.minimum.value) + np.log1p(question["tol"])
 
     def share(u: np.ndarray) -> np.ndarray:
         s = np.broadcast_to(asked.s, (len(u), len(asked.s)))
         z = np.concatenate([u, s], axis=1)
-        losses = surface.log_losses(single.family, single.draws, z, solved.moves)
+        losses = arrays.log_losses(single.family, single.draws, z, solved.moves)
         return np.mean(losses <= limit[:, None], axis=0)
 
     return share

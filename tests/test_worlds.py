@@ -11,7 +11,7 @@ import pytest
 from test_families_forms import PROBLEMS, draw, families
 
 import surrogate
-from surrogate.answers import surface
+from surrogate.answers import arrays
 from surrogate.base.worlds import each, log_sum_exp, loop
 from surrogate.families import Curved, Family, Mix, Shape
 from surrogate.families.forms import form
@@ -61,20 +61,20 @@ def by_jax(
 
 def by_numpy(
     family: Family, theta: np.ndarray, s: np.ndarray, where: tuple[Any, ...]
-) -> tuple[surface.Minima, surface.Edges]:
+) -> tuple[arrays.Minima, arrays.Edges]:
     """The sizes take the place of thetas."""
     low, high, cut = where
     thetas = np.repeat(theta[None], len(s), axis=0)
-    least = surface.Minima(*surface._solved(family, thetas, s, low, high, cut))
-    found = surface.plateau_box.extents(
+    least = arrays.Minima(*arrays._solved(family, thetas, s, low, high, cut))
+    found = arrays.plateau_box.extents(
         form(family, thetas, s),
-        surface.Minimum(*least),
+        arrays.Minimum(*least),
         low,
         high,
         least.value + np.log1p(TOL),
         cut,
     )
-    return least, surface.Edges(*found)
+    return least, arrays.Edges(*found)
 
 
 def compare(family: Family, theta: np.ndarray, where: tuple[Any, ...]) -> None:

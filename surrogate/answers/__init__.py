@@ -9,6 +9,7 @@ from surrogate.answers.results import (
     Prediction,
     Regret,
 )
+from surrogate.answers.surface import Surface
 
 __all__ = [
     "Evaluation",
@@ -17,5 +18,6 @@ __all__ = [
     "Plateau",
     "Prediction",
     "Regret",
+    "Surface",
     "load",
 ]

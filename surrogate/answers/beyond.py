@@ -31,10 +31,10 @@ class Beyond(NamedTuple):
     moves: Float64[np.ndarray, "draws choices"]
 
 
-def at(fit: Model, question: Question) -> Beyond:
+def at(question: Question) -> Beyond:
     """What is added at a question."""
-    sizes = {"params": question.params, "tokens": question.tokens, **question.scales}
-    s = log_scales(fit, {name: np.array([float(v)]) for name, v in sizes.items()})
+    fit = question.fit
+    s = log_scales(fit, question.columns)
     unit, law = fit.features.u_scale, fit.discrepancy
     if law is None:
         return Beyond(0.0, 0 * unit, np.zeros((len(fit.draws), len(unit))))

@@ -9,29 +9,28 @@ certified minimum at each of its values.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
 
-from surrogate.answers import beyond, stability_edge, surface
+from surrogate.answers import arrays, beyond, stability_edge
+from surrogate.answers.checks import check_positive
 from surrogate.answers.context import context_of
+from surrogate.answers.decision.answered import Answered
 from surrogate.answers.decision.deferred import answered
+from surrogate.answers.decision.document import Limits
 from surrogate.answers.limits.unfitted import unfitted
 from surrogate.answers.optimum import refused
-from surrogate.answers.question import Question, check_positive
+from surrogate.answers.question import Question
 from surrogate.answers.results import Optimum, Pair, Scan
 from surrogate.answers.solved import (
     certificate,
     held_settings,
-    is_cut,
     limits,
     loss_of,
-    settings,
     solve_box,
-    state,
 )
 from surrogate.base.errors import DataError, Status
 from surrogate.data.coordinates import WIDEN
@@ -51,6 +50,7 @@ class _Path(NamedTuple):
     """What is scanned.
 
     Attributes:
+        fit: what is asked.
         over: its name.
         fixed: what is held instead.
         ends: smallest and largest value of it.
@@ -58,21 +58,49 @@ class _Path(NamedTuple):
         is_batch: it is the batch, which is then held in each minimisation.
     """
 
+    fit: Model
     over: str
     fixed: dict[str, float]
     ends: tuple[float, float]
     at: Place
     is_batch: bool
 
+    def more(self, held: dict[str, float], value: float) -> dict[str, float]:
+        """What is held at a value of it."""
+        return held | ({"batch": value} if self.is_batch else {})
 
-def fixed_steps(
-    fit: Model, question: Question, steps: float, *, lr: float | None
+
+def scanned(
+    question: Question,
+    held: Mapping[str, float | None],
+    *,
+    steps: float | None,
+    flops: float | None,
 ) -> Optimum:
+    """The optimum at fixed steps, or of a budget.
+
+    Args:
+        question: where to look, about some size.
+        held: lr and batch, None where it is chosen.
+        steps: optimiser steps, or None.
+        flops: the budget, where no steps are given.
+
+    Raises:
+        DataError: the fit does not tell what is chosen, or a number is not positive.
+    """
+    if flops is not None:
+        return fixed_flops(question, flops, lr=held["lr"], batch=held["batch"])
+    assert steps is not None
+    return fixed_steps(question, steps, lr=held["lr"])
+
+
+def fixed_steps(question: Question, steps: float, *, lr: float | None) -> Optimum:
     """The best (lr, batch) where tokens = steps x batch.
 
     Raises:
         DataError: the fit knows no batch, or a number is not positive.
     """
+    fit = question.fit
     check_positive("steps", steps)
     if "batch" not in fit.features.choices:
         raise DataError(
@@ -82,14 +110,13 @@ def fixed_steps(
         )
 
     def at(batch: float) -> Question:
-        return _moved(fit, question, question.params, steps * batch)
+        return question.at(question.params, steps * batch)
 
-    path = _Path("batch", {"steps": steps}, question.box["batch"], at, True)
-    return _optimum(fit, path, held_settings(fit, lr, None))
+    path = _Path(fit, "batch", {"steps": steps}, question.box["batch"], at, True)
+    return _optimum(path, held_settings(lr, None))
 
 
 def fixed_flops(
-    fit: Model,
     question: Question,
     flops: float,
     *,
@@ -101,6 +128,7 @@ def fixed_flops(
     Raises:
         DataError: the fit cannot tell params from tokens, or a number is not positive.
     """
+    fit = question.fit
     check_positive("flops", flops)
     missing = [n for n in ("params", "tokens") if n not in fit.features.givens]
     if missing:
@@ -112,62 +140,32 @@ def fixed_flops(
     low, high = fit.features.fitted["params"]
 
     def at(params: float) -> Question:
-        return _moved(fit, question, params, flops / (_FLOPS * params))
+        return question.at(params, flops / (_FLOPS * params))
 
     ends = low / WIDEN, high * WIDEN
-    path = _Path("params", {"flops": flops}, ends, at, False)
-    return _optimum(fit, path, held_settings(fit, lr, batch))
+    path = _Path(fit, "params", {"flops": flops}, ends, at, False)
+    return _optimum(path, held_settings(lr, batch))
 
 
-def _moved(fit: Model, question: Question, params: float, tokens: float) -> Question:
-    point = np.ones(1)
-    scales = {name: value * point for name, value in question.scales.items()}
-    s = fit.features.given(
-        params * point, tokens * point, scales, np.array([question.recipe])
-    )[0]
-    return replace(question, params=params, tokens=tokens, s=s)
-
-
-def _optimum(fit: Model, path: _Path, held: dict[str, float]) -> Optimum:
+def _optimum(path: _Path, held: dict[str, float]) -> Optimum:
+    fit = path.fit
     thetas = np.concatenate([fit.theta[None], fit.leaves])
-    low, high = np.log(path.ends)
-    t = np.tile(np.linspace(low, high, _POINTS), (len(thetas), 1))
-    for _ in range(_ROUNDS):
-        values, _ = _minima(fit, path, thetas, np.exp(t), held)
-        k = np.nanargmin(np.where(np.isnan(values), np.inf, values), axis=1)
-        rows = np.arange(len(t))
-        left, right = (
-            t[rows, np.maximum(k - 1, 0)],
-            t[rows, np.minimum(k + 1, _POINTS - 1)],
-        )
-        t = np.linspace(left, right, _POINTS, axis=1)
-    chosen = np.exp(0.5 * (t[:, 0] + t[:, -1]))
+    chosen = _scanned(path, thetas, held)
     question = path.at(float(chosen[0]))
-    unknown = unfitted(fit, question)
+    unknown = unfitted(question)
     if unknown is not None:
-        return refused(fit, question, unknown)
-    more = held | ({"batch": float(chosen[0])} if path.is_batch else {})
+        return refused(question, unknown)
+    more = path.more(held, float(chosen[0]))
     box = question.box | {name: (value, value) for name, value in more.items()}
-    solved = solve_box(fit, question, box, more)
-    found = settings(fit, solved.minimum.u[0], more)
-    status = state(fit, solved)
+    solved = solve_box(question, box, more)
+    found, status = solved.best, solved.status
     is_end = min(abs(math.log(chosen[0] / end)) for end in path.ends) < 1e-3
     if status is Status.ok and is_end:
         status = Status.at_bound
-    extra = stability_edge.warnings_of(
-        question, is_cut(solved), solved.bounds.is_beyond
-    )
-    extra += (
-        f"{path.over} was scanned at {_POINTS} values, with a certified optimum at each"
-        + (
-            "; the posynomial is convex along it, so the best of them is best of all."
-            if fit.family.name == "posynomial"
-            else ": between them nothing is certified."
-        ),
-    )
-    spans = _spans(fit, path, thetas, chosen, held)
-    context = context_of(fit, question, found, status, held, extra)
-    told = (fit, question, solved, box, more, {}, context.distance)
+    extra = (*solved.edge_warnings, _said(path, fit.family.name))
+    spans = _spans(path, thetas, chosen, held)
+    context = context_of(question, found, status, held, extra)
+    told = Answered(solved, {}, context.distance, "suggestion", Limits())
     return Optimum(
         context=context,
         lr=found["lr"],
@@ -177,15 +175,45 @@ def _optimum(fit: Model, path: _Path, held: dict[str, float]) -> Optimum:
         lr_interval=spans["lr"],
         batch_interval=spans["batch"],
         loss_interval=spans["loss"],
-        certificate=certificate(fit, solved),
-        stability=stability_edge.risk(fit, question, found),
-        deferred=answered(*told, of="suggestion"),
+        certificate=certificate(solved),
+        stability=stability_edge.risk(question, found),
+        deferred=answered(told),
         scan=Scan(path.over, path.fixed, spans["params"], spans["tokens"]),
     )
 
 
+def _scanned(
+    path: _Path, thetas: Float64[np.ndarray, "thetas p"], held: dict[str, float]
+) -> Float64[np.ndarray, " thetas"]:
+    """The best value of the scan, of every theta."""
+    low, high = np.log(path.ends)
+    t = np.tile(np.linspace(low, high, _POINTS), (len(thetas), 1))
+    for _ in range(_ROUNDS):
+        values, _ = _minima(path, thetas, np.exp(t), held)
+        k = np.nanargmin(np.where(np.isnan(values), np.inf, values), axis=1)
+        rows = np.arange(len(t))
+        left, right = (
+            t[rows, np.maximum(k - 1, 0)],
+            t[rows, np.minimum(k + 1, _POINTS - 1)],
+        )
+        t = np.linspace(left, right, _POINTS, axis=1)
+    return np.exp(0.5 * (t[:, 0] + t[:, -1]))
+
+
+def _said(path: _Path, family: str) -> str:
+    """What a scan certifies."""
+    certain = (
+        "; the posynomial is convex along it, so the best of them is best of all."
+        if family == "posynomial"
+        else ": between them nothing is certified."
+    )
+    return (
+        f"{path.over} was scanned at {_POINTS} values, with a certified optimum at each"
+        + certain
+    )
+
+
 def _minima(
-    fit: Model,
     path: _Path,
     thetas: Float64[np.ndarray, "thetas p"],
     values: Float64[np.ndarray, "thetas points"],
@@ -195,9 +223,9 @@ def _minima(
     known: dict[float, tuple[np.ndarray, stability_edge.Bounds]] = {}
     for value in np.unique(values).tolist():
         question = path.at(value)
-        more = held | ({"batch": value} if path.is_batch else {})
+        more = path.more(held, value)
         box = question.box | {name: (v, v) for name, v in more.items()}
-        known[value] = question.s, limits(fit, question, box, more)
+        known[value] = question.s, limits(question, box, more)
     cells = [[known[value] for value in line] for line in values.tolist()]
     s, low, high = (
         np.array([[part(cell) for cell in line] for line in cells])
@@ -207,7 +235,8 @@ def _minima(
             lambda cell: cell[1].high,
         )
     )
-    return surface.minima_each(fit.family, thetas, s, low, high, _cuts(cells))
+    family = path.fit.family
+    return arrays.minima_each(family, thetas, s, low, high, _cuts(cells))
 
 
 def _cuts(cells: list[list[tuple[np.ndarray, stability_edge.Bounds]]]) -> Cut | None:
@@ -226,14 +255,14 @@ def _cuts(cells: list[list[tuple[np.ndarray, stability_edge.Bounds]]]) -> Cut | 
 
 
 def _spans(
-    fit: Model,
     path: _Path,
     thetas: Float64[np.ndarray, "thetas p"],
     chosen: Float64[np.ndarray, " thetas"],
     held: dict[str, float],
 ) -> dict[str, Pair]:
     """Intervals of what was found, each leaf at its own best value of the scan."""
-    losses, u = _minima(fit, path, thetas, chosen[:, None], held)
+    fit = path.fit
+    losses, u = _minima(path, thetas, chosen[:, None], held)
     settings = fit.features.from_u(u[:, 0])
     columns = dict(zip(fit.features.choices, np.log(settings).T, strict=True))
     sizes = [path.at(float(value)) for value in chosen]
@@ -242,7 +271,7 @@ def _spans(
         "params": np.log([q.params for q in sizes]),
         "tokens": np.log([q.tokens for q in sizes]),
     }
-    wrong = beyond.at(fit, sizes[0])
+    wrong = beyond.at(sizes[0])
     half = {"loss": wrong.level}
     half |= dict(
         zip(fit.features.choices, wrong.settings * fit.features.u_scale, strict=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from surrogate.answers import neighbours, surface
+from surrogate.answers import arrays, neighbours
 from surrogate.answers.limits import levels
 from surrogate.answers.limits.sides import Side
 from surrogate.answers.limits.unstable import (
@@ -19,7 +19,8 @@ from surrogate.answers.question import Question
 from surrogate.answers.results import (
     Context,
 )
-from surrogate.answers.solved import default_box, only_levels
+from surrogate.answers.sided import default_box
+from surrogate.answers.solved import only_levels
 from surrogate.base.errors import Status
 from surrogate.base.units import (
     format_count,
@@ -35,7 +36,6 @@ _POINT = np.ones(1)
 
 
 def context_of(
-    fit: Model,
     question: Question,
     best: Mapping[str, float],
     status: Status,
@@ -44,35 +44,22 @@ def context_of(
     one_sided: Mapping[str, Side] | None = None,
 ) -> Context:
     """The keys that all answers share, with distance and warnings."""
+    fit, sizes = question.fit, question.columns
     chosen = {n: v * _POINT for n, v in best.items() if math.isfinite(v)}
-    asked = {"params": question.params, "tokens": question.tokens, **question.scales}
-    sizes = {name: value * _POINT for name, value in asked.items()}
     distance = float(levels.distance(fit, sizes, chosen)[0])
-    warnings = [*question.warnings, *extra]
     where = sizes, np.array([question.recipe])
     is_inside = bool(neighbours.inside(fit, *where, np.array([distance]))[0])
+    warnings = [*question.warnings, *extra]
     if not is_inside:
         near = int(neighbours.cells_near(fit, *where)[0])
         warnings.append(neighbours.outside_warning(distance, near))
-    if status is Status.at_bound and not one_sided:
-        warnings.append(
-            "The lowest loss lies on the edge of the box that was searched, so the "
-            "optimum may lie beyond it: widen --lr-range or --batch-range, or add runs "
-            "there."
-        )
-    if status is Status.not_converged and not fit.is_converged:
-        warnings.append("The fit had not converged: fit again with another --seed.")
+    warnings += _status_warnings(fit, status, one_sided)
     warnings += interval_warnings(fit)
-    level = only_levels(fit).get("lr")
-    if level is not None:
-        warnings.append(
-            f"All fitted runs have lr {level:.3g}: the answer is at that lr, and "
-            "nothing tells whether another is better."
-        )
+    warnings += _level_warnings(fit)
     warnings += batch_warnings(fit, (held or {}).get("batch"))
-    near = unstable_near(fit, question, best)
+    near = unstable_near(question, best)
     warnings += setting_warnings(best.get("lr", math.nan), near)
-    warnings += p_max_warnings(fit, question)
+    warnings += p_max_warnings(question)
     return Context(
         params=float(question.params),
         tokens=float(question.tokens),
@@ -80,7 +67,7 @@ def context_of(
         recipe=question.recipe or None,
         family=fit.family.name,
         loss_kind=fit.loss_kind,
-        **surface.ran(),
+        **arrays.ran(),
         inside=is_inside,
         distance=distance,
         status=status,
@@ -91,6 +78,32 @@ def context_of(
         unstable=near.to_json() if near else None,
         is_box_given=any(question.box[n] != default_box(fit, n) for n in CHOICES),
     )
+
+
+def _status_warnings(
+    fit: Model, status: Status, one_sided: Mapping[str, Side] | None
+) -> list[str]:
+    """What a status means for the answer."""
+    if status is Status.at_bound and not one_sided:
+        return [
+            "The lowest loss lies on the edge of the box that was searched, so the "
+            "optimum may lie beyond it: widen --lr-range or --batch-range, or add runs "
+            "there."
+        ]
+    if status is Status.not_converged and not fit.is_converged:
+        return ["The fit had not converged: fit again with another --seed."]
+    return []
+
+
+def _level_warnings(fit: Model) -> list[str]:
+    """Whether one lr is all that was tried."""
+    level = only_levels(fit).get("lr")
+    if level is None:
+        return []
+    return [
+        f"All fitted runs have lr {level:.3g}: the answer is at that lr, and nothing "
+        "tells whether another is better."
+    ]
 
 
 def interval_warnings(fit: Model) -> list[str]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         Prediction,
         Regret,
     )
+    from surrogate.answers.surface import Surface
 
 # A room above this one, whose verb a fit offers as its own.
 planning = Late("surrogate.answers.planning")
@@ -48,6 +49,46 @@ class Fit(Model):
 
     Made by `surrogate.fit` or `surrogate.load`; attributes are those of `Model`.
     """
+
+    @checked()
+    def at(
+        self,
+        *,
+        params: float,
+        tokens: float,
+        scales: Mapping[str, float] | None = None,
+        recipe: str | None = None,
+        lr_range: Range | None = None,
+        batch_range: Range | None = None,
+        p_max: float = P_MAX,
+        allow: Collection[str] = (),
+    ) -> Surface:
+        """The surface over lr and batch at one size, to be asked more than once.
+
+        Its minimum is solved when it is first needed and then kept, so that its
+        optimum, its plateau and the regrets of many choices cost hardly more than one
+        of them. `optimum`, `plateau`, `regret` and `tolerance` ask it for one answer.
+
+        Args:
+            params: number of parameters, counted as in the fitted runs.
+            tokens: training tokens.
+            scales: further scale variables, those of `Model.scale_names`.
+            recipe: which, where the fit has several.
+            lr_range: where to look; default the fitted range widened by 4 each way.
+            batch_range: likewise [tokens].
+            p_max: what the probability of divergence may reach.
+            allow: as of `optimum`.
+
+        Raises:
+            DataError: a number is not positive, a recipe or scale is missing or
+                unknown, or what is asked is unlikely.
+        """
+        from surrogate.answers.question import Asked, ask
+        from surrogate.answers.surface import Surface
+
+        ranges = lr_range, batch_range
+        asked = Asked(params, tokens, scales, recipe, *ranges, p_max, allow)
+        return Surface(ask(self, asked), allow)
 
     @checked()
     def optimum(
@@ -99,39 +140,33 @@ class Fit(Model):
                 more than one way, what is asked is unlikely, or no law of that name
                 carries an optimum.
         """
-        from surrogate.answers import budget as scan
-        from surrogate.answers.decision.document import Limits
-        from surrogate.answers.limits import carry
-        from surrogate.answers.question import ask, check_loss, sizes
+        from surrogate.answers.budget import scanned
+        from surrogate.answers.checks import check_loss
+        from surrogate.answers.question import sizes
 
         size = sizes(self, params, tokens, steps, flops, batch)
-        where = scales, recipe, lr_range, batch_range, p_max, allow
-        question = ask(self, size.params, size.tokens, *where)
-        if not size.is_known and batch_multiple is not None:
-            raise DataError(
-                "Expected batch_multiple with params and tokens, got it with steps or "
-                "flops. Ask for the optimum, then for that of its sizes."
-            )
-        if not size.is_known and transfer is not None:
-            raise DataError(
-                "Expected transfer with params and tokens, got it with steps or flops, "
-                "where the sizes are what is chosen."
-            )
+        surface = self.at(
+            params=size.params,
+            tokens=size.tokens,
+            scales=scales,
+            recipe=recipe,
+            lr_range=lr_range,
+            batch_range=batch_range,
+            p_max=p_max,
+            allow=allow,
+        )
         if size.is_known:
-            found = carry.optimum(
-                self,
-                question,
-                transfer=transfer,
+            return surface.optimum(
                 batch=batch,
                 lr=lr,
                 batch_multiple=batch_multiple,
-                limits=Limits(lr_max, batch_max, batch_multiple).check(),
+                transfer=transfer,
+                lr_max=lr_max,
+                batch_max=batch_max,
             )
-        elif flops is not None:
-            found = scan.fixed_flops(self, question, flops, lr=lr, batch=batch)
-        else:
-            assert steps is not None
-            found = scan.fixed_steps(self, question, steps, lr=lr)
+        _check_scanned(batch_multiple, transfer)
+        held = {"lr": lr, "batch": batch}
+        found = scanned(surface.question, held, steps=steps, flops=flops)
         check_loss(self, found.loss, allow)
         return found
 
@@ -178,23 +213,25 @@ class Fit(Model):
             DataError: as `optimum`, `tol` is not in (0, 1], or
                 `probability` not in (0, 1).
         """
-        from surrogate.answers import plateau as band
-        from surrogate.answers.decision.document import Limits
-        from surrogate.answers.question import ask, check_loss
-
-        where = scales, recipe, lr_range, batch_range, p_max, allow
-        question = ask(self, params, tokens, *where)
-        found = band.plateau(
-            self,
-            question,
+        surface = self.at(
+            params=params,
+            tokens=tokens,
+            scales=scales,
+            recipe=recipe,
+            lr_range=lr_range,
+            batch_range=batch_range,
+            p_max=p_max,
+            allow=allow,
+        )
+        return surface.plateau(
             tol=tol,
             probability=probability,
             batch=batch,
             lr=lr,
-            limits=Limits(lr_max, batch_max, batch_multiple).check(),
+            lr_max=lr_max,
+            batch_max=batch_max,
+            batch_multiple=batch_multiple,
         )
-        check_loss(self, found.loss_min, allow)
-        return found
 
     @checked()
     def tolerance(
@@ -226,11 +263,17 @@ class Fit(Model):
         Raises:
             DataError: as `plateau`, or the loss cannot have such a price.
         """
-        from surrogate.answers.decision import price
-        from surrogate.answers.question import ask
-
-        where = scales, recipe, lr_range, batch_range, p_max, allow
-        return price.tolerance(self, ask(self, params, tokens, *where), share)
+        surface = self.at(
+            params=params,
+            tokens=tokens,
+            scales=scales,
+            recipe=recipe,
+            lr_range=lr_range,
+            batch_range=batch_range,
+            p_max=p_max,
+            allow=allow,
+        )
+        return surface.tolerance(share)
 
     @checked()
     def regret(
@@ -255,22 +298,24 @@ class Fit(Model):
 
         Other arguments and errors are those of `plateau`.
         """
-        from surrogate.answers import plateau as band
-        from surrogate.answers.decision.document import Limits
-        from surrogate.answers.question import ask, check_loss
-
-        where = scales, recipe, lr_range, batch_range, p_max, allow
-        question = ask(self, params, tokens, *where)
-        found = band.regret(
-            self,
-            question,
+        surface = self.at(
+            params=params,
+            tokens=tokens,
+            scales=scales,
+            recipe=recipe,
+            lr_range=lr_range,
+            batch_range=batch_range,
+            p_max=p_max,
+            allow=allow,
+        )
+        return surface.regret(
             lr=lr,
             batch=batch,
             tol=tol,
-            limits=Limits(lr_max, batch_max, batch_multiple).check(),
+            lr_max=lr_max,
+            batch_max=batch_max,
+            batch_multiple=batch_multiple,
         )
-        check_loss(self, found.loss, allow)
-        return found
 
     @checked(**_COLUMNS)
     def predict(
@@ -374,10 +419,16 @@ class Fit(Model):
                 `runs`, or the fit has no draws.
         """
         from surrogate.answers.planned import Wanted
-        from surrogate.answers.question import ask
 
-        question = ask(
-            self, params, tokens, scales, recipe, lr_range, batch_range, p_max, allow
+        surface = self.at(
+            params=params,
+            tokens=tokens,
+            scales=scales,
+            recipe=recipe,
+            lr_range=lr_range,
+            batch_range=batch_range,
+            p_max=p_max,
+            allow=allow,
         )
         given = {"runs": runs, "transfer": transfer}
         wanted = Wanted(
@@ -390,7 +441,7 @@ class Fit(Model):
             aim=aim,
             **{name: value for name, value in given.items() if value is not None},
         )
-        return planning.next_runs(self, question, wanted, is_prior=is_prior)
+        return planning.next_runs(surface.question, wanted, is_prior=is_prior)
 
     @checked()
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
@@ -440,3 +491,21 @@ class Fit(Model):
             "warnings": list(self.warnings),
             "notes": [] if self.runs is None else list(self.runs.notes),
         }
+
+
+def _check_scanned(batch_multiple: float | None, transfer: str | None) -> None:
+    """Refuse what needs sizes that are known.
+
+    Raises:
+        DataError: naming it.
+    """
+    if batch_multiple is not None:
+        raise DataError(
+            "Expected batch_multiple with params and tokens, got it with steps or "
+            "flops. Ask for the optimum, then for that of its sizes."
+        )
+    if transfer is not None:
+        raise DataError(
+            "Expected transfer with params and tokens, got it with steps or flops, "
+            "where the sizes are what is chosen."
+        )

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from surrogate.answers import neighbours
-from surrogate.answers.fit import Fit
 from surrogate.answers.laws_on_cells import ACTIVE
 from surrogate.answers.limits import levels
-from surrogate.answers.limits.unfitted import unfitted_at
-from surrogate.answers.predict import surface_at
+from surrogate.answers.limits.unfitted import unfitted
+from surrogate.answers.predict import Points, surface_at
+from surrogate.answers.question import Question
 from surrogate.answers.results import Optimum
+from surrogate.answers.surface import Surface
 from surrogate.base.defaults import SMALL
 from surrogate.base.errors import DataError
 from surrogate.laws import LAWS, Law, Point, Shape, evaluate
@@ -47,15 +47,10 @@ class Side:
 
 
 def beside(
-    fit: Fit,
+    surface: Surface,
     *,
-    params: float,
-    tokens: float,
-    scales: Mapping[str, float] | None = None,
-    recipe: str | None = None,
     shape: Shape | None = None,
     seq_len: float | int | None = None,
-    allow: Collection[str] = (),
 ) -> tuple[Optimum, list[Side]]:
     """The fit's optimum, and every published law's choice at the same point.
 
@@ -63,40 +58,31 @@ def beside(
     the sizes, laws are not judged.
 
     Args:
-        fit: whose surface judges.
-        params: as of `Fit.optimum`.
-        tokens: likewise.
-        scales: likewise; one named active, active_params or Na is taken for the active
-            parameters of a mixture of experts.
-        recipe: likewise.
+        surface: which judges; a scale named active, active_params or Na is taken for
+            the active parameters of a mixture of experts.
         shape: for laws that count the FLOPs of attention; else C = 6 N D.
         seq_len: for laws that count sequences.
-        allow: as of `Fit.optimum`.
 
     Raises:
         DataError: as `Fit.optimum`.
     """
-    asked = {"params": params, "tokens": tokens, "scales": scales, "recipe": recipe}
-    best = fit.optimum(**asked, allow=allow)
-    given = scales or {}
+    best, question = surface.optimum(), surface.question
+    given = question.scales
     point = Point(
-        params=params,
-        tokens=tokens,
+        params=question.params,
+        tokens=question.tokens,
         active=next((given[name] for name in ACTIVE if name in given), None),
         loss=best.loss if np.isfinite(best.loss) else None,
         shape=shape,
         seq_len=seq_len,
-        params_kind=fit.params_kind,
+        params_kind=surface.fit.params_kind,
     )
-    where = {"params": params, "tokens": tokens, **given}
-    columns = {name: np.array([float(value)]) for name, value in where.items()}
-    if unfitted_at(fit, columns)[0] is not None:
+    if unfitted(question) is not None:
         # The fit says nothing there: laws are quoted, and not judged.
         return best, [_quoted(law, point) for law in LAWS]
-    # Sizes that the first answer let pass are no matter of the laws.
-    anyhow = {**asked, "allow": (SMALL,)}
-    sides = [_side(fit, law, point, best, anyhow) for law in LAWS]
-    return best, _judged(fit, sides, params, tokens, given, recipe)
+    # Losses that the first answer let pass are no matter of the laws.
+    anyhow = replace(surface, allow=(SMALL,))
+    return best, _judged(question, [_side(anyhow, law, point, best) for law in LAWS])
 
 
 def _quoted(law: Law, point: Point) -> Side:
@@ -110,7 +96,7 @@ def _quoted(law: Law, point: Point) -> Side:
     return replace(side, lr=choice.lr, batch=batch, warnings=choice.warnings)
 
 
-def _side(fit: Fit, law: Law, point: Point, best: Optimum, asked: dict) -> Side:
+def _side(surface: Surface, law: Law, point: Point, best: Optimum) -> Side:
     side = Side(law.name, law.title)
     try:
         choice = evaluate(
@@ -125,36 +111,28 @@ def _side(fit: Fit, law: Law, point: Point, best: Optimum, asked: dict) -> Side:
             batch = best.batch
             said.append("Gives no batch: it gets the fit's.")
         else:
-            batch = fit.optimum(**asked, lr=lr).batch
+            batch = surface.optimum(lr=lr).batch
             what = "Its batch is critical, not best" if law.batch else "Gives no batch"
             said.append(f"{what}: it gets the fit's best at its lr.")
         if lr is None:
-            lr = fit.optimum(**asked, batch=batch).lr
+            lr = surface.optimum(batch=batch).lr
             said.append("Gives no lr: it gets the fit's best at its batch.")
     except DataError as error:
         return replace(side, reason=str(error).removeprefix(f"law {law.name}: "))
     return replace(side, lr=lr, batch=batch, warnings=tuple(said))
 
 
-def _judged(
-    fit: Fit,
-    sides: list[Side],
-    params: float,
-    tokens: float,
-    scales: Mapping[str, float],
-    recipe: str | None,
-) -> list[Side]:
+def _judged(question: Question, sides: list[Side]) -> list[Side]:
     """With predicted losses and regrets, all in one batch."""
+    fit = question.fit
     asked = [i for i, side in enumerate(sides) if side.reason is None]
     lr = np.array([sides[i].lr for i in asked], dtype=np.float64)
     batch = np.array([sides[i].batch for i in asked], dtype=np.float64)
-    ones = np.ones(len(asked))
-    further = {name: value * ones for name, value in scales.items()}
-    names = np.full(len(asked), fit.recipes[0] if recipe is None else recipe)
-    loss, excess = surface_at(
-        fit, lr, batch, params * ones, tokens * ones, further, names
-    )
-    sizes = {"params": params * ones, "tokens": tokens * ones, **further}
+    sizes = {name: v.repeat(len(asked)) for name, v in question.columns.items()}
+    further = {name: sizes[name] for name in question.scales}
+    names = np.full(len(asked), question.recipe)
+    at = Points(lr, batch, sizes["params"], sizes["tokens"], further, names)
+    loss, excess = surface_at(fit, at)
     distance = levels.distance(fit, sizes, {"lr": lr, "batch": batch})
     inside = neighbours.inside(fit, sizes, names, distance)
     judged = list(sides)

@@ -24,8 +24,8 @@ def distances(cells: Cells, question: Question) -> Float64[np.ndarray, " cells"]
 
     Infinity for a cell of another recipe.
     """
-    asked = {"params": question.params, "tokens": question.tokens, **question.scales}
-    return np.array([_distance(cell, asked, question.recipe) for cell in cells])
+    sizes, recipe = question.sizes, question.recipe
+    return np.array([_distance(cell, sizes, recipe) for cell in cells])
 
 
 def nearest_cell(cells: Cells, question: Question) -> int | None:

@@ -8,30 +8,29 @@ from collections.abc import Mapping
 import numpy as np
 
 from surrogate.answers import stability_edge
+from surrogate.answers.checks import check_positive
 from surrogate.answers.context import context_of
+from surrogate.answers.decision.answered import Answered
 from surrogate.answers.decision.deferred import answered, undecided
 from surrogate.answers.decision.document import Limits
 from surrogate.answers.limits.offers import not_told, offer
 from surrogate.answers.limits.sides import say, say_open
 from surrogate.answers.limits.unfitted import unfitted
-from surrogate.answers.question import Question, Range, check_positive
+from surrogate.answers.question import Question
 from surrogate.answers.results import (
     UNKNOWN,
     Certificate,
     Optimum,
 )
+from surrogate.answers.sided import Sided, solve_sides
 from surrogate.answers.solved import (
     certificate,
     held_settings,
-    is_cut,
     loss_interval,
     loss_of,
     only_levels,
     point_only,
-    settings,
     solve_box,
-    solve_sides,
-    state,
 )
 from surrogate.base.errors import DataError, Status
 from surrogate.data.coordinates import CHOICES
@@ -40,7 +39,6 @@ from surrogate.fitting.model import Model
 
 
 def optimum(
-    fit: Model,
     question: Question,
     *,
     batch: float | None = None,
@@ -49,7 +47,33 @@ def optimum(
     limits: Limits | None = None,
 ) -> Optimum:
     """The lowest loss over the box, or along a held lr or batch."""
-    held = held_settings(fit, lr, batch)
+    held = _held(lr, batch, batch_multiple)
+    unknown = unfitted(question)
+    if unknown is not None:
+        return refused(question, unknown)
+    _check_choice(question.fit, held)
+    held = only_levels(question.fit) | held
+    why = not_told(question.fit, held)
+    if why:
+        return refused(question, *offer(question, why, held))
+    is_bounded = False
+    if batch_multiple is not None:
+        _check_free(question.fit)
+        held["batch"], is_bounded = _multiple(question, held, batch_multiple)
+    box = question.box | {name: (value, value) for name, value in held.items()}
+    sided = solve_sides(question, box, held)
+    return _stated(sided, held, is_bounded, limits or Limits())
+
+
+def _held(
+    lr: float | None, batch: float | None, batch_multiple: float | None
+) -> dict[str, float]:
+    """What is held, checked.
+
+    Raises:
+        DataError: nothing is left to choose, or batch is both held and chosen.
+    """
+    held = held_settings(lr, batch)
     if len(held) == len(CHOICES):
         raise DataError(
             "Expected at most one of lr and batch, got both, so nothing is left to "
@@ -61,44 +85,29 @@ def optimum(
             raise DataError(
                 "Expected batch_multiple or a batch, got both. Leave one of them out."
             )
-    is_bounded = False
-    unknown = unfitted(fit, question)
-    if unknown is not None:
-        return refused(fit, question, unknown)
-    _check_choice(fit, held)
-    held = only_levels(fit) | held
-    box = question.box | {name: (value, value) for name, value in held.items()}
-    why = not_told(fit, held)
-    if why:
-        return refused(fit, question, *offer(fit, question, why, held))
-    if batch_multiple is not None:
-        value, is_bounded = _multiple(fit, question, box, batch_multiple)
-        held = held | {"batch": value}
-        box = box | {"batch": (value, value)}
-    solved, one_sided, intervals = solve_sides(fit, question, box, held)
-    best = settings(fit, solved.minimum.u[0], held)
-    best |= {name: side.at for name, side in one_sided.items()}
-    for name in held:
-        intervals[name] = UNKNOWN
-    unsure = tuple(
+    return held
+
+
+def _stated(
+    sided: Sided, held: Mapping[str, float], is_bounded: bool, limits: Limits
+) -> Optimum:
+    """The answer of a minimum."""
+    solved, one_sided = sided.solved, sided.one_sided
+    question, fit = solved.question, solved.fit
+    best = solved.best | {name: side.at for name, side in one_sided.items()}
+    intervals = sided.intervals | dict.fromkeys(held, UNKNOWN)
+    status = sided.status
+    if status is Status.ok and is_bounded:
+        status = Status.at_bound
+    extra = solved.edge_warnings
+    extra += tuple(say(name, side) for name, side in one_sided.items())
+    extra += tuple(
         text
         for name in fit.features.choices
         if name not in one_sided and name not in held
-        for text in say_open(fit, question, name, best[name], intervals[name])
+        for text in say_open(question, name, best[name], intervals[name])
     )
-    status = state(fit, solved)
-    if status is Status.ok and (is_bounded or one_sided):
-        status = Status.at_bound
-    extra = stability_edge.warnings_of(
-        question, is_cut(solved), solved.bounds.is_beyond
-    )
-    extra += tuple(say(name, side) for name, side in one_sided.items()) + unsure
-    context = context_of(fit, question, best, status, held, extra, one_sided)
-    told = answered(
-        *(fit, question, solved, box, held, one_sided, context.distance),
-        limits=limits,
-        of="suggestion",
-    )
+    context = context_of(question, best, status, held, extra, one_sided)
     return Optimum(
         context=context,
         lr=best["lr"],
@@ -107,10 +116,12 @@ def optimum(
         level=uncertainty.LEVEL,
         lr_interval=intervals["lr"],
         batch_interval=intervals["batch"],
-        loss_interval=loss_interval(fit, solved),
-        certificate=certificate(fit, solved),
-        stability=stability_edge.risk(fit, question, best),
-        deferred=told,
+        loss_interval=loss_interval(solved),
+        certificate=certificate(solved),
+        stability=stability_edge.risk(question, best),
+        deferred=answered(
+            Answered(solved, one_sided, context.distance, "suggestion", limits)
+        ),
     )
 
 
@@ -133,17 +144,32 @@ def _check_choice(fit: Model, held: Mapping[str, float]) -> None:
             )
 
 
+def _check_free(fit: Model) -> None:
+    """Refuse to choose among batches where all runs have one.
+
+    Raises:
+        DataError: nothing tells another batch.
+    """
+    level = only_levels(fit).get("batch")
+    if level is not None:
+        raise DataError(
+            f"Expected no batch_multiple, since all fitted runs have a batch of "
+            f"{level:,.0f} tokens and tell nothing of others. Leave it out."
+        )
+
+
 def _multiple(
-    fit: Model, question: Question, box: Mapping[str, Range], multiple: float
+    question: Question, held: Mapping[str, float], multiple: float
 ) -> tuple[float, bool]:
     """The multiple of lowest loss, and whether the box keeps the batch from a lower.
 
     Along batch the minimum over lr is convex, so the multiple is a neighbour of the
     free optimum.
     """
-    only = point_only(fit)
-    least = solve_box(only, question, box).minimum
-    free = settings(fit, least.u[0], {})["batch"]
+    only = point_only(question)
+    box = question.box | {name: (value, value) for name, value in held.items()}
+    least = solve_box(only, box)
+    free = least.best["batch"]
     low, high = box["batch"]
     near = (math.floor(free / multiple), math.ceil(free / multiple))
     usable = sorted({max(n, 1) * multiple for n in near})
@@ -155,18 +181,18 @@ def _multiple(
             "--batch-range."
         )
     values = [
-        solve_box(only, question, {**box, "batch": (value, value)}).minimum.value[0]
-        for value in usable
+        solve_box(only, {**box, "batch": (value, value)}).value for value in usable
     ]
-    is_bounded = bool(least.at_bound[0, fit.features.choices.index("batch")])
+    names = question.fit.features.choices
+    is_bounded = bool(least.minimum.at_bound[0, names.index("batch")])
     return usable[int(np.argmin(values))], is_bounded
 
 
 def refused(
-    fit: Model, question: Question, why: str, offered: dict[str, float] | None = None
+    question: Question, why: str, offered: dict[str, float] | None = None
 ) -> Optimum:
     """No number but what is offered, and why."""
-    context = context_of(fit, question, {}, Status.not_identifiable, extra=(why,))
+    context = context_of(question, {}, Status.not_identifiable, extra=(why,))
     return Optimum(
         context=context,
         lr=math.nan,
@@ -178,6 +204,6 @@ def refused(
         loss_interval=UNKNOWN,
         certificate=Certificate(math.nan, math.nan, ()),
         stability=None,
-        deferred=undecided(fit, question, "suggestion", why, context.distance),
+        deferred=undecided(question, "suggestion", why, context.distance),
         offer=offered,
     )

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from surrogate.answers import beyond, neighbours, surface
-from surrogate.answers.context import interval_warnings
-from surrogate.answers.limits import levels
-from surrogate.answers.limits.unfitted import unfitted_at
-from surrogate.answers.plateau import check_tol
-from surrogate.answers.question import (
+from surrogate.answers import arrays, beyond, neighbours
+from surrogate.answers.checks import (
     MOST_LOSS,
-    Values,
     check_allow,
     check_positive,
     check_recipe,
@@ -23,6 +18,11 @@ from surrogate.answers.question import (
     unlikely_loss,
     unlikely_size,
 )
+from surrogate.answers.context import interval_warnings
+from surrogate.answers.extents import check_tol
+from surrogate.answers.limits import levels
+from surrogate.answers.limits.unfitted import unfitted_at
+from surrogate.answers.question import Values
 from surrogate.answers.results import Evaluation, Prediction
 from surrogate.base.defaults import SMALL
 from surrogate.base.errors import DataError, Status
@@ -71,7 +71,7 @@ def predict(
     chosen = {name: table[name] for name in CHOICES}
     u = fit.features.u_of(chosen)
     thetas = np.concatenate([fit.theta[None], fit.leaves])
-    losses = surface.log_losses(fit.family, thetas, np.concatenate([u, s], axis=1))
+    losses = arrays.log_losses(fit.family, thetas, np.concatenate([u, s], axis=1))
     sizes = {n: v for n, v in table.items() if n not in CHOICES}
     wrong = _beyond(fit, sizes, u, s)
     low, high = _interval(fit, losses, s, noise, wrong)
@@ -94,7 +94,7 @@ def predict(
         level=intervals.LEVEL,
         family=fit.family.name,
         loss_kind=fit.loss_kind,
-        **surface.ran(),
+        **arrays.ran(),
         warnings=(*_warnings(fit, inside), *_unanswered(unknown, "points")),
     )
 
@@ -149,21 +149,33 @@ def _natural(fit: Model, value: np.ndarray) -> np.ndarray:
         return np.exp(value + fit.features.level)
 
 
-def surface_at(
-    fit: Model,
-    lr: Column,
-    batch: Column,
-    params: Column,
-    tokens: Column,
-    scales: Mapping[str, Column],
-    recipe: np.ndarray,
-) -> tuple[Column, Column]:
+class Points(NamedTuple):
+    """Many settings at sizes of their own, a column each.
+
+    Attributes:
+        lr: peak learning rates.
+        batch: tokens per optimiser step.
+        params: numbers of parameters.
+        tokens: training tokens.
+        scales: further scale variables.
+        recipe: one of the fit's, each.
+    """
+
+    lr: Column
+    batch: Column
+    params: Column
+    tokens: Column
+    scales: Mapping[str, Column]
+    recipe: np.ndarray
+
+
+def surface_at(fit: Model, at: Points) -> tuple[Column, Column]:
     """The fitted loss [nats per token] and its excess in ln over the fitted minimum."""
-    s = fit.features.given(params, tokens, scales, recipe)
-    u = fit.features.u_of({"lr": lr, "batch": batch})
+    s = fit.features.given(at.params, at.tokens, at.scales, at.recipe)
+    u = fit.features.u_of({"lr": at.lr, "batch": at.batch})
     z = np.concatenate([u, s], axis=1)
-    log_loss = surface.log_losses(fit.family, fit.theta[None], z)[0]
-    least, _ = surface.minima_at(fit.family, fit.theta, s, *fit.features.box())
+    log_loss = arrays.log_losses(fit.family, fit.theta[None], z)[0]
+    least, _ = arrays.minima_at(fit.family, fit.theta, s, *fit.features.box())
     return _natural(fit, log_loss), np.maximum(log_loss - least, 0.0)
 
 
@@ -178,7 +190,7 @@ def _interval(
     if (cells < intervals.MIN_CELLS and fit.freedom is None) or len(losses) == 1:
         unknown = np.full(losses.shape[1], np.nan)
         return unknown, unknown
-    least, _ = surface.minima_at(fit.family, fit.theta, s, *fit.features.box())
+    least, _ = arrays.minima_at(fit.family, fit.theta, s, *fit.features.box())
     excess = np.maximum(losses[0] - least, 0.0)
     spread = intervals.standard_error(losses[0], losses[1:])
     run = np.sqrt(noise.cell**2 + noise.within(excess) ** 2)
@@ -204,7 +216,7 @@ def _beyond(
         z = np.concatenate(
             [np.concatenate([u - step, u + step]), np.tile(s, (2, 1))], 1
         )
-        below, above = surface.log_losses(fit.family, fit.theta[None], z)[0].reshape(
+        below, above = arrays.log_losses(fit.family, fit.theta[None], z)[0].reshape(
             2, -1
         )
         wrong += ((above - below) / (2 * _STEP) * halves[:, i]) ** 2
@@ -264,13 +276,13 @@ def evaluate(fit: Model, runs: Runs, tol: float) -> Evaluation:
             f"{next((why for why in unknown if why is not None), status[0])}"
         )
     s_cells = fit.features.cell_points(runs)
-    least, best_u = surface.minima_at(
+    least, best_u = arrays.minima_at(
         fit.family, fit.theta, s_cells, *fit.features.box()
     )
     u = fit.features.u_of(settings_of(runs))[usable]
     cell = runs.cell[usable]
     z = np.concatenate([u, s_cells[cell]], axis=1)
-    predicted = surface.log_losses(fit.family, fit.theta[None], z)[0]
+    predicted = arrays.log_losses(fit.family, fit.theta[None], z)[0]
     loss = runs.loss[usable]
     best = np.array([c.best for c in runs.cells])[cell]
     scored = [
@@ -293,7 +305,7 @@ def evaluate(fit: Model, runs: Runs, tol: float) -> Evaluation:
         band=band(predicted - least[cell] <= np.log1p(tol), loss, best, tol),
         family=fit.family.name,
         loss_kind=fit.loss_kind,
-        **surface.ran(),
+        **arrays.ran(),
         warnings=(*comparison_warnings(fit, runs), *_unanswered(unknown, "cells")),
         status=status,
     )

@@ -14,10 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float64, Int
 
-from surrogate.answers import surface
-from surrogate.answers.question import Question
+from surrogate.answers import arrays
 from surrogate.answers.solved import Solved
-from surrogate.fitting.model import Model
 
 # Points of the grid along each of one or two coordinates.
 _POINTS = {1: 1025, 2: 81}
@@ -48,32 +46,16 @@ class Robust(NamedTuple):
     pieces: int
 
 
-def robust(
-    fit: Model,
-    question: Question,
-    solved: Solved,
-    edges: Float64[np.ndarray, "draws choices 2"],
-    tol: float,
-    probability: float,
-) -> Robust:
+def robust(solved: Solved, tol: float, probability: float) -> Robust:
     """Extents of the piece nearest to the optimum.
 
     Args:
-        fit: whose draws count.
-        question: where.
         solved: the minimum of each draw.
-        edges: extents of each draw's plateau.
         tol: of the plateau.
         probability: share of the draws.
     """
-    share = Share(fit, question, solved, tol)
-    # A plateau that is moved may leave the box, which no answer does.
-    span = solved.bounds.low[:, None], solved.bounds.high[:, None]
-    edges = np.clip(edges + solved.moves[:, :, None], *span)
-    low, high = np.nanmin(edges[..., 0], axis=0), np.nanmax(edges[..., 1], axis=0)
-    axes = [
-        np.linspace(a, b, _POINTS[len(low)]) for a, b in zip(low, high, strict=True)
-    ]
+    share = Share(solved, tol)
+    axes = _union(solved, tol)
     shares = share.on(axes)
     best = solved.minimum.u[0]
     found = float(shares.max())
@@ -81,7 +63,7 @@ def robust(
         axes, shares = _close_in(share, axes, shares, probability)
         found = float(shares.max())
     if found < probability:
-        return Robust(probability, found, np.full((len(low), 2), np.nan), 0)
+        return Robust(probability, found, np.full((len(axes), 2), np.nan), 0)
     mine, pieces = _piece(axes, shares >= probability, best)
     for _ in range(_FOCUS):
         closer = _about(axes, mine)
@@ -104,25 +86,29 @@ def robust(
     return Robust(probability, found, bound, pieces)
 
 
+def _union(solved: Solved, tol: float) -> list[np.ndarray]:
+    """Axes of a grid over the union of the draws' plateaus."""
+    edges = solved.draws(solved.edges(tol).edges)
+    # A plateau that is moved may leave the box, which no answer does.
+    span = solved.bounds.low[:, None], solved.bounds.high[:, None]
+    edges = np.clip(edges + solved.moves[:, :, None], *span)
+    low, high = np.nanmin(edges[..., 0], axis=0), np.nanmax(edges[..., 1], axis=0)
+    return [
+        np.linspace(a, b, _POINTS[len(low)]) for a, b in zip(low, high, strict=True)
+    ]
+
+
 @dataclass(frozen=True)
 class Share:
     """Share of draws whose plateau holds a u; 0 out of the box or beyond its cut.
 
     Attributes:
-        fit: whose draws count.
-        question: where.
         solved: the minimum of each draw.
         tol: of the plateau.
     """
 
-    fit: Model
-    question: Question
     solved: Solved
     tol: float
-
-    @cached_property
-    def _thetas(self) -> Float64[np.ndarray, "draws p"]:
-        return self.solved.draws(self.solved.thetas)
 
     @cached_property
     def _limits(self) -> Float64[np.ndarray, " draws"]:
@@ -132,24 +118,24 @@ class Share:
         self, u: Float64[np.ndarray, "m choices"]
     ) -> Float64[np.ndarray, " m"]:
         """At many u."""
-        z = surface.points(u, self.question.s)
-        losses = surface.log_losses(self.fit.family, self._thetas, z, self.solved.moves)
+        losses = self.solved.drawn_losses(u)
         inside = np.mean(losses <= self._limits[:, None], axis=0)
         return np.where(self.solved.bounds.hold(u), inside, 0.0)
 
     def on(self, axes: list[np.ndarray]) -> Float64[np.ndarray, ...]:
         """On the grid of the axes."""
-        counts = surface.inside(
-            self.fit.family,
-            self._thetas,
-            self.question.s,
+        thetas = self.solved.draws(self.solved.thetas)
+        counts = arrays.inside(
+            self.solved.fit.family,
+            thetas,
+            self.solved.question.s,
             axes,
             self.solved.moves,
             self._limits,
         )
         mesh = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
         is_held = self.solved.bounds.hold(mesh.reshape(-1, len(axes)))
-        return np.where(is_held.reshape(counts.shape), counts / len(self._thetas), 0.0)
+        return np.where(is_held.reshape(counts.shape), counts / len(thetas), 0.0)
 
 
 def _close_in(

@@ -37,38 +37,14 @@ def simulate(seed: int = SEED, fit: Fit | str = SWEEP) -> Runs:
     """
     source = load(fit) if isinstance(fit, str) else fit
     rng = np.random.default_rng(seed)
-    cells = [
-        (cell, np.array(list(product(cell.lr, cell.batch)))) for cell in source.cells
-    ]
-    sizes = [len(grid) for _, grid in cells]
-    lr, batch = np.concatenate([grid for _, grid in cells]).T
-    index = np.repeat(np.arange(len(cells)), sizes)
-    params = np.repeat([cell.params for cell, _ in cells], sizes)
-    tokens = np.repeat([cell.tokens for cell, _ in cells], sizes)
-    recipe = np.repeat([cell.recipe for cell, _ in cells], sizes)
-    scales = {
-        name: np.repeat([cell.scales[name] for cell, _ in cells], sizes)
-        for name in cells[0][0].scales
-    }
-    loss, excess = predict.surface_at(source, lr, batch, params, tokens, scales, recipe)
-    shared = rng.normal(0.0, source.noise.cell, len(cells))[index]
+    at, index = _grid(source)
+    loss, excess = predict.surface_at(source, at)
+    shared = rng.normal(0.0, source.noise.cell, len(source.cells))[index]
     loss = loss * np.exp(shared + rng.normal(0.0, source.noise.within(excess)))
-    best = np.array([loss[index == i].min() for i in range(len(cells))])[index]
-    diverged = np.zeros(len(loss), dtype=bool)
-    if source.stability is not None:
-        where = {"lr": lr, "batch": batch, "params": params, "tokens": tokens, **scales}
-        diverged = rng.random(len(loss)) < source.stability.probability(where)
-        mark = best * (1 + WORSE) * _MARGIN
-        lost = mark + rng.random(len(loss)) * np.maximum(_GUESSING - mark, 0.0)
-        loss = np.where(diverged, lost, loss)
+    loss, diverged = _diverged(source, at, index, loss, rng)
     return Runs.from_arrays(
-        lr=lr,
-        batch=batch,
-        params=params,
-        tokens=tokens,
+        **at._asdict(),
         loss=loss,
-        recipe=recipe,
-        scales=scales,
         diverged=diverged,
         loss_kind=source.loss_kind,
         params_kind=source.params_kind,
@@ -77,3 +53,41 @@ def simulate(seed: int = SEED, fit: Fit | str = SWEEP) -> Runs:
             "no loss here was measured.",
         ),
     )
+
+
+def _grid(source: Fit) -> tuple[predict.Points, np.ndarray]:
+    """Every lr and batch of every cell, and the cell of each."""
+    cells = [
+        (cell, np.array(list(product(cell.lr, cell.batch)))) for cell in source.cells
+    ]
+    sizes = [len(grid) for _, grid in cells]
+    lr, batch = np.concatenate([grid for _, grid in cells]).T
+    params = np.repeat([cell.params for cell, _ in cells], sizes)
+    tokens = np.repeat([cell.tokens for cell, _ in cells], sizes)
+    recipe = np.repeat([cell.recipe for cell, _ in cells], sizes)
+    scales = {
+        name: np.repeat([cell.scales[name] for cell, _ in cells], sizes)
+        for name in cells[0][0].scales
+    }
+    at = predict.Points(lr, batch, params, tokens, scales, recipe)
+    return at, np.repeat(np.arange(len(cells)), sizes)
+
+
+def _diverged(
+    source: Fit,
+    at: predict.Points,
+    index: np.ndarray,
+    loss: np.ndarray,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Losses, where training is unstable far above the others; and which those are."""
+    diverged = np.zeros(len(loss), dtype=bool)
+    if source.stability is None:
+        return loss, diverged
+    cells = range(len(source.cells))
+    best = np.array([loss[index == i].min() for i in cells])[index]
+    where = at._asdict() | dict(at.scales)
+    diverged = rng.random(len(loss)) < source.stability.probability(where)
+    mark = best * (1 + WORSE) * _MARGIN
+    lost = mark + rng.random(len(loss)) * np.maximum(_GUESSING - mark, 0.0)
+    return np.where(diverged, lost, loss), diverged

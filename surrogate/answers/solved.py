@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from surrogate.answers import beyond, stability_edge, surface
-from surrogate.answers.limits.sides import Side, opened, sides
+from surrogate.answers import arrays, beyond, stability_edge
+from surrogate.answers.checks import check_positive
 from surrogate.answers.nearest import nearest_cell
-from surrogate.answers.question import Question, Range, check_positive
+from surrogate.answers.question import Question, Range
 from surrogate.answers.results import (
     UNKNOWN,
     Certificate,
@@ -21,84 +21,195 @@ from surrogate.answers.results import (
 )
 from surrogate.answers.stability_edge import Bounds
 from surrogate.base.errors import Status
-from surrogate.data.coordinates import CHOICES, WIDEN
+from surrogate.data.coordinates import CHOICES
+from surrogate.families.forms import form
 from surrogate.fitting import intervals as uncertainty
 from surrogate.fitting.model import CellRecord, Model
+from surrogate.numerics.plateau_shape import Region
+
+# Boxes of one question whose minima are kept: each holds a line a draw.
+_MOST_KEPT = 32
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Solved:
-    """The minimum of the fit, its leaves and its draws over one box.
+    """The minimum of a fit, its leaves and its draws at one question, over one box.
 
     Attributes:
+        question: where, and of which fit.
+        box: natural units; equal ends hold a setting.
+        known: settings that are given or that the fit lacks.
         bounds: of the search, coordinates u.
         thetas: the fit, then its leaves, then its draws.
         minimum: of each.
-        cells: how many leaves there are.
-        freedom: as of the fit.
         beyond: what the law itself may be wrong by at the question.
     """
 
+    question: Question
+    box: Mapping[str, Range]
+    known: Mapping[str, float]
     bounds: Bounds
     thetas: Float64[np.ndarray, "thetas p"]
-    minimum: surface.Minima
-    cells: int
-    freedom: int | None
+    minimum: arrays.Minima
     beyond: beyond.Beyond
+    _edges: dict[float, arrays.Edges] = field(
+        init=False, repr=False, default_factory=dict
+    )
+
+    @property
+    def fit(self) -> Model:
+        """What was asked."""
+        return self.question.fit
 
     def leaves(self, values: np.ndarray) -> np.ndarray:
         """Those of refits without a cell, of what has a line for each theta."""
-        return values[1 : 1 + self.cells]
+        return values[1 : 1 + len(self.fit.leaves)]
 
     def draws(self, values: np.ndarray) -> np.ndarray:
         """Those of draws."""
-        return values[1 + self.cells :]
+        return values[1 + len(self.fit.leaves) :]
 
     @cached_property
     def moves(self) -> Float64[np.ndarray, "draws choices"]:
         """How far each draw's surface is moved: `intervals.moves` and `beyond`."""
         u = self.minimum.u
         leaves, draws = self.leaves(u), self.draws(u)
-        steps = uncertainty.moves(u[0], leaves, draws, self.freedom)
+        steps = uncertainty.moves(u[0], leaves, draws, self.fit.freedom)
         return steps + self.beyond.moves
+
+    @property
+    def value(self) -> float:
+        """Ln of the fit's own lowest loss, relative to its level."""
+        return float(self.minimum.value[0])
+
+    @cached_property
+    def best(self) -> dict[str, float]:
+        """Lr and batch of the fit's own minimum, natural units."""
+        return settings(self.fit, self.minimum.u[0], self.known)
+
+    def edges(self, tol: float) -> arrays.Edges:
+        """The plateau's edges of every theta; kept."""
+        if tol not in self._edges:
+            low, high, cut = self.bounds.low, self.bounds.high, self.bounds.cut
+            with np.errstate(all="ignore"):
+                surfaces = form(self.fit.family, self.thetas, self.question.s)
+            found = arrays.extents(surfaces, self.minimum, low, high, tol, cut)
+            self._edges[tol] = found
+        return self._edges[tol]
+
+    def region(self, level: float) -> Region:
+        """Where the fit's own ln loss is up to a level."""
+        with np.errstate(all="ignore"):
+            own = form(self.fit.family, self.fit.theta, self.question.s)
+        box = self.bounds.low, self.bounds.high
+        return Region(own, *box, np.asarray(level), self.bounds.cut)
+
+    def log_losses(
+        self, u: Float64[np.ndarray, "m choices"]
+    ) -> Float64[np.ndarray, " m"]:
+        """Ln loss of the fit itself, relative to its level."""
+        z = arrays.points(u, self.question.s)
+        return arrays.log_losses(self.fit.family, self.fit.theta[None], z)[0]
+
+    def drawn_losses(
+        self, u: Float64[np.ndarray, "m choices"]
+    ) -> Float64[np.ndarray, "draws m"]:
+        """Likewise of every draw, its surface moved."""
+        z = arrays.points(u, self.question.s)
+        thetas = self.draws(self.thetas)
+        return arrays.log_losses(self.fit.family, thetas, z, self.moves)
+
+    def drawn_regrets(
+        self, u: Float64[np.ndarray, " choices"]
+    ) -> Float64[np.ndarray, " draws"]:
+        """The regret of a setting in every draw."""
+        losses = self.drawn_losses(u[None])[:, 0]
+        return np.expm1(losses - self.draws(self.minimum.value))
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the fit's own minimum lies on the stability edge."""
+        return bool(self.minimum.is_cut[0] or self.on_edge.any())
+
+    @property
+    def on_edge(self) -> Bool[np.ndarray, " choices"]:
+        """Bounds that the fit's own minimum lies on and that are the stability edge."""
+        bounds, u = self.bounds, self.minimum.u[0]
+        is_upper = u - bounds.low > bounds.high - u
+        sides = np.where(is_upper, bounds.is_edge[:, 1], bounds.is_edge[:, 0])
+        return self.minimum.at_bound[0] & sides
+
+    @property
+    def status(self) -> Status:
+        """How the minimisation, and the fit before it, went."""
+        if not np.isfinite(self.value):
+            return Status.no_optimum
+        if not (self.fit.is_converged and self.minimum.converged[0]):
+            return Status.not_converged
+        is_bounded = (self.minimum.at_bound[0] & ~self.on_edge).any()
+        return Status.at_bound if is_bounded else Status.ok
+
+    @property
+    def edge_warnings(self) -> tuple[str, ...]:
+        """What the stability edge did to the answer."""
+        return stability_edge.warnings_of(
+            self.question, self.is_cut, self.bounds.is_beyond
+        )
 
 
 def solve_box(
-    fit: Model,
     question: Question,
     box: Mapping[str, Range],
     known: Mapping[str, float] | None = None,
 ) -> Solved:
     """Minimise over a box in natural units; equal ends hold a setting.
 
-    `known` are settings that the fit lacks: divergence may depend on them.
+    What was minimised for the same question is kept. `known` are settings that the fit
+    lacks: divergence may depend on them.
     """
-    bounds = limits(fit, question, box, known)
+    key = tuple(sorted(box.items())), tuple(sorted((known or {}).items()))
+    found = question.kept.get(key)
+    if found is None:
+        found = _solve(question, box, known or {})
+        # Of very many boxes, each of a choice far out, the first ones.
+        if len(question.kept) < _MOST_KEPT:
+            question.kept[key] = found
+    return found
+
+
+def _solve(
+    question: Question, box: Mapping[str, Range], known: Mapping[str, float]
+) -> Solved:
+    fit, bounds = question.fit, limits(question, box, known)
     thetas = np.concatenate([fit.theta[None], fit.leaves, fit.draws])
-    minimum = surface.minima(
+    minimum = arrays.minima(
         fit.family, thetas, question.s, bounds.low, bounds.high, bounds.cut
     )
-    wrong = beyond.at(fit, question)
+    wrong = beyond.at(question)
     free = bounds.low < bounds.high
     wrong = wrong._replace(settings=wrong.settings * free, moves=wrong.moves * free)
-    return Solved(bounds, thetas, minimum, len(fit.leaves), fit.freedom, wrong)
+    return Solved(question, {**box}, {**known}, bounds, thetas, minimum, wrong)
 
 
 def limits(
-    fit: Model,
-    question: Question,
-    box: Mapping[str, Range],
-    known: Mapping[str, float] | None = None,
+    question: Question, box: Mapping[str, Range], known: Mapping[str, float]
 ) -> Bounds:
     """A box in natural units as bounds of u, cut by the stability edge."""
-    low = fit.features.u_of({name: ends[0] for name, ends in box.items()})
-    high = fit.features.u_of({name: ends[1] for name, ends in box.items()})
-    return stability_edge.bounds(fit, question, low, high, known or {})
+    features = question.fit.features
+    low = features.u_of({name: ends[0] for name, ends in box.items()})
+    high = features.u_of({name: ends[1] for name, ends in box.items()})
+    return stability_edge.bounds(question, low, high, known)
 
 
-def point_only(fit: Model) -> Model:
-    """The fit without what says how sure it is, where only its answer is asked."""
-    return replace(fit, draws=fit.draws[:0], leaves=fit.leaves[:0])
+def point_only(question: Question) -> Question:
+    """The question put to the fit without what says how sure it is.
+
+    For where only its answer is asked.
+    """
+    fit = question.fit
+    return replace(
+        question, fit=replace(fit, draws=fit.draws[:0], leaves=fit.leaves[:0])
+    )
 
 
 def settings(fit: Model, u: np.ndarray, known: Mapping[str, float]) -> dict[str, float]:
@@ -108,61 +219,7 @@ def settings(fit: Model, u: np.ndarray, known: Mapping[str, float]) -> dict[str,
     return {name: known.get(name, found.get(name, math.nan)) for name in CHOICES}
 
 
-def solve_sides(
-    fit: Model, question: Question, box: Mapping[str, Range], held: Mapping[str, float]
-) -> tuple[Solved, dict[str, Side], dict[str, Pair]]:
-    """Minimise, kept to what was tried where the best lies beyond it.
-
-    Returns:
-        The minimum, the settings of which one side only is told, and intervals of all,
-        open where nothing was tried.
-    """
-    solved = solve_box(fit, question, box, held)
-    best = settings(fit, solved.minimum.u[0], held)
-    intervals = choice_intervals(fit, solved)
-    free = {n: v for n, v in held.items() if n in fit.features.choices}
-    found: dict[str, Side] = {}
-    if np.isfinite(solved.minimum.value[0]):
-        found = sides(fit, question, best, intervals, free)
-    asked = {n for n in CHOICES if question.box[n] != default_box(fit, n)}
-    found = {name: side for name, side in found.items() if name not in asked}
-    for name in fit.features.choices:
-        intervals[name] = opened(fit, question, name, best[name], intervals[name])
-    if found:
-        kept = {name: (side.at, side.at) for name, side in found.items()}
-        solved = solve_box(fit, question, {**box, **kept}, held)
-        again = choice_intervals(fit, solved)
-        for name in fit.features.choices:
-            intervals[name] = again[name]
-        for name, side in found.items():
-            above = side.side == "above"
-            than = side.than
-            intervals[name] = (than, math.nan) if above else (math.nan, than)
-    return solved, found, intervals
-
-
-def default_box(fit: Model, name: str) -> Range:
-    """Where a setting is sought by default: the fitted range, widened."""
-    low, high = fit.features.fitted[name]
-    return low / WIDEN, high * WIDEN
-
-
-def is_cut(solved: Solved) -> bool:
-    """Whether the fit's own minimum lies on the stability edge."""
-    return bool(solved.minimum.is_cut[0] or _on_edge(solved).any())
-
-
-def _on_edge(solved: Solved) -> Bool[np.ndarray, " choices"]:
-    """Bounds that the fit's own minimum lies on and that are the stability edge."""
-    bounds, u = solved.bounds, solved.minimum.u[0]
-    is_upper = u - bounds.low > bounds.high - u
-    sides = np.where(is_upper, bounds.is_edge[:, 1], bounds.is_edge[:, 0])
-    return solved.minimum.at_bound[0] & sides
-
-
-def held_settings(
-    fit: Model, lr: float | None, batch: float | None
-) -> dict[str, float]:
+def held_settings(lr: float | None, batch: float | None) -> dict[str, float]:
     """What was asked to be held, checked."""
     held = {"lr": lr, "batch": batch}
     for name, value in held.items():
@@ -171,9 +228,9 @@ def held_settings(
     return {name: value for name, value in held.items() if value is not None}
 
 
-def choice_intervals(fit: Model, solved: Solved) -> dict[str, Pair]:
+def choice_intervals(solved: Solved) -> dict[str, Pair]:
     """Intervals of the optimum's lr and batch, natural units."""
-    u = solved.minimum.u
+    fit, u = solved.fit, solved.minimum.u
     ends = fit.spans(u[0], solved.leaves(u))
     ends = beyond.widened(ends, solved.beyond.settings)
     intervals: dict[str, Pair] = dict.fromkeys(CHOICES, UNKNOWN)
@@ -183,9 +240,9 @@ def choice_intervals(fit: Model, solved: Solved) -> dict[str, Pair]:
     return intervals
 
 
-def loss_interval(fit: Model, solved: Solved) -> Pair:
+def loss_interval(solved: Solved) -> Pair:
     """Interval of the lowest loss [nats per token]."""
-    value = solved.minimum.value
+    fit, value = solved.fit, solved.minimum.value
     ends = fit.spans(value[0], solved.leaves(value))
     ends = beyond.widened(ends, solved.beyond.level)
     return loss_of(fit, ends[0]), loss_of(fit, ends[1])
@@ -198,10 +255,10 @@ def loss_of(fit: Model, value: float | np.ndarray) -> float:
         return float(np.exp(value + fit.features.level))
 
 
-def certificate(fit: Model, solved: Solved) -> Certificate:
+def certificate(solved: Solved) -> Certificate:
     """Of the fit's own minimum, slopes and curvatures in ln and not in u."""
-    least = surface.Minima(*(array[0] for array in solved.minimum))
-    scale = fit.features.u_scale
+    least = arrays.Minima(*(array[0] for array in solved.minimum))
+    scale = solved.fit.features.u_scale
     free = (solved.bounds.low < solved.bounds.high) & ~least.at_bound
     slope = np.where(free, least.gradient / scale, 0.0)
     cut = solved.bounds.cut
@@ -222,16 +279,6 @@ def certificate(fit: Model, solved: Solved) -> Certificate:
     )
 
 
-def state(fit: Model, solved: Solved) -> Status:
-    """How the minimisation, and the fit before it, went."""
-    if not np.isfinite(solved.minimum.value[0]):
-        return Status.no_optimum
-    if not (fit.is_converged and solved.minimum.converged[0]):
-        return Status.not_converged
-    is_bounded = (solved.minimum.at_bound[0] & ~_on_edge(solved)).any()
-    return Status.at_bound if is_bounded else Status.ok
-
-
 def only_levels(fit: Model) -> dict[str, float]:
     """Settings that are the same in all fitted runs: answers are at those."""
     return {
@@ -241,12 +288,13 @@ def only_levels(fit: Model) -> dict[str, float]:
     }
 
 
-def nearest_level(fit: Model, question: Question, missing: str) -> float:
+def nearest_level(question: Question, missing: str) -> float:
     """The middle value of a setting in the cell nearest to what is asked."""
-    index = nearest_cell(fit.cells, question)
+    cells = question.fit.cells
+    index = nearest_cell(cells, question)
     # A question's recipe is one of the fit's, and each of those has cells.
     assert index is not None
-    return middle_level(fit.cells[index], missing)
+    return middle_level(cells[index], missing)
 
 
 def middle_level(cell: CellRecord, name: str) -> float:

@@ -10,7 +10,6 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from surrogate.answers.question import Question
-from surrogate.fitting.model import Model
 from surrogate.numerics.half_plane import Cut
 
 # Rounding by which a setting on a bound may seem beyond it [coordinates u, logit].
@@ -45,14 +44,13 @@ class Bounds:
 
 
 def bounds(
-    fit: Model,
     question: Question,
     low: Float64[np.ndarray, " choices"],
     high: Float64[np.ndarray, " choices"],
     known: Mapping[str, float],
 ) -> Bounds:
     """A box cut by the stability edge; `known` are settings that the fit lacks."""
-    line = _line(fit, question, known)
+    line = _line(question, known)
     none = np.zeros((len(low), 2), dtype=bool)
     if line is None:
         return Bounds(low, high, None, none, False)
@@ -69,12 +67,13 @@ def bounds(
 
 
 def _line(
-    fit: Model, question: Question, known: Mapping[str, float]
+    question: Question, known: Mapping[str, float]
 ) -> tuple[np.ndarray, float] | None:
     """Normal in coordinates u and what its product with u may reach."""
+    fit = question.fit
     stability = fit.stability
     names = fit.features.choices
-    where = where_of(question) | dict(known)
+    where = question.sizes | dict(known)
     if stability is None or "lr" not in names:
         return None
     if any(name not in (*where, *names) for name in stability.names):
@@ -87,24 +86,17 @@ def _line(
     return slope * fit.features.u_scale, room - float(slope @ mean)
 
 
-def where_of(question: Question) -> dict[str, float]:
-    """What is given, by name."""
-    given = {"params": question.params, "tokens": question.tokens}
-    return given | question.scales
-
-
-def risk(
-    fit: Model, question: Question, at: Mapping[str, float]
-) -> dict[str, float | None] | None:
+def risk(question: Question, at: Mapping[str, float]) -> dict[str, float | None] | None:
     """Probability of divergence there; None where the runs cannot tell."""
-    if fit.stability is None or not all(map(math.isfinite, at.values())):
+    stability = question.fit.stability
+    if stability is None or not all(map(math.isfinite, at.values())):
         return None
-    where = where_of(question) | dict(at)
-    if any(name not in where for name in fit.stability.names):
+    where = question.sizes | dict(at)
+    if any(name not in where for name in stability.names):
         return None
-    octaves = float(fit.stability.octaves_to_edge(where, question.p_max))
+    octaves = float(stability.octaves_to_edge(where, question.p_max))
     return {
-        "probability": float(fit.stability.probability(where)),
+        "probability": float(stability.probability(where)),
         "octaves_to_edge": octaves if math.isfinite(octaves) else None,
         "p_max": question.p_max,
     }

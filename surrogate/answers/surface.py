@@ -1,270 +1,156 @@
-"""The fit and its draws solved together, in NumPy.
-
-All arrays are standardised coordinates; line 0 is the fit, the others are its draws.
-NaN marks what could not be computed.
-"""
+"""One size of a fit: its surface over lr and batch, and what can be asked of it."""
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypedDict
+from collections.abc import Collection
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int
+from jaxtyping import Float64
 
-from surrogate.families import Family
-from surrogate.families.forms import form
-from surrogate.numerics import plateau_box, plateau_shape
-from surrogate.numerics.half_plane import Cut
-from surrogate.numerics.minimum import Minimum, lowest
-from surrogate.numerics.plateau_edges import Extents
-
-Vector = Float64[np.ndarray, " _"]
-# Numbers of one array at most, so that the work stays near the processor.
-BLOCK = 512
-_NUMBERS = 1 << 18
-_POINTS = 128
+from surrogate.answers.checks import check_loss
+from surrogate.answers.question import Question, Range, Values
+from surrogate.answers.results import Optimum, Plateau, Regret
+from surrogate.base.arguments import checked, kinds
+from surrogate.base.defaults import PROBABILITY, TOL
+from surrogate.fitting.model import Model
 
 
-class Ran(TypedDict):
-    """Where answers were computed, and by whose arithmetic."""
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """Loss over (lr, batch) at one size, made by `Fit.at`.
 
-    device: str
-    backend: str
-
-
-def ran() -> Ran:
-    """What answers record of the machine."""
-    return Ran(device="cpu", backend="numpy")
-
-
-class Minima(NamedTuple):
-    """`Minimum` of the fit and its draws, one a line."""
-
-    u: Float64[np.ndarray, "thetas choices"]
-    value: Float64[np.ndarray, " thetas"]
-    gradient: Float64[np.ndarray, "thetas choices"]
-    hessian: Float64[np.ndarray, "thetas choices choices"]
-    eigenvalues: Float64[np.ndarray, "thetas choices"]
-    gap: Float64[np.ndarray, " thetas"]
-    gradient_norm: Float64[np.ndarray, " thetas"]
-    at_bound: np.ndarray
-    converged: np.ndarray
-    is_cut: np.ndarray
-    on_line: Float64[np.ndarray, " thetas"]
-
-
-class Edges(NamedTuple):
-    """`Extents` of the fit and its draws, one a line."""
-
-    edges: Float64[np.ndarray, "thetas choices 2"]
-    is_open: np.ndarray
-    other: Float64[np.ndarray, "thetas choices 2"]
-    is_cut: np.ndarray
-    line: Float64[np.ndarray, "thetas 2 2"]
-
-
-class Band(NamedTuple):
-    """The plateau of the fit itself (no draws).
+    What is solved for one answer is kept for the next: ask for the optimum, the plateau
+    and any number of regrets, and the minimum is found once.
 
     Attributes:
-        slices: interval of each coordinate with the other at the optimum's value.
-        contour: its boundary; empty where u has one coordinate.
-        area: octaves^2 of u as it is; of lr and batch times `Features.u_scale` of both.
+        question: the size, the recipe and where to look, checked.
+        allow: as of `Fit.optimum`.
     """
 
-    slices: Float64[np.ndarray, "choices 2"]
-    contour: Float64[np.ndarray, "points choices"]
-    area: float
+    question: Question
+    allow: Collection[str] = ()
 
+    @property
+    def fit(self) -> Model:
+        """Whose surface."""
+        return self.question.fit
 
-def _solved(
-    family: Family,
-    thetas: np.ndarray,
-    s: np.ndarray,
-    low: np.ndarray,
-    high: np.ndarray,
-    cut: Cut | None,
-) -> Minimum:
-    """The lowest points, from the middle of each box; leading axes broadcast."""
-    shape = np.broadcast_shapes(thetas.shape[:-1], s.shape[:-1])
-    middle = 0.5 * (low + high)
-    start = np.broadcast_to(middle, (*shape, middle.shape[-1]))
-    with np.errstate(all="ignore"):
-        return lowest(form(family, thetas, s), start, low, high, cut)
+    @property
+    def params(self) -> float:
+        """Number of parameters."""
+        return self.question.params
 
+    @property
+    def tokens(self) -> float:
+        """Training tokens."""
+        return self.question.tokens
 
-def minima(
-    family: Family,
-    thetas: np.ndarray,
-    s: Vector,
-    low: Vector,
-    high: Vector,
-    cut: Cut | None = None,
-) -> Minima:
-    """The lowest point over the box, and within the cut, of every theta."""
-    return Minima(*_solved(family, thetas, s, low, high, cut))
+    @property
+    def box(self) -> dict[str, Range]:
+        """Where lr and batch are sought."""
+        return dict(self.question.box)
 
+    @checked()
+    def optimum(
+        self,
+        *,
+        batch: float | None = None,
+        lr: float | None = None,
+        batch_multiple: float | None = None,
+        transfer: str | None = None,
+        lr_max: float | None = None,
+        batch_max: float | None = None,
+    ) -> Optimum:
+        """The learning rate and batch size of the lowest loss: see `Fit.optimum`."""
+        from surrogate.answers.decision.document import Limits
+        from surrogate.answers.limits import carry
 
-def extents(
-    family: Family,
-    thetas: np.ndarray,
-    minimum: Minima,
-    s: Vector,
-    low: Vector,
-    high: Vector,
-    tol: float,
-    cut: Cut | None = None,
-) -> Edges:
-    """The plateau's edges of every theta."""
-    level = minimum.value + np.log1p(tol)
-    with np.errstate(all="ignore"):
-        surface = form(family, thetas, s)
-        found = plateau_box.extents(surface, Minimum(*minimum), low, high, level, cut)
-    return Edges(*found)
+        found = carry.optimum(
+            self.question,
+            transfer=transfer,
+            batch=batch,
+            lr=lr,
+            batch_multiple=batch_multiple,
+            limits=Limits(lr_max, batch_max, batch_multiple).check(),
+        )
+        check_loss(self.fit, found.loss, self.allow)
+        return found
 
+    @checked()
+    def plateau(
+        self,
+        *,
+        tol: float = TOL,
+        probability: float = PROBABILITY,
+        batch: float | None = None,
+        lr: float | None = None,
+        lr_max: float | None = None,
+        batch_max: float | None = None,
+        batch_multiple: float | None = None,
+    ) -> Plateau:
+        """Every (lr, batch) within `tol` of the lowest loss: see `Fit.plateau`."""
+        from surrogate.answers.decision.document import Limits
+        from surrogate.answers.extents import Wanted
+        from surrogate.answers.plateau import plateau
+        from surrogate.answers.solved import held_settings
 
-def band(
-    family: Family,
-    theta: Vector,
-    found: Edges,
-    u: Vector,
-    s: Vector,
-    low: Vector,
-    high: Vector,
-    level: float,
-    cut: Cut | None = None,
-) -> Band:
-    """Slices, contour and area of the first plateau of `found`, in two coordinates."""
-    region = _region(family, theta, s, low, high, level, cut)
-    first = Extents(*(array[0] for array in found))
-    with np.errstate(all="ignore"):
-        slices = [
-            plateau_shape.slice_extents(region, i, u[1 - i]).edges for i in (0, 1)
-        ]
-        boundary = plateau_shape.contour(region, first, _POINTS)
-        area = plateau_shape.area_octaves2(region, first)
-    return Band(np.stack(slices), np.asarray(boundary.u), float(area))
+        limits = Limits(lr_max, batch_max, batch_multiple)
+        slices = held_settings(lr, batch)
+        wanted = Wanted(tol, probability, slices, limits).check()
+        found = plateau(self.question, wanted)
+        check_loss(self.fit, found.loss_min, self.allow)
+        return found
 
+    @checked()
+    def regret(
+        self,
+        *,
+        lr: float,
+        batch: float,
+        tol: float = TOL,
+        lr_max: float | None = None,
+        batch_max: float | None = None,
+        batch_multiple: float | None = None,
+    ) -> Regret:
+        """What one choice of (lr, batch [tokens]) loses: see `Fit.regret`."""
+        from surrogate.answers.decision.document import Limits
+        from surrogate.answers.extents import Wanted
+        from surrogate.answers.regret import regret
+        from surrogate.answers.solved import held_settings
 
-def _region(
-    family: Family,
-    theta: Vector,
-    s: Vector,
-    low: Vector,
-    high: Vector,
-    level: float,
-    cut: Cut | None,
-) -> plateau_shape.Region:
-    with np.errstate(all="ignore"):
-        surface = form(family, theta, s)
-    return plateau_shape.Region(surface, low, high, np.asarray(level), cut)
+        limits = Limits(lr_max, batch_max, batch_multiple)
+        wanted = Wanted(tol, limits=limits).check()
+        found = regret(self.question, held_settings(lr, batch), wanted)
+        check_loss(self.fit, found.loss, self.allow)
+        return found
 
+    @checked()
+    def tolerance(self, share: float) -> float:
+        """The tolerance that costs a share of the tokens: see `Fit.tolerance`."""
+        from surrogate.answers.decision import price
 
-def slice_at(
-    family: Family,
-    theta: Vector,
-    s: Vector,
-    i: int,
-    at: float,
-    low: Vector,
-    high: Vector,
-    level: float,
-    cut: Cut | None = None,
-) -> Vector:
-    """Interval of coordinate i, the other held at `at`; NaN where none is inside."""
-    region = _region(family, theta, s, low, high, level, cut)
-    with np.errstate(all="ignore"):
-        found = plateau_shape.slice_extents(region, i, np.asarray(at))
-    return np.asarray(found.edges)
+        return price.tolerance(self.question, share)
 
+    @checked(lr=kinds.column, batch=kinds.column)
+    def probability_inside(
+        self, lr: Values, batch: Values, *, tol: float = TOL
+    ) -> Float64[np.ndarray, " m"]:
+        """The share of resampled fits whose plateau holds each choice.
 
-def points(
-    u: Float64[np.ndarray, "m choices"], s: Vector
-) -> Float64[np.ndarray, "m k"]:
-    """The points (u, s) of many u at one s."""
-    return np.concatenate([u, np.broadcast_to(s, (len(u), len(s)))], axis=1)
+        It is what `regret` says of each choice, and what the robust plateau is made
+        of: 0 beyond the stability edge, NaN where the fit has no draws or the runs tell
+        nothing here. One minimum serves all choices in the box, unless the runs tell
+        one side of the optimum only.
 
+        Args:
+            lr: peak learning rates, an array or one number.
+            batch: tokens per optimiser step, likewise.
+            tol: of the plateau, a fraction in (0, 1].
 
-def log_losses(
-    family: Family,
-    thetas: np.ndarray,
-    z: Float64[np.ndarray, "m k"],
-    moves: Float64[np.ndarray, "thetas choices"] | None = None,
-) -> Float64[np.ndarray, "thetas m"]:
-    """Ln loss relative to the level, of every theta at every point (u, s).
+        Raises:
+            DataError: a number is not positive, or lengths differ.
+        """
+        from surrogate.answers.regret import probability_inside
 
-    `moves` are steps in u by which each theta's surface is moved.
-    """
-    choices = family.shape.choices
-    if moves is None:
-        moves = np.zeros((len(thetas), choices))
-    found = np.empty((len(thetas), len(z)))
-    size = max(_NUMBERS // max(len(thetas), 1), 1)
-    for first in range(0, len(z), size):
-        some = slice(first, first + size)
-        found[:, some] = _log_losses(family, thetas, z[some], moves)
-    return found
-
-
-def _log_losses(
-    family: Family, thetas: np.ndarray, z: np.ndarray, moves: np.ndarray
-) -> Float64[np.ndarray, "thetas m"]:
-    choices = family.shape.choices
-    u = z[:, :choices] - moves[:, None]
-    s = z[:, choices:]
-    # At one place the coefficients are those of all points.
-    s = s[:1] if len(s) and (s == s[0]).all() else s
-    y = u[..., 1] if choices == 2 else np.zeros(u.shape[:-1])
-    with np.errstate(all="ignore"):
-        return form(family, thetas[:, None], s).value(u[..., 0], y)
-
-
-def inside(
-    family: Family,
-    thetas: np.ndarray,
-    s: Vector,
-    axes: list[np.ndarray],
-    moves: Float64[np.ndarray, "thetas choices"],
-    limits: Float64[np.ndarray, " thetas"],
-) -> Int[np.ndarray, ...]:
-    """How many thetas have a ln loss within their limit, on the grid of the axes."""
-    x, y = axes[0], axes[1] if len(axes) == 2 else np.zeros(1)
-    steps = moves if moves.shape[1] == 2 else np.pad(moves, ((0, 0), (0, 1)))
-    found = np.zeros((len(x), len(y)), dtype=np.int64)
-    size = max(_NUMBERS // found.size, 1)
-    with np.errstate(all="ignore"):
-        for first in range(0, len(thetas), size):
-            some = slice(first, first + size)
-            at_x, at_y = x - steps[some, :1], y - steps[some, 1:]
-            losses = form(family, thetas[some], s).on_grid(at_x, at_y)
-            found += (losses <= limits[some, None, None]).sum(axis=0)
-    return found.reshape([len(axis) for axis in axes])
-
-
-def minima_at(
-    family: Family,
-    theta: Vector,
-    s: Float64[np.ndarray, "m g"],
-    low: Vector,
-    high: Vector,
-    cuts: Cut | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest ln loss over the box, and where, of one theta at many s.
-
-    `cuts` has one normal and one bound a line of s.
-    """
-    found = _solved(family, theta, s, low, high, cuts)
-    return np.asarray(found.value), np.asarray(found.u)
-
-
-def minima_each(
-    family: Family,
-    thetas: np.ndarray,
-    s: Float64[np.ndarray, "thetas m g"],
-    low: Float64[np.ndarray, "thetas m choices"],
-    high: Float64[np.ndarray, "thetas m choices"],
-    cuts: Cut | None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest ln loss, and where, of every theta at places and in boxes of its own."""
-    found = _solved(family, thetas[:, None], s, low, high, cuts)
-    return np.asarray(found.value), np.asarray(found.u)
+        return probability_inside(self.question, lr, batch, tol)

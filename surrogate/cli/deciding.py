@@ -13,7 +13,7 @@ from surrogate.cli import options, output, sizes, typing_numbers
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from surrogate.answers import Fit, Optimum, Plateau, Regret
+    from surrogate.answers import Fit, Optimum, Plateau, Regret, Surface
     from surrogate.cli.text.decision import Asked
     from surrogate.laws.public_models import Model
 
@@ -104,12 +104,10 @@ def choice(
     return my_lr, my_batch
 
 
-def share_of_loss(
-    fit: Fit, where: options.Point, tol: float | typing_numbers.TokensShare
-) -> float:
+def share_of_loss(surface: Surface, tol: float | typing_numbers.TokensShare) -> float:
     """A tolerance as a share of the loss; one in tokens is converted by the fit."""
     if isinstance(tol, typing_numbers.TokensShare):
-        return fit.tolerance(tol.share, **where)
+        return surface.tolerance(tol.share)
     return tol
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from surrogate.answers import Fit, load
+from surrogate.answers import Fit, Surface, load
 from surrogate.base import shown
 from surrogate.base.errors import DataError, Status
 from surrogate.cli import documents, output
@@ -29,7 +29,7 @@ def compare(names: Sequence[str], where: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         names: of two to four fits.
-        where: sizes, scales and recipe, as `Fit.plateau` takes them.
+        where: sizes, scales and recipe, as `Fit.at` takes them.
 
     Raises:
         DataError: too many fits, or one cannot be asked.
@@ -39,14 +39,12 @@ def compare(names: Sequence[str], where: dict[str, Any]) -> dict[str, Any]:
             f"compare: expected up to {MOST} fits, got {len(names)}. Name fewer."
         )
     fits = [load(name) for name in names]
-    asked = [_own(fit, where, fits) for fit in fits]
-    answers = [
-        fit.plateau(**own).to_json() for fit, own in zip(fits, asked, strict=True)
-    ]
+    surfaces = [fit.at(**_own(fit, where, fits)) for fit in fits]
+    answers = [surface.plateau().to_json() for surface in surfaces]
     rows = []
-    for k, (fit, own, answer) in enumerate(zip(fits, asked, answers, strict=True)):
+    for k, (surface, answer) in enumerate(zip(surfaces, answers, strict=True)):
         loses = [
-            None if j == k else _lost(fit, other["suggestion"], answer, own)
+            None if j == k else _lost(surface, other["suggestion"], answer)
             for j, other in enumerate(answers)
         ]
         rows.append({"fit": names[k], "plateau": answer, "loses": loses})
@@ -79,14 +77,12 @@ def _own(fit: Fit, where: dict[str, Any], fits: Sequence[Fit]) -> dict[str, Any]
     return {**where, "scales": scales, "recipe": recipe}
 
 
-def _lost(
-    fit: Fit, setting: Document | None, own: Document, where: dict[str, Any]
-) -> float | None:
+def _lost(surface: Surface, setting: Document | None, own: Document) -> float | None:
     """What this fit says another's setting loses; None where one has no answer."""
     if not setting or setting.get("batch") is None or own.get("suggestion") is None:
         return None
-    asked = {"lr": setting["lr"], "batch": setting["batch"]}
-    return fit.regret(**where, **asked).to_json()["regret"]
+    found = surface.regret(lr=setting["lr"], batch=setting["batch"])
+    return found.to_json()["regret"]
 
 
 def text_rows(document: Document) -> list[tuple[str, Callable[[Document], str]]]:

@@ -10,7 +10,7 @@ coordinates.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Float
 
@@ -31,11 +31,45 @@ else:
     ref = Late("surrogate_kernels.ref")
 
 
+@runtime_checkable
+class Named(Protocol):
+    """A theta by name; every affine family has offsets among its names."""
+
+    @property
+    def offsets(self) -> Numbers:
+        """Ln loss that each recipe adds."""
+        ...
+
+
+class Table(NamedTuple):
+    """Rows that are fitted, and their weights in every problem.
+
+    Attributes:
+        rows: (1, u, s), without cells.
+        linear: indicators of recipes.
+        member: indicators of cells.
+        target: ln loss.
+        weights: of each row.
+        copies: how often each cell is there.
+    """
+
+    rows: Float[Array, "n d"]
+    linear: Float[Array, "n q"]
+    member: Float[Array, "n cells"]
+    target: Float[Array, " n"]
+    weights: Float[Array, "problems n"]
+    copies: Float[Array, "problems cells"]
+
+
 class Affine(ABC):
     """A `protocol.Curved` family whose theta ends with its offsets."""
 
     shape: Shape
     cells: int = 0
+
+    @abstractmethod
+    def unpack(self, theta: Numbers) -> Named:
+        """Theta by name, [..., p]: the one place that knows its order."""
 
     @property
     @abstractmethod
@@ -71,12 +105,7 @@ class Affine(ABC):
         self,
         coefficients: Float[Array, "problems m"],
         offsets: Float[Array, "problems q"],
-        rows: Float[Array, "n d"],
-        linear: Float[Array, "n q"],
-        member: Float[Array, "n cells"],
-        target: Float[Array, " n"],
-        weights: Float[Array, "problems n"],
-        copies: Float[Array, "problems cells"],
+        table: Table,
         operations: dispatch.Operations,
     ) -> ref.NormalEquations:
         """Normal equations in coefficients and offsets, cells' own minimised over."""
@@ -99,17 +128,8 @@ class Affine(ABC):
         weights, copies = weights[:, : len(z)], weights[:, len(z) :]
         spread = jax.vmap(self._spread)(v)
         count = len(self.pattern.term)
-        raw = self._sums(
-            spread[:, :count],
-            spread[:, count:],
-            rows,
-            linear,
-            member,
-            target,
-            weights,
-            copies,
-            operations,
-        )
+        table = Table(rows, linear, member, target, weights, copies)
+        raw = self._sums(spread[:, :count], spread[:, count:], table, operations)
 
         def prior(v: Array) -> Array:
             return self.prior.cost(self.from_solver(v))
@@ -149,7 +169,7 @@ class Affine(ABC):
     def _spread(self, v: Float[Array, " p"]) -> Float[Array, " k"]:
         """Affine coefficients, then offsets, of solver coordinates."""
         theta = self.from_solver(v)
-        return jnp.concatenate([self.coefficients(theta), theta[self.free :]])
+        return jnp.concatenate([self.coefficients(theta), self.unpack(theta).offsets])
 
     def _split(self, z: Float[Array, "n k"]) -> tuple[Array, Array, Array]:
         """Rows (1, u, s), the indicators of recipes among them, and those of cells."""

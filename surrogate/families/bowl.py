@@ -19,9 +19,10 @@ Law), equation 1.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float64
@@ -36,11 +37,12 @@ from surrogate.base.worlds import (
     product,
 )
 from surrogate.families import scaling_law
-from surrogate.families.affine import Affine
+from surrogate.families.affine import Affine, Table
 from surrogate.families.protocol import (
     CELL_SPREAD,
     Prior,
     Shape,
+    blocks,
     cell_offsets,
 )
 from surrogate_kernels.pattern import Pattern
@@ -54,14 +56,30 @@ else:
     sums = Late("surrogate_kernels.log_sum_exp_xla")
 
 
+class Theta(NamedTuple):
+    """What a bowl's theta holds, in this order.
+
+    Attributes:
+        law: `scaling_law.Parameters` of the best loss, as `Law.unpack` reads them.
+        height: ln H at the centre of the data, then its slopes over the scales.
+        optimum: of each choice its u* there, its slopes over the scales, and how far
+            each recipe's is from it.
+        walls: each a_k but the last.
+        log_weights: ln(l_k / l_last) of these k.
+        offsets: ln loss that each recipe adds.
+    """
+
+    law: Numbers
+    height: Numbers
+    optimum: Numbers
+    walls: Numbers
+    log_weights: Numbers
+    offsets: Numbers
+
+
 @dataclass(frozen=True)
 class Bowl(Affine):
     """A scaling law, the optimum's power laws and the penalty around it.
-
-    Theta holds, in this order: what `scaling` does; ln H at the centre of the data and
-    its slopes over the scales; for each choice its u* there, its slopes and how far a
-    recipe's is from it; each a_k but the last; ln(l_k / l_last) of these k; an offset a
-    recipe.
 
     Attributes:
         shape: sizes of the coordinates.
@@ -82,19 +100,31 @@ class Bowl(Affine):
         return scaling_law.Law(self.shape.scales, is_bent=self.shape.scales >= 2)
 
     @cached_property
-    def starts_at(self) -> tuple[int, int, int, int, int]:
-        """Where the height, the optimum, the a_k, the shares and the offsets begin."""
-        choices, scales, offsets = self.shape
-        counts = (1 + scales, choices * (1 + scales + offsets), choices**2, choices)
-        first, second, third, fourth, fifth = np.cumsum(
-            [self.law.size, *counts]
-        ).tolist()
-        return first, second, third, fourth, fifth
+    def _shapes(self) -> Theta:
+        """Of each part of theta."""
+        choices, scales, recipes = self.shape
+        return Theta(
+            law=(self.law.size,),
+            height=(1 + scales,),
+            optimum=(choices, 1 + scales + recipes),
+            walls=(choices, choices),
+            log_weights=(choices,),
+            offsets=(recipes,),
+        )
+
+    def unpack(self, theta: Numbers) -> Theta:
+        """Theta by name, [..., p]: the one place that knows its order."""
+        return Theta(*blocks(theta, self._shapes))
+
+    @cached_property
+    def places(self) -> Theta:
+        """Where theta holds each of them."""
+        return self.unpack(np.arange(self.size))
 
     @property
     def free(self) -> int:
         """Number of parameters without offsets."""
-        return self.starts_at[-1]
+        return sum(math.prod(shape) for shape in self._shapes[:-1])
 
     @property
     def pattern(self) -> Pattern:
@@ -117,15 +147,11 @@ class Bowl(Affine):
 
         1 of how far a recipe's optimum is from the others'.
         """
-        centre = np.zeros(self.size)
+        centre, at = np.zeros(self.size), self.places
         precision = np.full(self.size, 1 / 9.0)
-        height = self.starts_at[0]
-        centre[:height], precision[:height] = self.law.prior()
-        centre[height] = np.log(0.01)
-        if self.shape.offsets:
-            _, begin, end, _, _ = self.starts_at
-            table = precision[begin:end].reshape(self.shape.choices, -1)
-            table[:, -self.shape.offsets :] = 1.0
+        centre[at.law], precision[at.law] = self.law.prior()
+        centre[at.height[0]] = np.log(0.01)
+        precision[at.optimum[:, 1 + self.shape.scales :]] = 1.0
         return Prior(centre, precision)
 
     def with_cells(self, cells: int) -> Bowl:
@@ -136,38 +162,34 @@ class Bowl(Affine):
         self, theta: Float[Array, " p"], s: Float[Array, " g"]
     ) -> Float[Array, " choices"]:
         """The argmin u*(s): affine in the scales, and a step a recipe."""
-        table = self._optimum_table(theta)
+        table = self.unpack(theta).optimum
         return table[:, 0] + table[:, 1:] @ s
-
-    def _optimum_table(self, theta: Float[Array, " p"]) -> Float[Array, "choices k"]:
-        _, begin, end, _, _ = self.starts_at
-        return theta[begin:end].reshape(self.shape.choices, -1)
 
     def coefficients(self, theta: Float[Numbers, "*problems p"]) -> Numbers:
         """Coefficients of the affine functions, in the order of `pattern`."""
         xp, lead = namespace(theta), theta.shape[:-1]
-        choices, scales, recipes = self.shape
-        begin, end, pushes, weights, offsets = self.starts_at
-        width = 1 + scales + recipes
-        of_u = theta[..., pushes:weights].reshape(*lead, choices, choices)
-        log_weight = theta[..., weights:offsets]
-        bound = -product(xp.exp(log_weight)[..., None, :], of_u)
-        of_u = xp.concatenate([of_u, bound], axis=-2)
-        log_share = xp.concatenate([log_weight, 0 * log_weight[..., :1]], axis=-1)
-        log_share = log_share - log_sum_exp(log_share, axis=-1)[..., None]
-        table = theta[..., end:pushes].reshape(*lead, choices, width)
+        choices, _, recipes = self.shape
+        names = self.unpack(theta)
+        log_share, of_u = self._shares(names)
         # The height knows neither u nor recipes.
-        height = theta[..., begin:end]
         steps = xp.zeros((*lead, recipes), theta.dtype)
-        own = xp.concatenate([height, steps], axis=-1)[..., None, :]
-        of_s = own - product(of_u, table)
+        own = xp.concatenate([names.height, steps], axis=-1)[..., None, :]
+        of_s = own - product(of_u, names.optimum)
         constant = of_s[..., :1] + log_share[..., None]
         walls = xp.concatenate([constant, of_u, of_s[..., 1:]], axis=-1)
-        law = self.law.coefficients(theta[..., :begin])
+        law = self.law.coefficients(names.law)
+        width = choices + names.optimum.shape[-1]
         return xp.concatenate(
-            [law, height, walls.reshape(*lead, (1 + choices) * (choices + width))],
-            axis=-1,
+            [law, names.height, walls.reshape(*lead, (1 + choices) * width)], axis=-1
         )
+
+    def _shares(self, names: Theta) -> tuple[Numbers, Numbers]:
+        """Ln l_k and a_k of every wall: sum_k l_k = 1 and sum_k l_k a_k = 0."""
+        xp, log_weight = namespace(names.walls), names.log_weights
+        bound = -product(xp.exp(log_weight)[..., None, :], names.walls)
+        log_share = xp.concatenate([log_weight, 0 * log_weight[..., :1]], axis=-1)
+        log_share = log_share - log_sum_exp(log_share, axis=-1)[..., None]
+        return log_share, xp.concatenate([names.walls, bound], axis=-2)
 
     def log_loss(
         self,
@@ -175,10 +197,17 @@ class Bowl(Affine):
         u: Float[Array, " choices"],
         s: Float[Array, " g"],
     ) -> Float[Array, ""]:
-        """Ln loss, relative to the fit's level, at one standardised point."""
-        matrix = ref.affine_matrix(self.coefficients(jnp.asarray(theta)), self.pattern)
-        terms = matrix[:, 0] + matrix[:, 1:] @ jnp.concatenate([u, s])
-        return self._of_terms(terms) + theta[self.free :] @ s[self.shape.scales :]
+        """The formula above at one standardised point, relative to the fit's level.
+
+        `log_losses` and `coefficients` are its fast form: sums of affine functions.
+        """
+        theta = jnp.asarray(theta)
+        names, scales = self.unpack(theta), self.shape.scales
+        best = self.law.log_loss(names.law, s[:scales])
+        height = jnp.exp(names.height[0] + names.height[1:] @ s[:scales])
+        log_share, walls = self._shares(names)
+        rise = jnp.exp(log_share + walls @ (u - self.optimum(theta, s))).sum() - 1
+        return best + height * rise + names.offsets @ s[scales:]
 
     def log_losses(
         self, theta: Float[Array, " p"], z: Float[Array, "n k"]
@@ -187,7 +216,7 @@ class Bowl(Affine):
         rows, linear, _ = self._split(z)
         matrix = ref.affine_matrix(self.coefficients(jnp.asarray(theta)), self.pattern)
         terms = jnp.matmul(matrix, rows.T, precision="highest")
-        return self._of_terms(terms) + linear @ theta[self.free :]
+        return self._of_terms(terms) + linear @ self.unpack(theta).offsets
 
     def _of_terms(self, terms: Float[Array, "t ..."]) -> Numbers:
         """The scaling law, less H, and each H l_k exp(...)."""
@@ -207,32 +236,24 @@ class Bowl(Affine):
 
     def to_solver(self, theta: Float[Array, " p"]) -> Float[Array, " p"]:
         """Level and slopes of the scaling law at the centre; the rest as it is."""
-        theta, own = jnp.asarray(theta), slice(0, self.starts_at[0])
+        theta, own = jnp.asarray(theta), slice(0, self.law.size)
         return theta.at[own].set(self.law.to_solver(theta[own]))
 
     def from_solver(self, v: Float[Array, " p"]) -> Float[Array, " p"]:
         """Theta; NaN where nothing is left for E."""
-        v, own = jnp.asarray(v), slice(0, self.starts_at[0])
+        v, own = jnp.asarray(v), slice(0, self.law.size)
         return v.at[own].set(self.law.from_solver(v[own]))
 
     def _sums(
         self,
         coefficients: Float[Array, "problems m"],
         offsets: Float[Array, "problems q"],
-        rows: Float[Array, "n d"],
-        linear: Float[Array, "n q"],
-        member: Float[Array, "n cells"],
-        target: Float[Array, " n"],
-        weights: Float[Array, "problems n"],
-        copies: Float[Array, "problems cells"],
+        table: Table,
         operations: dispatch.Operations,
     ) -> ref.NormalEquations:
-        """No backend has a kernel of it: XLA's matrix products serve all.
-
-        Of the added exponentials the second derivative in an affine function is the
-        first; between them and the scaling law there is none.
-        """
+        """No backend has a kernel of it: XLA's matrix products serve all."""
         del operations
+        rows, linear, member, target, weights, copies = table
         law, walls = self._parts(coefficients, rows)
         residual = law.level + sum(walls) - target[None]
         if linear.shape[1]:
@@ -242,21 +263,12 @@ class Bowl(Affine):
             residual = residual + jnp.matmul(shared, member.T, precision="highest")
         pull = weights * residual
         first = [*law.first, *walls]
-        pairs = []
-        for t, own in enumerate(first):
-            weighted = weights * own
-            row = [weighted * other for other in first[t:]]
-            if t < len(law.first):
-                for k, bend in enumerate(law.second[t]):
-                    row[k] = row[k] + pull * bend
-            else:
-                row[0] = row[0] + pull * own
-            pairs += row
+        pairs = _pairs(law, walls, weights, pull)
         whole = sums.gather(
             self.pattern,
             rows,
             linear,
-            jnp.stack(pairs, axis=1),
+            pairs,
             jnp.stack(first, axis=1),
             weights,
             pull,
@@ -280,12 +292,9 @@ class Bowl(Affine):
         """Optima near the data's centre; walls at even angles, jittered."""
         noise = rng.normal(size=(count, self.size))
         theta = self.prior.centre + 0.5 * noise
-        choices = self.shape.choices
-        _, begin, pushes, weights, offsets = self.starts_at
-        if self.shape.offsets:
-            table = theta[:, begin:pushes].reshape(count, choices, -1)
-            table[:, :, -self.shape.offsets :] = 0.0
-            theta[:, begin:pushes] = table.reshape(count, -1)
+        choices, scales, _ = self.shape
+        at = self.places
+        theta[:, at.optimum[:, 1 + scales :]] = 0.0
         turn = rng.uniform(size=(count, 1))
         jitter, size = rng.normal(size=(2, count, choices))
         angle = 2 * np.pi * (turn + np.arange(choices) / (choices + 1)) + 0.4 * jitter
@@ -294,7 +303,29 @@ class Bowl(Affine):
         else:
             push = np.ones((count, 1, 1))
         push = np.exp(0.4 * size)[:, :, None] * push
-        theta[:, pushes:weights] = push.reshape(count, -1)
+        theta[:, at.walls] = push
         # Logarithms of weights near 1 each, so a triangle around 0.
-        theta[:, weights:offsets] = 0.3 * noise[:, weights:offsets]
+        theta[:, at.log_weights] = 0.3 * noise[:, at.log_weights]
         return theta
+
+
+def _pairs(
+    law: scaling_law.Values, walls: list[Array], weights: Array, pull: Array
+) -> Float[Array, "problems pairs n"]:
+    """Second derivatives of the squares in two affine functions, the upper triangle.
+
+    Of the added exponentials the second derivative in an affine function is the
+    first; between them and the scaling law there is none.
+    """
+    first = [*law.first, *walls]
+    pairs = []
+    for t, own in enumerate(first):
+        weighted = weights * own
+        row = [weighted * other for other in first[t:]]
+        if t < len(law.first):
+            for k, bend in enumerate(law.second[t]):
+                row[k] = row[k] + pull * bend
+        else:
+            row[0] = row[0] + pull * own
+        pairs += row
+    return jnp.stack(pairs, axis=1)

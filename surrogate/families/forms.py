@@ -11,7 +11,6 @@ is the same in the page.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float
@@ -172,13 +171,12 @@ def form(
 
 def _mean(family: Mix, theta: Numbers, s: Numbers) -> Form:
     """Members' forms, each times its weight."""
-    count = len(family.members)
-    ends = np.cumsum([count, *(m.size for m in family.members)]).tolist()
+    weights, members = family.unpack(theta)
     groups: list[Exponentials] = []
     total = Local(*[_zeros(theta, s)] * 6)
-    for m, (begin, end) in enumerate(pairwise(ends)):
-        weight = theta[..., m]
-        own = form(family.members[m], theta[..., begin:end], s)
+    for m, (member, theta_of) in enumerate(zip(family.members, members, strict=True)):
+        weight = weights[..., m]
+        own = form(member, theta_of, s)
         parts = zip(total, own.quadratic, strict=True)
         total = Local(*(known + weight * part for known, part in parts))
         groups += [
@@ -195,35 +193,35 @@ def _zeros(theta: Numbers, s: Numbers) -> Numbers:
 
 
 def _of_quadratic(family: Quadratic, theta: Numbers, s: Numbers) -> Form:
-    """Coefficients in the order of `Quadratic.features`."""
-    choices, scales, offsets = family.shape
+    """The polynomial of x and y, all else given."""
+    choices, scales, recipes = family.shape
     inner = choices + scales
-    zero = _zeros(theta, s)
-    given = [s[..., i] for i in range(scales + offsets)]
-    at = iter(range(family.size))
-    value = zero + theta[..., next(at)]
+    names, zero = family.unpack(theta), _zeros(theta, s)
+    given = [s[..., i] for i in range(scales + recipes)]
+    value = zero + names.constant
     slopes, bends = [zero, zero], {(0, 0): zero, (0, 1): zero, (1, 1): zero}
     for i in range(inner):
-        own = theta[..., next(at)]
+        own = names.slopes[..., i]
         if i < choices:
             slopes[i] = slopes[i] + own
         else:
             value = value + own * given[i - choices]
-    for i, j in zip(*(part.tolist() for part in family.pairs), strict=True):
-        own = theta[..., next(at)]
+    for k, (i, j) in enumerate(np.stack(family.pairs, axis=1).tolist()):
+        own = names.products[..., k]
         if i >= choices:
             value = value + own * given[i - choices] * given[j - choices]
         elif j >= choices:
             slopes[i] = slopes[i] + own * given[j - choices]
         else:
             bends[i, j] = bends[i, j] + own * (2.0 if i == j else 1.0)
-    for i in range(inner + 1):
-        for r in range(offsets):
-            step = theta[..., next(at)] * given[scales + r]
-            if i < choices:
-                slopes[i] = slopes[i] + step
-            else:
-                value = value + (step * given[i - choices] if i < inner else step)
+    for i, r in np.ndindex(inner, recipes):
+        step = names.steps[..., i, r] * given[scales + r]
+        if i < choices:
+            slopes[i] = slopes[i] + step
+        else:
+            value = value + step * given[i - choices]
+    for r in range(recipes):
+        value = value + names.offsets[..., r] * given[scales + r]
     return Form(Local(value, *slopes, *bends.values()), ())
 
 
@@ -234,8 +232,9 @@ def _of_exponentials(family: Bowl | Posynomial, theta: Numbers, s: Numbers) -> F
     xp = namespace(zero)
     constant, of_x, of_y = _affine(family, theta, s, zero)
     offset = zero
+    own = family.unpack(theta).offsets
     for r in range(family.shape.offsets):
-        offset = offset + theta[..., family.free + r] * s[..., scales + r]
+        offset = offset + own[..., r] * s[..., scales + r]
     is_log = isinstance(family, Posynomial)
     if is_log:
         law = 1 + scales

@@ -9,19 +9,31 @@ Source: Wolpert 1992 and Breiman 1996 (stacked regression, nonnegative weights).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float64
 
 from surrogate.base.defaults import MIX
-from surrogate.base.worlds import Array, jnp
-from surrogate.families.protocol import Family, Prior, Shape
+from surrogate.base.worlds import Array, Numbers, jnp
+from surrogate.families.protocol import Family, Prior, Shape, blocks
+
+
+class Theta(NamedTuple):
+    """What a mix's theta holds, in this order.
+
+    Attributes:
+        weights: of each member.
+        members: the theta of each.
+    """
+
+    weights: Numbers
+    members: tuple[Numbers, ...]
 
 
 @dataclass(frozen=True)
 class Mix:
-    """Members fitted alone; theta holds a weight a member, then each member's theta.
+    """Members fitted alone, and their weights.
 
     Attributes:
         shape: sizes of the coordinates, the same for every member.
@@ -66,6 +78,12 @@ class Mix:
             np.concatenate([weights, *(prior.precision for prior in priors)]),
         )
 
+    def unpack(self, theta: Numbers) -> Theta:
+        """Theta by name, [..., p]: the one place that knows its order."""
+        sizes = [(len(self.members),), *((member.size,) for member in self.members)]
+        weights, *members = blocks(theta, sizes)
+        return Theta(weights, tuple(members))
+
     def join(
         self,
         weights: Float64[np.ndarray, "#n m"],
@@ -82,21 +100,18 @@ class Mix:
         s: Float[Array, " g"],
     ) -> Float[Array, ""]:
         """Ln loss, relative to the fit's level, at one standardised point."""
-        return self._mean(theta, [m.log_loss(t, u, s) for m, t in self._parts(theta)])
+        names = self.unpack(theta)
+        pairs = zip(self.members, names.members, strict=True)
+        return names.weights @ jnp.stack([m.log_loss(own, u, s) for m, own in pairs])
 
     def log_losses(
         self, theta: Float[Array, " p"], z: Float[Array, "n k"]
     ) -> Float[Array, " n"]:
         """`log_loss` of many points (u, s)."""
-        return self._mean(theta, [m.log_losses(t, z) for m, t in self._parts(theta)])
-
-    def _parts(self, theta: Array) -> list[tuple[Family, Array]]:
-        ends = np.cumsum([len(self.members), *(m.size for m in self.members)]).tolist()
-        slices = [theta[begin:end] for begin, end in pairwise(ends)]
-        return list(zip(self.members, slices, strict=True))
-
-    def _mean(self, theta: Array, values: list[Array]) -> Array:
+        names = self.unpack(theta)
+        pairs = zip(self.members, names.members, strict=True)
+        values = [member.log_losses(own, z) for member, own in pairs]
         return sum(
-            (theta[i] * value for i, value in enumerate(values)),
+            (names.weights[i] * value for i, value in enumerate(values)),
             start=jnp.zeros_like(values[0]),
         )

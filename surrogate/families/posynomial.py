@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float64
@@ -24,8 +24,8 @@ from jaxtyping import Float, Float64
 from surrogate.base.errors import DataError
 from surrogate.base.late import Late
 from surrogate.base.worlds import Array, Numbers, jax, jnp, namespace, product
-from surrogate.families.affine import Affine
-from surrogate.families.protocol import Prior, Shape
+from surrogate.families.affine import Affine, Table
+from surrogate.families.protocol import Prior, Shape, blocks
 from surrogate.families.scaling_law import Law
 from surrogate_kernels.pattern import Pattern
 
@@ -36,15 +36,30 @@ else:
     ref = Late("surrogate_kernels.ref")
 
 
+class Theta(NamedTuple):
+    """What a posynomial's theta holds: the law, a line a further term, then the rest.
+
+    Attributes:
+        law: `scaling_law.Parameters` of the terms without lr and batch.
+        log_c: of each further term, ln c_k.
+        exponents: of each further term, its exponents of u. Of the one that is bound
+            (`choices`) the logarithms of the combination's weights stand there.
+        of_scales: of each further term, its exponents of the scales.
+        steps: how far each recipe's u is moved, of each choice.
+        offsets: ln loss that each recipe adds.
+    """
+
+    law: Numbers
+    log_c: Numbers
+    exponents: Numbers
+    of_scales: Numbers
+    steps: Numbers
+    offsets: Numbers
+
+
 @dataclass(frozen=True)
 class Posynomial(Affine):
-    """E + sum_j A_j S_j^-alpha_j over the scales, and `terms` further terms.
-
-    Theta holds, in this order: ln E; ln A_j and ln alpha_j a scale; for each further
-    term its ln c, its exponents of u and of the scales; for each choice how far each
-    recipe's u is moved; an offset a recipe. Where the exponents of u are bound by
-    coercivity, the logarithms of the combination's weights stand in their place.
-    """
+    """E + sum_j A_j S_j^-alpha_j over the scales, and `terms` further terms."""
 
     shape: Shape
     terms: int
@@ -65,37 +80,38 @@ class Posynomial(Affine):
     @property
     def free(self) -> int:
         """Number of parameters without offsets."""
-        return self.steps.stop
-
-    @property
-    def steps(self) -> slice:
-        """How far the recipes move u: [choices, offsets]."""
-        start = self._first + self.terms * self.width
-        return slice(start, start + self.shape.choices * self.shape.offsets)
+        choices, _, recipes = self.shape
+        return self.law.size + self.terms * self.width + choices * recipes
 
     @property
     def width(self) -> int:
         """Parameters of a further term."""
         return 1 + self.shape.choices + self.shape.scales
 
+    def unpack(self, theta: Numbers) -> Theta:
+        """Theta by name, [..., p]: the one place that knows its order."""
+        choices, _, recipes = self.shape
+        shapes = (self.law.size,), (self.terms, self.width)
+        law, table, *rest = blocks(theta, (*shapes, (choices, recipes), (recipes,)))
+        of_u, of_scales = table[..., 1 : 1 + choices], table[..., 1 + choices :]
+        return Theta(law, table[..., 0], of_u, of_scales, *rest)
+
+    def pack(self, names: Theta) -> Float64[np.ndarray, " p"]:
+        """The theta of these names."""
+        lines = [names.log_c[:, None], names.exponents, names.of_scales]
+        table = np.concatenate(lines, axis=1)
+        parts = names.law, table, names.steps, names.offsets
+        return np.concatenate([np.ravel(part) for part in parts])
+
+    @cached_property
+    def places(self) -> Theta:
+        """Where theta holds each of them."""
+        return self.unpack(np.arange(self.size))
+
     @cached_property
     def law(self) -> Law:
         """The terms without lr and batch."""
         return Law(self.shape.scales, is_bent=False)
-
-    @property
-    def _first(self) -> int:
-        """Where the first further term begins in theta."""
-        return self.law.size
-
-    def _term_slice(self, term: int, begin: int, count: int) -> slice:
-        start = self._first + term * self.width + begin
-        return slice(start, start + count)
-
-    @property
-    def _bound(self) -> slice:
-        """The exponents that coercivity binds: of u, in term `choices`."""
-        return self._term_slice(self.shape.choices, 1, self.shape.choices)
 
     @property
     def pattern(self) -> Pattern:
@@ -118,34 +134,31 @@ class Posynomial(Affine):
 
         1 of how far a recipe moves u.
         """
-        centre = np.zeros(self.size)
+        centre, at = np.zeros(self.size), self.places
         precision = np.full(self.size, 1 / 9.0)
-        centre[: self._first], precision[: self._first] = self.law.prior()
-        for k in range(self.terms):
-            centre[self._term_slice(k, 0, 1)] = -5.0
-        precision[self.steps] = 1.0
+        centre[at.law], precision[at.law] = self.law.prior()
+        centre[at.log_c] = -5.0
+        precision[at.steps] = 1.0
         return Prior(centre, precision)
 
     def coefficients(self, theta: Float[Numbers, "*problems p"]) -> Numbers:
         """Free coefficients of the affine functions: decay and coercivity built in."""
         xp, lead = namespace(theta), theta.shape[:-1]
-        choices, _, offsets = self.shape
-        law = self.law.coefficients(theta[..., : self._first])
-        free = theta[..., self._first : self.steps.start]
-        free = free.reshape(*lead, self.terms, self.width)
-        others = free[..., :choices, 1 : 1 + choices]
-        weights = xp.exp(theta[..., self._bound])[..., None, :]
-        of_u = [
-            others,
-            -product(weights, others),
-            free[..., choices + 1 :, 1 : 1 + choices],
-        ]
-        of_u = xp.concatenate(of_u, axis=-2)
-        parts = [free[..., :1], of_u, free[..., 1 + choices :]]
+        names, recipes = self.unpack(theta), self.shape.offsets
+        law, of_u = self.law.coefficients(names.law), self._exponents(names)
+        parts = [names.log_c[..., None], of_u, names.of_scales]
         free = xp.concatenate(parts, axis=-1).reshape(*lead, self.terms * self.width)
-        steps = theta[..., self.steps].reshape(*lead, choices, offsets)
-        moved = -product(of_u, steps).reshape(*lead, self.terms * offsets)
+        moved = -product(of_u, names.steps).reshape(*lead, self.terms * recipes)
         return xp.concatenate([law, free, moved], axis=-1)
+
+    def _exponents(self, names: Theta) -> Numbers:
+        """Exponents of u of each further term: a positive combination of some is 0."""
+        xp, choices = namespace(names.exponents), self.shape.choices
+        others = names.exponents[..., :choices, :]
+        weights = xp.exp(names.exponents[..., choices, :])[..., None, :]
+        bound = -product(weights, others)
+        free = names.exponents[..., choices + 1 :, :]
+        return xp.concatenate([others, bound, free], axis=-2)
 
     def log_loss(
         self,
@@ -153,10 +166,16 @@ class Posynomial(Affine):
         u: Float[Array, " choices"],
         s: Float[Array, " g"],
     ) -> Float[Array, ""]:
-        """Ln loss, relative to the fit's level, at one standardised point."""
-        matrix = ref.affine_matrix(self.coefficients(jnp.asarray(theta)), self.pattern)
-        value = jax.nn.logsumexp(matrix[:, 0] + matrix[:, 1:] @ jnp.concatenate([u, s]))
-        return value + theta[self.free :] @ s[self.shape.scales :]
+        """The formula above at one standardised point, relative to the fit's level.
+
+        `log_losses` and `coefficients` are its fast form: sums of affine functions.
+        """
+        names, scales = self.unpack(jnp.asarray(theta)), self.shape.scales
+        law = self.law.log_loss(names.law, s[:scales])
+        own = u - names.steps @ s[scales:]
+        terms = self._exponents(names) @ own + names.of_scales @ s[:scales]
+        further = jax.nn.logsumexp(names.log_c + terms)
+        return jnp.logaddexp(law, further) + names.offsets @ s[scales:]
 
     def log_losses(
         self, theta: Float[Array, " p"], z: Float[Array, "n k"]
@@ -166,34 +185,29 @@ class Posynomial(Affine):
         value, _ = ref.log_sum_exp(
             self.coefficients(jnp.asarray(theta)), self.pattern, rows
         )
-        return value + linear @ theta[self.free :]
+        return value + linear @ self.unpack(theta).offsets
 
     def to_solver(self, theta: Float[Array, " p"]) -> Float[Array, " p"]:
         """Level and slopes of the law at the centre of the data; the rest as it is."""
-        theta, own = jnp.asarray(theta), slice(0, self._first)
+        theta, own = jnp.asarray(theta), slice(0, self.law.size)
         return theta.at[own].set(self.law.to_solver(theta[own]))
 
     def from_solver(self, v: Float[Array, " p"]) -> Float[Array, " p"]:
         """Theta; NaN where nothing is left for E."""
-        v, own = jnp.asarray(v), slice(0, self._first)
+        v, own = jnp.asarray(v), slice(0, self.law.size)
         return v.at[own].set(self.law.from_solver(v[own]))
 
     def _sums(
         self,
         coefficients: Float[Array, "problems m"],
         offsets: Float[Array, "problems q"],
-        rows: Float[Array, "n d"],
-        linear: Float[Array, "n q"],
-        member: Float[Array, "n cells"],
-        target: Float[Array, " n"],
-        weights: Float[Array, "problems n"],
-        copies: Float[Array, "problems cells"],
+        table: Table,
         operations: dispatch.Operations,
     ) -> ref.NormalEquations:
         """The backend's log-sum-exp."""
-        del member, copies
+        of_rows = table.rows, table.linear, table.target, table.weights
         return operations.log_sum_exp_normal_equations(
-            coefficients, offsets, self.pattern, rows, linear, target, weights
+            coefficients, offsets, self.pattern, *of_rows
         )
 
     def starts(
@@ -201,7 +215,7 @@ class Posynomial(Affine):
     ) -> Float64[np.ndarray, "count p"]:
         """Terms that push from all sides: exponents of u at even angles, jittered."""
         noise = rng.normal(size=(count, self.size))
-        theta = self.prior.centre + 0.5 * noise
+        theta, at = self.prior.centre + 0.5 * noise, self.places
         turn = rng.uniform(size=(count, 1))
         jitter, size = rng.normal(size=(2, count, self.terms))
         even = np.arange(self.terms) / self.terms
@@ -213,8 +227,9 @@ class Posynomial(Affine):
             else:
                 push = [np.full(count, 1.0 if k % 2 == 0 else -1.0)]
             exponents = length[:, k, None] * np.stack(push, axis=1)
-            theta[:, self._term_slice(k, 1, self.shape.choices)] = exponents
-        theta[:, self.steps] = 0.0
+            theta[:, at.exponents[k]] = exponents
+        theta[:, at.steps] = 0.0
         # Where logarithms of weights stand: near 1 each, so a triangle around 0.
-        theta[:, self._bound] = 0.3 * noise[:, self._bound]
+        bound = at.exponents[self.shape.choices]
+        theta[:, bound] = 0.3 * noise[:, bound]
         return theta

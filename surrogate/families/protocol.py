@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -196,6 +198,20 @@ class Shared(Curved, Protocol):
     def with_cells(self, cells: int) -> Shared:
         """The family with so many indicators of cells at the end of s."""
         ...
+
+
+def blocks(theta: Numbers, shapes: Iterable[tuple[int, ...]]) -> list[Numbers]:
+    """Parts of a theta [..., p] that follow one another, each in a shape of its own.
+
+    Of the numbers from 0 to p - 1 they are where theta holds each part.
+    """
+    lead, begin, found = theta.shape[:-1], 0, []
+    for shape in shapes:
+        end = begin + math.prod(shape)
+        found.append(theta[..., begin:end].reshape((*lead, *shape)))
+        begin = end
+    assert begin == theta.shape[-1], (begin, theta.shape)
+    return found
 
 
 def cell_offsets(

@@ -7,16 +7,17 @@ where the plain solution satisfies that already, the projection is the identity.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from surrogate.base.late import Late
-from surrogate.base.worlds import Array, jax, jnp
-from surrogate.families.protocol import Prior, Shape
+from surrogate.base.worlds import Array, Numbers, jax, jnp
+from surrogate.families.protocol import Prior, Shape, blocks
 
 if TYPE_CHECKING:
     from surrogate_kernels import solve_spd_xla
@@ -30,12 +31,30 @@ _ANGLES = 256
 _NEWTON_STEPS = 30
 
 
+class Theta(NamedTuple):
+    """What a quadratic's theta holds, in this order.
+
+    Attributes:
+        constant: ln loss at the centre of the data.
+        slopes: of each coordinate of u and of the scales.
+        products: of each pair of `Quadratic.pairs`.
+        steps: of each coordinate, how far each recipe's slope is from the others'.
+        offsets: ln loss that each recipe adds.
+    """
+
+    constant: Numbers
+    slopes: Numbers
+    products: Numbers
+    steps: Numbers
+    offsets: Numbers
+
+
 @dataclass(frozen=True)
 class Quadratic:
     """1, each coordinate, each product of two, and a recipe's own slopes and offset.
 
-    Theta holds them in this order. A step of a recipe's optimum is a slope of u, and
-    since the optimum moves with s, also one of s.
+    A step of a recipe's optimum is a slope of u, and since the optimum moves with s,
+    also one of s.
 
     Attributes:
         shape: sizes of the coordinates.
@@ -67,9 +86,23 @@ class Quadratic:
     @property
     def size(self) -> int:
         """Number of parameters p."""
-        choices, scales, offsets = self.shape
-        inner = choices + scales
-        return 1 + inner + len(self.pairs[0]) + (inner + 1) * offsets
+        return sum(math.prod(shape) for shape in self._shapes)
+
+    @cached_property
+    def _shapes(self) -> Theta:
+        """Of each part of theta."""
+        choices, scales, recipes = self.shape
+        inner, pairs = choices + scales, len(self.pairs[0])
+        return Theta((), (inner,), (pairs,), (inner, recipes), (recipes,))
+
+    def unpack(self, theta: Numbers) -> Theta:
+        """Theta by name, [..., p]: the one place that knows its order."""
+        return Theta(*blocks(theta, self._shapes))
+
+    @cached_property
+    def places(self) -> Theta:
+        """Where theta holds each of them."""
+        return self.unpack(np.arange(self.size))
 
     @property
     def prior(self) -> Prior:
@@ -77,14 +110,14 @@ class Quadratic:
 
         0.1 of how a recipe's loss moves with the scales otherwise than the others'.
         """
-        choices, scales, offsets = self.shape
-        precision = np.full(self.size, 1 / 9.0)
-        precision[1 + choices + scales : self.size - offsets] = 1.0
-        precision[self.size - (scales + 1) * offsets : self.size - offsets] = 100.0
+        precision, at = np.full(self.size, 1 / 9.0), self.places
+        precision[at.products] = 1.0
+        precision[at.steps] = 1.0
+        precision[at.steps[self.shape.choices :]] = 100.0
         return Prior(np.zeros(self.size), precision)
 
     def features(self, z: Float[Array, "n k"]) -> Float[Array, "n p"]:
-        """The columns that theta multiplies."""
+        """The columns that theta multiplies, in the order of its names."""
         inner = self.shape.choices + self.shape.scales
         x, offsets = z[:, :inner], z[:, inner:]
         ones = jnp.ones((z.shape[0], 1), z.dtype)
@@ -98,8 +131,15 @@ class Quadratic:
         u: Float[Array, " choices"],
         s: Float[Array, " g"],
     ) -> Float[Array, ""]:
-        """Ln loss, relative to the fit's level, at one standardised point."""
-        return self.log_losses(theta, jnp.concatenate([u, s])[None])[0]
+        """The polynomial at one standardised point, relative to the fit's level.
+
+        `log_losses` is its fast form: the product of `features` and theta.
+        """
+        names, scales = self.unpack(jnp.asarray(theta)), self.shape.scales
+        x, recipe = jnp.concatenate([u, s[:scales]]), s[scales:]
+        of_pairs = names.products @ (x[self.pairs[0]] * x[self.pairs[1]])
+        value = names.constant + names.slopes @ x + of_pairs
+        return value + x @ (names.steps @ recipe) + names.offsets @ recipe
 
     def log_losses(
         self, theta: Float[Array, " p"], z: Float[Array, "n k"]
@@ -112,7 +152,7 @@ class Quadratic:
         """Coefficients of products of two choices."""
         choices = self.shape.choices
         in_u = (self.pairs[0] < choices) & (self.pairs[1] < choices)
-        return 1 + choices + self.shape.scales + np.flatnonzero(in_u)
+        return self.places.products[in_u]
 
     def is_convex(self, theta: Float[Array, " p"]) -> Bool[Array, ""]:
         """Whether the u-block is >= EPS I already."""

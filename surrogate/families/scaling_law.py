@@ -4,14 +4,13 @@ With gamma 1 it is Hoffmann et al. 2022, equation 2; with E 0, Kaplan et al. 202
 equation 1.5: what one scale gains depends on the others. The data decide in between.
 Of one scale gamma would be alpha's own.
 
-Parameters, in this order: ln E; ln A_j and ln alpha_j a scale; ln gamma where the law
-is bent.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +28,22 @@ class Values(NamedTuple):
     """Upper triangle: `second[i][k]` is the derivative in t_i and t_(i + k)."""
 
 
+class Parameters(NamedTuple):
+    """What the law's part of a theta holds.
+
+    Attributes:
+        log_rest: ln E.
+        log_amounts: ln A_j, a scale each.
+        log_powers: ln alpha_j, likewise.
+        log_gamma: ln gamma; empty where the law is not bent.
+    """
+
+    log_rest: Numbers
+    log_amounts: Numbers
+    log_powers: Numbers
+    log_gamma: Numbers
+
+
 @dataclass(frozen=True)
 class Law:
     """The law over so many scales; gamma is a parameter or, not bent, 1."""
@@ -39,12 +54,32 @@ class Law:
     @property
     def size(self) -> int:
         """Number of parameters."""
-        return self._end + self.is_bent
+        return 1 + 2 * self.scales + self.is_bent
 
-    @property
-    def _end(self) -> int:
-        """Where ln E and each ln A_j and ln alpha_j end."""
-        return 1 + 2 * self.scales
+    def unpack(self, theta: Numbers) -> Parameters:
+        """By name: ln E comes first, then ln A_j and ln alpha_j a scale, ln gamma."""
+        end = 1 + 2 * self.scales
+        return Parameters(
+            theta[..., 0], theta[..., 1:end:2], theta[..., 2:end:2], theta[..., end:]
+        )
+
+    @cached_property
+    def places(self) -> Parameters:
+        """Where a theta holds each."""
+        return self.unpack(np.arange(self.size))
+
+    def log_loss(
+        self, theta: Float[Numbers, " k"], s: Float[Numbers, " scales"]
+    ) -> Numbers:
+        """The law: ln(E + (sum_j A_j S_j^-alpha_j)^gamma) at ln of the scales."""
+        log_rest, log_amounts, log_powers, log_gamma = self.unpack(theta)
+        if not self.scales:
+            return log_rest
+        xp = namespace(theta)
+        power = log_sum_exp(log_amounts - xp.exp(log_powers) * s)
+        if self.is_bent:
+            power = xp.exp(log_gamma[0]) * power
+        return xp.logaddexp(log_rest, power)
 
     def prior(self) -> tuple[np.ndarray, np.ndarray]:
         """Centre and precision: Hoffmann's law, free to bend as far as Kaplan's.
@@ -55,10 +90,11 @@ class Law:
         valley finite, and says how far the law may be carried beyond the data.
         """
         centre, precision = np.zeros(self.size), np.full(self.size, 1 / 9.0)
-        centre[0] = np.log(0.6)
-        centre[1 : self._end : 2], centre[2 : self._end : 2] = np.log(0.1), np.log(0.35)
-        precision[2 : self._end : 2] = 1 / 0.3**2
-        precision[self._end :] = 1.0
+        at = self.places
+        centre[at.log_rest] = np.log(0.6)
+        centre[at.log_amounts], centre[at.log_powers] = np.log(0.1), np.log(0.35)
+        precision[at.log_powers] = 1 / 0.3**2
+        precision[at.log_gamma] = 1.0
         return centre, precision
 
     def pattern(self, choices: int) -> tuple[list[int], list[int]]:
@@ -75,7 +111,7 @@ class Law:
     def coefficients(self, theta: Float[Numbers, "*problems k"]) -> Numbers:
         """The coefficients that `pattern` places: decay built in."""
         xp = namespace(theta)
-        is_decay = np.isin(np.arange(self.size), np.arange(2, self._end, 2))
+        is_decay = np.isin(np.arange(self.size), self.places.log_powers)
         decay = -xp.exp(xp.where(is_decay, theta, 0.0))
         return xp.where(is_decay, decay, theta)
 
@@ -136,24 +172,30 @@ class Law:
         """
         if not self.scales:
             return theta
-        log_gamma, end = self._log_gamma(theta), self._end
-        amounts = theta[1:end:2]
+        log_rest, amounts, powers, _ = self.unpack(theta)
+        log_gamma, at = self._log_gamma(theta), self._amounts
         total = jax.nn.logsumexp(amounts)
         power = jnp.exp(log_gamma) * total
-        v = theta.at[0].set(jnp.logaddexp(theta[0], power))
-        return v.at[1:end:2].set(amounts + theta[2:end:2] + log_gamma + power - total)
+        v = theta.at[0].set(jnp.logaddexp(log_rest, power))
+        return v.at[at].set(amounts + powers + log_gamma + power - total)
 
     def from_solver(self, v: Float[Array, " k"]) -> Float[Array, " k"]:
         """Parameters; NaN where nothing is left for E."""
         if not self.scales:
             return v
-        log_gamma, end = self._log_gamma(v), self._end
-        parts = v[1:end:2] - v[2:end:2]
+        level, slopes, powers, _ = self.unpack(v)
+        log_gamma, at = self._log_gamma(v), self._amounts
+        parts = slopes - powers
         total = jax.nn.logsumexp(parts)
         power = total - log_gamma
-        left = jnp.exp(v[0]) - jnp.exp(power)
+        left = jnp.exp(level) - jnp.exp(power)
         amounts = parts - total + jnp.exp(-log_gamma) * power
-        return v.at[0].set(jnp.log(left)).at[1:end:2].set(amounts)
+        return v.at[0].set(jnp.log(left)).at[at].set(amounts)
+
+    @property
+    def _amounts(self) -> slice:
+        """Where `unpack` finds ln A_j: a slice, which a program writes at once."""
+        return slice(1, 1 + 2 * self.scales, 2)
 
     def _log_gamma(self, theta: Float[Array, " k"]) -> Float[Array, ""]:
         return theta[-1] if self.is_bent else jnp.zeros((), theta.dtype)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Bool
 
-from surrogate.answers import surface
-from surrogate.answers.question import Question
+from surrogate.answers import arrays
 from surrogate.answers.solved import Solved
 from surrogate.answers.stability_edge import Bounds
 from surrogate.families import Family
@@ -51,40 +52,28 @@ def capped(fit: Model, bounds: Bounds, most: dict[str, float]) -> Bounds | None:
 
 
 def boxes(
-    fit: Model,
-    question: Question,
-    solved: Solved,
-    tol: float,
-    probability: float,
-    edges: surface.Edges,
-    most: dict[str, float],
+    solved: Solved, tol: float, probability: float, most: dict[str, float]
 ) -> Boxes:
     """Both boxes.
 
     Args:
-        fit: whose plateau.
-        question: where.
         solved: the minimum of the fit and its draws.
         tol: of the plateau.
         probability: share of the draws.
-        edges: of the fit's plateau and its draws'.
         most: the largest lr and batch allowed.
     """
-    bounds, is_open = _tested(fit, solved, edges)
+    fit, edges = solved.fit, solved.edges(tol)
+    bounds, is_open = _tested(solved, edges)
     within = capped(fit, bounds, most)
-    level = solved.minimum.value + np.log1p(tol)
-    if within is None or not np.isfinite(level[0]):
+    level = solved.value + np.log1p(tol)
+    if within is None or not np.isfinite(level):
         return Boxes(None, None, is_open, bounds)
     # A side that the user set is no end of what was tested.
     is_open = is_open & np.stack([is_open[:, 0], within.high == bounds.high], axis=1)
     is_free = within.low < within.high
     if is_free.all() and len(is_free) == 2:
-        own = inner(fit.family, fit.theta, question.s, within, float(level[0]))
-        safe = robust(
-            *(fit.family, solved.draws(solved.thetas), question.s, within),
-            *(solved.draws(level), solved.moves, probability),
-            solved.draws(edges.edges),
-        )
+        own = inner(fit.family, fit.theta, solved.question.s, within, float(level))
+        safe = robust(Drawn.of(solved, tol), within, probability)
         return Boxes(own, safe, is_open, within)
     if not is_free.any():
         return Boxes(None, None, is_open, within)
@@ -108,11 +97,9 @@ def _line(bounds: Bounds, i: int, ends: np.ndarray | None) -> Box | None:
     return found if found[i, 0] < found[i, 1] else None
 
 
-def _tested(
-    fit: Model, solved: Solved, edges: surface.Edges
-) -> tuple[Bounds, np.ndarray]:
+def _tested(solved: Solved, edges: arrays.Edges) -> tuple[Bounds, np.ndarray]:
     """The box that was searched, an open side of it at the end of what was tested."""
-    bounds, u = solved.bounds, solved.minimum.u[0]
+    fit, bounds, u = solved.fit, solved.bounds, solved.minimum.u[0]
     is_open = edges.is_open[0] & ~bounds.is_edge
     low, high = bounds.low.copy(), bounds.high.copy()
     for i, name in enumerate(fit.features.choices):
@@ -136,7 +123,7 @@ def inner(
 ) -> Box | None:
     """The largest box inside one theta's plateau, whose ln loss is up to `level`."""
     theta = theta[None]
-    least = surface.minima(family, theta, s, bounds.low, bounds.high, bounds.cut)
+    least = arrays.minima(family, theta, s, bounds.low, bounds.high, bounds.cut)
     if not least.value[0] < level:
         return None
     with np.errstate(all="ignore"):
@@ -168,36 +155,74 @@ def inner(
     return None
 
 
-def robust(
-    family: Family,
-    thetas: np.ndarray,
-    s: np.ndarray,
-    bounds: Bounds,
-    limits: np.ndarray,
-    moves: np.ndarray,
-    probability: float,
-    edges: np.ndarray,
-) -> Box | None:
-    """The largest box that is inside the plateaus of a share of the draws.
+class Drawn(NamedTuple):
+    """The plateaus of the draws.
 
-    Args:
+    Attributes:
         family: of the draws.
         thetas: of the draws.
         s: the given coordinates.
-        bounds: within which.
         limits: the largest ln loss inside, of each draw.
         moves: by which each draw's surface is moved.
-        probability: the share.
         edges: extents of each draw's plateau, not yet moved; NaN where not known.
     """
-    is_known = np.isfinite(edges).all(axis=(1, 2)) & np.isfinite(limits)
+
+    family: Family
+    thetas: np.ndarray
+    s: np.ndarray
+    limits: np.ndarray
+    moves: np.ndarray
+    edges: np.ndarray
+
+    @classmethod
+    def of(cls, solved: Solved, tol: float) -> Drawn:
+        """Those of a question's draws."""
+        return cls(
+            solved.fit.family,
+            solved.draws(solved.thetas),
+            solved.question.s,
+            solved.draws(solved.minimum.value) + np.log1p(tol),
+            solved.moves,
+            solved.draws(solved.edges(tol).edges),
+        )
+
+    def form(self, chosen: np.ndarray | slice = slice(None)) -> Form:
+        """The surfaces of some of them."""
+        return form(self.family, self.thetas[chosen], self.s)
+
+    def inside(
+        self, bounds: Bounds, x: np.ndarray, y: np.ndarray
+    ) -> Bool[np.ndarray, "x y draws"]:
+        """Whether each draw holds each point of a grid."""
+        moves = self.moves
+        with np.errstate(all="ignore"):
+            losses = self.form().on_grid(x - moves[:, :1], y - moves[:, 1:])
+        found = np.moveaxis(losses <= self.limits[:, None, None], 0, -1)
+        mesh = np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1)
+        is_held = bounds.hold(mesh.reshape(-1, 2)).reshape(mesh.shape[:2])
+        return found & is_held[..., None]
+
+    def walls(self, bounds: Bounds, kept: np.ndarray) -> Walls:
+        """Of some of them."""
+        return _walls(self.form(kept), bounds, self.limits[kept], self.moves[kept])
+
+
+def robust(drawn: Drawn, bounds: Bounds, probability: float) -> Box | None:
+    """The largest box that is inside the plateaus of a share of the draws.
+
+    Args:
+        drawn: the plateaus.
+        bounds: within which.
+        probability: the share.
+    """
+    is_known = np.isfinite(drawn.edges).all(axis=(1, 2)) & np.isfinite(drawn.limits)
     if not is_known.any():
         return None
     # A draw whose plateau is not known holds nothing.
     held = is_known[:, None, None]
-    drawn = np.where(held, edges + moves[:, :, None], [np.inf, -np.inf])
-    limits = np.where(is_known, limits, -np.inf)
-    span = robust_box.reach(drawn, probability)
+    edges = np.where(held, drawn.edges + drawn.moves[:, :, None], [np.inf, -np.inf])
+    drawn = drawn._replace(limits=np.where(is_known, drawn.limits, -np.inf))
+    span = robust_box.reach(edges, probability)
     if span is None:
         return None
     span = np.stack(
@@ -205,21 +230,8 @@ def robust(
     )
     if not (span[:, 0] < span[:, 1]).all():
         return None
-
-    def inside(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        surfaces = form(family, thetas, s)
-        with np.errstate(all="ignore"):
-            losses = surfaces.on_grid(x - moves[:, :1], y - moves[:, 1:])
-        found = np.moveaxis(losses <= limits[:, None, None], 0, -1)
-        mesh = np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1)
-        is_held = bounds.hold(mesh.reshape(-1, 2)).reshape(mesh.shape[:2])
-        return found & is_held[..., None]
-
-    def subset(kept: np.ndarray) -> Walls:
-        surfaces = form(family, thetas[kept], s)
-        return _walls(surfaces, bounds, limits[kept], moves[kept])
-
-    return robust_box.robust_box(inside, subset, span, len(thetas), probability)
+    inside, subset = partial(drawn.inside, bounds), partial(drawn.walls, bounds)
+    return robust_box.robust_box(inside, subset, span, len(drawn.thetas), probability)
 
 
 def open_sides(found: Boxes, box: Box) -> np.ndarray:

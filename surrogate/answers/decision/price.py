@@ -7,17 +7,18 @@ tokens is that loss: the choice wastes so many.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float64
 
-from surrogate.answers import surface
+from surrogate.answers import arrays
+from surrogate.answers.checks import check_share
 from surrogate.answers.decision.document import Price, Rung
 from surrogate.answers.limits.unfitted import unfitted
-from surrogate.answers.question import Question, Range, check_share
+from surrogate.answers.question import Question
 from surrogate.answers.solved import (
     Solved,
     limits,
@@ -54,18 +55,20 @@ class Line:
     """The lowest loss along ln tokens, params and further scales held.
 
     Attributes:
-        fit: whose.
-        question: where it begins.
-        box: where to look, natural units; equal ends hold a setting.
-        known: settings that the fit lacks.
-        solved: the minimum at the question.
+        solved: the minimum at the question where it begins.
     """
 
-    fit: Model
-    question: Question
-    box: Mapping[str, Range]
-    known: Mapping[str, float]
     solved: Solved
+
+    @property
+    def fit(self) -> Model:
+        """Whose."""
+        return self.solved.fit
+
+    @property
+    def question(self) -> Question:
+        """Where it begins."""
+        return self.solved.question
 
     @cached_property
     def _place(self) -> tuple[int, float]:
@@ -83,7 +86,8 @@ class Line:
     def lowest(self, t: Float64[np.ndarray, " m"]) -> Float64[np.ndarray, " m"]:
         """The lowest ln loss at ln tokens."""
         places = [self.at(float(each)) for each in t]
-        every = [limits(self.fit, q, self.box, self.known) for q in places]
+        box, known = self.solved.box, self.solved.known
+        every = [limits(question, box, known) for question in places]
         return _lowest(self.fit, np.array([place.s for place in places]), every)[0]
 
     def slopes(self) -> Float64[np.ndarray, " thetas"]:
@@ -118,7 +122,7 @@ def _lowest(
             np.array([cut.bound for cut in each])[:, None],
         )
     thetas = np.repeat(fit.theta[None], len(s), axis=0)
-    values, u = surface.minima_each(
+    values, u = arrays.minima_each(
         fit.family, thetas, s[:, None], low[:, None], high[:, None], cuts
     )
     return values[:, 0], u[:, 0]
@@ -176,7 +180,7 @@ class Prices:
         if self.reason is not None:
             return np.full(len(regrets), np.nan)
         start = math.log(self.line.question.tokens)
-        levels = float(self.line.solved.minimum.value[0]) + np.log1p(regrets)
+        levels = self.line.solved.value + np.log1p(regrets)
         end = math.log(line_end(self.line.fit))
         roots = first_roots(self.line.lowest, start, end, levels)
         # At the lowest loss itself the two minimisations differ by rounding.
@@ -231,18 +235,17 @@ class Prices:
         )
 
 
-def tolerance(fit: Model, question: Question, share: float) -> float:
+def tolerance(question: Question, share: float) -> float:
     """The regret whose price is a share of the tokens, by the fit alone.
 
     Raises:
         DataError: the runs tell no price, or not of so large a share.
     """
     check_share("share of the tokens", share)
-    why = unfitted(fit, question)
-    solved = solve_box(point_only(fit), question, question.box, only_levels(fit))
-    line = Line(fit, question, question.box, only_levels(fit), solved)
-    prices = Prices.of(line)
-    reason = why or prices.reason
+    fit = question.fit
+    why = unfitted(question)
+    line = Line(solve_box(point_only(question), question.box, only_levels(fit)))
+    reason = why or Prices.of(line).reason
     left = (1 - share) * question.tokens
     if reason is None and left < line_end(fit):
         reason = f"the fitted runs do not reach {format_count(left)} tokens"
@@ -251,7 +254,7 @@ def tolerance(fit: Model, question: Question, share: float) -> float:
             f"Expected a tolerance that the runs can price, got {100 * share:g} % of "
             f"the tokens: {reason}. Give a share of the loss, such as 0.25%."
         )
-    rise = line.lowest(np.array([math.log(left)]))[0] - solved.minimum.value[0]
+    rise = line.lowest(np.array([math.log(left)]))[0] - line.solved.value
     return float(np.expm1(rise))
 
 
@@ -267,16 +270,15 @@ def unpriced(of: str, reason: str) -> Price:
 
 
 def rungs(
-    fit: Model, question: Question, solved: Solved, edges: np.ndarray
+    solved: Solved, edges: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Batches 2^k about the plateau, the best lr of each and its regret.
 
     Args:
-        fit: whose.
-        question: where.
         solved: the minimum over the box.
         edges: smallest and largest batch of the plateau, coordinate u.
     """
+    fit = solved.fit
     i = fit.features.choices.index("batch")
     mean, scale = fit.features.mean[i], fit.features.scale[i]
     bounds = solved.bounds
@@ -291,10 +293,11 @@ def rungs(
     powers = np.arange(max(first, 0), last + 1, dtype=np.float64)[:_MOST_RUNGS]
     u = (powers * math.log(2) - mean) / scale
     every = [_held(bounds, i, float(each)) for each in u]
-    values, places = _lowest(fit, np.repeat(question.s[None], len(u), axis=0), every)
+    s = np.repeat(solved.question.s[None], len(u), axis=0)
+    values, places = _lowest(fit, s, every)
     j = 1 - i
     lr = np.exp(places[:, j] * fit.features.scale[j] + fit.features.mean[j])
-    lost = np.maximum(np.expm1(values - solved.minimum.value[0]), 0.0)
+    lost = np.maximum(np.expm1(values - solved.value), 0.0)
     is_told = np.isfinite(lost)
     return np.exp2(powers)[is_told], lr[is_told], lost[is_told]
 
@@ -307,22 +310,19 @@ def _held(bounds: Bounds, i: int, value: float) -> Bounds:
 
 
 def ladder(
-    fit: Model,
-    question: Question,
     solved: Solved,
     found: tuple[np.ndarray, ...],
     shares: Float64[np.ndarray, " m"],
 ) -> tuple[Rung, ...]:
     """The rungs with their losses, prices and steps."""
-    least = float(solved.minimum.value[0])
     return tuple(
         Rung(
             batch=batch,
             lr=lr,
-            loss=loss_of(fit, least + math.log1p(regret)),
+            loss=loss_of(solved.fit, solved.value + math.log1p(regret)),
             regret=regret,
             share=share,
-            steps=question.tokens / batch,
+            steps=solved.question.tokens / batch,
         )
         for batch, lr, regret, share in zip(
             *(part.tolist() for part in (*found, shares)), strict=True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -43,8 +44,6 @@ def round_setting(
     tol: float,
     multiple: float | None = None,
     seq_len: float | None = None,
-    fixed_lr: float | None = None,
-    fixed_batch: float | None = None,
 ) -> Typed | None:
     """The roundest setting of a box that costs next to nothing; None of an empty box.
 
@@ -53,39 +52,37 @@ def round_setting(
     digits that it holds, as a multiple of the sequence length where one is known.
 
     Args:
-        lr: smallest and largest.
-        batch: smallest and largest [tokens].
+        lr: smallest and largest; equal where it is given, and then not rounded.
+        batch: likewise [tokens].
         cost: regret of settings.
         tol: of the plateau.
         multiple: the batch is a multiple of this [tokens].
         seq_len: tokens a sequence, if known.
-        fixed_lr: the lr that is given.
-        fixed_batch: the batch that is given.
     """
     if not (lr[0] <= lr[1] and batch[0] <= batch[1]):
         return None
-    rates = [[fixed_lr]] if fixed_lr else [rounded(lr, n) for n in (1, 2)]
     unit = multiple or 1.0
-    sizes = (
-        [[fixed_batch]] if fixed_batch else [doublings(batch, unit, n) for n in (1, 3)]
-    )
+    rates = _tiers(lr, [rounded(lr, n) for n in (1, 2)])
+    sizes = _tiers(batch, [doublings(batch, unit, n) for n in (1, 3)])
     best: Typed | None = None
-    for some in rates:
-        for tier in sizes:
-            found = _cheapest(some, tier, cost)
-            if found is None:
-                continue
-            if found.regret <= min(ENOUGH * tol, MOST):
-                return found
-            best = found if best is None or found.regret < best.regret else best
+    for some, tier in product(rates, sizes):
+        found = _cheapest(some, tier, cost)
+        if found is None:
+            continue
+        if found.regret <= min(ENOUGH * tol, MOST):
+            return found
+        best = found if best is None or found.regret < best.regret else best
     if best is not None:
         return best
     unit = multiple or _length(batch, seq_len)
-    some = [fixed_lr] if fixed_lr else _fewest(lambda n: rounded(lr, n))
-    tier = (
-        [fixed_batch] if fixed_batch else _fewest(lambda n: multiples(batch, unit, n))
-    )
+    (some,) = _tiers(lr, [_fewest(lambda n: rounded(lr, n))])
+    (tier,) = _tiers(batch, [_fewest(lambda n: multiples(batch, unit, n))])
     return _cheapest(some, tier, cost)
+
+
+def _tiers(ends: Interval, round_ones: list[list[float]]) -> list[list[float]]:
+    """What is tried of a setting, the roundest first; one that is given stays."""
+    return [[ends[0]]] if ends[0] == ends[1] else round_ones
 
 
 def _fewest(numbers: Callable[[int], list[float]]) -> list[float]:

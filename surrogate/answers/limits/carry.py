@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-import numpy as np
-
 from surrogate.answers import optimum as fitted
+from surrogate.answers.checks import check_positive
 from surrogate.answers.context import context_of
 from surrogate.answers.decision.deferred import undecided
 from surrogate.answers.decision.document import Limits
@@ -21,11 +20,10 @@ from surrogate.answers.limits.transfer import (
     say_taken,
 )
 from surrogate.answers.limits.unfitted import nearest_fitted, unfitted
-from surrogate.answers.question import Question, check_positive
+from surrogate.answers.question import Question
 from surrogate.answers.results import UNKNOWN, Certificate, Optimum
 from surrogate.answers.solved import held_settings
 from surrogate.base.errors import DataError, Status
-from surrogate.fitting.model import Model
 
 _NOT_NEEDED = (
     "No law was needed: these runs tell the optimum at these sizes themselves, and the "
@@ -34,7 +32,6 @@ _NOT_NEEDED = (
 
 
 def optimum(
-    fit: Model,
     question: Question,
     *,
     transfer: str | None = None,
@@ -51,72 +48,58 @@ def optimum(
     if transfer is not None:
         check_law(transfer)
     found = fitted.optimum(
-        fit, question, batch=batch, lr=lr, batch_multiple=batch_multiple, limits=limits
+        question, batch=batch, lr=lr, batch_multiple=batch_multiple, limits=limits
     )
-    why = unfitted(fit, question)
+    why = unfitted(question)
     if why is None:
         if transfer is None:
             return found
         return _with(found, (_NOT_NEEDED,))
-    held = held_settings(fit, lr, batch)
-    start = _start(fit, question, held)
+    held = held_settings(lr, batch)
+    start = _start(question, held)
     if start is None:
         if transfer is None:
             return found
         return _with(
             found, ("There is no optimum of these runs that a law could carry.",)
         )
-    carried = carry_by(fit, question, start, transfer or OFFERED, held)
+    carried = carry_by(question, start, transfer or OFFERED, held)
     if transfer is None:
         return _with(replace(found, transfer=carried), (say_offer(carried),), why)
     if batch_multiple is not None:
         check_positive("batch_multiple", batch_multiple)
         count = max(round(carried.batch / batch_multiple), 1)
         carried = replace(carried, batch=count * batch_multiple)
-    return _taken(fit, question, start, carried)
+    return _taken(question, start, carried)
 
 
-def offer(fit: Model, question: Question) -> tuple[str, ...]:
+def offer(question: Question) -> tuple[str, ...]:
     """What published laws would carry to sizes without an answer, for other answers."""
-    start = _start(fit, question, {})
+    start = _start(question, {})
     if start is None:
         return ()
-    found = carry_by(fit, question, start, OFFERED, {})
+    found = carry_by(question, start, OFFERED, {})
     return (say_offer(found, is_optimum=False),)
 
 
-def _start(fit: Model, question: Question, held: dict[str, float]) -> Optimum | None:
+def _start(question: Question, held: dict[str, float]) -> Optimum | None:
     """The optimum at the nearest sizes that the runs tell of; None without one."""
-    sizes = nearest_fitted(fit, question)
+    sizes = nearest_fitted(question)
     if not is_movable(question, sizes):
         return None
     scales = {name: sizes[name] for name in question.scales}
-    near = replace(
-        question,
-        params=sizes["params"],
-        tokens=sizes["tokens"],
-        scales=scales,
-        s=fit.features.given(
-            np.array([sizes["params"]]),
-            np.array([sizes["tokens"]]),
-            {name: np.array([value]) for name, value in scales.items()},
-            np.array([question.recipe]),
-        )[0],
-        warnings=(),
-    )
-    if unfitted(fit, near) is not None:
+    near = replace(question.at(sizes["params"], sizes["tokens"], scales), warnings=())
+    if unfitted(near) is not None:
         return None
     try:
-        found = fitted.optimum(fit, near, batch=held.get("batch"), lr=held.get("lr"))
+        found = fitted.optimum(near, batch=held.get("batch"), lr=held.get("lr"))
     except DataError:
         return None
     known = math.isfinite(found.lr) and math.isfinite(found.batch)
     return None if found.status.is_failed or not known else found
 
 
-def _taken(
-    fit: Model, question: Question, start: Optimum, carried: Transfer
-) -> Optimum:
+def _taken(question: Question, start: Optimum, carried: Transfer) -> Optimum:
     """The carried optimum as the answer; nothing of it is these runs' but its start."""
     ratio = {"lr": carried.lr / start.lr, "batch": carried.batch / start.batch}
     sides = {
@@ -130,7 +113,7 @@ def _taken(
     extra += tuple(
         f"Where it is carried from: {text}" for text in start.context.warnings
     )
-    context = context_of(fit, question, at, status, extra=extra)
+    context = context_of(question, at, status, extra=extra)
     # What the context says of the fit itself, its start has said already.
     said = tuple(dict.fromkeys(context.warnings))
     own = tuple(text for text in said if text not in start.context.warnings)
@@ -146,7 +129,7 @@ def _taken(
         certificate=Certificate(math.nan, math.nan, ()),
         stability=None,
         deferred=undecided(
-            fit, question, "suggestion", say_taken(carried), context.distance
+            question, "suggestion", say_taken(carried), context.distance
         ),
         transfer=carried,
     )

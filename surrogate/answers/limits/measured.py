@@ -17,7 +17,6 @@ from surrogate.base.units import (
 )
 from surrogate.data import Runs
 from surrogate.data.coordinates import CHOICES
-from surrogate.fitting.model import Model
 
 # Settings nearer than this [ln] are one level.
 _SAME = 0.01
@@ -57,21 +56,21 @@ class Measured(NamedTuple):
 
 
 def best_measured(
-    fit: Model, question: Question, names: Collection[str], held: Mapping[str, float]
+    question: Question, names: Collection[str], held: Mapping[str, float]
 ) -> Measured | None:
     """The lowest loss of the nearest cell, if it lies inside at least three levels.
 
     Args:
-        fit: with its runs.
-        question: where.
+        question: where, of a fit with its runs.
         names: the settings of which no best is shown; the first that has an inner
             level counts.
         held: settings that are given.
     """
-    if fit.runs is None:
+    runs = question.fit.runs
+    if runs is None:
         return None
-    index = nearest_cell(fit.runs.cells, question)
-    return None if index is None else measured_in(fit.runs, index, names, held)
+    index = nearest_cell(runs.cells, question)
+    return None if index is None else measured_in(runs, index, names, held)
 
 
 def measured_in(

@@ -7,13 +7,8 @@ from collections.abc import Mapping
 from surrogate.answers.limits.measured import best_measured
 from surrogate.answers.limits.sides import say
 from surrogate.answers.question import Question
-from surrogate.answers.solved import (
-    nearest_level,
-    only_levels,
-    point_only,
-    settings,
-    solve_sides,
-)
+from surrogate.answers.sided import solve_sides
+from surrogate.answers.solved import nearest_level, only_levels, point_only
 from surrogate.base.units import (
     format_lr,
     format_tokens_exact,
@@ -34,27 +29,26 @@ def not_told(fit: Model, held: Mapping[str, float]) -> dict[str, str]:
 
 
 def offer(
-    fit: Model, question: Question, why: Mapping[str, str], held: Mapping[str, float]
+    question: Question, why: Mapping[str, str], held: Mapping[str, float]
 ) -> tuple[str, dict[str, float] | None]:
     """Why nothing is answered, and what the other setting's best would be."""
     is_held = any(name in held for name in CHOICES) and all(why.values())
     if len(why) == len(CHOICES) or is_held:
         # No surface tells anything: a measured level is all there is.
         texts = [text for text in why.values() if text]
-        found = best_measured(fit, question, why, held)
+        found = best_measured(question, why, held)
         if found is None:
             return " ".join(texts), None
         return " ".join([*texts, str(found)]), found.settings
-    only = point_only(fit)
     (name, text), *_ = why.items()
-    offered = _offered(fit, question, name)
+    offered = _offered(question, name)
     if not text:
         return refusal(name, offered), offered
     other = "lr" if name == "batch" else "batch"
     box = question.box | {name: (offered[name], offered[name])}
-    known = only_levels(fit) | {name: offered[name]}
-    _, one_sided, _ = solve_sides(only, question, box, known)
-    said = [f" {say(part, side)}" for part, side in one_sided.items()]
+    known = only_levels(question.fit) | {name: offered[name]}
+    sided = solve_sides(point_only(question), box, known)
+    said = [f" {say(part, side)}" for part, side in sided.one_sided.items()]
     return (
         f"{text} What they can tell: {setting(other, offered)} at "
         f"{setting(name, offered)}; hold it with --{name}." + "".join(said),
@@ -81,12 +75,12 @@ def setting(name: str, settings: Mapping[str, float]) -> str:
     return f"batch {format_tokens_exact(round(value))} tokens"
 
 
-def _offered(fit: Model, question: Question, missing: str) -> dict[str, float]:
+def _offered(question: Question, missing: str) -> dict[str, float]:
     """The best setting where the missing one is the nearest cell's own."""
-    level = nearest_level(fit, question, missing)
+    fit = question.fit
+    level = nearest_level(question, missing)
     known = only_levels(fit) | {missing: level}
     box = question.box
     if missing in fit.features.choices:
         box = box | {missing: (level, level)}
-    solved, _, _ = solve_sides(point_only(fit), question, box, known)
-    return settings(fit, solved.minimum.u[0], known)
+    return solve_sides(point_only(question), box, known).solved.best

@@ -16,7 +16,6 @@ import numpy as np
 from surrogate.answers.nearest import distances, nearest_cell
 from surrogate.answers.question import Question
 from surrogate.fitting.evidence import Direction, setting
-from surrogate.fitting.model import Model
 
 # Of the cells of a recipe, the nearest of which tell what was tried.
 SHARE = 1 / 3
@@ -52,7 +51,6 @@ class Side:
 
 
 def sides(
-    fit: Model,
     question: Question,
     best: dict[str, float],
     intervals: dict[str, tuple[float, float]],
@@ -61,33 +59,32 @@ def sides(
     """The settings of which the answer tells one side only.
 
     Args:
-        fit: with what its runs say of each setting.
-        question: where.
+        question: where, of a fit with what its runs say of each setting.
         best: of the surface in the box, natural units.
         intervals: of it.
         held: settings that are not chosen.
     """
+    fit = question.fit
     found = {}
     for name in fit.features.choices:
         told = fit.evidence.get(name)
         if told is None or name in held:
             continue
         if told.is_curved:
-            side = _beyond(fit, question, name, told, best[name], intervals[name])
+            side = _beyond(question, name, told, best[name], intervals[name])
         else:
-            side = _monotone(fit, question, name, told)
+            side = _monotone(question, name, told)
         if side is not None:
             found[name] = side
     return found
 
 
-def _monotone(
-    fit: Model, question: Question, name: str, told: Direction
-) -> Side | None:
+def _monotone(question: Question, name: str, told: Direction) -> Side | None:
     """No curvature is seen, but one end is best more often than chance has it."""
-    index = nearest_cell(fit.cells, question)
+    cells = question.fit.cells
+    index = nearest_cell(cells, question)
     assert index is not None
-    levels = getattr(fit.cells[index], name)
+    levels = getattr(cells[index], name)
     if told.is_high:
         than = told.above if told.above is not None else math.nan
         ends = ("above", than, max(levels), told.high)
@@ -100,7 +97,6 @@ def _monotone(
 
 
 def _beyond(
-    fit: Model,
     question: Question,
     name: str,
     told: Direction,
@@ -108,7 +104,7 @@ def _beyond(
     interval: tuple[float, float],
 ) -> Side | None:
     """The surface bends, and its best lies beyond what was tried."""
-    low, high = tried(fit, question, name)
+    low, high = tried(question, name)
     if high < -AGREE:
         than = told.above if told.is_high and told.above is not None else interval[0]
         at = best * math.exp(high)
@@ -130,32 +126,32 @@ def _beyond(
     return None
 
 
-def tried(fit: Model, question: Question, name: str) -> tuple[float, float]:
+def tried(question: Question, name: str) -> tuple[float, float]:
     """Lowest and highest value tried over the best [ln], in the cells nearest by.
 
     Without bounds where the fit does not remember.
     """
-    off = distances(fit.cells, question)
+    cells = question.fit.cells
+    off = distances(cells, question)
     known = [i for i in np.argsort(off, kind="stable") if np.isfinite(off[i])]
-    known = [i for i in known if name in fit.cells[i].around]
+    known = [i for i in known if name in cells[i].around]
     if not known:
         return -math.inf, math.inf
     near = known[: max(1, math.ceil(SHARE * len(known)))]
-    ends = [fit.cells[i].around[name] for i in near]
+    ends = [cells[i].around[name] for i in near]
     return min(low for low, _ in ends), max(high for _, high in ends)
 
 
 def opened(
-    fit: Model,
     question: Question,
     name: str,
     best: float,
     interval: tuple[float, float],
 ) -> tuple[float, float]:
     """An interval whose ends beyond what was tried are not known."""
-    if name not in fit.evidence:
+    if name not in question.fit.evidence:
         return interval
-    low, high = tried(fit, question, name)
+    low, high = tried(question, name)
     lower, upper = interval
     return (
         lower if lower >= best * math.exp(low) * (1 - AGREE) else math.nan,
@@ -164,17 +160,17 @@ def opened(
 
 
 def say_open(
-    fit: Model,
     question: Question,
     name: str,
     best: float,
     interval: tuple[float, float],
 ) -> tuple[str, ...]:
     """Why an interval is open, where the best itself lies inside what was tried."""
-    told, is_open = fit.evidence.get(name), [math.isnan(end) for end in interval]
+    told = question.fit.evidence.get(name)
+    is_open = [math.isnan(end) for end in interval]
     if told is None or all(is_open) or not any(is_open):
         return ()
-    low, high = tried(fit, question, name)
+    low, high = tried(question, name)
     below = is_open[0]
     end = setting(name, best * math.exp(low if below else high))
     beyond, side, of = (

@@ -51,17 +51,15 @@ def check_law(name: str) -> str:
 
 def is_movable(asked: Question, start: dict[str, float]) -> bool:
     """Whether laws know all the scales in which two sizes differ."""
-    sizes = {"params": asked.params, "tokens": asked.tokens, **asked.scales}
-    return all(start[n] == v or n in _CARRIED for n, v in sizes.items())
+    return all(start[n] == v or n in _CARRIED for n, v in asked.sizes.items())
 
 
 def carry_by(
-    fit: Model, question: Question, start: Optimum, name: str, held: dict[str, float]
+    question: Question, start: Optimum, name: str, held: dict[str, float]
 ) -> Transfer:
     """Carry an optimum of the runs to a question, by one law and by all others.
 
     Args:
-        fit: whose runs they are.
         question: where to.
         start: the optimum at sizes that the runs tell of.
         name: of the law.
@@ -70,19 +68,7 @@ def carry_by(
     Raises:
         DataError: the law says nothing at one of the two sizes.
     """
-    ways = []
-    for law in LAWS:
-        if not _carries(law):
-            continue
-        try:
-            ways.append(_way(fit, law, question, start, held))
-        except DataError as error:
-            if law.name == name:
-                raise DataError(
-                    f"Expected transfer by a law that holds from "
-                    f"{format_count(start.context.params)} to "
-                    f"{format_count(question.params)} parameters, got {name}: {error}"
-                ) from error
+    ways = _ways(question, start, name, held)
     chosen = next(way for way in ways if way.law == name)
     lr, batch = chosen.lr, chosen.batch
     said = [f"{name}: {text}" for text in chosen.warnings]
@@ -111,6 +97,24 @@ def carry_by(
         laws=tuple(ways),
         warnings=tuple(said),
     )
+
+
+def _ways(
+    question: Question, start: Optimum, name: str, held: dict[str, float]
+) -> list[Way]:
+    """What every law makes of it that can; the one named must."""
+    ways = []
+    for law in filter(_carries, LAWS):
+        try:
+            ways.append(_way(law, question, start, held))
+        except DataError as error:
+            if law.name == name:
+                raise DataError(
+                    f"Expected transfer by a law that holds from "
+                    f"{format_count(start.context.params)} to "
+                    f"{format_count(question.params)} parameters, got {name}: {error}"
+                ) from error
+    return ways
 
 
 def say_offer(found: Transfer, *, is_optimum: bool = True) -> str:
@@ -162,11 +166,9 @@ def _carries(law: Law) -> bool:
     )
 
 
-def _way(
-    fit: Model, law: Law, question: Question, start: Optimum, held: dict[str, float]
-) -> Way:
+def _way(law: Law, question: Question, start: Optimum, held: dict[str, float]) -> Way:
     """What one law makes of an optimum elsewhere."""
-    at = start.context
+    fit, at = question.fit, start.context
     here = evaluate(
         law, _point(fit, at.params, at.tokens, at.scales), is_compute_approximate=True
     )

@@ -20,16 +20,14 @@ from surrogate.data.coordinates import CHOICES
 from surrogate.fitting.model import Model
 
 
-def unfitted(fit: Model, question: Question) -> str | None:
+def unfitted(question: Question) -> str | None:
     """Why these sizes have no answer, and what can be asked; None if they have one."""
-    sizes = {"params": question.params, "tokens": question.tokens, **question.scales}
-    columns = {name: np.array([float(value)]) for name, value in sizes.items()}
-    return unfitted_at(fit, columns)[0]
+    return unfitted_at(question.fit, question.columns)[0]
 
 
-def nearest_fitted(fit: Model, question: Question) -> dict[str, float]:
+def nearest_fitted(question: Question) -> dict[str, float]:
     """The sizes nearest to a question's that the runs tell of."""
-    sizes = {"params": question.params, "tokens": question.tokens, **question.scales}
+    fit, sizes = question.fit, question.sizes
     for name, few in few_levels(fit).items():
         low, high = few.room
         if not low <= sizes[name] <= high:

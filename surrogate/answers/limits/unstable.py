@@ -19,7 +19,7 @@ from surrogate.base.units import (
     format_percent,
     format_tokens_exact,
 )
-from surrogate.fitting.model import CellRecord, Model
+from surrogate.fitting.model import CellRecord
 from surrogate.fitting.stability import P_MAX
 
 _ROUNDING = 1e-9
@@ -55,33 +55,24 @@ class Unstable:
         )
 
 
-def unstable_near(
-    fit: Model, question: Question, settings: Mapping[str, float]
-) -> Unstable | None:
+def unstable_near(question: Question, settings: Mapping[str, float]) -> Unstable | None:
     """In the nearest cell, at its batch that is nearest; None where none diverged.
 
     Args:
-        fit: with the cells of its runs.
-        question: where.
+        question: where, of a fit with the cells of its runs.
         settings: lr and batch of the answer; without a batch all of the cell's count.
     """
-    index = nearest_cell(fit.cells, question)
-    if index is None or not fit.cells[index].unstable:
-        return None
-    cell = fit.cells[index]
     batch = settings.get("batch", math.nan)
-    at = _nearest_batches(cell, batch, batch)
-    return _lowest(cell, at)
+    return unstable_within(question, batch, batch)
 
 
-def unstable_within(
-    fit: Model, question: Question, low: float, high: float
-) -> Unstable | None:
+def unstable_within(question: Question, low: float, high: float) -> Unstable | None:
     """The same at batches from `low` to `high` [tokens], NaN where open."""
-    index = nearest_cell(fit.cells, question)
-    if index is None or not fit.cells[index].unstable:
+    cells = question.fit.cells
+    index = nearest_cell(cells, question)
+    if index is None or not cells[index].unstable:
         return None
-    return _lowest(fit.cells[index], _nearest_batches(fit.cells[index], low, high))
+    return _lowest(cells[index], _nearest_batches(cells[index], low, high))
 
 
 def _nearest_batches(cell: CellRecord, low: float, high: float) -> list[float]:
@@ -134,9 +125,9 @@ def plateau_warnings(
     return (f"{what} lr {format_lr(found.lr)}, the {found}.",)
 
 
-def p_max_warnings(fit: Model, question: Question) -> tuple[str, ...]:
+def p_max_warnings(question: Question) -> tuple[str, ...]:
     """Whether a limit that was given does nothing."""
-    if question.p_max == P_MAX or fit.stability is not None:
+    if question.p_max == P_MAX or question.fit.stability is not None:
         return ()
     return (
         f"--p-max {format_percent(question.p_max)} cannot bind: too few runs diverged "

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from surrogate.answers import surface
+from surrogate.answers import arrays
 from surrogate.answers.planning.assumed import CELL_SPREAD, Kernels, kernels
 from surrogate.answers.planning.candidates import Candidates, deviations
 from surrogate.answers.planning.target import Target
@@ -108,7 +108,7 @@ def believe(target: Target, found: Candidates, *, is_prior: bool = False) -> Bel
     own = share * _answers(target, thetas)
     is_sound = np.isfinite(steps).all(axis=1) & np.isfinite(own).all(axis=1)
     steps, own = steps[is_sound], own[is_sound]
-    asked = {"params": question.params, "tokens": question.tokens, **question.scales}
+    asked = question.sizes
     sizes = [{"params": p.params, "tokens": p.tokens, **p.scales} for p in found.places]
     few = fit.fitted_cells < MIN_CELLS_PAIRS
     between = kernels(
@@ -183,7 +183,7 @@ def _answers(target: Target, thetas: np.ndarray) -> Float64[np.ndarray, "thetas 
     """The target's optimum [ln] and ln loss of other thetas, less those of the fit."""
     fit, solved = target.fit, target.solved
     every = np.concatenate([fit.theta[None], thetas])
-    least = surface.minima(
+    least = arrays.minima(
         fit.family,
         every,
         target.question.s,

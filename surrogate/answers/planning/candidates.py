@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from surrogate.answers import surface
+from surrogate.answers import arrays
 from surrogate.answers.planned import Wanted
 from surrogate.answers.planning.places import Place, places_of
 from surrogate.answers.planning.target import Target
@@ -230,5 +230,5 @@ def deviations(
     mean = np.asarray(fit.features.mean[:count])
     u = (found.log_settings - shift - mean) / fit.features.u_scale
     every = np.concatenate([fit.theta[None], thetas])
-    values = surface.log_losses(fit.family, every, np.concatenate([u, s], axis=1))
+    values = arrays.log_losses(fit.family, every, np.concatenate([u, s], axis=1))
     return values[1:] - values[0]

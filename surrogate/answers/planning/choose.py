@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float64
@@ -76,55 +77,55 @@ def after(belief: Belief, flops: np.ndarray, runs: Sequence[int]) -> State:
     return state
 
 
-def choose(
-    belief: Belief,
-    flops: Float64[np.ndarray, " m"],
-    aim: Float64[np.ndarray, "rows rows"],
-    budget: float,
-    runs: int,
-    *,
-    repeats: bool = False,
-    made: Sequence[int] = (),
-) -> list[int]:
+class Problem(NamedTuple):
+    """What runs are chosen from, and what for.
+
+    Attributes:
+        belief: of candidates and target.
+        flops: of each candidate.
+        aim: what matters is the trace of its product with the target's covariance.
+        repeats: a run may be made more than once.
+        made: runs that are made already, at no cost.
+    """
+
+    belief: Belief
+    flops: Float64[np.ndarray, " m"]
+    aim: Float64[np.ndarray, "rows rows"]
+    repeats: bool = False
+    made: Sequence[int] = ()
+
+    def after(self, runs: Sequence[int]) -> State:
+        """The belief after runs, beside those that are made."""
+        return after(self.belief, self.flops, [*self.made, *runs])
+
+    def left(self, runs: Sequence[int]) -> float:
+        """What matters and is not known after runs."""
+        return self.after(runs).value(self.aim)
+
+
+def choose(problem: Problem, budget: float, runs: int) -> list[int]:
     """Runs within a budget that leave the least of what matters, in order of worth.
 
     Greedy by gain over a power of the cost, for three powers; the best of those is then
     improved by exchanging one run at a time until nothing improves.
 
     Args:
-        belief: of candidates and target.
-        flops: of each candidate.
-        aim: what matters is the trace of its product with the target's covariance.
+        problem: what to choose from, and what for.
         budget: FLOPs of all runs.
         runs: how many at most.
-        repeats: a run may be made more than once.
-        made: runs that are made already, at no cost.
     """
-    plans = [
-        _greedy(belief, flops, aim, budget, runs, power, repeats, made)
-        for power in _POWERS
-    ]
-    ends = [after(belief, flops, [*made, *plan]).value(aim) for plan in plans]
-    best = plans[int(np.argmin(ends))]
+    plans = [_greedy(problem, budget, runs, power) for power in _POWERS]
+    best = plans[int(np.argmin([problem.left(plan) for plan in plans]))]
     if not best:
         return []
-    best = _exchange(belief, flops, aim, budget, best, repeats, made)
-    return order(belief, flops, aim, best, made)
+    return order(problem, _exchange(problem, budget, best))
 
 
-def _greedy(
-    belief: Belief,
-    flops: np.ndarray,
-    aim: np.ndarray,
-    budget: float,
-    runs: int,
-    power: float,
-    repeats: bool,
-    made: Sequence[int],
-) -> list[int]:
-    state = after(belief, flops, made)
-    first, begun = len(made), state.spent
-    open_ = _open(len(flops), made, repeats)
+def _greedy(problem: Problem, budget: float, runs: int, power: float) -> list[int]:
+    flops, aim, repeats = problem.flops, problem.aim, problem.repeats
+    state = problem.after(())
+    first, begun = len(problem.made), state.spent
+    open_ = _open(len(flops), problem.made, repeats)
     while len(state.chosen) - first < runs:
         left = budget - (state.spent - begun)
         can = open_ & (flops <= left * (1 + _ROUNDING))
@@ -147,28 +148,22 @@ def _open(count: int, made: Sequence[int], repeats: bool) -> Bool[np.ndarray, " 
     return found
 
 
-def _exchange(
-    belief: Belief,
-    flops: np.ndarray,
-    aim: np.ndarray,
-    budget: float,
-    plan: list[int],
-    repeats: bool,
-    made: Sequence[int],
-) -> list[int]:
+def _exchange(problem: Problem, budget: float, plan: list[int]) -> list[int]:
     """Swap a run for a better one while there is one."""
-    kept = _shortlist(belief, flops, aim, [*made, *plan])
+    kept = _shortlist(problem, plan)
     place = {int(j): k for k, j in enumerate(kept)}
-    small, cost = belief.keep(kept), flops[kept]
-    own, done = [place[j] for j in plan], [place[j] for j in made]
-    best = after(small, cost, [*done, *own]).value(aim)
+    cost, aim = problem.flops[kept], problem.aim
+    done = [place[j] for j in problem.made]
+    small = Problem(problem.belief.keep(kept), cost, aim, problem.repeats, done)
+    own = [place[j] for j in plan]
+    best = small.left(own)
     for _ in range(_SWEEPS):
         before = best
         for i in range(len(own)):
             others = [*own[:i], *own[i + 1 :]]
-            state = after(small, cost, [*done, *others])
+            state = small.after(others)
             left = budget - float(cost[others].sum())
-            can = _open(len(kept), [*done, *others], repeats)
+            can = _open(len(kept), [*done, *others], problem.repeats)
             can &= cost <= left * (1 + _ROUNDING)
             gains = np.where(can, state.gains(aim), -1.0)
             j = int(np.argmax(gains))
@@ -180,38 +175,29 @@ def _exchange(
     return [int(kept[k]) for k in own]
 
 
-def _shortlist(
-    belief: Belief, flops: np.ndarray, aim: np.ndarray, chosen: Sequence[int]
-) -> np.ndarray:
+def _shortlist(problem: Problem, plan: Sequence[int]) -> np.ndarray:
     """Candidates that may come in: of the largest gains, at first and at the end."""
+    flops = problem.flops
     if len(flops) <= _SHORTLIST:
         return np.arange(len(flops))
     scores = []
-    for state in (State(belief, flops), after(belief, flops, chosen)):
-        gains = state.gains(aim)
+    for state in (State(problem.belief, flops), problem.after(plan)):
+        gains = state.gains(problem.aim)
         scores += [gains / flops**power for power in _POWERS]
     rank = np.min([np.argsort(np.argsort(-score)) for score in scores], axis=0)
-    rank[list(chosen)] = -1
+    rank[[*problem.made, *plan]] = -1
     return np.sort(np.argsort(rank, kind="stable")[:_SHORTLIST])
 
 
-def trim(
-    belief: Belief,
-    flops: np.ndarray,
-    aim: np.ndarray,
-    plan: Sequence[int],
-    made: Sequence[int] = (),
-) -> list[int]:
+def trim(problem: Problem, plan: Sequence[int]) -> list[int]:
     """The plan without runs that cost much more than they tell, the worst first."""
-    kept = list(plan)
+    kept, flops = list(plan), problem.flops
     while len(kept) > 1:
-        whole = after(belief, flops, made).value(aim)
-        end = after(belief, flops, [*made, *kept]).value(aim)
+        whole, end = problem.left(()), problem.left(kept)
         cost = float(flops[kept].sum())
         shares = []
         for i in range(len(kept)):
-            rest = [*made, *kept[:i], *kept[i + 1 :]]
-            told = after(belief, flops, rest).value(aim) - end
+            told = problem.left([*kept[:i], *kept[i + 1 :]]) - end
             shares.append(told / (whole - end) / (flops[kept[i]] / cost))
         worst = int(np.argmin(shares))
         if shares[worst] >= _POOR:
@@ -220,18 +206,12 @@ def trim(
     return kept
 
 
-def order(
-    belief: Belief,
-    flops: np.ndarray,
-    aim: np.ndarray,
-    plan: Sequence[int],
-    made: Sequence[int] = (),
-) -> list[int]:
+def order(problem: Problem, plan: Sequence[int]) -> list[int]:
     """The runs of a plan, those first that lower most for their cost."""
-    state = after(belief, flops, made)
+    state = problem.after(())
     left, found = list(plan), []
     while left:
-        gains = state.gains(aim)[left] / flops[left]
+        gains = state.gains(problem.aim)[left] / problem.flops[left]
         j = left.pop(int(np.argmax(gains)))
         found.append(j)
         state.add(j)

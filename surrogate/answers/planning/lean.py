@@ -42,7 +42,7 @@ def leans(
             f"{len(risky)} of the runs may diverge (up to {100 * most:.2g} %), which "
             "would tell where the edge is but not the loss."
         )
-    why = unfitted(target.fit, target.question)
+    why = unfitted(target.question)
     if why is not None and not target.carries:
         said.append(f"There is no answer at the target so far: {why}")
     if target.carries:

@@ -14,7 +14,6 @@ from surrogate.answers.laws_on_cells import ACTIVE
 from surrogate.answers.planned import Wanted
 from surrogate.answers.planning.target import (
     Target,
-    at_sizes,
     lowest_at,
     shift_of,
 )
@@ -135,13 +134,13 @@ def placed(
     """
     fit, count = target.fit, len(target.shift)
     questions = [
-        at_sizes(fit, target.question, params, tokens, dict(scales))
+        target.question.at(params, tokens, dict(scales))
         for params, tokens, scales in sizes
     ]
     s = np.array([question.s for question in questions])
-    lowest, u = lowest_at(fit, s, target.question)
+    lowest, u = lowest_at(target.question, s)
     mean = np.asarray(fit.features.mean[:count])
-    shifts = [shift_of(fit, question, wanted.transfer) for question in questions]
+    shifts = [shift_of(question, wanted.transfer) for question in questions]
     return [
         Place(
             params=question.params,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
@@ -12,33 +12,51 @@ from jaxtyping import Float64
 from surrogate.answers.context import context_of
 from surrogate.answers.limits.transfer import check_law
 from surrogate.answers.planned import Plan, PlannedRun, Standing, Wanted
-from surrogate.answers.planning.belief import Belief, believe
+from surrogate.answers.planning.belief import believe
 from surrogate.answers.planning.candidates import Candidates, candidates
-from surrogate.answers.planning.choose import State, after, choose, trim
+from surrogate.answers.planning.choose import Problem, State, choose, trim
 from surrogate.answers.planning.lean import leans
 from surrogate.answers.planning.places import cost
 from surrogate.answers.planning.standing import standing
 from surrogate.answers.planning.stop import stop
 from surrogate.answers.planning.target import Target
 from surrogate.answers.question import Question
-from surrogate.answers.solved import state as state_of
 from surrogate.base.errors import DataError
 from surrogate.base.units import format_count
-from surrogate.fitting.model import CellRecord, Model
+from surrogate.fitting.model import CellRecord
 
 # A cell of so many levels of lr and of batch tells its own optimum.
 _FINISHED = 3
 _SAME = 0.01
 
 
-def next_runs(
-    fit: Model, question: Question, wanted: Wanted, *, is_prior: bool = False
-) -> Plan:
+class _Search(NamedTuple):
+    """What a plan is chosen in.
+
+    Attributes:
+        target: where the answer is wanted.
+        wanted: limits.
+        found: runs that could be made.
+        problem: what they tell, and what matters.
+        is_prior: the fit is of another lab's runs.
+    """
+
+    target: Target
+    wanted: Wanted
+    found: Candidates
+    problem: Problem
+    is_prior: bool
+
+    def standing(self, then: np.ndarray) -> Standing:
+        """How sure the answer is after the target's covariance became `then`."""
+        return standing(self.target, self.problem.belief.target, then)
+
+
+def next_runs(question: Question, wanted: Wanted, *, is_prior: bool = False) -> Plan:
     """Plan runs for a question.
 
     Args:
-        fit: of the runs so far; or another lab's, as a prior.
-        question: the target.
+        question: the target, put to a fit of the runs so far; or of another lab's.
         wanted: limits.
         is_prior: there are no own runs yet.
 
@@ -49,8 +67,8 @@ def next_runs(
     wanted.check()
     check_law(wanted.transfer)
     if not is_prior:
-        _check_target(fit, question)
-    target = Target.of(fit, question, wanted.transfer)
+        _check_target(question)
+    target = Target.of(question, wanted.transfer)
     found = candidates(target, wanted)
     if wanted.runs > len(found) and not wanted.repeats:
         raise DataError(
@@ -60,10 +78,9 @@ def next_runs(
         )
     belief = believe(target, found, is_prior=is_prior)
     aim = aim_of(target, wanted.aim)
-    limits = (wanted.budget, wanted.runs)
-    chosen = choose(belief, found.flops, aim, *limits, repeats=wanted.repeats)
-    chosen = trim(belief, found.flops, aim, chosen)
-    return _plan(target, wanted, found, belief, aim, chosen, is_prior)
+    problem = Problem(belief, found.flops, aim, wanted.repeats)
+    chosen = trim(problem, choose(problem, wanted.budget, wanted.runs))
+    return _plan(_Search(target, wanted, found, problem, is_prior), chosen)
 
 
 def aim_of(target: Target, aim: str) -> Float64[np.ndarray, "rows rows"]:
@@ -79,45 +96,28 @@ def aim_of(target: Target, aim: str) -> Float64[np.ndarray, "rows rows"]:
     return found
 
 
-def _plan(
-    target: Target,
-    wanted: Wanted,
-    found: Candidates,
-    belief: Belief,
-    aim: np.ndarray,
-    chosen: list[int],
-    is_prior: bool,
-) -> Plan:
-    fit, question = target.fit, target.question
+def _plan(search: _Search, chosen: list[int]) -> Plan:
+    target, wanted, found, problem, is_prior = search
+    belief, question = problem.belief, target.question
     state = State(belief, found.flops)
-    before, runs = standing(target, belief.target, belief.target), []
+    before, runs = search.standing(belief.target), []
     stages, spent = [belief.target], [0.0]
     for j in chosen:
         state.add(j)
         stages.append(state.target)
         spent.append(state.spent)
-        then = standing(target, belief.target, state.target)
-        runs.append(_run(found, j, state.spent, then))
-    more = choose(
-        belief,
-        found.flops,
-        aim,
-        state.spent or wanted.budget,
-        wanted.runs,
-        repeats=True,
-        made=chosen,
-    )
-    further = after(belief, found.flops, [*chosen, *more])
-    asked = {"params": question.params, "tokens": question.tokens, **question.scales}
+        runs.append(_run(found, j, state.spent, search.standing(state.target)))
+    again = problem._replace(repeats=True, made=chosen)
+    further = again.after(choose(again, state.spent or wanted.budget, wanted.runs))
     said = stop(
         target,
-        cost(question.params, question.tokens, asked),
+        cost(question.params, question.tokens, question.sizes),
         [*stages, further.target],
         [*spent, further.spent],
-        standing(target, belief.target, further.target),
+        search.standing(further.target),
     )
-    context = context_of(fit, question, target.settings, state_of(fit, target.solved))
-    extra = leans(target, belief, found, chosen, aim, is_prior=is_prior)
+    context = context_of(question, target.settings, target.solved.status)
+    extra = leans(target, belief, found, chosen, problem.aim, is_prior=is_prior)
     return Plan(
         context=replace(context, warnings=(*context.warnings, *extra)),
         wanted=wanted,
@@ -153,13 +153,13 @@ def _typed(value: float) -> float:
     return float(f"{value:.12g}")
 
 
-def _check_target(fit: Model, question: Question) -> None:
+def _check_target(question: Question) -> None:
     """Refuse a target whose own runs tell its optimum.
 
     Raises:
         DataError: naming the cell.
     """
-    for cell in fit.cells:
+    for cell in question.fit.cells:
         if cell.recipe == question.recipe and _is_finished(cell, question):
             raise DataError(
                 f"Expected a target beyond the finished cells, got "
@@ -172,8 +172,7 @@ def _check_target(fit: Model, question: Question) -> None:
 
 
 def _is_finished(cell: CellRecord, question: Question) -> bool:
-    asked: Mapping[str, float] = question.scales
+    asked = question.sizes
     own = {"params": cell.params, "tokens": cell.tokens, **cell.scales}
-    sizes = {"params": question.params, "tokens": question.tokens, **asked}
-    is_same = all(abs(math.log(own[n] / v)) <= _SAME for n, v in sizes.items())
+    is_same = all(abs(math.log(own[n] / v)) <= _SAME for n, v in asked.items())
     return is_same and min(len(cell.lr), len(cell.batch)) >= _FINISHED

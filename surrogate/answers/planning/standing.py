@@ -54,7 +54,7 @@ def standing(
         )
     own = slice(0, choices)
     upper = _upper(target, before[own, own], now[own, own])
-    freedom = target.fit.freedom or target.solved.cells - 3
+    freedom = target.fit.freedom or len(target.fit.leaves) - 3
     low, high = (upper * share for share in variance_range(freedom))
     return Standing(
         lr=ends["lr"],

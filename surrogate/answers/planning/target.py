@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float64
 
-from surrogate.answers import surface
+from surrogate.answers import arrays
 from surrogate.answers.limits.transfer import OFFERED, check_law
 from surrogate.answers.limits.unfitted import nearest_fitted
 from surrogate.answers.question import Question
-from surrogate.answers.solved import Solved, settings, solve_box
+from surrogate.answers.solved import Solved, solve_box
 from surrogate.base.errors import DataError
 from surrogate.data.coordinates import CHOICES
 from surrogate.data.extrapolation import HELD_SPAN
@@ -33,27 +33,32 @@ class Target:
     """Where the answer is wanted.
 
     Attributes:
-        fit: whose answer.
-        question: the sizes asked about.
-        solved: the minimum of the fit, its refits and its draws there, `shift` left
-            out.
+        solved: the minimum of the fit, its refits and its draws at the sizes asked
+            about, `shift` left out.
         shift: [ln] by which the optimum moves from the nearest sizes that the runs tell
             of, by a published law; 0 where they tell themselves.
         carries: sizes that the runs tell nothing of.
     """
 
-    fit: Model
-    question: Question
     solved: Solved
     shift: Float64[np.ndarray, " choices"]
     carries: tuple[str, ...]
 
+    @property
+    def fit(self) -> Model:
+        """Whose answer."""
+        return self.solved.fit
+
+    @property
+    def question(self) -> Question:
+        """The sizes asked about."""
+        return self.solved.question
+
     @classmethod
-    def of(cls, fit: Model, question: Question, transfer: str = OFFERED) -> Target:
+    def of(cls, question: Question, transfer: str = OFFERED) -> Target:
         """Solve the question.
 
         Args:
-            fit: that answers.
             question: of the target.
             transfer: the published law by whose exponents an optimum is first guessed
                 at sizes that the runs tell nothing of.
@@ -61,15 +66,15 @@ class Target:
         Raises:
             DataError: the fit has no draws, no setting to choose, or no optimum there.
         """
-        check_fit(fit)
-        shift = shift_of(fit, question, transfer)
-        solved = solve_box(fit, question, question.box)
-        if not np.isfinite(solved.minimum.value[0]):
+        check_fit(question.fit)
+        shift = shift_of(question, transfer)
+        solved = solve_box(question, question.box)
+        if not np.isfinite(solved.value):
             raise DataError(
                 "Expected a fit with an optimum at the target, got one without. Ask "
                 "`surrogate optimum` why, and add runs by hand."
             )
-        return cls(fit, question, solved, shift, carried(fit, question))
+        return cls(solved, shift, carried(question))
 
     @property
     def u(self) -> Float64[np.ndarray, " choices"]:
@@ -84,7 +89,7 @@ class Target:
     @property
     def settings(self) -> dict[str, float]:
         """The best settings of the fit, natural units; NaN for one it does not see."""
-        found = settings(self.fit, self.solved.minimum.u[0], {})
+        found = dict(self.solved.best)
         for i, name in enumerate(self.fit.features.choices):
             found[name] = float(np.exp(self.u[i]))
         return found
@@ -117,7 +122,7 @@ class Target:
     @cached_property
     def multiple(self) -> float:
         """Standard errors in half an interval: Student's t, as answers have it."""
-        return intervals.student(self.solved.cells, freedom=self.fit.freedom)
+        return intervals.student(len(self.fit.leaves), freedom=self.fit.freedom)
 
 
 def check_fit(fit: Model) -> None:
@@ -134,27 +139,28 @@ def check_fit(fit: Model) -> None:
         )
 
 
-def carried(fit: Model, question: Question) -> tuple[str, ...]:
+def carried(question: Question) -> tuple[str, ...]:
     """Sizes of a question that the fitted runs tell nothing of."""
-    near = nearest_fitted(fit, question)
-    asked = {"params": question.params, "tokens": question.tokens, **question.scales}
-    held = [n for n in fit.features.held if n not in CHOICES]
-    off = [n for n, v in asked.items() if abs(math.log(v / near[n])) > HELD_SPAN]
+    near = nearest_fitted(question)
+    held = [n for n in question.fit.features.held if n not in CHOICES]
+    off = [
+        n for n, v in question.sizes.items() if abs(math.log(v / near[n])) > HELD_SPAN
+    ]
     return tuple(name for name in off if name in held)
 
 
 def shift_of(
-    fit: Model, question: Question, transfer: str = OFFERED
+    question: Question, transfer: str = OFFERED
 ) -> Float64[np.ndarray, " choices"]:
     """How a published law moves the optimum to sizes that the runs tell nothing of.
 
     A first guess by others' exponents, for runs to correct.
     """
-    choices = fit.features.choices
-    names = carried(fit, question)
+    choices = question.fit.features.choices
+    names = carried(question)
     if not names:
         return np.zeros(len(choices))
-    near = nearest_fitted(fit, question)
+    near = nearest_fitted(question)
     asked = {"params": question.params, "tokens": question.tokens}
     start = {n: near[n] if n in names else v for n, v in asked.items()}
     law = find(check_law(transfer))
@@ -171,30 +177,11 @@ def shift_of(
     return np.array([moved[name] for name in choices])
 
 
-def at_sizes(
-    fit: Model,
-    question: Question,
-    params: float,
-    tokens: float,
-    scales: dict[str, float],
-) -> Question:
-    """The same question about other sizes."""
-    one = np.ones(1)
-    s = fit.features.given(
-        params * one,
-        tokens * one,
-        {name: value * one for name, value in scales.items()},
-        np.array([question.recipe]),
-    )[0]
-    return replace(
-        question, params=params, tokens=tokens, scales=scales, s=s, warnings=()
-    )
-
-
 def lowest_at(
-    fit: Model, s: Float64[np.ndarray, "places g"], question: Question
+    question: Question, s: Float64[np.ndarray, "places g"]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Lowest ln loss of the fit over the question's box, and where, at many places."""
+    fit = question.fit
     low = fit.features.u_of({n: ends[0] for n, ends in question.box.items()})
     high = fit.features.u_of({n: ends[1] for n, ends in question.box.items()})
-    return surface.minima_at(fit.family, fit.theta, s, low, high)
+    return arrays.minima_at(fit.family, fit.theta, s, low, high)

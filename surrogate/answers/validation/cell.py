@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from surrogate.answers import Fit
-from surrogate.answers.predict import surface_at
+from surrogate.answers.predict import Points, surface_at
 from surrogate.data import Runs
 from surrogate.data.cells import Cell
 from surrogate.fitting import cross_validation
@@ -91,7 +91,7 @@ class Held:
         return _plain(asdict(self)) | {"bounded": self.is_bounded}
 
 
-class Points:
+class Predicted:
     """Predictions and measured losses of a cell's runs that did not diverge."""
 
     def __init__(self, fit: Fit, runs: Runs, index: int, recipe: str) -> None:
@@ -107,7 +107,8 @@ class Points:
         )
         self.predicted, self.low, self.high = told.loss, told.loss_low, told.loss_high
         recipes = np.full(len(lr), recipe)
-        _, self.excess = surface_at(fit, lr, batch, params, tokens, scales, recipes)
+        at = Points(lr, batch, params, tokens, scales, recipes)
+        _, self.excess = surface_at(fit, at)
         self.excess = np.where(np.isnan(self.predicted), np.nan, self.excess)
 
     def near(self, share: float) -> Bool[np.ndarray, " runs"]:
@@ -131,7 +132,7 @@ class Points:
         return missed == 0, 0.5 * width, width + 2 / (1 - LEVEL) * missed
 
 
-def score(fit: Fit, runs: Runs, index: int, points: Points, recipe: str) -> Held:
+def score(fit: Fit, runs: Runs, index: int, points: Predicted, recipe: str) -> Held:
     """What the fit says of one cell, beside what was measured."""
     cell = runs.cells[index]
     scales = {n: v for n, v in cell.scales if n in fit.features.fitted}

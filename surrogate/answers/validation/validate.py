@@ -133,7 +133,7 @@ def score(fit: Fit, runs: Runs, fold: Fold) -> FoldScore:
     points, cells = {}, []
     for index in asked:
         recipe = cell.asked_as(fit, runs.cells[index])
-        points[index] = cell.Points(fit, runs, index, recipe)
+        points[index] = cell.Predicted(fit, runs, index, recipe)
         cells.append(cell.score(fit, runs, index, points[index], recipe))
     errors = np.concatenate([p.errors for p in points.values()])
     parts = [p.intervals() for p in points.values()]
@@ -153,7 +153,7 @@ def score(fit: Fit, runs: Runs, fold: Fold) -> FoldScore:
     )
 
 
-def _band(points: list[cell.Points]) -> Band | None:
+def _band(points: list[cell.Predicted]) -> Band | None:
     """Of runs that the fit says something of."""
     loss = np.concatenate([p.loss for p in points])
     best = np.concatenate([np.full(len(p.loss), p.loss.min()) for p in points])

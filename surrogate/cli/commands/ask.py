@@ -177,11 +177,10 @@ def plateau(
 
     with options.dashed():
         fitted = load(fit)
-        where = deciding.point(fitted, size, more)
-        answer = fitted.plateau(
-            **where,
+        surface = fitted.at(**deciding.point(fitted, size, more))
+        answer = surface.plateau(
             **bound,
-            tol=deciding.share_of_loss(fitted, where, tolerance),
+            tol=deciding.share_of_loss(surface, tolerance),
             probability=share,
             batch=at_batch,
             lr=at_lr,
@@ -259,13 +258,12 @@ def regret(
 
     with options.dashed():
         fitted = load(fit)
-        where = deciding.point(fitted, size, more)
-        answer = fitted.regret(
-            **where,
+        surface = fitted.at(**deciding.point(fitted, size, more))
+        answer = surface.regret(
             **bound,
             lr=my_lr,
             batch=my_batch,
-            tol=deciding.share_of_loss(fitted, where, tolerance),
+            tol=deciding.share_of_loss(surface, tolerance),
         )
     document = deciding.document(answer, machine)
     named = _named(model, total_params, vocab, width, recipe)

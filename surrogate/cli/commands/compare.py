@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from surrogate.answers import Fit, from_runs, laws_on_cells, load
+from surrogate.answers import Fit, Surface, from_runs, laws_on_cells, load
 from surrogate.answers.laws_at_point import beside
 from surrogate.answers.laws_on_cells import Entry
 from surrogate.base.errors import DataError
@@ -48,27 +47,10 @@ def fit_of(
 
 
 def at_point(
-    fit: Fit,
-    *,
-    params: float,
-    tokens: float,
-    scales: dict[str, float] | None,
-    recipe: str | None,
-    shape: Shape | None,
-    seq_len: float | int | None,
-    allow: Sequence[str] = (),
+    surface: Surface, shape: Shape | None, seq_len: float | int | None
 ) -> dict[str, Any]:
     """The document of one point."""
-    best, sides = beside(
-        fit,
-        params=params,
-        tokens=tokens,
-        scales=scales,
-        recipe=recipe,
-        shape=shape,
-        seq_len=seq_len,
-        allow=allow,
-    )
+    best, sides = beside(surface, shape=shape, seq_len=seq_len)
     answer = best.to_json()
     return {
         **answer,

@@ -209,17 +209,16 @@ def compare(
     how = options.reading(
         column_map, seq_len, names, columns, loss_kind, params_kind, diverged_above
     )
-    point = None
+    point, shape = None, None
     if params is not None and tokens is not None:
         point = {
             "params": units.parse_count(params, what="--params"),
             "tokens": units.parse_count(tokens, what="--tokens"),
             "scales": options.scale_values([*at, *(scale if has_fit else [])]),
             "recipe": recipe[0] if has_fit and recipe else None,
-            "shape": _shape(layers, width, seq_len),
-            "seq_len": how["seq_len"],
             "allow": options.allowed(allow),
         }
+        shape = _shape(layers, width, seq_len)
     elif at or layers or width:
         raise DataError(
             "compare: --at, --layers and --width are of one point. Add --params and "
@@ -243,7 +242,7 @@ def compare(
         if point is not None:
             fit = comparison.fit_of(fit_name, table, family, seed, bar)
             with options.dashed():
-                document = comparison.at_point(fit, **point)
+                document = comparison.at_point(fit.at(**point), shape, how["seq_len"])
         else:
             document = comparison.on_cells(
                 fit_name, table, family, seed, how["seq_len"], bar
@@ -266,9 +265,8 @@ def _side_by_side(names: list[str], point: dict[str, Any] | None, as_json: bool)
         raise DataError(
             "compare: fits are compared at one point. Add --params and --tokens."
         )
-    where = {n: point[n] for n in ("params", "tokens", "scales", "recipe", "allow")}
     with options.dashed():
-        document = fits_compared.compare(names, where)
+        document = fits_compared.compare(names, point)
     return output.emit(document, as_json, fits_compared.render)
 
 

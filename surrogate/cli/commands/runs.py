@@ -83,8 +83,8 @@ def demo(
         fitted.save(folder, overwrite=replace)
         page.write(fitted, picture, name=str(folder), overwrite=replace)
         interrupts.keep(True)
-    best = fitted.optimum(params=_DEMO_PARAMS, tokens=_DEMO_TOKENS)
-    flat = fitted.plateau(params=_DEMO_PARAMS, tokens=_DEMO_TOKENS)
+    surface = fitted.at(params=_DEMO_PARAMS, tokens=_DEMO_TOKENS)
+    best, flat = surface.optimum(), surface.plateau()
     asked = {"optimum": best.to_json(), "plateau": flat.to_json()}
     document = {
         "schema": output.SCHEMA,

@@ -173,8 +173,8 @@ class Forms:
         self, value: np.ndarray, slope: np.ndarray, theta: np.ndarray
     ) -> None:
         """The law's own coefficients: each its parameter, decays -exp of theirs."""
-        size, scales = self.law.size, self.law.scales
-        each, decay = np.arange(size), np.arange(2, 1 + 2 * scales, 2)
+        size = self.law.size
+        each, decay = np.arange(size), self.law.places.log_powers
         value[:, :size] = theta[:, :size]
         slope[:, each, each] = 1.0
         value[:, decay] = -np.exp(theta[:, decay])
@@ -183,7 +183,7 @@ class Forms:
     def _bend_law(
         self, hessian: np.ndarray, theta: np.ndarray, gradient: np.ndarray
     ) -> None:
-        decay = np.arange(2, 1 + 2 * self.law.scales, 2)
+        decay = self.law.places.log_powers
         hessian[:, decay, decay] -= np.exp(theta[:, decay]) * gradient[:, decay]
 
     def coefficients(self, theta: np.ndarray) -> Coefficients:
@@ -209,14 +209,8 @@ class _BowlForms(Forms):
     @cached_property
     def places(self) -> Places:
         """Where theta holds the exponents of u."""
-        choices = self.family.shape.choices
-        _, table, pushes, weights, offsets = self.family.starts_at
-        return Places(
-            np.arange(pushes, weights).reshape(choices, choices),
-            choices,
-            np.arange(weights, offsets),
-            np.arange(table, pushes).reshape(choices, -1),
-        )
+        at = self.family.places
+        return Places(at.walls, self.family.shape.choices, at.log_weights, at.optimum)
 
     def _log_shares(self, theta: np.ndarray) -> np.ndarray:
         """Ln l_k of each wall; the weight of the last is 1."""
@@ -233,22 +227,22 @@ class _BowlForms(Forms):
     def coefficients(self, theta: np.ndarray) -> Coefficients:
         """Those of the affine functions, with their slopes in theta."""
         choices, scales, _ = self.family.shape
-        height, table = self.family.starts_at[:2]
+        height = self.family.places.height
         at = exponents(theta, self.places)
         count = len(self.family.pattern.term)
         value = np.zeros((len(theta), count))
         slope = np.zeros((len(theta), count, theta.shape[1]))
         self._law_part(value, slope, theta)
         own, where = np.arange(1 + scales), self._walls()
-        value[:, self.law.size + own] = theta[:, height:table]
-        slope[:, self.law.size + own, height + own] = 1.0
+        value[:, self.law.size + own] = theta[:, height]
+        slope[:, self.law.size + own, height] = 1.0
         of_u = where[:, 1 : 1 + choices]
         of_s = np.delete(where, np.s_[1 : 1 + choices], axis=1)
         value[:, of_u], slope[:, of_u] = at.of_u, at.of_u_slope
         value[:, of_s], slope[:, of_s] = at.turned, at.turned_slope
-        value[:, of_s[:, own]] += theta[:, None, height:table]
+        value[:, of_s[:, own]] += theta[:, None, height]
         for j in own.tolist():
-            slope[:, of_s[:, j], height + j] += 1.0
+            slope[:, of_s[:, j], height[j]] += 1.0
         log_share = self._log_shares(theta)
         value[:, of_s[:, 0]] += log_share
         share = np.exp(log_share)
@@ -288,30 +282,29 @@ class _SumForms(Forms):
     @cached_property
     def places(self) -> Places:
         """Where theta holds the exponents of u."""
-        choices, _, offsets = self.family.shape
-        every, steps = self._of_u(), self.family.steps
-        return Places(
-            np.delete(every, choices, axis=0),
-            choices,
-            every[choices],
-            np.arange(steps.start, steps.stop).reshape(choices, offsets),
-        )
+        at, choices = self.family.places, self.family.shape.choices
+        every = at.exponents
+        free = np.delete(every, choices, axis=0)
+        return Places(free, choices, every[choices], at.steps)
 
+    @property
     def _of_u(self) -> np.ndarray:
         """Where theta and the coefficients hold the exponents of each term."""
-        starts = self.law.size + self.family.width * np.arange(self.family.terms) + 1
-        return starts[:, None] + np.arange(self.family.shape.choices)
+        return self.family.places.exponents
+
+    @property
+    def _kept(self) -> int:
+        """Coefficients that theta holds in the same places: all but what is turned."""
+        return self.family.free - self.family.places.steps.size
 
     def _turned(self) -> np.ndarray:
-        begin = self.family.steps.start
-        return begin + np.arange(self.family.terms * self.family.shape.offsets).reshape(
-            self.family.terms, -1
-        )
+        terms, recipes = self.family.terms, self.family.shape.offsets
+        return self._kept + np.arange(terms * recipes).reshape(terms, recipes)
 
     def coefficients(self, theta: np.ndarray) -> Coefficients:
         """Those of the affine functions, with their slopes in theta."""
         at = exponents(theta, self.places)
-        begin = self.family.steps.start
+        begin = self._kept
         count = len(self.family.pattern.term)
         value = np.zeros((len(theta), count))
         slope = np.zeros((len(theta), count, theta.shape[1]))
@@ -319,7 +312,7 @@ class _SumForms(Forms):
         value[:, :begin] = theta[:, :begin]
         slope[:, each, each] = 1.0
         self._law_part(value, slope, theta)
-        of_u = self._of_u()
+        of_u = self._of_u
         value[:, of_u] = at.of_u
         slope[:, of_u] = at.of_u_slope
         if self.family.shape.offsets:
@@ -337,4 +330,4 @@ class _SumForms(Forms):
         """Add the coefficients' second derivatives, pulled by the gradient."""
         self._bend_law(hessian, theta, gradient)
         turned = gradient[:, self._turned()]
-        add_bend(hessian, self.places, forms.at, gradient[:, self._of_u()], turned)
+        add_bend(hessian, self.places, forms.at, gradient[:, self._of_u], turned)

@@ -32,13 +32,15 @@ def place(law: Law, v: Float64[np.ndarray, "R q"]) -> Place:
     if law.scales:
         zero = Jet(*(0 * part for part in at[0]))
         log_gamma = at[-1] if law.is_bent else zero
-        slopes, decays = at[1 : 1 + 2 * law.scales : 2], at[2 : 2 + 2 * law.scales : 2]
-        parts = [slope.plus(d, -1.0) for slope, d in zip(slopes, decays, strict=True)]
+        amounts, powers = law.places.log_amounts, law.places.log_powers
+        pairs = np.stack([amounts, powers], axis=1).tolist()
+        parts = [at[slope].plus(at[power], -1.0) for slope, power in pairs]
         total = jet.log_sum_exp(parts)
         power = total.plus(log_gamma, -1.0)
         shift = zero.plus(log_gamma, -1.0).exp().times(power).plus(total, -1.0)
         at[0] = at[0].exp().plus(power.exp(), -1.0).log()
-        at[1 : 1 + 2 * law.scales : 2] = [part.plus(shift) for part in parts]
+        for slope, part in zip(amounts.tolist(), parts, strict=True):
+            at[slope] = part.plus(shift)
     return Place(*(np.stack(parts, axis=1) for parts in zip(*at, strict=True)))
 
 
@@ -48,12 +50,11 @@ def to_solver(
     """`Law.to_solver` of many."""
     if not law.scales:
         return theta
-    end = 1 + 2 * law.scales
-    log_gamma = theta[:, -1:] if law.is_bent else np.zeros((len(theta), 1))
-    amounts = theta[:, 1:end:2]
+    log_rest, amounts, powers, log_gamma = law.unpack(theta)
+    log_gamma = log_gamma if law.is_bent else np.zeros((len(theta), 1))
     total = np.logaddexp.reduce(amounts, axis=1, keepdims=True)
     power = np.exp(log_gamma) * total
     v = theta.copy()
-    v[:, 0] = np.logaddexp(theta[:, 0], power[:, 0])
-    v[:, 1:end:2] = amounts + theta[:, 2:end:2] + log_gamma + power - total
+    v[:, 0] = np.logaddexp(log_rest, power[:, 0])
+    v[:, law.places.log_amounts] = amounts + powers + log_gamma + power - total
     return v

@@ -214,15 +214,13 @@ def _vectors(
     Of a mix its weights, then each member's; of a linear family theta as it is.
     """
     if isinstance(family, Mix):
-        parts, begin = [thetas[:, : len(family.members)]], len(family.members)
-        for member in family.members:
-            own = thetas[:, begin : begin + member.size]
-            parts.append(_vectors(member, own))
-            begin += member.size
-        return np.concatenate(parts, axis=1)
+        names = family.unpack(thetas)
+        pairs = zip(family.members, names.members, strict=True)
+        members = [_vectors(member, own) for member, own in pairs]
+        return np.concatenate([names.weights, *members], axis=1)
     if not isinstance(family, Affine):
         return thetas
-    found = [family.coefficients(thetas), thetas[:, family.free :]]
+    found = [family.coefficients(thetas), family.unpack(thetas).offsets]
     return np.concatenate(found, axis=1)
 
 

@@ -9,16 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from surrogate.answers import Fit
+from surrogate.answers.checks import MOST_LOSS, SMALL_SHARE, has_known_losses
 from surrogate.answers.context import interval_warnings
 from surrogate.answers.limits.levels import few_levels
 from surrogate.answers.limits.measured import measured_in
 from surrogate.answers.limits.sides import AGREE, SHARE
 from surrogate.answers.limits.transfer import OFFERED, carriers
-from surrogate.answers.question import (
-    MOST_LOSS,
-    SMALL_SHARE,
-    has_known_losses,
-)
 from surrogate.answers.solved import middle_level, only_levels
 from surrogate.data.cells import Cell
 from surrogate.data.coordinates import CHOICES

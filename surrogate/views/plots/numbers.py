@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float64
 
-from surrogate.answers import beyond, surface
+from surrogate.answers import arrays, beyond
 from surrogate.answers.fit import Fit
 from surrogate.answers.nearest import distances, nearest_cell
-from surrogate.answers.predict import check_comparable, surface_at
+from surrogate.answers.predict import Points, check_comparable, surface_at
 from surrogate.answers.question import Question
 from surrogate.answers.results import Optimum, Plateau
 from surrogate.answers.solved import nearest_level
@@ -67,8 +67,8 @@ def log_losses(
     fit: Fit, thetas: np.ndarray, s: Given, settings: Mapping[str, Column]
 ) -> Float64[np.ndarray, "thetas m"]:
     """Ln loss [nats per token] of several thetas at m settings and one s."""
-    z = surface.points(fit.features.u_of(settings), s)
-    return surface.log_losses(fit.family, thetas, z) + fit.features.level
+    z = arrays.points(fit.features.u_of(settings), s)
+    return arrays.log_losses(fit.family, thetas, z) + fit.features.level
 
 
 def banded(
@@ -81,7 +81,7 @@ def banded(
     """
     thetas = np.concatenate([fit.theta[None], fit.leaves])
     losses = log_losses(fit, thetas, question.s, settings)
-    wrong = beyond.at(fit, question).level
+    wrong = beyond.at(question).level
     ends = beyond.widened(fit.spans(losses[0], losses[1:]), wrong)
     return np.exp(losses[0]), np.exp(ends[..., 0]), np.exp(ends[..., 1])
 
@@ -112,7 +112,7 @@ def held(fit: Fit, question: Question) -> dict[str, float]:
     if len(why) == len(fit.features.choices):
         raise SolveError(f"{' '.join(why.values())} There is nothing to draw.")
     names = [*why, *(() if name is None else (name,))]
-    return {name: nearest_level(fit, question, name) for name in names}
+    return {name: nearest_level(question, name) for name in names}
 
 
 def check_found(answer: Optimum | Plateau) -> None:
@@ -163,8 +163,8 @@ def measured(fit: Fit, runs: Runs) -> tuple[Column, Column]:
 
 def fitted_at(fit: Fit, runs: Runs) -> tuple[Column, Column]:
     """Fitted loss of runs, and its excess in ln over their cell's fitted minimum."""
-    lr, batch, params, tokens = runs.lr_level, runs.batch, runs.params, runs.tokens
-    return surface_at(fit, lr, batch, params, tokens, runs.scales, runs.recipe)
+    columns = runs.lr_level, runs.batch, runs.params, runs.tokens
+    return surface_at(fit, Points(*columns, runs.scales, runs.recipe))
 
 
 def span(values: Mapping[str, list], margin: float) -> dict[str, tuple[float, float]]:

@@ -10,15 +10,14 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from surrogate.answers.arguments import FIT
+from surrogate.answers.checks import check_recipe, check_scales
 from surrogate.answers.context import interval_warnings
 from surrogate.answers.fit import Fit
-from surrogate.answers.question import ask, check_recipe, check_scales
 from surrogate.base.arguments import checked
 from surrogate.base.errors import DataError, Status
 from surrogate.base.units import format_count
 from surrogate.data import Runs
 from surrogate.data.arguments import RUNS
-from surrogate.fitting.stability import P_MAX
 from surrogate.views.plots import canvas, numbers
 
 if TYPE_CHECKING:
@@ -257,9 +256,9 @@ def _curve(
         other = held or _followed(fit, _other(along), {along: value, **(scales or {})})
         sizes = {along: value, _other(along): other}
         where: dict[str, Any] = {"scales": scales, "recipe": recipe, **sizes}
-        question = ask(fit, **where, lr_range=None, batch_range=None, p_max=P_MAX)
-        known: dict[str, Any] = numbers.held(fit, question)
-        best = fit.optimum(**where, **known)
+        surface = fit.at(**where)
+        known: dict[str, Any] = numbers.held(fit, surface.question)
+        best = surface.optimum(**known)
         inside[k] = best.context.inside
         if best.status is Status.ok:
             for j, name in enumerate(fit.features.choices):

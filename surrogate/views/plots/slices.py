@@ -11,7 +11,7 @@ from jaxtyping import Float64
 
 from surrogate.answers.arguments import FIT
 from surrogate.answers.fit import DEFAULT_TOL, Fit
-from surrogate.answers.question import Question, ask
+from surrogate.answers.question import Question
 from surrogate.answers.results import Optimum, Pair, Plateau
 from surrogate.base.arguments import checked
 from surrogate.base.errors import Status
@@ -19,7 +19,6 @@ from surrogate.base.units import format_count, format_lr, format_percent
 from surrogate.data import Runs
 from surrogate.data.arguments import RUNS
 from surrogate.data.coordinates import CHOICES
-from surrogate.fitting.stability import P_MAX
 from surrogate.views.plots import canvas, numbers
 from surrogate.views.plots.numbers import Nearest
 
@@ -100,17 +99,12 @@ class SlicesPicture:
         runs: Runs | None = None,
     ) -> SlicesPicture:
         """Ask the fit: see `plot_slices`."""
-        where: dict[str, Any] = {
-            "params": params,
-            "tokens": tokens,
-            "scales": scales,
-            "recipe": recipe,
-        }
-        question = ask(fit, **where, lr_range=None, batch_range=None, p_max=P_MAX)
+        surface = fit.at(params=params, tokens=tokens, scales=scales, recipe=recipe)
+        question = surface.question
         known: dict[str, Any] = numbers.held(fit, question)
-        optimum = fit.optimum(**where, **known)
+        optimum = surface.optimum(**known)
         numbers.check_found(optimum)
-        plateau = fit.plateau(**where, **known, tol=tol)
+        plateau = surface.plateau(**known, tol=tol)
         used = numbers.runs_of(fit, runs)
         near = None if used is None else numbers.nearest(fit, question, used)
         said = [*optimum.context.warnings, *plateau.context.warnings]

@@ -11,9 +11,8 @@ from jaxtyping import Float64
 
 from surrogate.answers.arguments import FIT
 from surrogate.answers.fit import DEFAULT_TOL, Fit
-from surrogate.answers.question import Question, ask
+from surrogate.answers.question import Question
 from surrogate.answers.results import Optimum, Plateau, Regret
-from surrogate.answers.stability_edge import where_of
 from surrogate.base.arguments import checked
 from surrogate.base.errors import DataError, Status
 from surrogate.base.units import format_percent
@@ -99,20 +98,15 @@ class SurfacePicture:
                 f"plot surface: {why} So there is no surface with an optimum. "
                 "`surrogate plot slices` draws the loss along the other choice."
             )
-        where: dict[str, Any] = {
-            "params": params,
-            "tokens": tokens,
-            "scales": scales,
-            "recipe": recipe,
-            "p_max": p_max,
-        }
-        question = ask(fit, params, tokens, scales, recipe, None, None, p_max)
-        optimum = fit.optimum(**where)
+        surface = fit.at(
+            params=params, tokens=tokens, scales=scales, recipe=recipe, p_max=p_max
+        )
+        question, optimum = surface.question, surface.optimum()
         numbers.check_found(optimum)
-        plateau = fit.plateau(**where, tol=tol)
+        plateau = surface.plateau(tol=tol)
         choice = None
         if lr is not None and batch is not None:
-            choice = fit.regret(**where, lr=lr, batch=batch, tol=tol)
+            choice = surface.regret(lr=lr, batch=batch, tol=tol)
         near = numbers.nearest(fit, question, numbers.runs_of(fit, runs))
         x, y = _grid(question, optimum, plateau, choice, near)
         columns, rows = np.meshgrid(x, y)
@@ -388,7 +382,7 @@ def _grid(
 
 def _edge(fit: Fit, question: Question, batch: np.ndarray) -> np.ndarray | None:
     """Lr of the stability edge at each batch; None where there is no edge in lr."""
-    stability, where = fit.stability, where_of(question)
+    stability, where = fit.stability, question.sizes
     if stability is None:
         return None
     if any(name not in (*where, "lr", "batch") for name in stability.names):
