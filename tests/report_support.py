@@ -133,9 +133,10 @@ def _answers(
     surface = family.log_loss
 
     def one(s: Any, cut: Any) -> tuple[argmin.Minimum, plateau.Extents]:
-        found = argmin.argmin(surface, theta, 0.5 * (low + high), s, low, high, cut)
+        place = argmin.Place(s, low, high, cut)
+        found = argmin.argmin(surface, theta, 0.5 * (low + high), place)
         level = found.value + log_tol
-        return found, plateau.extents(surface, theta, found, s, low, high, level, cut)
+        return found, plateau.extents(surface, theta, found, place, level)
 
     return jax.vmap(one)(s, cut)
 

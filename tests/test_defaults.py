@@ -12,8 +12,7 @@ import pytest
 
 import surrogate
 from surrogate import families
-from surrogate.answers import Fit
-from surrogate.answers import laws_on_cells as scoring
+from surrogate.answers import Fit, laws_on_cells
 from surrogate.answers.simulate import simulate
 from surrogate.base import defaults
 from surrogate.cli import options
@@ -95,7 +94,9 @@ def test_commands_and_functions_agree() -> None:
     for name in ("family", "terms", "bootstrap", "seed", "device", "backend"):
         assert default(runs.fit, name) == default(surrogate.fit, name), name
     assert default(runs.demo, "seed") == default(simulate, "seed")
-    assert default(laws.compare, "seed") == default(scoring.score_surrogate, "seed")
+    assert default(laws.compare, "seed") == default(
+        laws_on_cells.score_surrogate, "seed"
+    )
     read = {"tol": "--tol", "probability": "--probability", "p_max": "--p-max"}
     for command, function in (
         (ask.optimum, Fit.optimum),

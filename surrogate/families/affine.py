@@ -10,7 +10,7 @@ coordinates.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from jaxtyping import Float
 
@@ -29,6 +29,38 @@ if TYPE_CHECKING:
 else:
     dispatch = Late("surrogate_kernels.dispatch")
     ref = Late("surrogate_kernels.ref")
+
+
+class Rows(NamedTuple):
+    """What all problems read.
+
+    Attributes:
+        points: (1, u, s), recipes among s.
+        linear: indicators of recipes.
+        member: indicators of cells.
+        target: what is fitted.
+    """
+
+    points: Float[Array, "n d"]
+    linear: Float[Array, "n q"]
+    member: Float[Array, "n cells"]
+    target: Float[Array, " n"]
+
+
+class Problems(NamedTuple):
+    """What differs between problems.
+
+    Attributes:
+        coefficients: of the affine functions.
+        offsets: of the recipes.
+        weights: of the rows.
+        copies: how often each cell is there.
+    """
+
+    coefficients: Float[Array, "problems m"]
+    offsets: Float[Array, "problems q"]
+    weights: Float[Array, "problems n"]
+    copies: Float[Array, "problems cells"]
 
 
 class Affine(ABC):
@@ -68,16 +100,7 @@ class Affine(ABC):
 
     @abstractmethod
     def _sums(
-        self,
-        coefficients: Float[Array, "problems m"],
-        offsets: Float[Array, "problems q"],
-        rows: Float[Array, "n d"],
-        linear: Float[Array, "n q"],
-        member: Float[Array, "n cells"],
-        target: Float[Array, " n"],
-        weights: Float[Array, "problems n"],
-        copies: Float[Array, "problems cells"],
-        operations: dispatch.Operations,
+        self, at: Rows, of: Problems, operations: dispatch.Operations
     ) -> ref.NormalEquations:
         """Normal equations in coefficients and offsets, cells' own minimised over."""
 
@@ -99,17 +122,8 @@ class Affine(ABC):
         weights, copies = weights[:, : len(z)], weights[:, len(z) :]
         spread = jax.vmap(self._spread)(v)
         count = len(self.pattern.term)
-        raw = self._sums(
-            spread[:, :count],
-            spread[:, count:],
-            rows,
-            linear,
-            member,
-            target,
-            weights,
-            copies,
-            operations,
-        )
+        of = Problems(spread[:, :count], spread[:, count:], weights, copies)
+        raw = self._sums(Rows(rows, linear, member, target), of, operations)
 
         def prior(v: Array) -> Array:
             return self.prior.cost(self.from_solver(v))

@@ -36,7 +36,7 @@ from surrogate.base.worlds import (
     product,
 )
 from surrogate.families import scaling_law
-from surrogate.families.affine import Affine
+from surrogate.families.affine import Affine, Problems, Rows
 from surrogate.families.protocol import (
     CELL_SPREAD,
     Prior,
@@ -46,12 +46,11 @@ from surrogate.families.protocol import (
 from surrogate_kernels.pattern import Pattern
 
 if TYPE_CHECKING:
-    from surrogate_kernels import dispatch, ref
-    from surrogate_kernels import log_sum_exp_xla as sums
+    from surrogate_kernels import dispatch, log_sum_exp_xla, ref
 else:
     dispatch = Late("surrogate_kernels.dispatch")
     ref = Late("surrogate_kernels.ref")
-    sums = Late("surrogate_kernels.log_sum_exp_xla")
+    log_sum_exp_xla = Late("surrogate_kernels.log_sum_exp_xla")
 
 
 @dataclass(frozen=True)
@@ -199,7 +198,7 @@ class Bowl(Affine):
         self, coefficients: Float[Array, "problems m"], rows: Float[Array, "n d"]
     ) -> tuple[scaling_law.Values, list[Array]]:
         """`_of_terms` of a batch, with the law's derivatives, addend by addend."""
-        terms = sums.affine(coefficients, self.pattern, rows)
+        terms = log_sum_exp_xla.affine(coefficients, self.pattern, rows)
         inner = self.pattern.terms - self.shape.choices - 2
         law = self.law.values(terms[:inner])
         height, *walls = (jnp.exp(term) for term in terms[inner:])
@@ -216,60 +215,30 @@ class Bowl(Affine):
         return v.at[own].set(self.law.from_solver(v[own]))
 
     def _sums(
-        self,
-        coefficients: Float[Array, "problems m"],
-        offsets: Float[Array, "problems q"],
-        rows: Float[Array, "n d"],
-        linear: Float[Array, "n q"],
-        member: Float[Array, "n cells"],
-        target: Float[Array, " n"],
-        weights: Float[Array, "problems n"],
-        copies: Float[Array, "problems cells"],
-        operations: dispatch.Operations,
+        self, at: Rows, of: Problems, operations: dispatch.Operations
     ) -> ref.NormalEquations:
-        """No backend has a kernel of it: XLA's matrix products serve all.
-
-        Of the added exponentials the second derivative in an affine function is the
-        first; between them and the scaling law there is none.
-        """
+        """No backend has a kernel of it: XLA's matrix products serve all."""
         del operations
-        law, walls = self._parts(coefficients, rows)
-        residual = law.level + sum(walls) - target[None]
-        if linear.shape[1]:
-            residual = residual + jnp.matmul(offsets, linear.T, precision="highest")
-        shared, stiff = cell_offsets(-residual, weights, member, copies)
+        weights, columns = of.weights, log_sum_exp_xla.Columns(self.pattern, *at[:2])
+        law, walls = self._parts(of.coefficients, at.points)
+        residual = law.level + sum(walls) - at.target[None]
+        if at.linear.shape[1]:
+            offsets = jnp.matmul(of.offsets, at.linear.T, precision="highest")
+            residual = residual + offsets
+        shared, stiff = cell_offsets(-residual, weights, at.member, of.copies)
         if self.cells:
-            residual = residual + jnp.matmul(shared, member.T, precision="highest")
+            own = jnp.matmul(shared, at.member.T, precision="highest")
+            residual = residual + own
         pull = weights * residual
-        first = [*law.first, *walls]
-        pairs = []
-        for t, own in enumerate(first):
-            weighted = weights * own
-            row = [weighted * other for other in first[t:]]
-            if t < len(law.first):
-                for k, bend in enumerate(law.second[t]):
-                    row[k] = row[k] + pull * bend
-            else:
-                row[0] = row[0] + pull * own
-            pairs += row
-        whole = sums.gather(
-            self.pattern,
-            rows,
-            linear,
-            jnp.stack(pairs, axis=1),
-            jnp.stack(first, axis=1),
-            weights,
-            pull,
-            residual,
-        )
+        first = jnp.stack([*law.first, *walls], axis=1)
+        pairs = jnp.stack(_pairs(law, walls, weights, pull), axis=1)
+        whole = log_sum_exp_xla.gather(columns, pairs, first, weights, pull, residual)
         if not self.cells:
             return whole
-        crossed = sums.cross(
-            self.pattern, rows, linear, member, jnp.stack(first, axis=1), weights
-        )
+        crossed = log_sum_exp_xla.cross(columns, at.member, first, weights)
         turned = jnp.swapaxes(crossed / stiff[:, None], 1, 2)
         return ref.NormalEquations(
-            whole.cost + jnp.sum(copies * (shared / CELL_SPREAD) ** 2, axis=1),
+            whole.cost + jnp.sum(of.copies * (shared / CELL_SPREAD) ** 2, axis=1),
             whole.gradient,
             whole.hessian - jnp.matmul(crossed, turned, precision="highest"),
         )
@@ -298,3 +267,22 @@ class Bowl(Affine):
         # Logarithms of weights near 1 each, so a triangle around 0.
         theta[:, weights:offsets] = 0.3 * noise[:, weights:offsets]
         return theta
+
+
+def _pairs(
+    law: scaling_law.Values, walls: list[Array], weights: Array, pull: Array
+) -> list[Array]:
+    """The factor of each pair of terms in the Hessian, upper triangle.
+
+    Of the added exponentials the second derivative in an affine function is the first;
+    between them and the scaling law there is none.
+    """
+    first, found = [*law.first, *walls], []
+    for t, own in enumerate(first):
+        weighted = weights * own
+        row = [weighted * other for other in first[t:]]
+        bends = law.second[t] if t < len(law.first) else [own]
+        for k, bend in enumerate(bends):
+            row[k] = row[k] + pull * bend
+        found += row
+    return found

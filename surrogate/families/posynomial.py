@@ -24,7 +24,7 @@ from jaxtyping import Float, Float64
 from surrogate.base.errors import DataError
 from surrogate.base.late import Late
 from surrogate.base.worlds import Array, Numbers, jax, jnp, namespace, product
-from surrogate.families.affine import Affine
+from surrogate.families.affine import Affine, Problems, Rows
 from surrogate.families.protocol import Prior, Shape
 from surrogate.families.scaling_law import Law
 from surrogate_kernels.pattern import Pattern
@@ -179,21 +179,13 @@ class Posynomial(Affine):
         return v.at[own].set(self.law.from_solver(v[own]))
 
     def _sums(
-        self,
-        coefficients: Float[Array, "problems m"],
-        offsets: Float[Array, "problems q"],
-        rows: Float[Array, "n d"],
-        linear: Float[Array, "n q"],
-        member: Float[Array, "n cells"],
-        target: Float[Array, " n"],
-        weights: Float[Array, "problems n"],
-        copies: Float[Array, "problems cells"],
-        operations: dispatch.Operations,
+        self, at: Rows, of: Problems, operations: dispatch.Operations
     ) -> ref.NormalEquations:
         """The backend's log-sum-exp."""
-        del member, copies
+        rows, linear, _, target = at
         return operations.log_sum_exp_normal_equations(
-            coefficients, offsets, self.pattern, rows, linear, target, weights
+            *(of.coefficients, of.offsets, self.pattern),
+            *(rows, linear, target, of.weights),
         )
 
     def starts(

@@ -45,6 +45,25 @@ class Call(NamedTuple):
         return self.function(*self.static, shared, each, count)
 
 
+class Work(NamedTuple):
+    """Problems, and what solves them.
+
+    Attributes:
+        make: the compiled call for so many problems.
+        shared: arrays that every problem reads.
+        each: NumPy arrays with a leading axis of problems.
+        size: problems a call. Where the device has no memory for it, half as many, and
+            half again.
+        turns: parts of a call that its program takes one after the other.
+    """
+
+    make: Callable[[int], Call]
+    shared: Any
+    each: Any
+    size: int
+    turns: int = 1
+
+
 @runtime_checkable
 class Progress(Protocol):
     """Told what runs and how far it is; the CLI draws it."""
@@ -97,28 +116,15 @@ def local_devices() -> list[Device]:
     return jax.local_devices(backend=platform)
 
 
-def run(
-    make: Callable[[int], Call],
-    shared: Any,
-    each: Any,
-    size: int,
-    *,
-    turns: int = 1,
-    progress: Progress | None = None,
-) -> tuple[Any, int]:
+def run(work: Work, progress: Progress | None = None) -> tuple[Any, int]:
     """Solve all problems, call by call.
 
     A call may have fewer of them than `size`, so that all workers end together; where
     it starts is a multiple of `size / turns`.
 
     Args:
-        make: the compiled call for so many problems.
-        shared: arrays that every problem reads.
-        each: NumPy arrays with a leading axis of problems.
-        size: problems a call. Where the device has no memory for it, half as
-            many, and half again.
-        turns: parts of a call that its program takes one after the other.
-        progress: told of finished problems.
+        work: the problems.
+        progress: told of finished ones.
 
     Returns:
         NumPy arrays with a leading axis of problems, and the size that fitted.
@@ -127,32 +133,35 @@ def run(
         Interrupted: Ctrl-C; carries what was finished.
     """
     devices = local_devices()
-    placed = [jax.device_put(shared, SingleDeviceSharding(d)) for d in devices]
-    total = len(jax.tree.leaves(each)[0])
+    placed = [jax.device_put(work.shared, SingleDeviceSharding(d)) for d in devices]
+    total = _count(work.each)
     parts: list[Any] = []
     done, workers = 0, _workers(devices)
     try:
         while done < total:
-            step = _share(total - done, size, max(1, size // turns), workers)
-            one = partial(_one, make(size), placed, each, size, step)
+            size = work.size
+            step = _share(total - done, size, size // work.turns, workers)
+            one = partial(_one, work.make(size), placed, work.each, size, step)
             try:
-                firsts = range(done, total, step)
-                for part in _in_turn(one, firsts, workers):
+                for part in _in_turn(one, range(done, total, step), workers):
                     parts.append(part)
-                    count = len(jax.tree.leaves(part)[0])
-                    done += count
+                    done += _count(part)
                     interrupts.finished()
                     if progress is not None:
-                        progress.advance(count)
+                        progress.advance(_count(part))
             except jax.errors.JaxRuntimeError as error:
                 if "RESOURCE_EXHAUSTED" not in str(error) or size == 1:
                     raise
-                size //= 2
+                work = work._replace(size=size // 2)
     except KeyboardInterrupt as signal:
         if parts:
-            raise Interrupted((_joined(parts), size)) from signal
+            raise Interrupted((_joined(parts), work.size)) from signal
         raise
-    return _joined(parts), size
+    return _joined(parts), work.size
+
+
+def _count(arrays: Any) -> int:
+    return len(jax.tree.leaves(arrays)[0])
 
 
 def in_turn(one: Callable[[int], Any], firsts: range) -> Iterator[Any]:
@@ -185,7 +194,7 @@ def cores() -> int:
 def _share(total: int, size: int, part: int, workers: int) -> int:
     """Problems a call: as many for each worker, whole parts, at most `size`."""
     rounds = -(-total // (size * workers))
-    each = -(-total // (rounds * workers))
+    part, each = max(part, 1), -(-total // (rounds * workers))
     return min(size, -(-each // part) * part)
 
 
@@ -193,7 +202,7 @@ def _one(
     call: Call, placed: list[Any], each: Any, size: int, step: int, first: int
 ) -> Any:
     """Results of `step` problems from `first` on, fewer at the end."""
-    count = min(step, len(jax.tree.leaves(each)[0]) - first)
+    count = min(step, _count(each) - first)
     block = jax.tree.map(
         lambda array: _padded(array[first : first + count], size), each
     )

@@ -92,7 +92,8 @@ def _primal_dual(
         gradient, hessian = _newton(now, v, weight, price)
         step = _step(v, gradient, hessian)
         move = weight / now.room - price + price / now.room * (now.rows @ step)
-        advanced = _advanced(walls, lines, v, price, step, move, _NEAREST * now.room)
+        way = _Way(step, move, _NEAREST * now.room)
+        advanced = _advanced(walls, lines, v, price, way)
         if advanced is None:
             return v, False
         v, price, now = advanced
@@ -246,23 +247,26 @@ def _newton(
     return gradient, hessian
 
 
+class _Way(NamedTuple):
+    """Where to step: the box, the prices, and the room to leave at each wall."""
+
+    step: np.ndarray
+    move: np.ndarray
+    least: np.ndarray
+
+
 def _advanced(
-    walls: Walls,
-    lines: _Lines,
-    v: np.ndarray,
-    price: np.ndarray,
-    step: np.ndarray,
-    move: np.ndarray,
-    least: np.ndarray,
+    walls: Walls, lines: _Lines, v: np.ndarray, price: np.ndarray, way: _Way
 ) -> tuple[np.ndarray, np.ndarray, _Local] | None:
-    """As far along the step as prices stay positive and walls above the least room."""
-    falling = move < 0
-    size = min(1.0, 0.99 * float(np.min(-price[falling] / move[falling], initial=2.0)))
+    """As far along the way as prices stay positive and walls above the least room."""
+    falling = way.move < 0
+    reach = -price[falling] / way.move[falling]
+    size = min(1.0, 0.99 * float(np.min(reach, initial=2.0)))
     for _ in range(_HALVINGS):
-        after = v + size * step
+        after = v + size * way.step
         if after[1] > after[0] and after[3] > after[2]:
             now = _local(walls, lines, after)
-            if (now.room > least).all():
-                return after, price + size * move, now
+            if (now.room > way.least).all():
+                return after, price + size * way.move, now
         size *= 0.5
     return None

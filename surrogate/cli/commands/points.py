@@ -181,7 +181,7 @@ def run(
 
 def text(document: dict[str, Any]) -> list[RenderableType]:
     """What was written, and why rows have no answer."""
-    from surrogate.cli.text import common as forms
+    from surrogate.cli.text import common
 
     rows = [
         ("questions", f"{document['points']:,}"),
@@ -189,7 +189,7 @@ def text(document: dict[str, Any]) -> list[RenderableType]:
         ("written to", document["out"]),
     ]
     rows += [(f"refused {n}", why) for why, n in document["refused"].items()]
-    return [forms.grid(rows)]
+    return [common.grid(rows)]
 
 
 def _columns(command: str) -> list[str]:
