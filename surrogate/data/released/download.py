@@ -82,6 +82,21 @@ def download(
         DataError: the server has no such file, breaks off, or sends something else.
     """
     part = path.with_name(f"{path.name}.part")
+    _append(url, part, progress, timeout)
+    found = hashlib.sha256(part.read_bytes()).hexdigest()
+    if sha256 and found != sha256:
+        part.unlink()
+        raise DataError(
+            f"{url}: expected a file with SHA-256 {sha256[:16]}..., got "
+            f"{found[:16]}...; it is not kept. Try again; if it stays so, the file was "
+            "changed upstream."
+        )
+    os.replace(part, path)
+    return found
+
+
+def _append(url: str, part: Path, progress: Progress | None, timeout: float) -> None:
+    """Fetch what is missing; every failure as one sentence."""
     try:
         with part.open("ab") as stream:
             _receive(url, stream, progress, timeout)
@@ -100,16 +115,6 @@ def download(
             f"{url}: expected the whole file, but the connection failed ({reason}) "
             f"after {got:,} bytes. Try again: it goes on from there."
         ) from error
-    found = hashlib.sha256(part.read_bytes()).hexdigest()
-    if sha256 and found != sha256:
-        part.unlink()
-        raise DataError(
-            f"{url}: expected a file with SHA-256 {sha256[:16]}..., got "
-            f"{found[:16]}...; it is not kept. Try again; if it stays so, the file was "
-            "changed upstream."
-        )
-    os.replace(part, path)
-    return found
 
 
 def _receive(
