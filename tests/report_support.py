@@ -20,8 +20,8 @@ from surrogate.answers.question import ask
 from surrogate.families import Family
 from surrogate.numerics import argmin, plateau
 from surrogate.numerics.half_plane import Cut
-from surrogate.views.explorer import document as data
 from surrogate.views.explorer import page
+from surrogate.views.explorer.document import document as whole
 
 NODE = shutil.which("node")
 TOL = 0.0025
@@ -90,7 +90,7 @@ def questions(fit: Fit, count: int, seed: int = 0) -> list[dict[str, Any]]:
 
 def document(fit: Fit) -> dict[str, Any]:
     """What the page of a fit embeds."""
-    return data.document(fit, fit.runs, "FIT")
+    return whole(fit, fit.runs, "FIT")
 
 
 def python_answers(fit: Fit, asked: list[dict[str, Any]]) -> dict[str, np.ndarray]:

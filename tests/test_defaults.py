@@ -15,7 +15,7 @@ from surrogate import families
 from surrogate.answers import Fit, laws_on_cells
 from surrogate.answers.simulate import simulate
 from surrogate.base import defaults
-from surrogate.cli import options
+from surrogate.cli import groups, options
 from surrogate.cli.commands import ask, laws, runs
 from surrogate_kernels import backends, dispatch
 
@@ -103,8 +103,9 @@ def test_commands_and_functions_agree() -> None:
         (ask.plateau, Fit.plateau),
         (ask.regret, Fit.regret),
     ):
-        for name in read.keys() & inspect.signature(command).parameters.keys():
-            typed = options.share(read[name], default(command, name))
+        whole = groups.spread(command)
+        for name in read.keys() & inspect.signature(whole).parameters.keys():
+            typed = options.share(read[name], default(whole, name))
             assert typed == default(function, name), (command, name)
     assert options.share("", options.MAX_DROPPED) == defaults.MAX_DROPPED
 

@@ -162,24 +162,19 @@ def check_ladder(found: Mapping[str, Any]) -> None:
         )
 
 
-def asked(
-    fit: str,
-    typed: Mapping[str, str | None],
-    scale: Sequence[str],
-    *,
-    tied: bool = False,
-) -> Asked:
-    """How the question was typed."""
+def asked(fit: str, size: Mapping[str, Any], where: Mapping[str, Any]) -> Asked:
+    """How the question was typed: `sizes.Typed` and `options.WhereTyped`."""
     from surrogate.cli.text.decision import Asked
 
+    named = {name: value for name, value in size.items() if name != "tied"}
     words = [
         word
-        for name, value in typed.items()
+        for name, value in {**named, "recipe": where["recipe"]}.items()
         if value is not None
-        for word in (f"--{name}", value)
+        for word in (f"--{name.replace('_', '-')}", value)
     ]
-    words += [word for value in scale for word in ("--scale", value)]
-    words += ["--tied"] if tied else []
+    words += [word for value in where["scale"] for word in ("--scale", value)]
+    words += ["--tied"] if size.get("tied") else []
     return Asked(fit, tuple(words))
 
 

@@ -21,6 +21,7 @@ from surrogate.base import interrupts
 from surrogate.base.errors import DataError, FlagsError, SolveError, Status
 from surrogate.cli import (
     compiled,
+    groups,
     guide,
     output,
     progress,
@@ -89,7 +90,7 @@ def _program(asked: str) -> typer.Typer:
     for name, command in COMMANDS.items():
         is_asked = name == asked
         about = {"help": command.__doc__, "epilog": guide.epilog(name)}
-        program.command(name, **about)(command if is_asked else _unasked)
+        program.command(name, **about)(groups.spread(command) if is_asked else _unasked)
     return program
 
 

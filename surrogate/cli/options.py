@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import math
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
@@ -20,12 +18,10 @@ import typer
 from surrogate.base import defaults, units
 from surrogate.base.defaults import (
     DEVICES,
-    LOSS_KINDS,
-    LOSS_UNITS,
-    PARAMS_KINDS,
 )
 from surrogate.base.errors import DataError, UnlikelyError
 from surrogate.cli import typing_numbers
+from surrogate.cli.groups import Group
 from surrogate_kernels.backends import NAMES as BACKENDS
 
 # Defaults as text, since options are parsed from it.
@@ -62,90 +58,9 @@ Backend = Annotated[
 ]
 Seed = Annotated[int, typer.Option(min=0, metavar="S", help="Seed of all randomness.")]
 
-ColumnMap = Annotated[
-    list[str],
-    typer.Option(
-        "--map", metavar="ROLE=COLUMN", help="Which column is what; repeatable."
-    ),
-]
 SeqLen = Annotated[
     str | None,
     typer.Option(metavar="N", help="Tokens per sequence, for batches in sequences."),
-]
-RecipeColumns = Annotated[
-    list[str],
-    typer.Option(
-        "--recipe", metavar="COLUMN", help="A column of the recipe; repeatable."
-    ),
-]
-ScaleColumns = Annotated[
-    list[str],
-    typer.Option(
-        "--scale", metavar="NAME=COLUMN", help="A further scale variable; repeatable."
-    ),
-]
-LossKind = Annotated[
-    str | None,
-    typer.Option(metavar="|".join(LOSS_KINDS), help="What kind of loss it is."),
-]
-ParamsKind = Annotated[
-    str | None,
-    typer.Option(metavar="|".join(PARAMS_KINDS), help="What the parameters count."),
-]
-DivergedAbove = Annotated[
-    str | None,
-    typer.Option(
-        metavar="SHARE|never|COLUMN=VALUE",
-        help="Which runs diverged: this far above their cell's lowest loss; none but "
-        "those marked; or by a column; default: by jumps.",
-    ),
-]
-LossUnit = Annotated[
-    str | None,
-    typer.Option(metavar="|".join(LOSS_UNITS), help="The unit of the loss column."),
-]
-Cluster = Annotated[
-    str | None,
-    typer.Option(
-        metavar="COLUMN",
-        help="Runs that share a trunk; kept with the runs, not used by a fit yet.",
-    ),
-]
-LossSe = Annotated[
-    str | None,
-    typer.Option(
-        metavar="COLUMN",
-        help="Standard error of each loss; kept with the runs, not used by a fit yet.",
-    ),
-]
-Finished = Annotated[
-    str | None,
-    typer.Option(metavar="WORD,WORD", help="Status words of runs that ended."),
-]
-Failed = Annotated[
-    str | None,
-    typer.Option(metavar="WORD,WORD", help="Status words of runs that never count."),
-]
-Checkpoints = Annotated[
-    str,
-    typer.Option(
-        metavar="|".join(defaults.CHECKPOINTS), help="Rows that are of one run."
-    ),
-]
-LrIsSchedule = Annotated[
-    str | None,
-    typer.Option(
-        metavar="cosine[:floor=10%,warmup=2000]",
-        help="lr falls along each run: compute its peak.",
-    ),
-]
-Also = Annotated[
-    str | None,
-    typer.Option(
-        metavar="COLUMN",
-        help="A further setting that was swept, such as weight_decay: compare its "
-        "levels.",
-    ),
 ]
 About = Annotated[
     list[str],
@@ -226,25 +141,19 @@ Allow = Annotated[
 ]
 
 
-class Reading(TypedDict):
-    """What `readers.read_runs` takes besides the files."""
-
-    map: dict[str, str] | None
-    seq_len: int | None
-    recipe: list[str] | None
-    scales: dict[str, str] | None
-    loss_kind: str | None
-    params_kind: str | None
-    diverged_above: float | str | None
-    loss_unit: str | None
-    cluster: str | None
-    loss_se: str | None
-    finished: list[str]
-    failed: list[str]
-    allow: list[str]
-    checkpoints: str
-    lr_is_schedule: str | None
-    also: str | None
+WhereTyped = Annotated[
+    dict[str, Any],
+    Group(
+        {
+            "recipe": (RecipeName, None),
+            "scale": (ScaleValues, []),
+            "lr_range": (LrRange, None),
+            "batch_range": (BatchRange, None),
+            "p_max": (PMax, P_MAX),
+            "allow": (Allow, []),
+        }
+    ),
+]
 
 
 class Where(TypedDict):
@@ -338,122 +247,6 @@ def inner_share(option: str, text: str) -> float:
     return value
 
 
-def reading(
-    column_map: Sequence[str],
-    seq_len: str | None,
-    recipe: Sequence[str],
-    scale: Sequence[str],
-    loss_kind: str | None,
-    params_kind: str | None,
-    diverged_above: str | None,
-    *,
-    loss_unit: str | None = None,
-    cluster: str | None = None,
-    loss_se: str | None = None,
-    finished: str | None = None,
-    failed: str | None = None,
-    allow: Sequence[str] = (),
-    checkpoints: str = defaults.CHECKPOINTS[0],
-    lr_is_schedule: str | None = None,
-    also: str | None = None,
-) -> Reading:
-    """Parses the options that say how a table of runs is read."""
-    if loss_kind is not None:
-        choose("--loss-kind", loss_kind, LOSS_KINDS)
-    if params_kind is not None:
-        choose("--params-kind", params_kind, PARAMS_KINDS)
-    return {
-        "map": pairs("--map", column_map, 'ROLE=COLUMN, such as loss="smooth loss"'),
-        "seq_len": None if seq_len is None else whole("--seq-len", seq_len),
-        "recipe": list(recipe) or None,
-        "scales": pairs("--scale", scale, "NAME=COLUMN, such as active=Na"),
-        "loss_kind": loss_kind,
-        "params_kind": params_kind,
-        "diverged_above": _diverged_above(diverged_above),
-        "loss_unit": loss_unit and choose("--loss-unit", loss_unit, LOSS_UNITS),
-        "cluster": cluster,
-        "loss_se": loss_se,
-        "finished": _words(finished),
-        "failed": _words(failed),
-        "allow": allowed(allow),
-        "checkpoints": choose("--checkpoints", checkpoints, defaults.CHECKPOINTS),
-        "lr_is_schedule": lr_is_schedule,
-        "also": also,
-    }
-
-
-def fit_command(files: Sequence[Path], how: Mapping[str, Any]) -> str:
-    """The command that fits what was read so."""
-    return shlex.join(["surrogate", "fit", *_read_so(files, how), "--out", "out/fit"])
-
-
-def evaluate_command(files: Sequence[Path], how: Mapping[str, Any]) -> str:
-    """The command that asks how a bundled fit does on what was read so."""
-    words = _read_so(files, {**how, "scales": None})
-    return shlex.join(["surrogate", "evaluate", OTHERS, *words])
-
-
-def _read_so(files: Sequence[Path], how: Mapping[str, Any]) -> list[str]:
-    """The files and the options by which they were read."""
-    words = [*map(str, files)]
-    for option, name in (("--map", "map"), ("--scale", "scales")):
-        for key, text in (how.get(name) or {}).items():
-            words += [option, f"{key}={text}"]
-    for column in how.get("recipe") or ():
-        words += ["--recipe", column]
-    for name in ("finished", "failed"):
-        if how.get(name):
-            words += [f"--{name}", ",".join(how[name])]
-    for value in how.get("allow") or ():
-        words += ["--allow", value]
-    above = how.get("diverged_above")
-    if above is not None:
-        words += ["--diverged-above", _above(above)]
-    for name in _SINGLE:
-        value = how.get(name)
-        if value is not None and (name, value) != ("checkpoints", "last"):
-            words += [f"--{name.replace('_', '-')}", str(value)]
-    return words
-
-
-def _above(value: float | str) -> str:
-    """What `_diverged_above` reads back."""
-    if isinstance(value, str):
-        return value
-    return "never" if math.isinf(value) else f"{100 * value!r}%"
-
-
-# The bundled fit that few runs are compared with.
-OTHERS = "steplaw-dense"
-_SINGLE = (
-    *("seq_len", "loss_kind", "params_kind", "loss_unit", "cluster", "loss_se"),
-    *("checkpoints", "lr_is_schedule", "also"),
-)
-
-
-def _words(text: str | None) -> list[str]:
-    """Words between commas."""
-    return [word for part in (text or "").split(",") if (word := part.strip())]
-
-
-def _diverged_above(text: str | None) -> float | str | None:
-    """Parses `--diverged-above`: a share, `never` for infinity, or COLUMN=VALUE."""
-    if text is None:
-        return None
-    if text == "never":
-        return math.inf
-    if "=" in text:
-        pairs("--diverged-above", [text], "COLUMN=VALUE, such as status=nan")
-        return text
-    value = units.parse_number(text, what="--diverged-above")
-    if value <= 0 or (value > 1 and not text.rstrip().endswith("%")):
-        raise DataError(
-            "--diverged-above: expected a share above 0% with its sign, never, or "
-            f"COLUMN=VALUE, got {units.quote(text)}. Write 25%, never or status=nan."
-        )
-    return value
-
-
 def scale_values(values: Sequence[str]) -> dict[str, float] | None:
     """Parses repeated `--scale NAME=VALUE`."""
     texts = pairs("--scale", values, "NAME=VALUE, such as active=500M")
@@ -508,18 +301,12 @@ def dashed(*, can_allow: bool = True) -> Iterator[None]:
         raise DataError(f"{said} {remedy[0].upper()}{remedy[1:]}.") from error
 
 
-def where(
-    recipe: str | None,
-    scale: Sequence[str],
-    lr_range: str | None,
-    batch_range: str | None,
-    p_max: str,
-    allow: Sequence[str],
-) -> Where:
-    """Parses what a question says besides its sizes."""
+def where(typed: Mapping[str, Any]) -> Where:
+    """Parses what a question says besides its sizes (`WhereTyped`)."""
+    lr_range, batch_range = typed["lr_range"], typed["batch_range"]
     return {
-        "scales": scale_values(scale),
-        "recipe": recipe,
+        "scales": scale_values(typed["scale"]),
+        "recipe": typed["recipe"],
         "lr_range": None
         if lr_range is None
         else units.parse_range(lr_range, what="--lr-range"),
@@ -528,8 +315,8 @@ def where(
         else units.parse_range(
             batch_range, what="--batch-range", parse=typing_numbers.batch
         ),
-        "p_max": inner_share("--p-max", p_max),
-        "allow": allowed(allow),
+        "p_max": inner_share("--p-max", typed["p_max"]),
+        "allow": allowed(typed["allow"]),
     }
 
 

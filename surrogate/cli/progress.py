@@ -17,7 +17,7 @@ from surrogate.cli import output, screen
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from surrogate.cli.options import Reading
+    from surrogate.cli.reading import Reading
     from surrogate.data import Runs
 
 # How long a bar may stand [s].

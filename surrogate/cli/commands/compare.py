@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from surrogate.answers import Fit, from_runs, laws_on_cells, load
@@ -14,7 +14,6 @@ from surrogate.base.late import Late
 from surrogate.cli import compiled, documents, output
 from surrogate.cli.progress import warn
 from surrogate.data import Runs
-from surrogate.laws import Shape
 from surrogate.storage import archive
 
 if TYPE_CHECKING:
@@ -47,28 +46,9 @@ def fit_of(
     )
 
 
-def at_point(
-    fit: Fit,
-    *,
-    params: float,
-    tokens: float,
-    scales: dict[str, float] | None,
-    recipe: str | None,
-    shape: Shape | None,
-    seq_len: float | int | None,
-    allow: Sequence[str] = (),
-) -> dict[str, Any]:
-    """The document of one point."""
-    best, sides = beside(
-        fit,
-        params=params,
-        tokens=tokens,
-        scales=scales,
-        recipe=recipe,
-        shape=shape,
-        seq_len=seq_len,
-        allow=allow,
-    )
+def at_point(fit: Fit, point: Mapping[str, Any]) -> dict[str, Any]:
+    """The document of one point, the arguments of `beside`."""
+    best, sides = beside(fit, **point)
     answer = best.to_json()
     return {
         **answer,
