@@ -62,7 +62,7 @@ class Bound(Most):
 
 
 def most(lr_max: str | None, batch_max: str | None) -> Most:
-    """Parses the largest settings that may be suggested."""
+    """Parse the largest settings that may be suggested."""
     return {
         "lr_max": None
         if lr_max is None
@@ -72,7 +72,7 @@ def most(lr_max: str | None, batch_max: str | None) -> Most:
 
 
 def limits(lr_max: str | None, batch_max: str | None, multiple: str | None) -> Bound:
-    """Parses what binds a suggestion."""
+    """Parse what binds a suggestion."""
     step = options.optional_batch(multiple, "--batch-multiple")
     return {**most(lr_max, batch_max), "batch_multiple": step}
 
@@ -86,7 +86,7 @@ def point(fit: Fit, size: sizes.Sizes, more: options.Where) -> options.Point:
 def choice(
     lr: str | None, batch: str | None, named: Model | None
 ) -> tuple[float, float]:
-    """Parses a choice; a public model's own where nothing is typed.
+    """Parse a choice; a public model's own where nothing is typed.
 
     Raises:
         DataError: one is missing.
@@ -114,7 +114,7 @@ def share_of_loss(
 
 
 def machine(gpu: str | None, mfu: str | None) -> tuple[str, float] | None:
-    """Parses `--gpu` and `--mfu`.
+    """Parse `--gpu` and `--mfu`.
 
     Raises:
         DataError: a share without a GPU, or a GPU that is not known.

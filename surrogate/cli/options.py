@@ -75,10 +75,6 @@ MaxDropped = Annotated[
     str, typer.Option(metavar="SHARE", help="Dropped rows above this share: exit 1.")
 ]
 
-Params = Annotated[str, typer.Option(metavar="N", help="Parameters, such as 1.07B.")]
-Tokens = Annotated[
-    str, typer.Option(metavar="D", help="Training tokens, as 100B, or 20x params.")
-]
 OptionalParams = Annotated[
     str | None, typer.Option("--params", metavar="N", help="Parameters, such as 1.07B.")
 ]
@@ -175,7 +171,7 @@ class Point(Where):
 
 
 def choose(option: str, value: str, choices: Sequence[str]) -> str:
-    """Returns `value` if it is one of `choices`; raises a DataError otherwise."""
+    """Return `value` if it is one of `choices`; raise a DataError otherwise."""
     if value in choices:
         return value
     near = difflib.get_close_matches(value, choices, n=1)
@@ -187,7 +183,7 @@ def choose(option: str, value: str, choices: Sequence[str]) -> str:
 
 
 def pairs(option: str, values: Sequence[str], form: str) -> dict[str, str] | None:
-    """Reads repeated NAME=TEXT options, split at the first equals sign.
+    """Read repeated NAME=TEXT options, split at the first equals sign.
 
     Args:
         option: the option's name, for messages.
@@ -215,7 +211,7 @@ def pairs(option: str, values: Sequence[str], form: str) -> dict[str, str] | Non
 
 
 def whole(option: str, text: str) -> int:
-    """Reads a whole number above 0; raises a DataError otherwise."""
+    """Read a whole number above 0; raise a DataError otherwise."""
     value = units.parse_count(text, what=option)
     if not value.is_integer():
         raise DataError(
@@ -226,7 +222,7 @@ def whole(option: str, text: str) -> int:
 
 
 def share(option: str, text: str) -> float:
-    """Reads a share from 0% to 100%, both allowed; raises a DataError otherwise."""
+    """Read a share from 0% to 100%, both allowed; raise a DataError otherwise."""
     value = units.parse_number(text, what=option)
     if not 0 <= value <= 1:
         raise DataError(
@@ -237,7 +233,7 @@ def share(option: str, text: str) -> float:
 
 
 def inner_share(option: str, text: str) -> float:
-    """Reads a share between 0% and 100%, neither allowed; raises a DataError."""
+    """Read a share between 0% and 100%, neither allowed; raise a DataError."""
     value = share(option, text)
     if value in (0, 1):
         raise DataError(
@@ -248,7 +244,7 @@ def inner_share(option: str, text: str) -> float:
 
 
 def scale_values(values: Sequence[str]) -> dict[str, float] | None:
-    """Parses repeated `--scale NAME=VALUE`."""
+    """Parse repeated `--scale NAME=VALUE`."""
     texts = pairs("--scale", values, "NAME=VALUE, such as active=500M")
     if texts is None:
         return None
@@ -259,17 +255,17 @@ def scale_values(values: Sequence[str]) -> dict[str, float] | None:
 
 
 def optional_lr(text: str | None) -> float | None:
-    """Parses `--lr` where it is given."""
+    """Parse `--lr` where it is given."""
     return None if text is None else typing_numbers.lr(text)
 
 
 def optional_batch(text: str | None, option: str = "--batch") -> float | None:
-    """Parses a batch [tokens] where it is given."""
+    """Parse a batch [tokens] where it is given."""
     return None if text is None else typing_numbers.batch(text, what=option)
 
 
 def allowed(values: Sequence[str]) -> list[str]:
-    """Parses repeated `--allow`."""
+    """Parse repeated `--allow`."""
     return [choose("--allow", value, defaults.ALLOWED) for value in values]
 
 
@@ -302,7 +298,7 @@ def dashed(*, can_allow: bool = True) -> Iterator[None]:
 
 
 def where(typed: Mapping[str, Any]) -> Where:
-    """Parses what a question says besides its sizes (`WhereTyped`)."""
+    """Parse what a question says besides its sizes (`WhereTyped`)."""
     lr_range, batch_range = typed["lr_range"], typed["batch_range"]
     return {
         "scales": scale_values(typed["scale"]),
@@ -321,7 +317,7 @@ def where(typed: Mapping[str, Any]) -> Where:
 
 
 def optional_counts(typed: Mapping[str, str | None]) -> dict[str, float | None]:
-    """Parses sizes by name, those that are given; tokens may be a ratio to params."""
+    """Parse sizes by name, those that are given; tokens may be a ratio to params."""
     found: dict[str, float | None] = {}
     for name, text in typed.items():
         if text is None:
@@ -334,5 +330,5 @@ def optional_counts(typed: Mapping[str, str | None]) -> dict[str, float | None]:
 
 
 def optional_count(option: str, text: str | None) -> float | None:
-    """Parses a count where it is given."""
+    """Parse a count where it is given."""
     return None if text is None else typing_numbers.count(text, what=option)

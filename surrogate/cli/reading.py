@@ -152,7 +152,7 @@ class Reading(TypedDict):
 
 
 def parsed(typed: Mapping[str, Any]) -> Reading:
-    """Parses the options that say how a table of runs is read."""
+    """Parse the options that say how a table of runs is read."""
     loss_kind, params_kind = typed["loss_kind"], typed["params_kind"]
     if loss_kind is not None:
         choose("--loss-kind", loss_kind, LOSS_KINDS)
@@ -228,7 +228,7 @@ def _words(text: str | None) -> list[str]:
 
 
 def _diverged_above(text: str | None) -> float | str | None:
-    """Parses `--diverged-above`: a share, `never` for infinity, or COLUMN=VALUE."""
+    """Parse `--diverged-above`: a share, `never` for infinity, or COLUMN=VALUE."""
     if text is None:
         return None
     if text == "never":

@@ -102,7 +102,7 @@ class Sizes:
 
 
 def read(typed: Mapping[str, Any]) -> Sizes:
-    """Reads and checks what was typed (`Typed`); what is missing was not.
+    """Read and check what was typed (`Typed`); what is missing was not.
 
     Raises:
         DataError: a number or name cannot be read, or two of them say one thing.

@@ -27,7 +27,7 @@ class LevelLoss:
     Attributes:
         level: as it is written.
         recipe: whose runs have it.
-        runs: of it that finished.
+        runs: finished runs at this level.
         lr: of its lowest loss, within what it ran at.
         batch: likewise [tokens].
         loss: there.

@@ -52,7 +52,7 @@ class Cell:
 
 
 def levels(values: Column, span: float) -> Int64[np.ndarray, " runs"]:
-    """Numbers the groups of equal values, ascending; independent of the order.
+    """Number the groups of equal values, ascending; independent of the order.
 
     From the smallest on, each group takes all values up to (1 + span) times its first:
     the width of a group is bounded, so that dense values never chain into one.

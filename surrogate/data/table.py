@@ -170,7 +170,7 @@ class Runs:
         called: Mapping[str, str] | None = None,
         sources: Sequence[Source] = (),
     ) -> Runs:
-        """Builds a checked table from arrays of one entry a run.
+        """Build a checked table from arrays of one entry a run.
 
         Args:
             lr: peak learning rate.

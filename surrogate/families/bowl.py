@@ -77,7 +77,7 @@ class Bowl(Affine):
 
     @cached_property
     def law(self) -> scaling_law.Law:
-        """Of one scale gamma would be alpha's own."""
+        """The law of the best loss; with one scale gamma would only rescale alpha."""
         return scaling_law.Law(self.shape.scales, is_bent=self.shape.scales >= 2)
 
     @cached_property
@@ -114,7 +114,7 @@ class Bowl(Affine):
     def prior(self) -> Prior:
         """Standard deviation 3 around plausible sizes; `scaling`'s own for its part.
 
-        1 of how far a recipe's optimum is from the others'.
+        Standard deviation 1 of the distance between one recipe's optimum and the others'.
         """
         centre = np.zeros(self.size)
         precision = np.full(self.size, 1 / 9.0)
@@ -264,7 +264,7 @@ class Bowl(Affine):
             push = np.ones((count, 1, 1))
         push = np.exp(0.4 * size)[:, :, None] * push
         theta[:, pushes:weights] = push.reshape(count, -1)
-        # Logarithms of weights near 1 each, so a triangle around 0.
+        # Weights near 1 put the exponents on a triangle around 0.
         theta[:, weights:offsets] = 0.3 * noise[:, weights:offsets]
         return theta
 

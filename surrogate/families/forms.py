@@ -97,7 +97,7 @@ class Exponentials:
         return self.weight[..., None, None] * total
 
     def spread(self) -> Exponentials:
-        """With an axis more behind those of the problems."""
+        """Append an axis behind those of the problems."""
         return Exponentials(
             self.is_log,
             self.weight[..., None],
@@ -151,7 +151,7 @@ class Form:
         return q.gx + q.hxx * x + q.hxy * y, q.gy + q.hxy * x + q.hyy * y
 
     def spread(self) -> Form:
-        """With an axis more behind those of the problems."""
+        """Append an axis behind those of the problems."""
         longer = Local(*(part[..., None] for part in self.quadratic))
         return Form(longer, tuple(group.spread() for group in self.groups))
 

@@ -116,7 +116,7 @@ class Posynomial(Affine):
     def prior(self) -> Prior:
         """Standard deviation 3 around plausible sizes; the law's own for its part.
 
-        1 of how far a recipe moves u.
+        Standard deviation 1 of how far a recipe moves u.
         """
         centre = np.zeros(self.size)
         precision = np.full(self.size, 1 / 9.0)
@@ -207,6 +207,6 @@ class Posynomial(Affine):
             exponents = length[:, k, None] * np.stack(push, axis=1)
             theta[:, self._term_slice(k, 1, self.shape.choices)] = exponents
         theta[:, self.steps] = 0.0
-        # Where logarithms of weights stand: near 1 each, so a triangle around 0.
+        # Weights near 1 put the exponents on a triangle around 0.
         theta[:, self._bound] = 0.3 * noise[:, self._bound]
         return theta

@@ -2,8 +2,8 @@
 
 A call takes `size` problems, the last one is padded, and the compiled program is the
 same for all, so that a problem's result does not depend on how many there are. Devices
-take calls in turn and never speak. One program over all of them (`jax.shard_map`) would
-be compiled for their number, and results would differ in the last digit with it.
+take calls in turn and exchange nothing. One program over all of them (`jax.shard_map`)
+would be compiled for their number, and results would differ in the last digit with it.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Interrupted(KeyboardInterrupt):
     """Ctrl-C while problems were being solved; what was finished is not lost.
 
     Attributes:
-        finished: of the first problems, what would have been returned of all.
+        finished: results of the first problems, in the form in which all are returned.
     """
 
     def __init__(self, finished: Any) -> None:
@@ -178,21 +178,21 @@ def in_turn(one: Callable[[int], Any], firsts: range) -> Iterator[Any]:
 def _workers(devices: list[Device]) -> int:
     """How many calls run at the same time.
 
-    One device that is a CPU gets as many as the process may use cores, which keeps them
-    busier than one call that splits loops.
+    A CPU gets one for each core that the process may use, which keeps the cores busier
+    than one call that splits its loops.
     """
     is_cpu = devices[0].platform == "cpu"
     return max(len(devices), cores() if is_cpu else 1)
 
 
 def cores() -> int:
-    """Those that a batch system or `taskset` leave to the process, where known."""
+    """Number of cores that the process may use, as a batch system limits them."""
     allowed = getattr(os, "sched_getaffinity", None)
     return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 def _share(total: int, size: int, part: int, workers: int) -> int:
-    """Problems a call: as many for each worker, whole parts, at most `size`."""
+    """Problems per call: equal shares of the workers, whole parts, at most `size`."""
     rounds = -(-total // (size * workers))
     part, each = max(part, 1), -(-total // (rounds * workers))
     return min(size, -(-each // part) * part)
@@ -248,7 +248,7 @@ def _result(future: Future[Any]) -> Any:
 
 
 def _padded(array: np.ndarray, size: int) -> np.ndarray:
-    """To `size` problems, the first repeated."""
+    """Pad to `size` problems with copies of the first."""
     missing = size - len(array)
     if missing == 0:
         return array

@@ -78,7 +78,7 @@ def largest(walls: Walls, start: Box, gap: float = GAP) -> Box | None:
 def _primal_dual(
     walls: Walls, lines: _Lines, v: np.ndarray, gap: float
 ) -> tuple[np.ndarray, bool]:
-    """Quick, but it may stall beside a wall; whether it did not."""
+    """The fast method, which may stall beside a wall, and whether it converged."""
     now = _local(walls, lines, v)
     count = now.room.size
     price = _FIRST / (count * now.room)
@@ -101,7 +101,7 @@ def _primal_dual(
 
 
 def _step(v: np.ndarray, gradient: np.ndarray, hessian: np.ndarray) -> np.ndarray:
-    """Newton's, in units of the box's sides, which may be of any size."""
+    """The Newton step, computed in units of the box's sides, which may be tiny."""
     width, height = v[1] - v[0], v[3] - v[2]
     sides = np.array([width, width, height, height])
     scaled = hessian * np.outer(sides, sides)
@@ -109,7 +109,7 @@ def _step(v: np.ndarray, gradient: np.ndarray, hessian: np.ndarray) -> np.ndarra
 
 
 def _barrier(walls: Walls, lines: _Lines, v: np.ndarray, gap: float) -> np.ndarray:
-    """Newton's method on minus the log of the area and a log barrier: slow and sure."""
+    """Newton's method on minus the log of the area and a log barrier: slower, safe."""
     weight = 0.1
     while True:
         v = _centred(walls, lines, v, weight)

@@ -137,7 +137,7 @@ def pick_backend(
 
 
 def arithmetic(backend: dispatch.Backend) -> dispatch.Backend:
-    """What computes beside draws, for which alone there are kernels."""
+    """The backend of all but the draws: only draws have kernels of their own."""
     return "numpy" if backend == "numpy" else "xla"
 
 

@@ -2,8 +2,8 @@
 
 Problems wait in a queue; as many as there are slots are under way at a time. A slot
 whose problem has ended writes it out and takes the next, so that a finished problem
-stops costing. Every operation treats the slots alike and apart: what a problem gives
-depends on nothing but itself. One step is that of `newton_step`.
+stops costing. Every operation works slot by slot, so that a problem's result depends on
+that problem alone. One step is that of `newton_step`.
 """
 
 from __future__ import annotations

@@ -92,7 +92,7 @@ class Questions(NamedTuple):
 
 
 def answer(fit: Fit, asked: Questions) -> dict[str, Any]:
-    """Asks every row of a file and writes the file with the answers.
+    """Ask every row of a file and write the file with the answers.
 
     Returns:
         The JSON document.
@@ -166,7 +166,7 @@ def plain(tol: float | typing_numbers.TokensShare) -> float:
 
 
 def run(fit: str, asked: Questions, as_json: bool) -> int:
-    """Answers a file of questions; the exit code is 1 where no row has an answer."""
+    """Answer a file of questions; the exit code is 1 where no row has an answer."""
     from surrogate.answers import load
 
     found = answer(load(fit), asked)

@@ -42,7 +42,7 @@ class ForAll(NamedTuple):
 def predict_points(
     fit: str, points: Path, out: Path, every: ForAll, *, overwrite: bool
 ) -> dict[str, Any]:
-    """Predicts at every point of a file and writes the file with the answers.
+    """Predict at every point of a file and write the file with the answers.
 
     Args:
         fit: a folder or the name of a bundled fit.
@@ -182,7 +182,7 @@ def _number(value: float) -> str:
 
 
 def _write(out: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Writes the file whole or not at all."""
+    """Write the file whole or not at all."""
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(guarded_row(header))

@@ -272,7 +272,7 @@ def evaluate(
 
 
 def _fit(runs: Runs, **settings: Any) -> Fit:
-    """Fits with a progress bar."""
+    """Fit with a progress bar."""
     compiled.keep(progress.warn)
     interrupts.begin("starting JAX")
     from surrogate.answers import from_runs

@@ -61,7 +61,7 @@ def read_runs(
     also: str | None = None,
     progress: Progress | None = None,
 ) -> Runs:
-    """Reads one table of finished runs, or several as one.
+    """Read one table of finished runs, or several as one.
 
     Args:
         paths: a file or several (CSV, JSON, JSON lines, markdown, Parquet, Arrow,

@@ -15,11 +15,12 @@ import stat
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from surrogate.base.errors import DataError
+from surrogate.base.progress import Progress
 from surrogate.data import Dropped
 from surrogate.data.readers.content import check_size, printable
 from surrogate.data.readers.csv import Table, build, delimiter_of
@@ -38,19 +39,6 @@ _PARQUET = (".parquet", ".pq")
 _ROWS = 200_000
 # Rows that are none, of which the place is told.
 _NAMED = 1000
-
-
-@runtime_checkable
-class Progress(Protocol):
-    """What is told of the reading."""
-
-    def start(self, task: str, total: int) -> None:
-        """So many steps begin."""
-        ...
-
-    def advance(self, n: int = 1) -> None:
-        """So many are done."""
-        ...
 
 
 def read_large(path: str | os.PathLike[str], progress: Progress | None) -> Table | None:

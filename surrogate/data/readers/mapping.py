@@ -118,7 +118,7 @@ class Plan:
 
 
 def make_plan(table: Table, said: Said) -> Plan:
-    """Finds every role's column.
+    """Find every role's column.
 
     Args:
         table: the file.

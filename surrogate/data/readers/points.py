@@ -56,7 +56,7 @@ class Points:
 def read_points(
     path: str | os.PathLike[str], *, scales: Collection[str] = ()
 ) -> Points:
-    """Reads a CSV file with columns lr, batch (tokens), params, tokens [, recipe].
+    """Read a CSV file with columns lr, batch (tokens), params, tokens [, recipe].
 
     Args:
         path: the file.

@@ -121,7 +121,7 @@ class Words:
 
 
 def convert(table: Table, plan: Plan, words: Words) -> Converted:
-    """Reads every row of `table` as `plan` says.
+    """Read every row of `table` as `plan` says.
 
     Args:
         table: the file.

@@ -58,7 +58,7 @@ class Log:
 
 
 def parse_schedule(text: str) -> Schedule:
-    """Reads `cosine[:floor=10%,warmup=2000]`.
+    """Read `cosine[:floor=10%,warmup=2000]`.
 
     Raises:
         DataError: it is something else.

@@ -13,28 +13,16 @@ import os
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import IO, Any, Protocol, runtime_checkable
+from typing import IO, Any
 
 from surrogate.base.errors import DataError
+from surrogate.base.progress import Progress
 
 # No released table of runs is larger.
 MOST_BYTES = 200 * 2**20
 _BLOCK = 2**16
 _PARTIAL, _NOT_SATISFIABLE = 206, 416
 TIMEOUT = 30.0
-
-
-@runtime_checkable
-class Progress(Protocol):
-    """What shows how far a download is."""
-
-    def start(self, task: str, total: int) -> None:
-        """Begin a stage of `total` bytes."""
-        ...
-
-    def advance(self, n: int = 1) -> None:
-        """Tell that so many more came."""
-        ...
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
@@ -66,7 +54,7 @@ def download(
     progress: Progress | None = None,
     timeout: float = TIMEOUT,
 ) -> str:
-    """Fetches a file, going on where a former try broke off.
+    """Fetch a file, going on where a former try broke off.
 
     Args:
         url: of the file.

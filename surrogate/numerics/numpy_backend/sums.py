@@ -319,7 +319,7 @@ class _Mixed(NamedTuple):
 
 
 def _mixed(by: _Split, walls: int, pattern: Pattern, at: Rows, of: Problems) -> _Mixed:
-    """The value, and who has which share of it."""
+    """The value and the share of each term in it."""
     terms = _terms(pattern, of.coefficients, at.at)[: pattern.terms - walls]
     level = terms.max(axis=0)
     mixed = np.exp(terms - level)
