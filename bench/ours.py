@@ -1,4 +1,4 @@
-"""The library's side of every row: the only file that calls its engine.
+"""The library's side of every row: the only file that calls its solvers.
 
 Each function takes a problem and how many to solve, waits for the answer and returns
 it in NumPy. Replica r of a seed is the same however many are asked for.

@@ -109,7 +109,7 @@ def twice_warning(rows: int, first: str) -> str:
 
 
 def aside_warning(why: str, named: Sequence[str]) -> str:
-    """Warn of runs that are set aside: used neither by the surface nor for stability."""
+    """Warn of runs set aside: neither in the surface nor evidence on stability."""
     return f"{count(len(named), 'run')} set aside {why}: {_first(named, 3)}."
 
 

@@ -3,8 +3,8 @@
 A point is z = (u, s): first what is chosen, (ln lr, ln batch), then what is given,
 (ln params, ln tokens, further scale variables, one indicator a recipe but the first).
 Each logarithm is centred, so that float32 sees sizes near 1; that of a choice is also
-divided by its standard deviation. A scale variable's is not, so that exponents and their
-priors mean the same whatever range of sizes was fitted.
+divided by its standard deviation. A scale variable's is not, so that exponents and
+their priors mean the same whatever range of sizes was fitted.
 """
 
 from __future__ import annotations

@@ -114,7 +114,7 @@ class Bowl(Affine):
     def prior(self) -> Prior:
         """Standard deviation 3 around plausible sizes; `scaling`'s own for its part.
 
-        Standard deviation 1 of the distance between one recipe's optimum and the others'.
+        Standard deviation 1 of how far a recipe's optimum is from the others'.
         """
         centre = np.zeros(self.size)
         precision = np.full(self.size, 1 / 9.0)

@@ -4,7 +4,7 @@
                                + sum_g w_g ln sum_k exp(c_k + e_k.u)
 
 so that one value, one gradient and one Hessian serve all. Coefficients at the scales
-are computed once. Arrays begin with the axes of the problems. report/assets/family.js
+are computed once. Arrays begin with the axes of the problems. explorer/assets/family.js
 is the same in the page.
 """
 

@@ -1,4 +1,4 @@
-"""Reads tables of finished runs: one file a format, roles found by column names.
+"""Read tables of finished runs: one file a format, roles found by column names.
 
 `formats` takes a file, standard input or a frame to its reader, which makes a table of
 text; `plan` says which column is what, `numbers` what a cell plainly means, and `rows`

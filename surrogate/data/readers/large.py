@@ -169,7 +169,7 @@ def _table(
 
 
 def _by_csv(source: _Delimited) -> list[Dropped]:
-    """Row by row; those of another length."""
+    """Read row by row; return the rows of another length."""
     path, file, mark, skipped, names, kept, tell = source
     left: list[Dropped] = []
     with (
@@ -206,7 +206,7 @@ def _odd(file: str, line: int, found: int, expected: int) -> Dropped:
 
 
 def _by_arrow(arrow: Any, source: _Delimited, *, has_quotes: bool) -> list[Dropped]:
-    """Piece by piece, each parsed in parallel; the rows of another length."""
+    """Read pieces, each parsed in parallel; return the rows of another length."""
     path, file, mark, skipped, names, kept, tell = source
     pa = importlib.import_module("pyarrow")
     left: list[Dropped] = []

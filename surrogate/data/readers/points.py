@@ -1,4 +1,4 @@
-"""Reading points to predict at: the settings of runs that have no loss yet.
+"""Read points to predict at: the settings of runs that have no loss yet.
 
 Unlike runs, a row that cannot be used is kept with its reason: whoever asked for a
 thousand predictions gets a thousand rows back.

@@ -1,7 +1,7 @@
 """What the page is given: one JSON document, from which the browser computes all.
 
-The fit itself is in float64, and its draws and leaves in 48 of those bits: which draws
-a box is inside of is then the same as in Python. All of a family's parameters arrive as
+The fit itself is in float64, its draws and jackknife refits (`leaves`) in 48 of those
+bits: the draws whose plateau holds a box are then the same as in Python. All of a family's parameters arrive as
 coefficients of affine functions of (1, u, s), so the page needs no family's own
 parametrisation.
 """
@@ -242,7 +242,7 @@ def _packed(
         len(thetas), most, max(_DRAW_BYTES // (_BYTES * _spec(family)["size"]), 1)
     )
     if most == len(thetas) and count < most:
-        # Of leaves, all or none: an interval from some of the cells means nothing.
+        # Jackknife refits all or none: an interval needs every cell.
         return None
     return {
         "count": count,

@@ -40,7 +40,7 @@ class Slice:
         held: of the other, natural units.
         x: settings, natural units.
         loss: of the surface [nats per token].
-        low: lower end of the surface's interval; NaN without leaves.
+        low: lower end of the surface's interval; NaN without jackknife refits.
         high: upper end.
         best: where the loss is lowest.
         interval: of that.
