@@ -1,9 +1,9 @@
 """What the page is given: one JSON document, from which the browser computes all.
 
 The fit itself is in float64, its draws and jackknife refits (`leaves`) in 48 of those
-bits: the draws whose plateau holds a box are then the same as in Python. All of a family's parameters arrive as
-coefficients of affine functions of (1, u, s), so the page needs no family's own
-parametrisation.
+bits: the draws whose plateau holds a box are then the same as in Python. All of a
+family's parameters arrive as coefficients of affine functions of (1, u, s), so the page
+needs no family's own parametrisation.
 """
 
 from __future__ import annotations
