@@ -1,4 +1,4 @@
-"""The JSON documents that are made here and not by the query: check, predict, demo."""
+"""The JSON documents that are made here and not by `answers`: check, predict, demo."""
 
 from __future__ import annotations
 

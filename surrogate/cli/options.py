@@ -153,7 +153,7 @@ WhereTyped = Annotated[
 
 
 class Where(TypedDict):
-    """The given side of a question but for its sizes."""
+    """What a question says besides its sizes."""
 
     scales: dict[str, float] | None
     recipe: str | None

@@ -28,7 +28,7 @@ class Pace:
     """Whether a bar that is told of each step still deserves the name."""
 
     def __init__(self) -> None:
-        """Of a stage that begins now, and has no bar until its first step."""
+        """Begin a stage, which has no bar until its first step."""
         self._last: float | None = None
         self._is_bar = True
 

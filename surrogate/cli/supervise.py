@@ -83,13 +83,13 @@ class _Done:
     """How the work ended."""
 
     def __init__(self) -> None:
-        """Not yet."""
+        """Begin as work that is not done."""
         self.ended = threading.Event()
         self.code = 0
         self.error: BaseException | None = None
 
     def by(self, work: Callable[[], int | None]) -> None:
-        """Do it."""
+        """Do the work; keep its exit code or its error."""
         try:
             self.code = work() or 0
         except BaseException as raised:
