@@ -237,11 +237,10 @@ def predict(
     from surrogate.cli.text import tables
 
     limit = options.share("--max-dropped", max_dropped)
-    noise = None
+    scales, noise = options.scale_values(scale), None
     if seed_noise is not None:
         noise = typing_numbers.share_of_loss("--seed-noise", seed_noise)
-    scales, known = options.scale_values(scale), options.allowed(allow)
-    every = ForAll(recipe, scales, noise, known)
+    every = ForAll(recipe, scales, noise, options.allowed(allow))
     document = predict_points(fit, points, out, every, overwrite=overwrite)
     code = output.emit(document, json, tables.predict)
     refused = document["points"] - document["answered"]
