@@ -158,12 +158,12 @@ def test_without_a_cluster_hosts_says_what_to_set(
 def _dying(ranges: int) -> None:
     """Run the command; after so many ranges a signal: SIGINT where it is negative."""
     from surrogate.cli import scale_out
-    from surrogate.fitting import ranges
+    from surrogate.fitting import ranges as room
     from surrogate.fitting.shards import Shards
 
     scale_out._PATIENCE = 0.5
     # A range a call, so that there is one to die before.
-    ranges._EACH = 0
+    room._EACH = 0
     keep, left = Shards._keep, abs(ranges)
     solve_run = Shards._solve_run
 

@@ -21,6 +21,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from surrogate.base.errors import DataError
+from surrogate.base.worlds import Numbers
 from surrogate.families.taylor import Local
 from surrogate.numerics.descent import (
     CERTIFIED_GAP,
@@ -70,9 +71,9 @@ class Place(NamedTuple):
         cut: a half-plane that the box is cut by, for d = 2; they must meet.
     """
 
-    s: Float[ArrayLike, " g"]
-    lo: Float[ArrayLike, " d"]
-    hi: Float[ArrayLike, " d"]
+    s: Float[Numbers, " g"]
+    lo: Float[Numbers, " d"]
+    hi: Float[Numbers, " d"]
     cut: Cut | None = None
 
 

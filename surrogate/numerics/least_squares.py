@@ -411,7 +411,8 @@ def _model_call(
     model: newton.Model, slots: int, shared: Any, block: Any, count: Array
 ) -> newton.Minima:
     data, (limit, tolerance) = shared
-    queue = newton.Queue(data, *block, count)
+    each, start = block
+    queue = newton.Queue(data, each, start, count)
     return newton.minimise(model, queue, limit=limit, tolerance=tolerance, slots=slots)
 
 

@@ -72,13 +72,13 @@ class Queue(NamedTuple):
         shared: data of all problems.
         each: arrays with a leading axis of problems.
         start: where each begins.
-        count: how many are to be solved; what follows is padding.
+        problems: how many are to be solved; what follows is padding.
     """
 
     shared: Any
     each: Any
     start: Float[Array, "problems p"]
-    count: Int[Array, ""]
+    problems: Int[Array, ""]
 
     def take(self, which: slice | Array) -> tuple[Any, Array]:
         """Data and start of some problems."""
@@ -110,7 +110,7 @@ def minimise(
         slots: how many are under way at a time.
     """
     rounding = NOISE * float(jnp.finfo(queue.start.dtype).eps)
-    rules = Rules(queue.count, limit, tolerance, rounding)
+    rules = Rules(queue.problems, limit, tolerance, rounding)
     loop = _Loop(
         fresh(jnp.arange(slots, dtype=jnp.int32), *queue.take(slice(slots))),
         jnp.asarray(slots, jnp.int32),
@@ -129,7 +129,7 @@ def minimise(
         return _Loop(slots, waiting, found)
 
     return lax.while_loop(
-        lambda loop: jnp.any(loop.slots.problem < queue.count), turn, loop
+        lambda loop: jnp.any(loop.slots.problem < queue.problems), turn, loop
     ).found
 
 
@@ -150,7 +150,7 @@ def _refill(
 ) -> tuple[Slots, Array]:
     """The next problems of the queue in the slots that are free, in order."""
     place = waiting + jnp.cumsum(is_over, dtype=jnp.int32) - 1
-    source = jnp.where(is_over & (place < queue.count), place, 0)
+    source = jnp.where(is_over & (place < queue.problems), place, 0)
     taken = fresh(jnp.where(is_over, place, 0), *queue.take(source))
 
     def pick(new: Array, old: Array) -> Array:

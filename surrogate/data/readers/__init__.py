@@ -146,7 +146,7 @@ def read_runs(
         "params_kind": params_kind or _same(files, "params_kind"),
         "loss_unit": _kept_unit(loss_unit or _same(files, "loss_unit")),
     }
-    above = diverged_above if marked is None else math.inf
+    above = math.inf if isinstance(diverged_above, str) else diverged_above
     runs = _join(files, sorted(said.scales), kinds, above)
     runs = replace(runs, understood=_understood(files, kinds), also=also or "")
     check_levels(runs)

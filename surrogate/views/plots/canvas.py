@@ -234,7 +234,9 @@ def cross(
     views = [sorted(axes.get_xlim()), sorted(axes.get_ylim())]
     interval = [_opened(ends) for ends in interval]
     errors = [
-        None if np.isnan(ends).any() else np.abs(np.clip(ends, *view) - value)[:, None]
+        None
+        if np.isnan(ends).any()
+        else np.abs(np.clip(ends, view[0], view[1]) - value)[:, None]
         for value, ends, view in zip(at, interval, views, strict=True)
     ]
     beyond = [
