@@ -138,8 +138,8 @@ def gather(
     hessian = outer[:, at.terms, at.columns]
     gradient = moment[:, np.array(pattern.term), np.array(pattern.coordinate)]
     if linear.shape[1]:
-        below = cross(columns._replace(linear=linear[:, :0]), linear, first, weights)
-        hessian = _bordered(hessian, below, linear, weights)
+        crossed = _crossed(columns, linear, first, weights)
+        hessian = _bordered(hessian, crossed, linear, weights)
         of_linear = jnp.matmul(pull, linear, precision="highest")
         gradient = jnp.concatenate([gradient, of_linear], axis=1)
     return NormalEquations(jnp.sum(pull * residual, axis=1), gradient, hessian)
@@ -164,15 +164,20 @@ def cross(
     weights: Float[Array, "problems n"],
 ) -> Float[Array, "problems mq k"]:
     """The Hessian's part between what `gather` has and still further linear columns."""
-    pattern, rows, linear = columns
-    problems, k = weights.shape[0], member.shape[1]
-    products = (rows[:, :, None] * member[:, None, :]).reshape(rows.shape[0], -1)
-    found = _product(first * weights[:, None], products)
-    found = found.reshape(problems, pattern.terms, rows.shape[1], k)
-    inner = found[:, np.array(pattern.term), np.array(pattern.coordinate)]
+    linear, inner = columns.linear, _crossed(columns, member, first, weights)
     if not linear.shape[1]:
         return inner
-    products = (linear[:, :, None] * member[:, None, :]).reshape(rows.shape[0], -1)
+    products = (linear[:, :, None] * member[:, None, :]).reshape(linear.shape[0], -1)
     outer = jnp.matmul(weights, products, precision="highest")
-    outer = outer.reshape(problems, linear.shape[1], k)
+    outer = outer.reshape(len(weights), linear.shape[1], member.shape[1])
     return jnp.concatenate([inner, outer], axis=1)
+
+
+def _crossed(columns: Columns, member: Array, first: Array, weights: Array) -> Array:
+    """Of coefficients and still further columns, [problems, m, k]."""
+    pattern, rows, _ = columns
+    products = (rows[:, :, None] * member[:, None, :]).reshape(rows.shape[0], -1)
+    found = _product(first * weights[:, None], products)
+    shape = len(weights), pattern.terms, rows.shape[1], member.shape[1]
+    found = found.reshape(shape)
+    return found[:, np.array(pattern.term), np.array(pattern.coordinate)]
