@@ -120,6 +120,22 @@ def test_circle_check_sees_one() -> None:
     assert STRUCTURE.circle({"a": {"b", "c"}, "b": {"c"}, "c": set()}) is None
 
 
+def test_structure_counts_all_but_commands_and_what_people_call() -> None:
+    package = ROOT / "surrogate"
+    commands = STRUCTURE.public(package / "cli" / "commands" / "runs.py")
+    assert {"fit", "check"} <= commands
+    assert "_fit" not in commands
+    assert "read_runs" in STRUCTURE.public(package / "data" / "readers" / "__init__.py")
+    assert "plot_surface" in STRUCTURE.public(
+        package / "views" / "plots" / "surface.py"
+    )
+    # A module's function is not public for having the name of a verb.
+    assert "plateau" not in STRUCTURE.public(package / "answers" / "plateau.py")
+    counted = {name.split()[-1] for name, _ in STRUCTURE.functions()}
+    assert {"plateau", "_fit", "log_sum_exp"} <= counted
+    assert not {"read_runs", "plot_surface"} & counted
+
+
 def test_layer_check_sees_each_form_of_import() -> None:
     planted = (
         "import surrogate.answers\n"
