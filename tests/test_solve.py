@@ -256,10 +256,12 @@ def test_a_batch_equals_its_problems_one_by_one() -> None:
     theta = stacked([draw_terms(rng) for _ in range(1000)])
     s, u0 = rng.normal(size=(1000, 2)), rng.normal(size=(1000, 2))
     lo, hi = np.full(2, -2.0), np.full(2, 2.5)
-    one = partial(argmin.argmin, terms)
+
+    def one(theta: Any, u0: Any, s: Any) -> argmin.Minimum:
+        return argmin.argmin(terms, theta, u0, argmin.Place(s, lo, hi))
+
     with jax.enable_x64(True):
-        many = jax.jit(jax.vmap(one, in_axes=(0, 0, 0, None, None)))
-        batch = jax.tree.map(np.asarray, many(theta, u0, s, lo, hi))
+        batch = jax.tree.map(np.asarray, jax.jit(jax.vmap(one))(theta, u0, s))
     for k in range(1000):
         single = solved(terms, tuple(leaf[k] for leaf in theta), u0[k], s[k], lo, hi)
         assert abs(float(single.value - batch.value[k])) < 1e-13

@@ -31,34 +31,22 @@ else:
     ref = Late("surrogate_kernels.ref")
 
 
-class Rows(NamedTuple):
-    """What all problems read.
+class Table(NamedTuple):
+    """Rows that are fitted, and their weights in every problem.
 
     Attributes:
-        points: (1, u, s), recipes among s.
+        rows: (1, u, s), without cells.
         linear: indicators of recipes.
         member: indicators of cells.
-        target: what is fitted.
-    """
-
-    points: Float[Array, "n d"]
-    linear: Float[Array, "n q"]
-    member: Float[Array, "n cells"]
-    target: Float[Array, " n"]
-
-
-class Problems(NamedTuple):
-    """What differs between problems.
-
-    Attributes:
-        coefficients: of the affine functions.
-        offsets: of the recipes.
-        weights: of the rows.
+        target: ln loss.
+        weights: of each row.
         copies: how often each cell is there.
     """
 
-    coefficients: Float[Array, "problems m"]
-    offsets: Float[Array, "problems q"]
+    rows: Float[Array, "n d"]
+    linear: Float[Array, "n q"]
+    member: Float[Array, "n cells"]
+    target: Float[Array, " n"]
     weights: Float[Array, "problems n"]
     copies: Float[Array, "problems cells"]
 
@@ -100,7 +88,11 @@ class Affine(ABC):
 
     @abstractmethod
     def _sums(
-        self, at: Rows, of: Problems, operations: dispatch.Operations
+        self,
+        coefficients: Float[Array, "problems m"],
+        offsets: Float[Array, "problems q"],
+        table: Table,
+        operations: dispatch.Operations,
     ) -> ref.NormalEquations:
         """Normal equations in coefficients and offsets, cells' own minimised over."""
 
@@ -122,8 +114,8 @@ class Affine(ABC):
         weights, copies = weights[:, : len(z)], weights[:, len(z) :]
         spread = jax.vmap(self._spread)(v)
         count = len(self.pattern.term)
-        of = Problems(spread[:, :count], spread[:, count:], weights, copies)
-        raw = self._sums(Rows(rows, linear, member, target), of, operations)
+        table = Table(rows, linear, member, target, weights, copies)
+        raw = self._sums(spread[:, :count], spread[:, count:], table, operations)
 
         def prior(v: Array) -> Array:
             return self.prior.cost(self.from_solver(v))

@@ -36,7 +36,7 @@ from surrogate.base.worlds import (
     product,
 )
 from surrogate.families import scaling_law
-from surrogate.families.affine import Affine, Problems, Rows
+from surrogate.families.affine import Affine, Table
 from surrogate.families.protocol import (
     CELL_SPREAD,
     Prior,
@@ -215,30 +215,33 @@ class Bowl(Affine):
         return v.at[own].set(self.law.from_solver(v[own]))
 
     def _sums(
-        self, at: Rows, of: Problems, operations: dispatch.Operations
+        self,
+        coefficients: Float[Array, "problems m"],
+        offsets: Float[Array, "problems q"],
+        table: Table,
+        operations: dispatch.Operations,
     ) -> ref.NormalEquations:
         """No backend has a kernel of it: XLA's matrix products serve all."""
         del operations
-        weights, columns = of.weights, log_sum_exp_xla.Columns(self.pattern, *at[:2])
-        law, walls = self._parts(of.coefficients, at.points)
-        residual = law.level + sum(walls) - at.target[None]
-        if at.linear.shape[1]:
-            offsets = jnp.matmul(of.offsets, at.linear.T, precision="highest")
-            residual = residual + offsets
-        shared, stiff = cell_offsets(-residual, weights, at.member, of.copies)
+        rows, linear, member, target, weights, copies = table
+        law, walls = self._parts(coefficients, rows)
+        residual = law.level + sum(walls) - target[None]
+        if linear.shape[1]:
+            residual = residual + jnp.matmul(offsets, linear.T, precision="highest")
+        shared, stiff = cell_offsets(-residual, weights, member, copies)
         if self.cells:
-            own = jnp.matmul(shared, at.member.T, precision="highest")
-            residual = residual + own
+            residual = residual + jnp.matmul(shared, member.T, precision="highest")
         pull = weights * residual
+        columns = log_sum_exp_xla.Columns(self.pattern, rows, linear)
         first = jnp.stack([*law.first, *walls], axis=1)
-        pairs = jnp.stack(_pairs(law, walls, weights, pull), axis=1)
+        pairs = _pairs(law, walls, weights, pull)
         whole = log_sum_exp_xla.gather(columns, pairs, first, weights, pull, residual)
         if not self.cells:
             return whole
-        crossed = log_sum_exp_xla.cross(columns, at.member, first, weights)
+        crossed = log_sum_exp_xla.cross(columns, member, first, weights)
         turned = jnp.swapaxes(crossed / stiff[:, None], 1, 2)
         return ref.NormalEquations(
-            whole.cost + jnp.sum(of.copies * (shared / CELL_SPREAD) ** 2, axis=1),
+            whole.cost + jnp.sum(copies * (shared / CELL_SPREAD) ** 2, axis=1),
             whole.gradient,
             whole.hessian - jnp.matmul(crossed, turned, precision="highest"),
         )
@@ -264,25 +267,28 @@ class Bowl(Affine):
             push = np.ones((count, 1, 1))
         push = np.exp(0.4 * size)[:, :, None] * push
         theta[:, pushes:weights] = push.reshape(count, -1)
-        # Weights near 1 put the exponents on a triangle around 0.
+        # Logarithms of weights near 1 each, so a triangle around 0.
         theta[:, weights:offsets] = 0.3 * noise[:, weights:offsets]
         return theta
 
 
 def _pairs(
     law: scaling_law.Values, walls: list[Array], weights: Array, pull: Array
-) -> list[Array]:
-    """The factor of each pair of terms in the Hessian, upper triangle.
+) -> Float[Array, "problems pairs n"]:
+    """Second derivatives of the squares in two affine functions, the upper triangle.
 
-    Of the added exponentials the second derivative in an affine function is the first;
-    between them and the scaling law there is none.
+    Of the added exponentials the second derivative in an affine function is the
+    first; between them and the scaling law there is none.
     """
-    first, found = [*law.first, *walls], []
+    first = [*law.first, *walls]
+    pairs = []
     for t, own in enumerate(first):
         weighted = weights * own
         row = [weighted * other for other in first[t:]]
-        bends = law.second[t] if t < len(law.first) else [own]
-        for k, bend in enumerate(bends):
-            row[k] = row[k] + pull * bend
-        found += row
-    return found
+        if t < len(law.first):
+            for k, bend in enumerate(law.second[t]):
+                row[k] = row[k] + pull * bend
+        else:
+            row[0] = row[0] + pull * own
+        pairs += row
+    return jnp.stack(pairs, axis=1)

@@ -24,7 +24,7 @@ from jaxtyping import Float, Float64
 from surrogate.base.errors import DataError
 from surrogate.base.late import Late
 from surrogate.base.worlds import Array, Numbers, jax, jnp, namespace, product
-from surrogate.families.affine import Affine, Problems, Rows
+from surrogate.families.affine import Affine, Table
 from surrogate.families.protocol import Prior, Shape
 from surrogate.families.scaling_law import Law
 from surrogate_kernels.pattern import Pattern
@@ -179,13 +179,16 @@ class Posynomial(Affine):
         return v.at[own].set(self.law.from_solver(v[own]))
 
     def _sums(
-        self, at: Rows, of: Problems, operations: dispatch.Operations
+        self,
+        coefficients: Float[Array, "problems m"],
+        offsets: Float[Array, "problems q"],
+        table: Table,
+        operations: dispatch.Operations,
     ) -> ref.NormalEquations:
         """The backend's log-sum-exp."""
-        rows, linear, _, target = at
+        of_rows = table.rows, table.linear, table.target, table.weights
         return operations.log_sum_exp_normal_equations(
-            *(of.coefficients, of.offsets, self.pattern),
-            *(rows, linear, target, of.weights),
+            coefficients, offsets, self.pattern, *of_rows
         )
 
     def starts(
@@ -207,6 +210,6 @@ class Posynomial(Affine):
             exponents = length[:, k, None] * np.stack(push, axis=1)
             theta[:, self._term_slice(k, 1, self.shape.choices)] = exponents
         theta[:, self.steps] = 0.0
-        # Weights near 1 put the exponents on a triangle around 0.
+        # Where logarithms of weights stand: near 1 each, so a triangle around 0.
         theta[:, self._bound] = 0.3 * noise[:, self._bound]
         return theta
