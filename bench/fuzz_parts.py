@@ -272,10 +272,10 @@ HASHES = (
 
 def addresses(_: Path) -> Case:
     """The page's state from the hash of its address, under node, many at a time."""
-    from surrogate.views.explorer import document as data
+    from surrogate.views.explorer.document import document
 
     fit = load("bundled:steplaw-dense")
-    document = json.loads(page.embedded(data.document(fit, None, "FIT")))
+    whole = json.loads(page.embedded(document(fit, None, "FIT")))
     program = (
         f"'use strict';\n{page.joined(page.CORE)}\n"
         "const given = JSON.parse(require('fs').readFileSync(0, 'utf8'));\n" + _SCRIPT
@@ -286,7 +286,7 @@ def addresses(_: Path) -> Case:
         hashes = [mutated(dice.choice(HASHES), dice, 6) for _ in range(width)]
         done = subprocess.run(
             ["node", "-e", program],
-            input=json.dumps({"document": document, "hashes": hashes}),
+            input=json.dumps({"document": whole, "hashes": hashes}),
             capture_output=True,
             text=True,
             check=False,

@@ -27,8 +27,7 @@ from surrogate.data import Runs
 from surrogate.data.coordinates import Features
 from surrogate.families import Posynomial, Quadratic, Shape
 from surrogate.fitting import irls
-from surrogate.numerics import batches, least_squares
-from surrogate.numerics import row_weights as plans
+from surrogate.numerics import batches, least_squares, row_weights
 
 Table = dict[str, Any]
 # Of ln lr, ln batch and ln loss: sums in another order, through a solve.
@@ -202,12 +201,12 @@ def seed(case: Case) -> float:
     return _apart(answer(one, 0), answer(one, 1 + case.seed % 1000)) / _ROUNDING
 
 
-def _problems(case: Case) -> tuple[Posynomial, Any, plans.Weights, np.ndarray]:
+def _problems(case: Case) -> tuple[Posynomial, Any, row_weights.Weights, np.ndarray]:
     features, rows = _rows(table(case))
     family = Posynomial(Shape(2, len(features.givens), 0), 3)
     rng = np.random.default_rng(case.seed)
     count = 66 + case.seed % 60
-    weights = plans.given(rng.uniform(0.5, 2.0, (count, len(rows.target))) * 1e4)
+    weights = row_weights.given(rng.uniform(0.5, 2.0, (count, len(rows.target))) * 1e4)
     return family, rows, weights, np.tile(family.starts(rng, 1), (count, 1))
 
 
@@ -251,7 +250,7 @@ def float32_bulk(case: Case) -> float:
     From the end of a fit in float64, which both must keep.
     """
     family, rows, weights, start = _problems(case)
-    few = plans.given(weights.each[:4])
+    few = row_weights.given(weights.each[:4])
 
     def go(first: np.ndarray, bulk: int) -> least_squares.Solution:
         return least_squares.solve(

@@ -14,7 +14,7 @@ from surrogate_kernels.ref import NormalEquations
 
 @dataclass(frozen=True)
 class Peak:
-    """Gpufit's 2-D Gaussian on the pixels of a fit, for `engine.minimise`.
+    """Gpufit's 2-D Gaussian on the pixels of a fit, for `least_squares.minimise`.
 
     Theta is amplitude, x0, y0, width, offset, as in `peers.gaussian_peak`. The Hessian
     without the residuals' second derivatives (Gauss-Newton), as in Gpufit.

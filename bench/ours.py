@@ -1,4 +1,4 @@
-"""The library's side of every row: the only file that calls its engine.
+"""The library's side of every row: the only file that calls its solvers.
 
 Each function takes a problem and how many to solve, waits for the answer and returns
 it in NumPy. Replica r of a seed is the same however many are asked for.
@@ -18,8 +18,7 @@ from problems import Linear, Peaks, Sweep
 from surrogate.families import Family
 from surrogate.fitting import intervals, irls
 from surrogate.fitting.fit import work_of
-from surrogate.numerics import argmin, batches, least_squares, plateau
-from surrogate.numerics import row_weights as plans
+from surrogate.numerics import argmin, batches, least_squares, plateau, row_weights
 
 # Points of the plateau row solved in one call.
 POINTS_BLOCK = 2000
@@ -116,7 +115,7 @@ def linear(problem: Linear, replicas: int, seed: int = 0) -> np.ndarray:
     """Theta [replicas, p] of such refits of a problem that is no sweep."""
     family, z, target, weights, cell = problem
     counts = cell_counts(replicas, int(cell.max()) + 1, seed)
-    plan = plans.per_cell(weights, cell, counts)
+    plan = row_weights.per_cell(weights, cell, counts)
     return least_squares.solve(family, z, target, plan).theta
 
 
@@ -145,7 +144,7 @@ def fourth_term(sweep: Sweep, full: FullFit) -> np.ndarray:
             of_scales=np.append(names.of_scales, np.zeros((1, scales)), axis=0),
         )
     )
-    plan = plans.given(full.weights[None])
+    plan = row_weights.given(full.weights[None])
     return least_squares.solve(
         family, rows.z, rows.target, plan, theta[None], iterations=100
     ).theta[0]
@@ -190,10 +189,10 @@ def _answers() -> Any:
 
         def one(s: Any) -> Any:
             start = 0.5 * (low + high)
-            least = argmin.argmin(surface, theta, start, s, low, high)
-            found = plateau.extents(
-                surface, theta, least, s, low, high, least.value + log_tol
-            )
+            place = argmin.Place(s, low, high)
+            least = argmin.argmin(surface, theta, start, place)
+            level = least.value + log_tol
+            found = plateau.extents(surface, theta, least, place, level)
             return least.u, found.edges, found.other, least.converged
 
         return jax.lax.map(jax.vmap(one), blocks)

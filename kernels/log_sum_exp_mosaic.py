@@ -86,13 +86,20 @@ def _factors(
     return found
 
 
+class _Row(NamedTuple):
+    """One row of 128 problems."""
+
+    target: Array
+    product: dict[Pair, Array]
+    """Of its columns."""
+    weight: Array
+
+
 def _add_row(
     pattern: Pattern,
     sums: tuple[Sum, ...],
     theta: list[Array],
-    target: Array,
-    product: dict[Pair, Array],
-    weight: Array,
+    row: _Row,
     held: tuple[Array, ...],
 ) -> tuple[Array, ...]:
     """The sums with one row of 128 problems added.
@@ -101,11 +108,10 @@ def _add_row(
         pattern: where the coefficients stand.
         sums: what is added up.
         theta: coefficients, in units of ln 2, and offsets.
-        target: of the row.
-        product: products of the row's columns.
-        weight: of the row.
+        row: target, products of columns and weights.
         held: the sums over the rows before.
     """
+    target, product, weight = row
 
     def times(value: Array, columns: Pair) -> Array:
         return value * product[columns] if columns in product else value
@@ -170,8 +176,8 @@ def _slice(pattern: Pattern, at: Layout, interpret: Any, which: int, refs: Any) 
             refs.table_here[buffer, row, k] for k in range(1 + len(at.products))
         )
         product = dict(zip(at.products, products, strict=True))
-        weight = refs.weights_here[buffer, row]
-        return _add_row(pattern, sums, theta, target, product, weight, held)
+        one = _Row(target, product, refs.weights_here[buffer, row])
+        return _add_row(pattern, sums, theta, one, held)
 
     def chunk(step: Array, held: tuple[Array, ...]) -> tuple[Array, ...]:
         buffer = lax.rem(step, 2)

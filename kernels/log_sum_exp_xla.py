@@ -20,6 +20,20 @@ from surrogate_kernels.pattern import Pattern
 from surrogate_kernels.ref import NormalEquations
 
 
+class Columns(NamedTuple):
+    """What coefficients multiply.
+
+    Attributes:
+        pattern: where the coefficients stand.
+        rows: [1, coordinates] a row.
+        linear: further columns that enter linearly.
+    """
+
+    pattern: Pattern
+    rows: Float[Array, "n d"]
+    linear: Float[Array, "n q"]
+
+
 class _Places(NamedTuple):
     """Where each entry of gradient and Hessian stands among the sums."""
 
@@ -93,22 +107,12 @@ def log_sum_exp_normal_equations(
     bent = share * (weights - pull)[:, None]
     pairs = [share[:, i, None] * bent[:, i:] for i in range(pattern.terms)]
     pairs = [p.at[:, 0].add(pull * share[:, i]) for i, p in enumerate(pairs)]
-    return gather(
-        pattern,
-        rows,
-        linear,
-        jnp.concatenate(pairs, axis=1),
-        share,
-        weights,
-        pull,
-        residual,
-    )
+    columns, whole = Columns(pattern, rows, linear), jnp.concatenate(pairs, axis=1)
+    return gather(columns, whole, share, weights, pull, residual)
 
 
 def gather(
-    pattern: Pattern,
-    rows: Float[Array, "n d"],
-    linear: Float[Array, "n q"],
+    columns: Columns,
     pairs: Float[Array, "problems pairs n"],
     first: Float[Array, "problems t n"],
     weights: Float[Array, "problems n"],
@@ -118,9 +122,7 @@ def gather(
     """Sums over the rows of any function of affine functions, in their coefficients.
 
     Args:
-        pattern: where the coefficients stand.
-        rows: [1, coordinates] a row.
-        linear: further columns that enter linearly.
+        columns: what the coefficients multiply.
         pairs: for two terms t <= t', w h_t h_t' + w r h_tt', h_t and h_tt' the
             function's derivatives in its affine functions.
         first: h_t.
@@ -128,6 +130,7 @@ def gather(
         pull: w r.
         residual: r.
     """
+    pattern, rows, linear = columns
     at = _places(pattern)
     products = rows[:, at.first] * rows[:, at.second]
     outer = _product(pairs, products)
@@ -135,64 +138,46 @@ def gather(
     hessian = outer[:, at.terms, at.columns]
     gradient = moment[:, np.array(pattern.term), np.array(pattern.coordinate)]
     if linear.shape[1]:
-        gradient, hessian = _with_linear(
-            gradient, hessian, pattern, rows, linear, first, weights, pull
-        )
+        crossed = _crossed(columns, linear, first, weights)
+        hessian = _bordered(hessian, crossed, linear, weights)
+        of_linear = jnp.matmul(pull, linear, precision="highest")
+        gradient = jnp.concatenate([gradient, of_linear], axis=1)
     return NormalEquations(jnp.sum(pull * residual, axis=1), gradient, hessian)
 
 
-def _with_linear(
-    gradient: Array,
-    hessian: Array,
-    pattern: Pattern,
-    rows: Array,
-    linear: Array,
-    share: Array,
-    weights: Array,
-    pull: Array,
-) -> tuple[Array, Array]:
-    """Gradient and Hessian with the further linear columns behind."""
+def _bordered(hessian: Array, cross: Array, linear: Array, weights: Array) -> Array:
+    """The Hessian with the further linear columns behind."""
     problems, q = weights.shape[0], linear.shape[1]
-    cross = _crossed(pattern, rows, linear, share, weights)
-    squares = (linear[:, :, None] * linear[:, None, :]).reshape(rows.shape[0], -1)
+    squares = (linear[:, :, None] * linear[:, None, :]).reshape(linear.shape[0], -1)
     square = jnp.matmul(weights, squares, precision="highest")
     below = jnp.concatenate(
         [jnp.swapaxes(cross, 1, 2), square.reshape(problems, q, q)], axis=2
     )
     above = jnp.concatenate([hessian, cross], axis=2)
-    return (
-        jnp.concatenate(
-            [gradient, jnp.matmul(pull, linear, precision="highest")], axis=1
-        ),
-        jnp.concatenate([above, below], axis=1),
-    )
+    return jnp.concatenate([above, below], axis=1)
 
 
 def cross(
-    pattern: Pattern,
-    rows: Float[Array, "n d"],
-    linear: Float[Array, "n q"],
+    columns: Columns,
     member: Float[Array, "n k"],
     first: Float[Array, "problems t n"],
     weights: Float[Array, "problems n"],
 ) -> Float[Array, "problems mq k"]:
     """The Hessian's part between what `gather` has and still further linear columns."""
-    inner = _crossed(pattern, rows, member, first, weights)
+    linear, inner = columns.linear, _crossed(columns, member, first, weights)
     if not linear.shape[1]:
         return inner
-    products = (linear[:, :, None] * member[:, None, :]).reshape(rows.shape[0], -1)
+    products = (linear[:, :, None] * member[:, None, :]).reshape(linear.shape[0], -1)
     outer = jnp.matmul(weights, products, precision="highest")
     outer = outer.reshape(len(weights), linear.shape[1], member.shape[1])
     return jnp.concatenate([inner, outer], axis=1)
 
 
-def _crossed(
-    pattern: Pattern, rows: Array, linear: Array, first: Array, weights: Array
-) -> Array:
-    """Of coefficients and linear columns, [problems, m, q]."""
-    term, coordinate = np.array(pattern.term), np.array(pattern.coordinate)
-    problems, q = weights.shape[0], linear.shape[1]
-    products = (rows[:, :, None] * linear[:, None, :]).reshape(rows.shape[0], -1)
+def _crossed(columns: Columns, member: Array, first: Array, weights: Array) -> Array:
+    """Of coefficients and still further columns, [problems, m, k]."""
+    pattern, rows, _ = columns
+    products = (rows[:, :, None] * member[:, None, :]).reshape(rows.shape[0], -1)
     found = _product(first * weights[:, None], products)
-    found = found.reshape(problems, pattern.terms, rows.shape[1], q)
-    return found[:, term, coordinate]
+    shape = len(weights), pattern.terms, rows.shape[1], member.shape[1]
+    found = found.reshape(shape)
+    return found[:, np.array(pattern.term), np.array(pattern.coordinate)]

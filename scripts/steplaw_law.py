@@ -11,9 +11,9 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
+from steplaw_draws import Draws, Near, at_fixed_batch, bootstrap, read_draws
 
 from surrogate.answers.laws_on_cells import (
     Cells,
@@ -25,15 +25,7 @@ from surrogate.data import Runs
 from surrogate.data.readers import read_runs
 from surrogate.laws import find
 from surrogate.laws.evaluate import Point, evaluate
-from surrogate.laws.step_law import (
-    Draws,
-    Recipe,
-    at_fixed_batch,
-    bootstrap,
-    near_best,
-    read_draws,
-    step_law_recipe,
-)
+from surrogate.laws.step_law import Recipe, step_law_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "steplaw.md"
@@ -45,31 +37,14 @@ RUNS_FILE = "steplaw/dense_lr_bs_loss.csv"
 DRAWS_FILE = "steplaw/1004_fitted_lr_bs_scaling_model_parameters.csv"
 
 
-class Near(NamedTuple):
-    """The near-best runs of a table."""
-
-    lr: np.ndarray
-    batch: np.ndarray
-    params: np.ndarray
-    tokens: np.ndarray
-    cell: np.ndarray
-
-    @classmethod
-    def of(cls, runs: Runs) -> Near:
-        """Those within 0.25 % of their cell's best."""
-        kept = near_best(runs.loss, runs.cell) & ~runs.diverged
-        columns = (runs.lr, runs.batch, runs.params, runs.tokens, runs.cell)
-        return cls(*(column[kept] for column in columns))
-
-
 def page(runs: Runs, authors: Draws) -> str:
     """The whole page."""
     near = Near.of(runs)
     law = step_law_recipe(*near[:4])
     with_n = step_law_recipe(*near[:4], is_params_in_batch=True)
     fixed = at_fixed_batch(*near[:4])
-    draws = bootstrap(*near, draws=DRAWS, seed=SEED)
-    n_draws = bootstrap(*near, draws=DRAWS, seed=SEED, is_params_in_batch=True)
+    draws = bootstrap(near, draws=DRAWS, seed=SEED)
+    n_draws = bootstrap(near, draws=DRAWS, seed=SEED, is_params_in_batch=True)
     rows = [
         ("lr, constant", "1.79", np.exp(law.lr[0]), draws.lr[:, 0], authors.lr[:, 0]),
         ("lr, exponent of N", "-0.713", law.lr[1], draws.lr[:, 1], authors.lr[:, 1]),

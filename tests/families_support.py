@@ -59,7 +59,8 @@ def minima(family: Family, theta: Any, s: Any, reach: Any) -> Any:
     wide = jnp.full(family.shape.choices, reach, theta.dtype)
 
     def one(theta: Any, s: Any) -> Any:
-        return argmin.argmin(family.log_loss, theta, 0 * wide, s, -wide, wide)
+        place = argmin.Place(s, -wide, wide)
+        return argmin.argmin(family.log_loss, theta, 0 * wide, place)
 
     return jax.vmap(jax.vmap(one, (None, 0)), (0, None))(theta, s)
 

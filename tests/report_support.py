@@ -19,8 +19,8 @@ from surrogate.answers import Fit, stability_edge
 from surrogate.families import Family
 from surrogate.numerics import argmin, plateau
 from surrogate.numerics.half_plane import Cut
-from surrogate.views.explorer import document as data
 from surrogate.views.explorer import page
+from surrogate.views.explorer.document import document as whole
 
 NODE = shutil.which("node")
 TOL = 0.0025
@@ -89,7 +89,7 @@ def questions(fit: Fit, count: int, seed: int = 0) -> list[dict[str, Any]]:
 
 def document(fit: Fit) -> dict[str, Any]:
     """What the page of a fit embeds."""
-    return data.document(fit, fit.runs, "FIT")
+    return whole(fit, fit.runs, "FIT")
 
 
 def python_answers(fit: Fit, asked: list[dict[str, Any]]) -> dict[str, np.ndarray]:
@@ -132,9 +132,10 @@ def _answers(
     surface = family.log_loss
 
     def one(s: Any, cut: Any) -> tuple[argmin.Minimum, plateau.Extents]:
-        found = argmin.argmin(surface, theta, 0.5 * (low + high), s, low, high, cut)
+        place = argmin.Place(s, low, high, cut)
+        found = argmin.argmin(surface, theta, 0.5 * (low + high), place)
         level = found.value + log_tol
-        return found, plateau.extents(surface, theta, found, s, low, high, level, cut)
+        return found, plateau.extents(surface, theta, found, place, level)
 
     return jax.vmap(one)(s, cut)
 

@@ -39,7 +39,9 @@ def double(most: int, factor: Any, each: Any, count: Any) -> Any:
 
 def solve(most: int, size: int, progress: Any = None) -> tuple[Any, int]:
     call = Call(double, (most,))
-    return batches.run(lambda size: call, jnp.float32(2), EACH, size, progress=progress)
+    return batches.run(
+        batches.Work(lambda size: call, jnp.float32(2), EACH, size), progress
+    )
 
 
 class Ear:
@@ -108,7 +110,7 @@ def test_memory_that_runs_out_later_costs_nothing_finished(most: int) -> None:
     # Property, to the bit: what was finished stays, the rest is done in its order.
     ear = Ear()
     (found, sizes), size = batches.run(
-        lambda size: Call(tire, (most,)), jnp.float32(2), EACH, 4, progress=ear
+        batches.Work(lambda size: Call(tire, (most,)), jnp.float32(2), EACH, 4), ear
     )
     fits = 1 if most == 1 else 2
     np.testing.assert_array_equal(found, 3 * EACH[0])
@@ -131,7 +133,7 @@ def fail(shared: Any, each: Any, count: Any) -> Any:
 
 def test_other_errors_pass() -> None:
     with pytest.raises(jax.errors.JaxRuntimeError, match="something else"):
-        batches.run(lambda size: Call(fail, ()), jnp.float32(2), EACH, 4)
+        batches.run(batches.Work(lambda size: Call(fail, ()), jnp.float32(2), EACH, 4))
 
 
 def test_ctrl_c_carries_what_is_finished() -> None:
@@ -149,7 +151,9 @@ def interrupt(shared: Any, each: Any, count: Any) -> Any:
 
 def test_ctrl_c_before_anything_is_finished_carries_nothing() -> None:
     with pytest.raises(KeyboardInterrupt) as stopped:
-        batches.run(lambda size: Call(interrupt, ()), jnp.float32(2), EACH, 4)
+        batches.run(
+            batches.Work(lambda size: Call(interrupt, ()), jnp.float32(2), EACH, 4)
+        )
     assert not isinstance(stopped.value, Interrupted)
 
 
@@ -162,7 +166,9 @@ def kind(shared: Any, each: Any, count: Any) -> Any:
 def test_calls_have_the_settings_of_the_caller(wide: bool) -> None:
     # Several calls run in threads, where JAX's settings start from its defaults.
     with jax.enable_x64(wide):
-        found, _ = batches.run(lambda size: Call(kind, ()), jnp.float32(2), EACH, 2)
+        found, _ = batches.run(
+            batches.Work(lambda size: Call(kind, ()), jnp.float32(2), EACH, 2)
+        )
     assert (found == wide).all()
 
 
@@ -220,7 +226,7 @@ def child(file: str) -> None:
         }
         saved[f"{family.name} used"] = np.array(len(Spied.places))
     with jax.default_device(devices[-1]):
-        told, _ = batches.run(lambda size: Call(place, ()), 0.0, EACH, 2)
+        told, _ = batches.run(batches.Work(lambda size: Call(place, ()), 0.0, EACH, 2))
     saved["told"] = told - devices[-1].id
     np.savez(file, **saved)
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from surrogate.base.errors import Status
 from surrogate.cli import options, output
 from surrogate.cli.progress import Bar
-from surrogate.cli.text import answers, runs
+from surrogate.cli.text import answers, tables
 
 Capture = pytest.CaptureFixture[str]
 
@@ -244,7 +244,7 @@ def test_evaluate_text_has_cells_and_figures() -> None:
         "cells": [{**cell, "regret": 0.00123}],
         "band": {"tol": 0.0025, "precision": 0.9, "recall": None},
     }
-    text = " ".join(rendered(document, runs.evaluate).split())
+    text = " ".join(rendered(document, tables.evaluate).split())
     assert "regret, mean 0.12 ± 0.01 %" in text
     assert "smoothed, mean unknown" in text
     assert "a 1B 20B 7 1e-3 unknown unknown unknown 0.12 %" in text

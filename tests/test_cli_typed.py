@@ -8,18 +8,18 @@ from collections.abc import Callable
 import pytest
 
 from surrogate.base.errors import DataError
-from surrogate.cli import typing_numbers as typed
+from surrogate.cli import typing_numbers
 from surrogate.cli.main import main
 
 Capture = pytest.CaptureFixture[str]
 
 
 def params(text: str) -> float:
-    return typed.count(text, what="--params")
+    return typing_numbers.count(text, what="--params")
 
 
 def tokens(text: str) -> float:
-    return typed.tokens(text, 7e9)
+    return typing_numbers.tokens(text, 7e9)
 
 
 MEANT: list[tuple[Callable[[str], object], str, object]] = [
@@ -44,26 +44,26 @@ MEANT: list[tuple[Callable[[str], object], str, object]] = [
     (tokens, "20N", 1.4e11),
     (tokens, "20 tokens per parameter", 1.4e11),
     (tokens, "1.4e12", 1.4e12),
-    (typed.batch, "4Mi", 2.0**22),
-    (typed.batch, "4mi", 2.0**22),
-    (typed.batch, "512K", 512_000.0),
-    (typed.batch, "4M", 4e6),
-    (typed.batch, "1024*4096", 2.0**22),
-    (typed.batch, "1024 x 4096", 2.0**22),
-    (typed.batch, "1024X4Ki", 2.0**22),
-    (typed.batch, "2**22", 2.0**22),
-    (typed.batch, "2^22", 2.0**22),
-    (typed.batch, "4194304 tokens", 2.0**22),
-    (typed.lr, "3e-4", 3e-4),
-    (typed.lr, "3E-4", 3e-4),
-    (typed.lr, ".0003", 3e-4),
-    (typed.lr, "3x10^-4", 3e-4),
-    (typed.lr, "3e\N{EN DASH}4", 3e-4),
-    (typed.tolerance, "0.25%", 0.0025),
-    (typed.tolerance, "0.25 %", 0.0025),
-    (typed.tolerance, "0.0025", 0.0025),
-    (typed.tolerance, "5%tokens", typed.TokensShare(0.05)),
-    (typed.tolerance, "5% of the tokens", typed.TokensShare(0.05)),
+    (typing_numbers.batch, "4Mi", 2.0**22),
+    (typing_numbers.batch, "4mi", 2.0**22),
+    (typing_numbers.batch, "512K", 512_000.0),
+    (typing_numbers.batch, "4M", 4e6),
+    (typing_numbers.batch, "1024*4096", 2.0**22),
+    (typing_numbers.batch, "1024 x 4096", 2.0**22),
+    (typing_numbers.batch, "1024X4Ki", 2.0**22),
+    (typing_numbers.batch, "2**22", 2.0**22),
+    (typing_numbers.batch, "2^22", 2.0**22),
+    (typing_numbers.batch, "4194304 tokens", 2.0**22),
+    (typing_numbers.lr, "3e-4", 3e-4),
+    (typing_numbers.lr, "3E-4", 3e-4),
+    (typing_numbers.lr, ".0003", 3e-4),
+    (typing_numbers.lr, "3x10^-4", 3e-4),
+    (typing_numbers.lr, "3e\N{EN DASH}4", 3e-4),
+    (typing_numbers.tolerance, "0.25%", 0.0025),
+    (typing_numbers.tolerance, "0.25 %", 0.0025),
+    (typing_numbers.tolerance, "0.0025", 0.0025),
+    (typing_numbers.tolerance, "5%tokens", typing_numbers.TokensShare(0.05)),
+    (typing_numbers.tolerance, "5% of the tokens", typing_numbers.TokensShare(0.05)),
 ]
 
 
@@ -82,20 +82,28 @@ REFUSED: list[tuple[Callable[[str], object], str, str]] = [
     (params, "0.5", "Write 1e9 or 1B"),
     (tokens, "2T/7B", "expected a number such as"),
     (tokens, "-2T", "above 0"),
-    (typed.batch, "512k", r"512K \(512,000 tokens\) or 512Ki \(524,288 tokens\)"),
-    (typed.batch, "4m", r"4M \(4,000,000 tokens\) or 4Mi \(4,194,304 tokens\)"),
-    (typed.batch, "1024 sequences", "Write 1024x4096"),
-    (typed.batch, "1024 seqs", "Write 1024x4096"),
-    (typed.batch, "2x3x4", "Write 524288 or 256x2048"),
-    (typed.batch, "4MiB", "Suffixes are"),
-    (typed.lr, "3e4", "Did you mean 3e-4"),
-    (typed.lr, "0,0003", r"Write 0\.0003"),
-    (typed.lr, "1/3000", "such as 3e-4"),
-    (typed.lr, "5%", "not a percentage"),
-    (typed.tolerance, "0.25", r"--tol 0\.25% or --tol 25%"),
-    (typed.tolerance, "25bp", r"Write 0\.25%"),
-    (typed.tolerance, "2.5\N{PER MILLE SIGN}", r"Write 0\.25%"),
-    (typed.tolerance, "200%tokens", "above 0% and below 100%"),
+    (
+        typing_numbers.batch,
+        "512k",
+        r"512K \(512,000 tokens\) or 512Ki \(524,288 tokens\)",
+    ),
+    (
+        typing_numbers.batch,
+        "4m",
+        r"4M \(4,000,000 tokens\) or 4Mi \(4,194,304 tokens\)",
+    ),
+    (typing_numbers.batch, "1024 sequences", "Write 1024x4096"),
+    (typing_numbers.batch, "1024 seqs", "Write 1024x4096"),
+    (typing_numbers.batch, "2x3x4", "Write 524288 or 256x2048"),
+    (typing_numbers.batch, "4MiB", "Suffixes are"),
+    (typing_numbers.lr, "3e4", "Did you mean 3e-4"),
+    (typing_numbers.lr, "0,0003", r"Write 0\.0003"),
+    (typing_numbers.lr, "1/3000", "such as 3e-4"),
+    (typing_numbers.lr, "5%", "not a percentage"),
+    (typing_numbers.tolerance, "0.25", r"--tol 0\.25% or --tol 25%"),
+    (typing_numbers.tolerance, "25bp", r"Write 0\.25%"),
+    (typing_numbers.tolerance, "2.5\N{PER MILLE SIGN}", r"Write 0\.25%"),
+    (typing_numbers.tolerance, "200%tokens", "above 0% and below 100%"),
 ]
 
 
@@ -110,7 +118,7 @@ def test_refused_with_the_line_to_type(
 
 def test_a_ratio_needs_params() -> None:
     with pytest.raises(DataError, match="expected --params with it"):
-        typed.tokens("20x", None)
+        typing_numbers.tokens("20x", None)
 
 
 def answer(capsys: Capture, *arguments: str) -> dict:

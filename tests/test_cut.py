@@ -48,9 +48,9 @@ class Case:
     def solved(self, box: np.ndarray = WIDE) -> tuple:
         theta = self.centre, self.hessian
         cut = Cut(jnp.asarray(self.normal), jnp.asarray(self.bound))
-        least = argmin.argmin(ellipse, theta, np.zeros(2), NONE, -box, box, cut)
-        problem = ellipse, theta, NONE, -box, box
-        return least, cut, problem
+        place = argmin.Place(NONE, -box, box, cut)
+        least = argmin.argmin(ellipse, theta, np.zeros(2), place)
+        return least, theta, place
 
     def chord(self, level: float) -> np.ndarray | None:
         """Where the edge of the half-plane enters and leaves {f <= level}."""
@@ -71,17 +71,15 @@ class Case:
 def test_answers_under_a_cut_are_those_of_the_cut_ellipse(seed: int) -> None:
     case = Case(seed)
     with jax.enable_x64(True):
-        least, cut, (surface, theta, s, lo, hi) = case.solved()
+        least, theta, place = case.solved()
         level = float(least.value) + case.tol
-        found = plateau.extents(surface, theta, least, s, lo, hi, level, cut)
-        area = float(
-            plateau.area_octaves2(surface, theta, found, s, lo, hi, level, cut)
-        )
-        line = plateau.contour(surface, theta, found, s, lo, hi, level, cut, points=64)
+        found = plateau.extents(ellipse, theta, least, place, level)
+        area = float(plateau.area_octaves2(ellipse, theta, found, place, level))
+        line = plateau.contour(ellipse, theta, found, place, level, points=64)
         slices = [
             np.asarray(
                 plateau.slice_extents(
-                    surface, theta, s, i, float(least.u[1 - i]), lo, hi, level, cut
+                    ellipse, theta, i, float(least.u[1 - i]), place, level
                 ).edges
             )
             for i in (0, 1)
@@ -145,9 +143,9 @@ def test_box_and_cut_together_are_as_a_general_solver_finds(seed: int) -> None:
     case = Case(seed + 100)
     box = np.abs(case.minimum()) + 0.3
     with jax.enable_x64(True):
-        least, cut, (surface, theta, s, lo, hi) = case.solved(box)
+        least, theta, place = case.solved(box)
         level = float(least.value) + case.tol
-        found = plateau.extents(surface, theta, least, s, lo, hi, level, cut)
+        found = plateau.extents(ellipse, theta, least, place, level)
     half = {"type": "ineq", "fun": lambda u: case.bound - case.normal @ u}
     inside = {"type": "ineq", "fun": lambda u: level - ellipse_value(case, u)}
     bounds = list(zip(-box, box, strict=True))
@@ -176,12 +174,12 @@ def test_a_cut_that_is_met_nowhere_changes_nothing() -> None:
     case = Case(3)
     case.bound = float(case.normal @ case.centre + 5 * case.width)
     with jax.enable_x64(True):
-        least, cut, problem = case.solved()
-        theta, s, lo, hi = problem[1:]
+        least, theta, place = case.solved()
         level = float(least.value) + case.tol
-        found = plateau.extents(ellipse, theta, least, s, lo, hi, level, cut)
-        free = argmin.argmin(ellipse, theta, np.zeros(2), s, lo, hi)
-        plain = plateau.extents(ellipse, theta, free, s, lo, hi, level)
+        found = plateau.extents(ellipse, theta, least, place, level)
+        uncut = place._replace(cut=None)
+        free = argmin.argmin(ellipse, theta, np.zeros(2), uncut)
+        plain = plateau.extents(ellipse, theta, free, uncut, level)
     assert not bool(least.is_cut)
     assert not np.asarray(found.is_cut).any()
     np.testing.assert_allclose(found.edges, plain.edges, rtol=1e-12)

@@ -12,11 +12,10 @@ import pytest
 
 import surrogate
 from surrogate import families
-from surrogate.answers import Fit
-from surrogate.answers import laws_on_cells as scoring
+from surrogate.answers import Fit, laws_on_cells
 from surrogate.answers.simulate import simulate
 from surrogate.base import defaults
-from surrogate.cli import options
+from surrogate.cli import groups, options
 from surrogate.cli.commands import ask, laws, runs
 from surrogate_kernels import backends, dispatch
 
@@ -95,15 +94,18 @@ def test_commands_and_functions_agree() -> None:
     for name in ("family", "terms", "bootstrap", "seed", "device", "backend"):
         assert default(runs.fit, name) == default(surrogate.fit, name), name
     assert default(runs.demo, "seed") == default(simulate, "seed")
-    assert default(laws.compare, "seed") == default(scoring.score_surrogate, "seed")
+    assert default(laws.compare, "seed") == default(
+        laws_on_cells.score_surrogate, "seed"
+    )
     read = {"tol": "--tol", "probability": "--probability", "p_max": "--p-max"}
     for command, function in (
         (ask.optimum, Fit.optimum),
         (ask.plateau, Fit.plateau),
         (ask.regret, Fit.regret),
     ):
-        for name in read.keys() & inspect.signature(command).parameters.keys():
-            typed = options.share(read[name], default(command, name))
+        whole = groups.spread(command)
+        for name in read.keys() & inspect.signature(whole).parameters.keys():
+            typed = options.share(read[name], default(whole, name))
             assert typed == default(function, name), (command, name)
     assert options.share("", options.MAX_DROPPED) == defaults.MAX_DROPPED
 

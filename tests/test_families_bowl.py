@@ -25,8 +25,7 @@ from hypothesis import strategies as st
 from surrogate.data.coordinates import Rows
 from surrogate.families import Bowl, Curved, Shape, Shared
 from surrogate.fitting import irls
-from surrogate.numerics import least_squares
-from surrogate.numerics import row_weights as plans
+from surrogate.numerics import least_squares, row_weights
 
 ROUNDING = 1e-12
 SEEDS = st.integers(0, 2**32 - 1)
@@ -211,7 +210,7 @@ def test_a_planted_surface_is_found_again() -> None:
     weights = np.full((1, 200), 1e10)
     start = theta[None] + 0.1 * rng.normal(size=(1, family.size))
     found = least_squares.solve(
-        family, z, target, plans.given(weights), start, iterations=400
+        family, z, target, row_weights.given(weights), start, iterations=400
     )
     assert found.converged.all()
     beyond = 1.5 * draw_points(family, rng, 100)

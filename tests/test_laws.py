@@ -6,6 +6,7 @@ import csv
 import importlib.util
 import json
 import math
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,13 +21,7 @@ from surrogate.base.errors import DataError
 from surrogate.data import Runs
 from surrogate.data.readers import read_runs
 from surrogate.laws import LAWS, Law, Point, PowerLaw, Shape, evaluate, find
-from surrogate.laws.step_law import (
-    at_fixed_batch,
-    bootstrap,
-    near_best,
-    read_draws,
-    step_law_recipe,
-)
+from surrogate.laws.step_law import near_best, step_law_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 N, D = 1.3e9, 4.2e10
@@ -39,8 +34,16 @@ def script(name: str) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    # For what it imports of its neighbours.
+    sys.path.insert(0, str(ROOT / "scripts"))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.pop(0)
     return module
+
+
+DRAWS = script("steplaw_draws")
 
 
 # ---- values ---------------------------------------------------------------------
@@ -219,7 +222,7 @@ def test_the_page_of_laws_is_up_to_date() -> None:
 def test_the_page_on_step_laws_file_is_up_to_date(data_dir: Path) -> None:
     module = script("steplaw_law")
     runs = read_runs(data_dir / module.RUNS_FILE)
-    page = module.page(runs, read_draws(data_dir / module.DRAWS_FILE))
+    page = module.page(runs, DRAWS.read_draws(data_dir / module.DRAWS_FILE))
     assert page == (ROOT / "docs" / "steplaw.md").read_text(encoding="utf-8"), (
         "run `python scripts/steplaw_law.py --write`"
     )
@@ -381,16 +384,15 @@ def test_recipe_is_ordinary_least_squares() -> None:
     assert with_n.batch == pytest.approx(
         normal_equations(batch, params, tokens), abs=1e-9
     )
-    assert at_fixed_batch(lr, batch, params, tokens) == pytest.approx(
+    assert DRAWS.at_fixed_batch(lr, batch, params, tokens) == pytest.approx(
         normal_equations(lr, params, tokens, batch), abs=1e-9
     )
 
 
 def test_a_draw_is_the_recipe_on_its_repeated_cells() -> None:
     lr, batch, params, tokens, cell = drawn()
-    found = bootstrap(
-        lr, batch, params, tokens, cell, draws=4, seed=5, is_params_in_batch=True
-    )
+    near = DRAWS.Near(lr, batch, params, tokens, cell)
+    found = DRAWS.bootstrap(near, draws=4, seed=5, is_params_in_batch=True)
     assert found.singular == 0
     picked = np.random.default_rng(5).integers(8, size=(4, 8))
     for k, cells in enumerate(picked):
@@ -401,17 +403,18 @@ def test_a_draw_is_the_recipe_on_its_repeated_cells() -> None:
         assert found.lr[k] == pytest.approx(law.lr, rel=1e-9, abs=1e-9)
         assert found.batch[k] == pytest.approx(law.batch, rel=1e-9, abs=1e-9)
         assert found.fixed_batch[k] == pytest.approx(
-            at_fixed_batch(*again), rel=1e-9, abs=1e-9
+            DRAWS.at_fixed_batch(*again), rel=1e-9, abs=1e-9
         )
 
 
 def test_singular_draws_are_counted_and_few_cells_refused() -> None:
-    lr, batch, params, tokens, cell = drawn()
-    line = bootstrap(lr, batch, params, 20 * params, cell, draws=6)
+    lr, batch, params, _tokens, cell = drawn()
+    near = DRAWS.Near(lr, batch, params, 20 * params, cell)
+    line = DRAWS.bootstrap(near, draws=6)
     assert (line.singular, len(line.lr)) == (6, 0)
     few = cell < 4
     with pytest.raises(DataError, match="at least 5 cells to resample, got 4"):
-        bootstrap(lr[few], batch[few], params[few], tokens[few], cell[few])
+        DRAWS.bootstrap(DRAWS.Near(*(column[few] for column in drawn())))
 
 
 def test_recipe_on_the_released_file_is_the_authors(data_dir: Path) -> None:
@@ -449,7 +452,7 @@ def test_recipe_on_the_released_file_is_the_authors(data_dir: Path) -> None:
 
 def test_the_authors_draws_are_read(data_dir: Path) -> None:
     name = "steplaw/1004_fitted_lr_bs_scaling_model_parameters.csv"
-    draws = read_draws(data_dir / name)
+    draws = DRAWS.read_draws(data_dir / name)
     assert draws.lr.shape == draws.batch.shape == (1000, 3)
     # They lie around the published exponents.
     assert draws.lr.mean(axis=0)[1:] == pytest.approx([-0.713, 0.307], abs=0.01)
@@ -461,13 +464,13 @@ def test_a_wrong_file_of_draws_is_refused(tmp_path: Path) -> None:
     header = "lr_intercept,lr_coefN,lr_coefD,bs_intercept,bs_coefD\n"
     path.write_text("lr_intercept,lr_coefN\n1,2\n", encoding="utf-8")
     with pytest.raises(DataError, match="got none named lr_coefD"):
-        read_draws(path)
+        DRAWS.read_draws(path)
     path.write_text(header + "1,2,nan,4,5\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"line 2, column lr_coefD.*finite.*'nan'"):
-        read_draws(path)
+        DRAWS.read_draws(path)
     path.write_text(header, encoding="utf-8")
     with pytest.raises(DataError, match="at least one draw"):
-        read_draws(path)
+        DRAWS.read_draws(path)
 
 
 def test_entries_are_plain_data() -> None:

@@ -123,10 +123,9 @@ def test_slots_without_a_problem_stand_idle(slots: int) -> None:
     with jax.enable_x64(True):
         found = newton.minimise(
             Quartic(),
-            jnp.zeros(1),
-            jnp.asarray(each),
-            jnp.asarray(start),
-            count=jnp.int32(3),
+            newton.Queue(
+                jnp.zeros(1), jnp.asarray(each), jnp.asarray(start), jnp.int32(3)
+            ),
             limit=jnp.int32(200),
             tolerance=jnp.asarray(1e-10, start.dtype),
             slots=slots,

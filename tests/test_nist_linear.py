@@ -8,8 +8,8 @@ from nist_linear_support import NAMES, Columns, load
 from numerics_support import digits, standard_errors
 
 from surrogate.families import Quadratic, Shape
-from surrogate.numerics import least_squares as engine
-from surrogate.numerics import row_weights as plans
+from surrogate.numerics import row_weights
+from surrogate.numerics.least_squares import solve
 from surrogate.numerics.numpy_backend import least_squares, orthogonal
 
 # Digits of the coefficients: the issue's, of the eleven and more that are certified.
@@ -26,8 +26,8 @@ def test_all_files_are_here() -> None:
 def test_certified_values_are_reached(name: str) -> None:
     # Independent code: NIST's, in quadruple precision.
     asked = load(name)
-    weights = plans.given(np.ones((2, len(asked.y))))
-    found = engine.solve(asked.family, asked.x, asked.y, weights, backend="xla")
+    weights = row_weights.given(np.ones((2, len(asked.y))))
+    found = solve(asked.family, asked.x, asked.y, weights, backend="xla")
     assert found.converged.all()
     assert digits(found.theta[0], asked.theta).min() >= LEAST[name]
     np.testing.assert_array_equal(found.theta[0], found.theta[1])

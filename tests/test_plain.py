@@ -20,8 +20,8 @@ from surrogate.families import (
     forms,
 )
 from surrogate.fitting import irls
-from surrogate.numerics import least_squares as engine
-from surrogate.numerics import row_weights as plans
+from surrogate.numerics import row_weights
+from surrogate.numerics.least_squares import solve
 from surrogate.numerics.numpy_backend import curved, least_squares
 from surrogate.numerics.numpy_backend.cholesky import solve_spd
 from surrogate_kernels import dispatch, ref
@@ -127,11 +127,11 @@ def test_sums_in_float32_are_those_in_float64(shape: Shape) -> None:
 def test_after_steps_in_float32_the_cost_is_that_of_float64() -> None:
     family = Bowl(Shape(2, 2, 0))
     z, target, weights, theta = problem(family)
-    found = engine.solve(
+    found = solve(
         family,
         z,
         target,
-        plans.given(weights),
+        row_weights.given(weights),
         theta,
         bulk=8,
         iterations=0,
@@ -174,7 +174,7 @@ def test_linear_fits_are_those_of_jax_projected_or_not(
     z, target, weights, _ = problem(family, rows=60, problems=40)
     # Of random targets about half are not convex.
     found = least_squares.solve(family, z, target, weights)
-    asked = engine.solve(family, z, target, plans.given(weights), backend="xla")
+    asked = solve(family, z, target, row_weights.given(weights), backend="xla")
     np.testing.assert_allclose(found.v, asked.theta, atol=1e-9)
     np.testing.assert_allclose(found.cost, asked.cost, rtol=1e-10)
 
@@ -232,10 +232,10 @@ def test_newton_ends_where_that_of_jax_does(family: Bowl | Posynomial) -> None:
     truth = family.starts(rng, 1)
     z = rng.normal(size=(80, 3))
     target = forms.log_losses(family, truth, z) + 0.001 * rng.normal(size=80)
-    weights = plans.given(1e6 * rng.uniform(0.5, 1, (16, 80)))
+    weights = row_weights.given(1e6 * rng.uniform(0.5, 1, (16, 80)))
     theta = truth + 0.05 * rng.normal(size=(16, family.size))
     one, other = (
-        engine.solve(family, z, target, weights, theta, iterations=300, backend=backend)
+        solve(family, z, target, weights, theta, iterations=300, backend=backend)
         for backend in ("numpy", "xla")
     )
     assert (one.backend, other.backend) == ("numpy", "xla")
@@ -248,14 +248,20 @@ def test_newton_ends_where_that_of_jax_does(family: Bowl | Posynomial) -> None:
 def test_a_problem_does_not_depend_on_the_others() -> None:
     family = Bowl(Shape(2, 1, 0))
     z, target, weights, theta = problem(family, problems=150)
-    whole = engine.solve(
-        family, z, target, plans.given(weights), theta, iterations=50, backend="numpy"
-    )
-    part = engine.solve(
+    whole = solve(
         family,
         z,
         target,
-        plans.given(weights[70:90]),
+        row_weights.given(weights),
+        theta,
+        iterations=50,
+        backend="numpy",
+    )
+    part = solve(
+        family,
+        z,
+        target,
+        row_weights.given(weights[70:90]),
         theta[70:90],
         iterations=50,
         backend="numpy",

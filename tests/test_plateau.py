@@ -14,18 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, optimize
 from test_solve import (
-    argmin,
     bowl,
     draw_bowl,
     draw_terms,
+    solved,
     stacked,
     terms,
     value,
 )
 
 from surrogate.base.errors import DataError
-from surrogate.numerics import argmin as solve
-from surrogate.numerics import plateau, plateau_edges
+from surrogate.numerics import argmin, plateau, plateau_edges
 
 TOL = 0.0025
 LN2 = np.log(2.0)
@@ -37,21 +36,21 @@ class Answers:
 
     def __init__(
         self,
-        log_loss: solve.LogLoss,
+        log_loss: argmin.LogLoss,
         theta: Any,
         s: np.ndarray,
         lo: np.ndarray,
         hi: np.ndarray,
         tol: float = TOL,
     ) -> None:
-        self.minimum = argmin(log_loss, theta, 0.5 * (lo + hi), s, lo, hi)
+        self.minimum = solved(log_loss, theta, 0.5 * (lo + hi), s, lo, hi)
         self.level = float(self.minimum.value) + np.log1p(tol)
-        self._problem = log_loss, theta, s, lo, hi
+        self._problem = log_loss, theta
+        self._region = argmin.Place(s, lo, hi), self.level
         self.found: plateau.Extents = self._numpy(plateau.extents, self.minimum)
 
     def _numpy(self, answer: Any, *what: Any, **options: Any) -> Any:
-        log_loss, theta, s, lo, hi = self._problem
-        result = answer(log_loss, theta, *what, s, lo, hi, self.level, **options)
+        result = answer(*self._problem, *what, *self._region, **options)
         return jax.tree.map(np.asarray, result)
 
     def contour(self, points: int = 128) -> plateau.Contour:
@@ -61,11 +60,7 @@ class Answers:
         return float(self._numpy(plateau.area_octaves2, self.found))
 
     def slice(self, i: int, at: float) -> plateau.Slice:
-        log_loss, theta, s, lo, hi = self._problem
-        return jax.tree.map(
-            np.asarray,
-            plateau.slice_extents(log_loss, theta, s, i, at, lo, hi, self.level),
-        )
+        return self._numpy(plateau.slice_extents, i, at)
 
 
 def unit_bowl(a: float, b: float, rho: float, centre: Any = (0.0, 0.0)) -> Any:
@@ -394,9 +389,10 @@ def test_the_slow_iteration_gives_the_same_extents(
             return terms(theta, u, s)
 
         def one(theta: Any, s: Any, surface: Any = surface) -> plateau.Extents:
-            minimum = solve.argmin(surface, theta, jnp.zeros(2), s, lo, hi)
+            place = argmin.Place(s, lo, hi)
+            minimum = argmin.argmin(surface, theta, jnp.zeros(2), place)
             level = minimum.value + jnp.log1p(0.05)
-            return plateau.extents(surface, theta, minimum, s, lo, hi, level)
+            return plateau.extents(surface, theta, minimum, place, level)
 
         with jax.enable_x64(True):
             found.append(jax.tree.map(np.asarray, jax.jit(jax.vmap(one))(theta, s)))
@@ -437,7 +433,7 @@ def test_steep_kinks_are_not_too_much(of_u: Any, constants: Any) -> None:
             edge = answers.found.edges[i, k]
             held = np.arange(2) == i
             lo, hi = np.where(held, edge, -box), np.where(held, edge, box)
-            there = argmin(terms, theta, answers.minimum.u, NONE, lo, hi)
+            there = solved(terms, theta, answers.minimum.u, NONE, lo, hi)
             height = float(there.value) - answers.level
             if answers.found.is_open[i, k]:
                 assert height <= 0.0
@@ -469,15 +465,16 @@ def test_a_batch_equals_its_problems_one_by_one_and_a_nan_fails_alone() -> None:
     lo, hi = np.full(2, -2.0), np.full(2, 3.0)
 
     def one(theta: Any, s: Any) -> tuple[Any, ...]:
-        minimum = solve.argmin(terms, theta, np.zeros(2), s, lo, hi)
+        place = argmin.Place(s, lo, hi)
+        minimum = argmin.argmin(terms, theta, np.zeros(2), place)
         level = minimum.value + np.log1p(TOL)
-        found = plateau.extents(terms, theta, minimum, s, lo, hi, level)
-        problem = terms, theta, found, s, lo, hi, level
+        found = plateau.extents(terms, theta, minimum, place, level)
+        problem = terms, theta, found, place, level
         return (
             found,
             plateau.contour(*problem, points=8),
             plateau.area_octaves2(*problem),
-            plateau.slice_extents(terms, theta, s, 0, minimum.u[1], lo, hi, level),
+            plateau.slice_extents(terms, theta, 0, minimum.u[1], place, level),
         )
 
     with jax.enable_x64(True):
@@ -504,8 +501,9 @@ def test_a_batch_equals_its_problems_one_by_one_and_a_nan_fails_alone() -> None:
 
 def test_a_level_below_the_minimum_has_no_extents() -> None:
     theta = unit_bowl(1.0, 1.0, 0.0)
-    minimum = argmin(bowl, theta, np.zeros(2), NONE, -FREE, FREE)
-    found = plateau.extents(bowl, theta, minimum, NONE, -FREE, FREE, 0.999)
+    place = argmin.Place(NONE, -FREE, FREE)
+    minimum = argmin.argmin(bowl, theta, np.zeros(2), place)
+    found = plateau.extents(bowl, theta, minimum, place, 0.999)
     assert np.isnan(found.edges).all()
     assert not np.any(found.is_open)
 

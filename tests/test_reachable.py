@@ -19,8 +19,6 @@ MAY = {
     "__dir__": "Python calls it",
     "interpreter": "the kernels are certified with it",
     "log_sum_exp_cost": "the definition of the kernel that fits a posynomial",
-    "at_fixed_batch": "scripts/steplaw_law.py, whose report is docs/steplaw.md",
-    "read_draws": "scripts/steplaw_law.py, whose report is docs/steplaw.md",
 }
 
 

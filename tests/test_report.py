@@ -28,7 +28,7 @@ from surrogate.data import Runs
 from surrogate.families import Bowl, Family, Mix, Posynomial, Quadratic, Shape
 from surrogate.laws import find
 from surrogate.views.explorer import build, page, write
-from surrogate.views.explorer import document as data
+from surrogate.views.explorer.document import MAX_RUNS, _laws, _spec, _vectors
 
 ASSETS = Path(page.__file__).parent / "assets"
 HOSTILE = "</script><img src=x onerror=alert(1)>\u2028\x00\x1b[31m<!--'\"&"
@@ -137,7 +137,7 @@ def test_coefficients_read_back_exactly() -> None:
 def test_published_laws_are_those_that_sizes_decide() -> None:
     """Closed form: each law's own value at one size, C = 6 N D."""
     at = {"N": 5e8, "D": 3e10, "C": 6 * 5e8 * 3e10}
-    found = data._laws(fit_support.bundled())
+    found = _laws(fit_support.bundled())
     assert {"step-law", "moonlight"} <= {law["name"] for law in found}
     for law in found:
         for part in ("lr", "batch"):
@@ -151,7 +151,7 @@ def test_many_runs_are_thinned_cell_by_cell() -> None:
     columns = fit_support.table()
     many: dict[str, Any] = {name: np.tile(v, 209) for name, v in columns.items()}
     made = build(bare(), runs=Runs.from_arrays(**many))
-    assert (made.counts["runs"], made.counts["runs_of"]) == (data.MAX_RUNS, 50_160)
+    assert (made.counts["runs"], made.counts["runs_of"]) == (MAX_RUNS, 50_160)
     assert len(made.html.encode()) <= 300_000
     column = embedded_in(made.html)["runs"]["cell"]
     cells = np.frombuffer(base64.b64decode(column["index"]), f"<u{column['size']}")
@@ -207,9 +207,9 @@ def test_surfaces_have_the_values_of_python_and_their_own_derivatives() -> None:
             arrays = map(jnp.asarray, (thetas, u, s))
             expected = np.asarray(values_of(family, *arrays))
         given = {
-            "family": data._spec(family),
+            "family": _spec(family),
             "shape": family.shape._asdict(),
-            "thetas": data._vectors(family, thetas).tolist(),
+            "thetas": _vectors(family, thetas).tolist(),
             "u": [*u.tolist(), 0.0][:2],
             "s": s.tolist(),
         }

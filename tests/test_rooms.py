@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import json
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
-from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-# From the lowest room to the highest: a file may import only from rooms before its own,
-# and from its own.
-ROOMS = (
-    "base",
-    "storage",
-    "data",
-    "laws",
-    "families",
-    "numerics",
-    "fitting",
-    "answers",
-    "views",
-    "cli",
-)
+
+
+def script() -> Any:
+    """`scripts/structure.py`, which is no package."""
+    spec = importlib.util.spec_from_file_location(
+        "structure", ROOT / "scripts" / "structure.py"
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+STRUCTURE = script()
+# A file may import only from rooms before its own, and from its own.
+ROOMS = STRUCTURE.ROOMS
 LIGHT = ("base.errors", "base.units", "data", "data.readers", "data.released", "laws")
 FILES = sorted((ROOT / "surrogate").rglob("*.py"))
 KERNELS = sorted((ROOT / "kernels").rglob("*.py"))
@@ -104,40 +108,32 @@ def test_imports_point_only_to_lower_rooms(file: Path) -> None:
     assert layer_faults(file.read_text(), room) == []
 
 
-def module_of(file: Path) -> str:
-    parts = file.relative_to(ROOT).with_suffix("").parts
-    return ".".join(parts).removesuffix(".__init__")
-
-
-def circles(imports: dict[str, set[str]]) -> list[list[str]]:
-    """Groups of files that import one another, round about or at once."""
-    graph = TopologicalSorter(imports)
-    try:
-        graph.prepare()
-    except CycleError as found:
-        return [found.args[1]]
-    return []
-
-
 def test_no_files_import_one_another_in_a_circle() -> None:
-    files = {
-        module_of(file): file for file in FILES if file.parent != ROOT / "surrogate"
-    }
-    imports = {
-        name: {
-            found
-            for _, path in imported(ast.parse(file.read_text()))
-            if (found := path if path in files else path.rpartition(".")[0]) in files
-            and found != name
-        }
-        for name, file in files.items()
-    }
-    assert circles(imports) == []
+    files = {STRUCTURE.module(file): file for file in STRUCTURE.sources()}
+    graph = {name: STRUCTURE.imports(file, files) for name, file in files.items()}
+    assert len(graph) == len(FILES) - 1
+    assert STRUCTURE.circle(graph) is None
 
 
 def test_circle_check_sees_one() -> None:
-    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}}) != []
-    assert circles({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
+    assert STRUCTURE.circle({"a": {"b"}, "b": {"c"}, "c": {"a"}}) is not None
+    assert STRUCTURE.circle({"a": {"b", "c"}, "b": {"c"}, "c": set()}) is None
+
+
+def test_structure_counts_all_but_commands_and_what_people_call() -> None:
+    package = ROOT / "surrogate"
+    commands = STRUCTURE.public(package / "cli" / "commands" / "runs.py")
+    assert {"fit", "check"} <= commands
+    assert "_fit" not in commands
+    assert "read_runs" in STRUCTURE.public(package / "data" / "readers" / "__init__.py")
+    assert "plot_surface" in STRUCTURE.public(
+        package / "views" / "plots" / "surface.py"
+    )
+    # A module's function is not public for having the name of a verb.
+    assert "plateau" not in STRUCTURE.public(package / "answers" / "plateau.py")
+    counted = {name.split()[-1] for name, _ in STRUCTURE.functions()}
+    assert {"plateau", "_fit", "log_sum_exp"} <= counted
+    assert not {"read_runs", "plot_surface"} & counted
 
 
 def test_layer_check_sees_each_form_of_import() -> None:

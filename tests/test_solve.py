@@ -15,15 +15,17 @@ from hypothesis import strategies as st
 from scipy import optimize
 
 from surrogate.base.errors import DataError
-from surrogate.numerics import argmin as solve
+from surrogate.numerics import argmin
 
 NO_SCALE = np.zeros(0)
 ROUNDING = 1e-12
 
 
-def argmin(*problem: Any) -> solve.Minimum:
-    """`solve.argmin` in NumPy, since JAX mixes no float64 while x64 is off."""
-    return jax.tree.map(np.asarray, solve.argmin(*problem))
+def solved(log_loss: Any, theta: Any, u0: Any, *place: Any) -> argmin.Minimum:
+    """`argmin.argmin` in NumPy, since JAX mixes no float64 while x64 is off."""
+    return jax.tree.map(
+        np.asarray, argmin.argmin(log_loss, theta, u0, argmin.Place(*place))
+    )
 
 
 def bowl(theta: Any, u: Any, s: Any) -> Any:
@@ -99,7 +101,7 @@ def test_a_free_bowl_is_solved_to_rounding(d: int) -> None:
     rng = np.random.default_rng(d)
     theta, s = draw_bowl(rng, d), np.array([0.37])
     box = np.full(d, 8.0)
-    found = argmin(bowl, theta, np.full(d, -7.3), s, -box, box)
+    found = solved(bowl, theta, np.full(d, -7.3), s, -box, box)
     floor, centre, slope, hessian = theta
     # Closed form; a gradient's rounding over the least curvature, 1e-3.
     np.testing.assert_allclose(found.u, centre + slope @ s, rtol=0, atol=1e-11)
@@ -122,7 +124,11 @@ def test_a_box_in_the_way_gives_the_constrained_minimum() -> None:
     hi = lo + rng.uniform(0.1, 2.0, size=(300, 2))
     with jax.enable_x64(True):
         many = jax.jit(
-            jax.vmap(lambda t, lo, hi: solve.argmin(bowl, t, lo, np.zeros(1), lo, hi))
+            jax.vmap(
+                lambda t, lo, hi: argmin.argmin(
+                    bowl, t, lo, argmin.Place(np.zeros(1), lo, hi)
+                )
+            )
         )
         found = jax.tree.map(np.asarray, many(theta, lo, hi))
     expected = np.stack(
@@ -145,7 +151,7 @@ def test_scipy_finds_the_same_minimum_of_a_log_sum_exp(seed: int) -> None:
     rng = np.random.default_rng(seed)
     theta, s = draw_terms(rng), rng.normal(size=2)
     lo, hi = np.array([-3.0, -2.0]), np.array([2.0, 4.0])
-    found = argmin(terms, theta, np.zeros(2), s, lo, hi)
+    found = solved(terms, theta, np.zeros(2), s, lo, hi)
     others = [
         optimize.minimize(
             partial(value, theta, s=s),
@@ -171,14 +177,14 @@ def test_the_certificate_is_the_formula_and_bounds_the_regret() -> None:
     rng = np.random.default_rng(5)
     theta, s = draw_terms(rng), rng.normal(size=2)
     lo, hi = np.array([-3.0, -2.0]), np.array([2.0, 4.0])
-    lowest = float(argmin(terms, theta, lo, s, lo, hi).value)
+    lowest = float(solved(terms, theta, lo, s, lo, hi).value)
     with jax.enable_x64(True):
-        local = jax.jit(solve.expand(terms, theta, jnp.asarray(s), 2))
-        box = solve.box_of(jnp.asarray(lo), jnp.asarray(hi))
+        local = jax.jit(argmin.expand(terms, theta, jnp.asarray(s), 2))
+        box = argmin.box_of(jnp.asarray(lo), jnp.asarray(hi))
         for u in rng.uniform(lo, hi, size=(200, 2)):
             at = local(*jnp.asarray(u))
             g = np.array([at.gx, at.gy])
-            gap = float(solve.gap_bound(at, jnp.asarray(u[0]), jnp.asarray(u[1]), box))
+            gap = float(argmin.gap_bound(at, jnp.asarray(u[0]), jnp.asarray(u[1]), box))
             formula = np.maximum(g * (u - lo), g * (u - hi)).sum()
             assert gap == pytest.approx(formula, rel=1e-14)
             assert value(theta, u, s) - lowest <= gap + 1e-14
@@ -188,7 +194,7 @@ def test_derivatives_are_those_of_the_surface() -> None:
     rng = np.random.default_rng(6)
     theta, s, u = draw_terms(rng), rng.normal(size=2), rng.normal(size=2)
     lo, hi = np.array([-9.0, u[1]]), np.array([9.0, u[1]])
-    found = argmin(terms, theta, u, s, lo, hi)
+    found = solved(terms, theta, u, s, lo, hi)
     step = np.finfo(float).eps ** (1 / 3)
     at = np.asarray(found.u)
     for i, unit in enumerate(np.eye(2)):
@@ -211,14 +217,14 @@ def test_a_held_coordinate_is_not_at_bound_and_has_no_gap() -> None:
     best = centre[1] - hessian[0, 1] / hessian[1, 1] * (held - centre[0])
     s = np.zeros(1)
     lo, hi = np.array([held, -9.0]), np.array([held, 9.0])
-    found = argmin(bowl, theta, np.zeros(2), s, lo, hi)
+    found = solved(bowl, theta, np.zeros(2), s, lo, hi)
     np.testing.assert_allclose(found.u, [held, best], rtol=0, atol=1e-11)
     assert found.gap <= ROUNDING
     assert found.gradient_norm <= ROUNDING
     assert abs(float(found.gradient[0])) > 1e-3
     assert not found.at_bound.any()
     assert bool(found.converged)
-    both = argmin(bowl, theta, np.zeros(2), s, lo, np.array([held, -9.0]))
+    both = solved(bowl, theta, np.zeros(2), s, lo, np.array([held, -9.0]))
     np.testing.assert_array_equal(both.u, [held, -9.0])
     assert float(both.gap) == 0.0
 
@@ -228,8 +234,8 @@ def test_the_start_does_not_matter(u0: tuple[float, float], seed: int) -> None:
     rng = np.random.default_rng(seed)
     theta, s = draw_terms(rng), rng.normal(size=2)
     lo, hi = np.full(2, -8.0), np.full(2, 8.0)
-    found = argmin(terms, theta, np.array(u0), s, lo, hi)
-    other = argmin(terms, theta, np.zeros(2), s, lo, hi)
+    found = solved(terms, theta, np.array(u0), s, lo, hi)
+    other = solved(terms, theta, np.zeros(2), s, lo, hi)
     assert bool(found.converged)
     assert abs(float(found.value - other.value)) <= float(found.gap) + 1e-14
 
@@ -238,7 +244,7 @@ def test_a_surface_without_a_minimum_ends_on_the_box() -> None:
     slope = np.array([[0.3, -0.2]])
     theta = slope, np.zeros((1, 2)), np.zeros(1)
     lo, hi = np.array([-1.0, -2.0]), np.array([3.0, 4.0])
-    found = argmin(terms, theta, np.zeros(2), np.zeros(2), lo, hi)
+    found = solved(terms, theta, np.zeros(2), np.zeros(2), lo, hi)
     np.testing.assert_array_equal(found.u, [-1.0, 4.0])
     assert found.at_bound.all()
     assert bool(found.converged)
@@ -250,12 +256,14 @@ def test_a_batch_equals_its_problems_one_by_one() -> None:
     theta = stacked([draw_terms(rng) for _ in range(1000)])
     s, u0 = rng.normal(size=(1000, 2)), rng.normal(size=(1000, 2))
     lo, hi = np.full(2, -2.0), np.full(2, 2.5)
-    one = partial(solve.argmin, terms)
+
+    def one(theta: Any, u0: Any, s: Any) -> argmin.Minimum:
+        return argmin.argmin(terms, theta, u0, argmin.Place(s, lo, hi))
+
     with jax.enable_x64(True):
-        many = jax.jit(jax.vmap(one, in_axes=(0, 0, 0, None, None)))
-        batch = jax.tree.map(np.asarray, many(theta, u0, s, lo, hi))
+        batch = jax.tree.map(np.asarray, jax.jit(jax.vmap(one))(theta, u0, s))
     for k in range(1000):
-        single = argmin(terms, tuple(leaf[k] for leaf in theta), u0[k], s[k], lo, hi)
+        single = solved(terms, tuple(leaf[k] for leaf in theta), u0[k], s[k], lo, hi)
         assert abs(float(single.value - batch.value[k])) < 1e-13
         # The same optimum up to a gradient's rounding over the least curvature.
         apart = np.abs(single.u - batch.u[k]).max()
@@ -272,7 +280,9 @@ def test_a_nan_problem_fails_alone() -> None:
     lo, hi = np.full(2, -8.0), np.full(2, 8.0)
     with jax.enable_x64(True):
         many = jax.vmap(
-            lambda t: solve.argmin(terms, t, np.ones(2), np.zeros(2), lo, hi)
+            lambda t: argmin.argmin(
+                terms, t, np.ones(2), argmin.Place(np.zeros(2), lo, hi)
+            )
         )
         whole = jax.tree.map(np.asarray, many(theta))
         holed = jax.tree.map(np.asarray, many(broken))
@@ -287,7 +297,7 @@ def test_a_nan_problem_fails_alone() -> None:
 def test_crossed_or_missing_bounds_never_converge() -> None:
     theta = draw_bowl(np.random.default_rng(10))
     for lo, hi in (([1.0, -1.0], [-1.0, 1.0]), ([-1.0, np.nan], [1.0, 1.0])):
-        found = argmin(
+        found = solved(
             bowl, theta, np.zeros(2), np.zeros(1), np.array(lo), np.array(hi)
         )
         assert not found.converged
@@ -299,19 +309,21 @@ def test_float32_is_refused_and_the_flag_is_left_alone() -> None:
     small = jax.tree.map(np.float32, theta)
     box = np.ones(2)
     flag = jax.config.jax_enable_x64  # pyright: ignore[reportAttributeAccessIssue]
-    argmin(bowl, theta, np.zeros(2), np.zeros(1), -box, box)
+    solved(bowl, theta, np.zeros(2), np.zeros(1), -box, box)
     assert jax.config.jax_enable_x64 == flag  # pyright: ignore[reportAttributeAccessIssue]
     with pytest.raises(DataError, match="`u0` in float64, got float32"):
-        argmin(bowl, theta, np.zeros(2, np.float32), np.zeros(1), -box, box)
+        solved(bowl, theta, np.zeros(2, np.float32), np.zeros(1), -box, box)
     with pytest.raises(DataError, match="`theta` in float64, got float32"):
-        argmin(bowl, small, np.zeros(2), np.zeros(1), -box, box)
+        solved(bowl, small, np.zeros(2), np.zeros(1), -box, box)
     if not flag:
         with pytest.raises(DataError, match=r"enter `jax.enable_x64\(True\)` before"):
-            jax.vmap(lambda s: solve.argmin(bowl, theta, np.zeros(2), s, -box, box))(
-                np.zeros((3, 1))
-            )
+            jax.vmap(
+                lambda s: argmin.argmin(
+                    bowl, theta, np.zeros(2), argmin.Place(s, -box, box)
+                )
+            )(np.zeros((3, 1)))
 
 
 def test_three_coordinates_are_refused() -> None:
     with pytest.raises(DataError, match=r"got u0 \(3,\), lo \(3,\), hi \(3,\)"):
-        argmin(terms, (), np.zeros(3), NO_SCALE, np.zeros(3), np.ones(3))
+        solved(terms, (), np.zeros(3), NO_SCALE, np.zeros(3), np.ones(3))

@@ -48,11 +48,10 @@ def by_jax(
 
     def one(s: Any) -> Any:
         middle = 0.5 * (low + high)
-        least = argmin.argmin(family.log_loss, theta, middle, s, low, high, cut)
+        place = argmin.Place(s, low, high, cut)
+        least = argmin.argmin(family.log_loss, theta, middle, place)
         level = least.value + np.log1p(TOL)
-        return least, plateau.extents(
-            family.log_loss, theta, least, s, low, high, level, cut
-        )
+        return least, plateau.extents(family.log_loss, theta, least, place, level)
 
     with jax.enable_x64(True):
         found = jax.jit(jax.vmap(one))(jnp.asarray(s))

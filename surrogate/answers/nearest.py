@@ -32,7 +32,7 @@ def nearest_cell(cells: Cells, question: Question) -> int | None:
     """Return the index of the cell of the question's recipe that is nearest to it.
 
     The first of equally near ones; None where no cell is of that recipe. nearestCell
-    in report/assets/answer.js is the same rule.
+    in explorer/assets/answer.js is the same rule.
     """
     off = distances(cells, question)
     if not np.isfinite(off).any():

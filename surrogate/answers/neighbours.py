@@ -1,6 +1,6 @@
 """Which fitted cells are near a question, and whether it counts as inside the data.
 
-cellsNear in report/assets/beyond.js is the same rule.
+cellsNear in explorer/assets/beyond.js is the same rule.
 """
 
 from __future__ import annotations

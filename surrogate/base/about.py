@@ -31,7 +31,7 @@ KNOWN: dict[str, dict[str, str]] = {
 
 
 def parse_about(values: Iterable[str]) -> dict[str, str]:
-    """Reads KEY=VALUE texts, as `--about` takes them.
+    """Read KEY=VALUE texts, as `--about` takes them.
 
     Args:
         values: the texts.

@@ -56,7 +56,7 @@ def _suggest(text: str) -> str:
 
 
 def parse_number(text: str, *, what: str = "number") -> float:
-    """Reads a finite number with an optional suffix or percent sign.
+    """Read a finite number with an optional suffix or percent sign.
 
     The product with the suffix is exact before it is rounded once to a float64.
 
@@ -84,7 +84,7 @@ def parse_number(text: str, *, what: str = "number") -> float:
 
 
 def parse_positive(text: str, *, what: str = "number") -> float:
-    """Reads a number above 0, no percentage; Raises DataError otherwise."""
+    """Read a number above 0, no percentage; raise a DataError otherwise."""
     if text.strip().endswith("%"):
         raise _fault(what, text, "a plain number, not a percentage")
     value = parse_number(text, what=what)
@@ -94,7 +94,7 @@ def parse_positive(text: str, *, what: str = "number") -> float:
 
 
 def parse_count(text: str, *, what: str = "count") -> float:
-    """Reads a count of parameters or tokens, at least 1; Raises DataError otherwise."""
+    """Read a count of parameters or tokens, at least 1; raise a DataError otherwise."""
     value = parse_positive(text, what=what)
     if value < 1:
         raise _fault(what, text, "a count of at least 1", "Write 1e9 or 1B.")
@@ -102,7 +102,7 @@ def parse_count(text: str, *, what: str = "count") -> float:
 
 
 def parse_fraction(text: str, *, what: str = "fraction") -> float:
-    """Reads a fraction above 0 and below 1: "0.25%" and "0.0025" are both 0.0025."""
+    """Read a fraction above 0 and below 1: "0.25%" and "0.0025" are both 0.0025."""
     value = parse_number(text, what=what)
     if not 0 < value < 1:
         raise _fault(
@@ -112,7 +112,7 @@ def parse_fraction(text: str, *, what: str = "fraction") -> float:
 
 
 def parse_batch(text: str, *, what: str = "batch") -> float:
-    """Reads a batch size and returns it in tokens.
+    """Read a batch size and return it in tokens.
 
     Args:
         text: tokens ("524288", "512Ki") or sequences x length ("256x2048").
@@ -138,7 +138,7 @@ def parse_range(
     what: str = "range",
     parse: Callable[..., float] = parse_positive,
 ) -> tuple[float, float]:
-    """Reads "LO:HI" with LO below HI, each end by `parse`.
+    """Read "LO:HI" with LO below HI, each end by `parse`.
 
     Raises:
         DataError: if there is no single colon, an end is unreadable, or LO >= HI.

@@ -62,7 +62,7 @@ class Bound(Most):
 
 
 def most(lr_max: str | None, batch_max: str | None) -> Most:
-    """Parses the largest settings that may be suggested."""
+    """Parse the largest settings that may be suggested."""
     return {
         "lr_max": None
         if lr_max is None
@@ -72,7 +72,7 @@ def most(lr_max: str | None, batch_max: str | None) -> Most:
 
 
 def limits(lr_max: str | None, batch_max: str | None, multiple: str | None) -> Bound:
-    """Parses what binds a suggestion."""
+    """Parse what binds a suggestion."""
     step = options.optional_batch(multiple, "--batch-multiple")
     return {**most(lr_max, batch_max), "batch_multiple": step}
 
@@ -86,7 +86,7 @@ def point(fit: Fit, size: sizes.Sizes, more: options.Where) -> options.Point:
 def choice(
     lr: str | None, batch: str | None, named: Model | None
 ) -> tuple[float, float]:
-    """Parses a choice; a public model's own where nothing is typed.
+    """Parse a choice; a public model's own where nothing is typed.
 
     Raises:
         DataError: one is missing.
@@ -112,7 +112,7 @@ def share_of_loss(surface: Surface, tol: float | typing_numbers.TokensShare) -> 
 
 
 def machine(gpu: str | None, mfu: str | None) -> tuple[str, float] | None:
-    """Parses `--gpu` and `--mfu`.
+    """Parse `--gpu` and `--mfu`.
 
     Raises:
         DataError: a share without a GPU, or a GPU that is not known.
@@ -160,24 +160,19 @@ def check_ladder(found: Mapping[str, Any]) -> None:
         )
 
 
-def asked(
-    fit: str,
-    typed: Mapping[str, str | None],
-    scale: Sequence[str],
-    *,
-    tied: bool = False,
-) -> Asked:
-    """How the question was typed."""
+def asked(fit: str, size: Mapping[str, Any], where: Mapping[str, Any]) -> Asked:
+    """How the question was typed: `sizes.Typed` and `options.WhereTyped`."""
     from surrogate.cli.text.decision import Asked
 
+    named = {name: value for name, value in size.items() if name != "tied"}
     words = [
         word
-        for name, value in typed.items()
+        for name, value in {**named, "recipe": where["recipe"]}.items()
         if value is not None
-        for word in (f"--{name}", value)
+        for word in (f"--{name.replace('_', '-')}", value)
     ]
-    words += [word for value in scale for word in ("--scale", value)]
-    words += ["--tied"] if tied else []
+    words += [word for value in where["scale"] for word in ("--scale", value)]
+    words += ["--tied"] if size.get("tied") else []
     return Asked(fit, tuple(words))
 
 

@@ -1,4 +1,4 @@
-"""The JSON documents that are made here and not by the query: check, predict, demo."""
+"""The JSON documents that are made here and not by `answers`: check, predict, demo."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from surrogate.cli import output
 
 if TYPE_CHECKING:
     from surrogate.data import Runs
+    from surrogate.data.cells import Cell
 
 _COMMON = (
     "schema",
@@ -65,7 +66,6 @@ def check(runs: Runs, following: str = "", others: str = "") -> dict[str, Any]:
     """
     # Not above: NumPy would slow `--help`.
     from surrogate.data.also import compare
-    from surrogate.data.divergence import REASONS, Verdict
     from surrogate.data.recipes import best_recipe
 
     best = best_recipe(runs.cells)
@@ -79,30 +79,8 @@ def check(runs: Runs, following: str = "", others: str = "") -> dict[str, Any]:
         "dropped": list(runs.dropped),
         "warnings": list(runs.warnings),
         "identifiable": runs.identifiable(),
-        "spikes": [
-            {
-                "recipe": runs.cells[runs.cell[row]].recipe or None,
-                "params": float(runs.params[row]),
-                "tokens": float(runs.tokens[row]),
-                "lr": float(runs.lr[row]),
-                "batch": float(runs.batch[row]),
-                "loss": float(runs.loss[row]),
-                "excess": excess,
-            }
-            for row, excess in runs.spikes()
-        ],
-        "aside": [
-            {
-                "where": str(runs.where[row]),
-                "lr": float(runs.lr[row]),
-                "batch": float(runs.batch[row]),
-                "params": float(runs.params[row]),
-                "tokens": float(runs.tokens[row]),
-                "loss": float(runs.loss[row]),
-                "reason": REASONS[Verdict(int(runs.verdict[row]))],
-            }
-            for row in aside
-        ],
+        "spikes": [_spike(runs, row, excess) for row, excess in runs.spikes()],
+        "aside": [_aside(runs, row) for row in aside],
         "seed_noise": runs.seed_noise,
         "best_recipe": None if best is None else best.to_json(),
         "also": [item.to_json() for item in compare(runs)],
@@ -119,28 +97,48 @@ def check(runs: Runs, following: str = "", others: str = "") -> dict[str, Any]:
             "lr": len(set(runs.lr_level.tolist())),
             "batch": len(set(runs.batch.tolist())),
         },
-        "ranges": {
-            name: [min(values.tolist()), max(values.tolist())]
-            for name, values in (
-                ("lr", runs.lr),
-                ("batch", runs.batch),
-                ("params", runs.params),
-                ("tokens", runs.tokens),
-                *runs.scales.items(),
-            )
-        },
-        "cell_table": [
-            {
-                "recipe": cell.recipe,
-                "params": cell.params,
-                "tokens": cell.tokens,
-                "scales": dict(cell.scales),
-                "runs": cell.runs,
-                "diverged": cell.diverged,
-                "best": cell.best,
-            }
-            for cell in runs.cells
-        ],
+        "ranges": _ranges(runs),
+        "cell_table": [_cell(cell) for cell in runs.cells],
+    }
+
+
+def _spike(runs: Runs, row: int, excess: float) -> dict[str, Any]:
+    names = ("params", "tokens", "lr", "batch", "loss")
+    recipe = runs.cells[runs.cell[row]].recipe or None
+    return {"recipe": recipe, **_numbers(runs, row, names), "excess": excess}
+
+
+def _aside(runs: Runs, row: int) -> dict[str, Any]:
+    from surrogate.data.divergence import REASONS, Verdict
+
+    names = ("lr", "batch", "params", "tokens", "loss")
+    reason = REASONS[Verdict(int(runs.verdict[row]))]
+    own = _numbers(runs, row, names)
+    return {"where": str(runs.where[row]), **own, "reason": reason}
+
+
+def _numbers(runs: Runs, row: int, names: Iterable[str]) -> dict[str, float]:
+    return {name: float(getattr(runs, name)[row]) for name in names}
+
+
+def _ranges(runs: Runs) -> dict[str, list[float]]:
+    names = ("lr", "batch", "params", "tokens")
+    columns = {name: getattr(runs, name) for name in names} | dict(runs.scales)
+    return {
+        name: [min(values.tolist()), max(values.tolist())]
+        for name, values in columns.items()
+    }
+
+
+def _cell(cell: Cell) -> dict[str, Any]:
+    return {
+        "recipe": cell.recipe,
+        "params": cell.params,
+        "tokens": cell.tokens,
+        "scales": dict(cell.scales),
+        "runs": cell.runs,
+        "diverged": cell.diverged,
+        "best": cell.best,
     }
 
 

@@ -21,6 +21,7 @@ from surrogate.base import interrupts
 from surrogate.base.errors import DataError, FlagsError, SolveError, Status
 from surrogate.cli import (
     compiled,
+    groups,
     guide,
     output,
     progress,
@@ -89,7 +90,7 @@ def _program(asked: str) -> typer.Typer:
     for name, command in COMMANDS.items():
         is_asked = name == asked
         about = {"help": command.__doc__, "epilog": guide.epilog(name)}
-        program.command(name, **about)(command if is_asked else _unasked)
+        program.command(name, **about)(groups.spread(command) if is_asked else _unasked)
     return program
 
 
@@ -121,7 +122,7 @@ def _root(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command and returns its exit code.
+    """Run the command and return its exit code.
 
     Args:
         arguments: what stands after `surrogate`; None takes the process's own.
@@ -141,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _answer(given: list[str], as_json: bool) -> int:
-    """Runs the command; every failure becomes a message and an exit code."""
+    """Run the command; every failure becomes a message and an exit code."""
     try:
         return _run(given, as_json)
     except (KeyboardInterrupt, typer.Abort):
@@ -168,7 +169,7 @@ def _answer(given: list[str], as_json: bool) -> int:
 
 
 def _run(given: list[str], as_json: bool) -> int:
-    """Runs the command; what the user asked wrongly becomes exit code 2."""
+    """Run the command; what the user asked wrongly becomes exit code 2."""
     program = _program(given[0] if given else "")
     if not given:
         with contextlib.redirect_stdout(sys.stderr):
@@ -252,7 +253,7 @@ def _show_warning(
     file: object = None,
     line: str | None = None,
 ) -> None:
-    """Shows a Python warning as ours are shown, without the line of code."""
+    """Show a Python warning as ours are shown, without the line of code."""
     if not compiled.heard(str(message), progress.warn):
         progress.warn(str(message))
 

@@ -59,14 +59,6 @@ def lines(document: Document) -> list[str]:
     ]
 
 
-def beside(text: Sequence[str], rows: Sequence[str], width: int) -> list[str]:
-    """Two blocks side by side, the left one `width` wide."""
-    count = max(len(text), len(rows))
-    left = [*text, *[""] * (count - len(text))]
-    right = [*rows, *[""] * (count - len(rows))]
-    return [f"{a:<{width}}{b}".rstrip() for a, b in zip(left, right, strict=True)]
-
-
 def _span(values: Sequence[float]) -> tuple[float, float]:
     """What is shown of an axis."""
     low, high = min(values), max(values)

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import math
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
@@ -20,12 +18,10 @@ import typer
 from surrogate.base import defaults, units
 from surrogate.base.defaults import (
     DEVICES,
-    LOSS_KINDS,
-    LOSS_UNITS,
-    PARAMS_KINDS,
 )
 from surrogate.base.errors import DataError, UnlikelyError
 from surrogate.cli import typing_numbers
+from surrogate.cli.groups import Group
 from surrogate_kernels.backends import NAMES as BACKENDS
 
 # Defaults as text, since options are parsed from it.
@@ -62,90 +58,9 @@ Backend = Annotated[
 ]
 Seed = Annotated[int, typer.Option(min=0, metavar="S", help="Seed of all randomness.")]
 
-ColumnMap = Annotated[
-    list[str],
-    typer.Option(
-        "--map", metavar="ROLE=COLUMN", help="Which column is what; repeatable."
-    ),
-]
 SeqLen = Annotated[
     str | None,
     typer.Option(metavar="N", help="Tokens per sequence, for batches in sequences."),
-]
-RecipeColumns = Annotated[
-    list[str],
-    typer.Option(
-        "--recipe", metavar="COLUMN", help="A column of the recipe; repeatable."
-    ),
-]
-ScaleColumns = Annotated[
-    list[str],
-    typer.Option(
-        "--scale", metavar="NAME=COLUMN", help="A further scale variable; repeatable."
-    ),
-]
-LossKind = Annotated[
-    str | None,
-    typer.Option(metavar="|".join(LOSS_KINDS), help="What kind of loss it is."),
-]
-ParamsKind = Annotated[
-    str | None,
-    typer.Option(metavar="|".join(PARAMS_KINDS), help="What the parameters count."),
-]
-DivergedAbove = Annotated[
-    str | None,
-    typer.Option(
-        metavar="SHARE|never|COLUMN=VALUE",
-        help="Which runs diverged: this far above their cell's lowest loss; none but "
-        "those marked; or by a column; default: by jumps.",
-    ),
-]
-LossUnit = Annotated[
-    str | None,
-    typer.Option(metavar="|".join(LOSS_UNITS), help="The unit of the loss column."),
-]
-Cluster = Annotated[
-    str | None,
-    typer.Option(
-        metavar="COLUMN",
-        help="Runs that share a trunk; kept with the runs, not used by a fit yet.",
-    ),
-]
-LossSe = Annotated[
-    str | None,
-    typer.Option(
-        metavar="COLUMN",
-        help="Standard error of each loss; kept with the runs, not used by a fit yet.",
-    ),
-]
-Finished = Annotated[
-    str | None,
-    typer.Option(metavar="WORD,WORD", help="Status words of runs that ended."),
-]
-Failed = Annotated[
-    str | None,
-    typer.Option(metavar="WORD,WORD", help="Status words of runs that never count."),
-]
-Checkpoints = Annotated[
-    str,
-    typer.Option(
-        metavar="|".join(defaults.CHECKPOINTS), help="Rows that are of one run."
-    ),
-]
-LrIsSchedule = Annotated[
-    str | None,
-    typer.Option(
-        metavar="cosine[:floor=10%,warmup=2000]",
-        help="lr falls along each run: compute its peak.",
-    ),
-]
-Also = Annotated[
-    str | None,
-    typer.Option(
-        metavar="COLUMN",
-        help="A further setting that was swept, such as weight_decay: compare its "
-        "levels.",
-    ),
 ]
 About = Annotated[
     list[str],
@@ -160,10 +75,6 @@ MaxDropped = Annotated[
     str, typer.Option(metavar="SHARE", help="Dropped rows above this share: exit 1.")
 ]
 
-Params = Annotated[str, typer.Option(metavar="N", help="Parameters, such as 1.07B.")]
-Tokens = Annotated[
-    str, typer.Option(metavar="D", help="Training tokens, as 100B, or 20x params.")
-]
 OptionalParams = Annotated[
     str | None, typer.Option("--params", metavar="N", help="Parameters, such as 1.07B.")
 ]
@@ -226,29 +137,23 @@ Allow = Annotated[
 ]
 
 
-class Reading(TypedDict):
-    """What `readers.read_runs` takes besides the files."""
-
-    map: dict[str, str] | None
-    seq_len: int | None
-    recipe: list[str] | None
-    scales: dict[str, str] | None
-    loss_kind: str | None
-    params_kind: str | None
-    diverged_above: float | str | None
-    loss_unit: str | None
-    cluster: str | None
-    loss_se: str | None
-    finished: list[str]
-    failed: list[str]
-    allow: list[str]
-    checkpoints: str
-    lr_is_schedule: str | None
-    also: str | None
+WhereTyped = Annotated[
+    dict[str, Any],
+    Group(
+        {
+            "recipe": (RecipeName, None),
+            "scale": (ScaleValues, []),
+            "lr_range": (LrRange, None),
+            "batch_range": (BatchRange, None),
+            "p_max": (PMax, P_MAX),
+            "allow": (Allow, []),
+        }
+    ),
+]
 
 
 class Where(TypedDict):
-    """The given side of a question but for its sizes."""
+    """What a question says besides its sizes."""
 
     scales: dict[str, float] | None
     recipe: str | None
@@ -266,7 +171,7 @@ class Point(Where):
 
 
 def choose(option: str, value: str, choices: Sequence[str]) -> str:
-    """Returns `value` if it is one of `choices`; raises a DataError otherwise."""
+    """Return `value` if it is one of `choices`; raise a DataError otherwise."""
     if value in choices:
         return value
     near = difflib.get_close_matches(value, choices, n=1)
@@ -278,7 +183,7 @@ def choose(option: str, value: str, choices: Sequence[str]) -> str:
 
 
 def pairs(option: str, values: Sequence[str], form: str) -> dict[str, str] | None:
-    """Reads repeated NAME=TEXT options, split at the first equals sign.
+    """Read repeated NAME=TEXT options, split at the first equals sign.
 
     Args:
         option: the option's name, for messages.
@@ -306,7 +211,7 @@ def pairs(option: str, values: Sequence[str], form: str) -> dict[str, str] | Non
 
 
 def whole(option: str, text: str) -> int:
-    """Reads a whole number above 0; raises a DataError otherwise."""
+    """Read a whole number above 0; raise a DataError otherwise."""
     value = units.parse_count(text, what=option)
     if not value.is_integer():
         raise DataError(
@@ -317,7 +222,7 @@ def whole(option: str, text: str) -> int:
 
 
 def share(option: str, text: str) -> float:
-    """Reads a share from 0% to 100%, both allowed; raises a DataError otherwise."""
+    """Read a share from 0% to 100%, both allowed; raise a DataError otherwise."""
     value = units.parse_number(text, what=option)
     if not 0 <= value <= 1:
         raise DataError(
@@ -328,7 +233,7 @@ def share(option: str, text: str) -> float:
 
 
 def inner_share(option: str, text: str) -> float:
-    """Reads a share between 0% and 100%, neither allowed; raises a DataError."""
+    """Read a share between 0% and 100%, neither allowed; raise a DataError."""
     value = share(option, text)
     if value in (0, 1):
         raise DataError(
@@ -338,124 +243,8 @@ def inner_share(option: str, text: str) -> float:
     return value
 
 
-def reading(
-    column_map: Sequence[str],
-    seq_len: str | None,
-    recipe: Sequence[str],
-    scale: Sequence[str],
-    loss_kind: str | None,
-    params_kind: str | None,
-    diverged_above: str | None,
-    *,
-    loss_unit: str | None = None,
-    cluster: str | None = None,
-    loss_se: str | None = None,
-    finished: str | None = None,
-    failed: str | None = None,
-    allow: Sequence[str] = (),
-    checkpoints: str = defaults.CHECKPOINTS[0],
-    lr_is_schedule: str | None = None,
-    also: str | None = None,
-) -> Reading:
-    """Parses the options that say how a table of runs is read."""
-    if loss_kind is not None:
-        choose("--loss-kind", loss_kind, LOSS_KINDS)
-    if params_kind is not None:
-        choose("--params-kind", params_kind, PARAMS_KINDS)
-    return {
-        "map": pairs("--map", column_map, 'ROLE=COLUMN, such as loss="smooth loss"'),
-        "seq_len": None if seq_len is None else whole("--seq-len", seq_len),
-        "recipe": list(recipe) or None,
-        "scales": pairs("--scale", scale, "NAME=COLUMN, such as active=Na"),
-        "loss_kind": loss_kind,
-        "params_kind": params_kind,
-        "diverged_above": _diverged_above(diverged_above),
-        "loss_unit": loss_unit and choose("--loss-unit", loss_unit, LOSS_UNITS),
-        "cluster": cluster,
-        "loss_se": loss_se,
-        "finished": _words(finished),
-        "failed": _words(failed),
-        "allow": allowed(allow),
-        "checkpoints": choose("--checkpoints", checkpoints, defaults.CHECKPOINTS),
-        "lr_is_schedule": lr_is_schedule,
-        "also": also,
-    }
-
-
-def fit_command(files: Sequence[Path], how: Mapping[str, Any]) -> str:
-    """The command that fits what was read so."""
-    return shlex.join(["surrogate", "fit", *_read_so(files, how), "--out", "out/fit"])
-
-
-def evaluate_command(files: Sequence[Path], how: Mapping[str, Any]) -> str:
-    """The command that asks how a bundled fit does on what was read so."""
-    words = _read_so(files, {**how, "scales": None})
-    return shlex.join(["surrogate", "evaluate", OTHERS, *words])
-
-
-def _read_so(files: Sequence[Path], how: Mapping[str, Any]) -> list[str]:
-    """The files and the options by which they were read."""
-    words = [*map(str, files)]
-    for option, name in (("--map", "map"), ("--scale", "scales")):
-        for key, text in (how.get(name) or {}).items():
-            words += [option, f"{key}={text}"]
-    for column in how.get("recipe") or ():
-        words += ["--recipe", column]
-    for name in ("finished", "failed"):
-        if how.get(name):
-            words += [f"--{name}", ",".join(how[name])]
-    for value in how.get("allow") or ():
-        words += ["--allow", value]
-    above = how.get("diverged_above")
-    if above is not None:
-        words += ["--diverged-above", _above(above)]
-    for name in _SINGLE:
-        value = how.get(name)
-        if value is not None and (name, value) != ("checkpoints", "last"):
-            words += [f"--{name.replace('_', '-')}", str(value)]
-    return words
-
-
-def _above(value: float | str) -> str:
-    """What `_diverged_above` reads back."""
-    if isinstance(value, str):
-        return value
-    return "never" if math.isinf(value) else f"{100 * value!r}%"
-
-
-# The bundled fit that few runs are compared with.
-OTHERS = "steplaw-dense"
-_SINGLE = (
-    *("seq_len", "loss_kind", "params_kind", "loss_unit", "cluster", "loss_se"),
-    *("checkpoints", "lr_is_schedule", "also"),
-)
-
-
-def _words(text: str | None) -> list[str]:
-    """Words between commas."""
-    return [word for part in (text or "").split(",") if (word := part.strip())]
-
-
-def _diverged_above(text: str | None) -> float | str | None:
-    """Parses `--diverged-above`: a share, `never` for infinity, or COLUMN=VALUE."""
-    if text is None:
-        return None
-    if text == "never":
-        return math.inf
-    if "=" in text:
-        pairs("--diverged-above", [text], "COLUMN=VALUE, such as status=nan")
-        return text
-    value = units.parse_number(text, what="--diverged-above")
-    if value <= 0 or (value > 1 and not text.rstrip().endswith("%")):
-        raise DataError(
-            "--diverged-above: expected a share above 0% with its sign, never, or "
-            f"COLUMN=VALUE, got {units.quote(text)}. Write 25%, never or status=nan."
-        )
-    return value
-
-
 def scale_values(values: Sequence[str]) -> dict[str, float] | None:
-    """Parses repeated `--scale NAME=VALUE`."""
+    """Parse repeated `--scale NAME=VALUE`."""
     texts = pairs("--scale", values, "NAME=VALUE, such as active=500M")
     if texts is None:
         return None
@@ -466,17 +255,17 @@ def scale_values(values: Sequence[str]) -> dict[str, float] | None:
 
 
 def optional_lr(text: str | None) -> float | None:
-    """Parses `--lr` where it is given."""
+    """Parse `--lr` where it is given."""
     return None if text is None else typing_numbers.lr(text)
 
 
 def optional_batch(text: str | None, option: str = "--batch") -> float | None:
-    """Parses a batch [tokens] where it is given."""
+    """Parse a batch [tokens] where it is given."""
     return None if text is None else typing_numbers.batch(text, what=option)
 
 
 def allowed(values: Sequence[str]) -> list[str]:
-    """Parses repeated `--allow`."""
+    """Parse repeated `--allow`."""
     return [choose("--allow", value, defaults.ALLOWED) for value in values]
 
 
@@ -508,18 +297,12 @@ def dashed(*, can_allow: bool = True) -> Iterator[None]:
         raise DataError(f"{said} {remedy[0].upper()}{remedy[1:]}.") from error
 
 
-def where(
-    recipe: str | None,
-    scale: Sequence[str],
-    lr_range: str | None,
-    batch_range: str | None,
-    p_max: str,
-    allow: Sequence[str],
-) -> Where:
-    """Parses what a question says besides its sizes."""
+def where(typed: Mapping[str, Any]) -> Where:
+    """Parse what a question says besides its sizes (`WhereTyped`)."""
+    lr_range, batch_range = typed["lr_range"], typed["batch_range"]
     return {
-        "scales": scale_values(scale),
-        "recipe": recipe,
+        "scales": scale_values(typed["scale"]),
+        "recipe": typed["recipe"],
         "lr_range": None
         if lr_range is None
         else units.parse_range(lr_range, what="--lr-range"),
@@ -528,13 +311,13 @@ def where(
         else units.parse_range(
             batch_range, what="--batch-range", parse=typing_numbers.batch
         ),
-        "p_max": inner_share("--p-max", p_max),
-        "allow": allowed(allow),
+        "p_max": inner_share("--p-max", typed["p_max"]),
+        "allow": allowed(typed["allow"]),
     }
 
 
 def optional_counts(typed: Mapping[str, str | None]) -> dict[str, float | None]:
-    """Parses sizes by name, those that are given; tokens may be a ratio to params."""
+    """Parse sizes by name, those that are given; tokens may be a ratio to params."""
     found: dict[str, float | None] = {}
     for name, text in typed.items():
         if text is None:
@@ -547,5 +330,5 @@ def optional_counts(typed: Mapping[str, str | None]) -> dict[str, float | None]:
 
 
 def optional_count(option: str, text: str | None) -> float | None:
-    """Parses a count where it is given."""
+    """Parse a count where it is given."""
     return None if text is None else typing_numbers.count(text, what=option)

@@ -25,13 +25,13 @@ _PLAIN = "\x1b[0m"
 
 
 def plain(text: str) -> str:
-    """Returns `text` as one line whose control characters are escaped."""
+    """Return `text` as one line whose control characters are escaped."""
     line = " ".join(text.split())
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
 
 
 def json_value(value: object) -> Any:
-    """Turns a value into what JSON can hold; NaN and infinities become null.
+    """Turn a value into what JSON can hold; NaN and infinities become null.
 
     Raises:
         TypeError: for a type that no answer should carry (our bug).
@@ -58,14 +58,14 @@ def json_value(value: object) -> Any:
 
 
 def write_json(document: Mapping[str, object]) -> None:
-    """Writes the one JSON document, on one line, with floats that read back exactly."""
+    """Write the one JSON document, on one line, with floats that read back exactly."""
     screen.clear()
     sys.stdout.write(json.dumps(json_value(document), allow_nan=False) + "\n")
     sys.stdout.flush()
 
 
 def write_text(renderables: Sequence[RenderableType]) -> None:
-    """Writes renderables to stdout: styled on a terminal, plain elsewhere."""
+    """Write renderables to stdout: styled on a terminal, plain elsewhere."""
     from rich.console import Console
 
     # Strings from data are never markup, and numbers need no colours of their own.
@@ -83,7 +83,7 @@ def write_text(renderables: Sequence[RenderableType]) -> None:
 
 
 def note(kind: str, message: str) -> None:
-    """Writes a message to stderr: one line, or a list of one thing a line.
+    """Write a message to stderr: one line, or a list of one thing a line.
 
     On a terminal the first is wrapped and coloured.
     """
@@ -115,7 +115,7 @@ def emit(
     *,
     hide: Sequence[str] = (),
 ) -> int:
-    """Prints an answer and its warnings.
+    """Print an answer and its warnings.
 
     Args:
         document: the answer in the contract's keys.
@@ -145,7 +145,7 @@ def emit(
 
 
 def fail(message: str, as_json: bool, status: str = "error") -> None:
-    """Reports that there is no answer: a paragraph on stderr, and JSON where asked."""
+    """Report that there is no answer: a paragraph on stderr, and JSON where asked."""
     if as_json:
         write_json(
             {"schema": SCHEMA, "status": status, "error": {"message": plain(message)}}

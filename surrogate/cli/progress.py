@@ -17,7 +17,7 @@ from surrogate.cli import output, screen
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from surrogate.cli.options import Reading
+    from surrogate.cli.reading import Reading
     from surrogate.data import Runs
 
 # How long a bar may stand [s].
@@ -28,7 +28,7 @@ class Pace:
     """Whether a bar that is told of each step still deserves the name."""
 
     def __init__(self) -> None:
-        """Of a stage that begins now, and has no bar until its first step."""
+        """Begin a stage, which has no bar until its first step."""
         self._last: float | None = None
         self._is_bar = True
 
@@ -55,13 +55,13 @@ class Bar:
     shown: ClassVar[Bar | None] = None
 
     def __init__(self) -> None:
-        """Makes a bar that draws nothing yet."""
+        """Make a bar that draws nothing yet."""
         self._progress: Progress | None = None
         self._task: TaskID | None = None
         self._pace = Pace()
 
     def start(self, task: str, total: int) -> None:
-        """Begins a stage of `total` steps."""
+        """Begin a stage of `total` steps."""
         if self._progress is None:
             self._progress = self._drawn()
         self._pace = Pace()
@@ -114,18 +114,18 @@ class Bar:
         return found
 
     def advance(self, n: int = 1) -> None:
-        """Moves the bar by `n` steps."""
+        """Move the bar by `n` steps."""
         if self._progress is not None and self._task is not None:
             self._pace.step()
             self._progress.advance(self._task, n)
 
     def write(self, line: str) -> None:
-        """Writes a line above the bar."""
+        """Write a line above the bar."""
         if self._progress is not None:
             self._progress.console.print(line, markup=False, highlight=False)
 
     def stop(self) -> None:
-        """Clears the bar; it may be started again."""
+        """Clear the bar; it may be started again."""
         if self._progress is not None:
             self._progress.stop()
         self._progress = None
@@ -136,13 +136,13 @@ class Bar:
 
 
 def reading(files: Sequence[Path]) -> None:
-    """Says that files are being read."""
+    """Say that files are being read."""
     more = f" and {len(files) - 1} more" if len(files) > 1 else ""
     interrupts.begin(f"reading {output.plain(files[0].name)}{more}")
 
 
 def read(files: Sequence[Path], how: Reading) -> Runs:
-    """Reads runs, with a bar for a large file."""
+    """Read runs, with a bar for a large file."""
     from surrogate.data.readers import read_runs
 
     reading(files)
@@ -154,12 +154,12 @@ def read(files: Sequence[Path], how: Reading) -> Runs:
 
 
 def say(text: str) -> None:
-    """Writes one line to stderr, above the bar if one is drawn."""
+    """Write one line to stderr, above the bar if one is drawn."""
     _tell("note", text)
 
 
 def warn(text: str) -> None:
-    """Writes one line of warning to stderr, above the bar if one is drawn."""
+    """Write one line of warning to stderr, above the bar if one is drawn."""
     _tell("warning", text)
 
 
@@ -172,6 +172,6 @@ def _tell(kind: str, text: str) -> None:
 
 
 def clear() -> None:
-    """Clears the bar, if one is drawn, and gives the terminal its cursor back."""
+    """Clear the bar, if one is drawn, and give the terminal its cursor back."""
     if Bar.shown is not None:
         Bar.shown.stop()

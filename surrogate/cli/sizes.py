@@ -5,13 +5,15 @@ What was typed is checked at once; what depends on a fit's own count waits for t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from surrogate.base.errors import DataError
-from surrogate.cli import typing_numbers
+from surrogate.cli import options, typing_numbers
+from surrogate.cli.groups import Group
 from surrogate.laws.public_models import Model, model, without_embeddings
 
 ModelName = Annotated[
@@ -35,6 +37,28 @@ Width = Annotated[
 Tied = Annotated[
     bool, typer.Option("--tied", help="Input and output share the embedding.")
 ]
+
+
+_OPTIONS = Group(
+    {
+        "params": (options.OptionalParams, None),
+        "tokens": (options.OptionalTokens, None),
+        "steps": (options.Steps, None),
+        "flops": (options.Flops, None),
+        "model": (ModelName, None),
+        "total_params": (TotalParams, None),
+        "vocab": (Vocab, None),
+        "width": (Width, None),
+        "tied": (Tied, False),
+    }
+)
+_EMBEDDED = ("total_params", "vocab", "width", "tied")
+# With steps and FLOPs in the place of tokens; without; by params and tokens alone.
+TypedOrBudget = Annotated[dict[str, Any], _OPTIONS]
+Typed = Annotated[
+    dict[str, Any], _OPTIONS.only("params", "tokens", "model", *_EMBEDDED)
+]
+TypedPlainly = Annotated[dict[str, Any], _OPTIONS.only("params", "tokens", "model")]
 
 
 @dataclass(frozen=True)
@@ -77,20 +101,15 @@ class Sizes:
         return self.named.tokens if self.named else None
 
 
-def read(
-    params: str | None,
-    tokens: str | None,
-    named: str | None = None,
-    total: str | None = None,
-    vocab: str | None = None,
-    width: str | None = None,
-    tied: bool = False,
-) -> Sizes:
-    """Reads and checks what was typed.
+def read(typed: Mapping[str, Any]) -> Sizes:
+    """Read and check what was typed (`Typed`); what is missing was not.
 
     Raises:
         DataError: a number or name cannot be read, or two of them say one thing.
     """
+    params, tokens, named = typed["params"], typed["tokens"], typed["model"]
+    total, vocab, width = map(typed.get, ("total_params", "vocab", "width"))
+    tied = bool(typed.get("tied"))
     if params is not None and total is not None:
         raise DataError(
             "--params and --total-params are both given. Give --params as the fit "

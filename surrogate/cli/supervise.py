@@ -56,35 +56,46 @@ def run(
     if threading.current_thread() is not threading.main_thread():
         return work() or 0
     interrupts.reset(task)
-    ended = threading.Event()
-    code: list[int] = []
-    error: list[BaseException] = []
-
-    def body() -> None:
-        try:
-            code.append(work() or 0)
-        except BaseException as raised:
-            error.append(raised)
-        finally:
-            ended.set()
-
+    done = _Done()
     numbers = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
     heard = [n for n in numbers if signal.getsignal(n) != signal.SIG_IGN]
     hear = partial(_hear, os.getpid())
     before: dict[int, Any] = {n: signal.signal(n, hear) for n in heard}
     try:
+        body = partial(done.by, work)
         threading.Thread(target=body, name="work", daemon=True).start()
-        _watch(ended, say, give_up, show)
-        asked = interrupts.now().signal
-        if asked is not None and (code or isinstance(error[0], KeyboardInterrupt)):
-            _leave(max(code[0], 1) if code else code_of(asked))
+        _watch(done.ended, say, give_up, show)
+        asked, error = interrupts.now().signal, done.error
+        if asked is not None and (
+            error is None or isinstance(error, KeyboardInterrupt)
+        ):
+            _leave(max(done.code, 1) if error is None else code_of(asked))
     finally:
         screen.clear()
         for number, handler in before.items():
             signal.signal(number, handler)
-    if error:
-        raise error[0]
-    return code[0]
+    if done.error is not None:
+        raise done.error
+    return done.code
+
+
+class _Done:
+    """How the work ended."""
+
+    def __init__(self) -> None:
+        """Begin as work that is not done."""
+        self.ended = threading.Event()
+        self.code = 0
+        self.error: BaseException | None = None
+
+    def by(self, work: Callable[[], int | None]) -> None:
+        """Do the work; keep its exit code or its error."""
+        try:
+            self.code = work() or 0
+        except BaseException as raised:
+            self.error = raised
+        finally:
+            self.ended.set()
 
 
 def code_of(number: int | None) -> int:

@@ -52,7 +52,7 @@ def _strict(text: str) -> str:
 
 
 def count(text: str, *, what: str) -> float:
-    """Reads a count of parameters, tokens, steps or FLOPs.
+    """Read a count of parameters, tokens, steps or FLOPs.
 
     Raises:
         DataError: it is none, or may mean two things.
@@ -70,7 +70,7 @@ def count(text: str, *, what: str) -> float:
 
 
 def scale(text: str, *, what: str) -> float:
-    """Reads a further scale's value, any positive number.
+    """Read a further scale's value, any positive number.
 
     Raises:
         DataError: it is none.
@@ -79,7 +79,7 @@ def scale(text: str, *, what: str) -> float:
 
 
 def tokens(text: str, params: float | None, *, what: str = "--tokens") -> float:
-    """Reads training tokens: a count, or so many a parameter, as `20x`.
+    """Read training tokens: a count, or so many a parameter, as `20x`.
 
     Args:
         text: as typed.
@@ -101,7 +101,7 @@ def tokens(text: str, params: float | None, *, what: str = "--tokens") -> float:
 
 
 def batch(text: str, *, what: str = "--batch") -> float:
-    """Reads a batch in tokens, or sequences x length.
+    """Read a batch in tokens, or sequences x length.
 
     Raises:
         DataError: it is neither, or may mean two things.
@@ -137,7 +137,7 @@ def _exact(text: str) -> str:
 
 
 def lr(text: str, *, what: str = "--lr") -> float:
-    """Reads a peak learning rate.
+    """Read a peak learning rate.
 
     Raises:
         DataError: it is none, or larger than any.
@@ -176,7 +176,7 @@ class TokensShare:
 
 
 def tolerance(text: str, *, what: str = "--tol") -> float | TokensShare:
-    """Reads a share of the loss, `0.25%`, or of the tokens, `5%tokens`.
+    """Read a share of the loss, `0.25%`, or of the tokens, `5%tokens`.
 
     Raises:
         DataError: it is neither, or may mean two things.
@@ -198,7 +198,7 @@ def tolerance(text: str, *, what: str = "--tol") -> float | TokensShare:
 
 
 def share_of_loss(option: str, text: str) -> float:
-    """Reads a share of the loss; above 5% only with its sign, since 0.5 may mean 0.5%.
+    """Read a share of the loss; above 5% only with its sign, since 0.5 may mean 0.5%.
 
     Args:
         option: the option's name, for messages.

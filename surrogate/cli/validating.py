@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from surrogate.base import defaults
-from surrogate.cli import options, output, progress
+from surrogate.cli import options, output, progress, reading
 from surrogate.cli.progress import Bar
 from surrogate.cli.text import common
 
@@ -35,21 +35,7 @@ def validate(
         int, typer.Option(min=0, metavar="R", help="Resampled fits of every fold.")
     ] = defaults.VALIDATION_DRAWS,
     seed: options.Seed = defaults.SEED,
-    column_map: options.ColumnMap = [],  # noqa: B006
-    seq_len: options.SeqLen = None,
-    recipe: options.RecipeColumns = [],  # noqa: B006
-    scale: options.ScaleColumns = [],  # noqa: B006
-    loss_kind: options.LossKind = None,
-    params_kind: options.ParamsKind = None,
-    diverged_above: options.DivergedAbove = None,
-    loss_unit: options.LossUnit = None,
-    cluster: options.Cluster = None,
-    loss_se: options.LossSe = None,
-    finished: options.Finished = None,
-    failed: options.Failed = None,
-    allow: options.Allow = [],  # noqa: B006
-    checkpoints: options.Checkpoints = defaults.CHECKPOINTS[0],
-    lr_is_schedule: options.LrIsSchedule = None,
+    typed: reading.TypedOfOne,
     device: options.Device = "auto",
     backend: options.Backend = "auto",
     json: options.Json = False,
@@ -57,17 +43,7 @@ def validate(
     """Fit without some cells and score what the fit says of them."""
     from surrogate.data.readers import read_runs
 
-    how = options.reading(
-        *(column_map, seq_len, recipe, scale, loss_kind, params_kind, diverged_above),
-        loss_unit=loss_unit,
-        cluster=cluster,
-        loss_se=loss_se,
-        finished=finished,
-        failed=failed,
-        allow=allow,
-        checkpoints=checkpoints,
-        lr_is_schedule=lr_is_schedule,
-    )
+    how = reading.parsed(typed)
     settings: dict[str, Any] = {
         "folds": options.choose("--folds", folds, defaults.FOLDS),
         "family": options.choose("--family", family, defaults.FAMILIES),
@@ -79,11 +55,11 @@ def validate(
     }
     progress.reading(runs)
     table = read_runs(runs, **how)
-    from surrogate.answers.validation import validate as leave_out
+    from surrogate.answers import validation
 
     bar = Bar()
     try:
-        found = leave_out(table, progress=bar, **settings)
+        found = validation.validate(table, progress=bar, **settings)
     finally:
         bar.stop()
     document = {

@@ -20,7 +20,7 @@ JOINT_WARNING = (
 
 
 def cell_warnings(cells: Sequence[Cell]) -> Iterator[str]:
-    """About cells that say little, and about too few of them."""
+    """Warn of cells that say little, and of too few cells."""
     for what, chosen in (
         ("with one run", [c for c in cells if c.runs == 1]),
         ("with diverged runs only", [c for c in cells if c.diverged == c.runs]),
@@ -85,7 +85,7 @@ def odd_sizes(
 
 
 def odd_warning(what: str, named: Sequence[str]) -> str:
-    """About runs whose sizes may be a slip of units."""
+    """Warn of runs whose sizes may be in a wrong unit."""
     return (
         f"{count(len(named), 'run')} with {what}, which are read as they stand (check "
         f"the units): {_first(named, 1)}."
@@ -93,7 +93,7 @@ def odd_warning(what: str, named: Sequence[str]) -> str:
 
 
 def off_pattern_warning(said: Sequence[str]) -> str:
-    """About values that look like slips of a factor."""
+    """Warn of values that look wrong by a factor."""
     return (
         f"{count(len(said), 'value')} off the pattern of the table, read as it stands "
         f"(check the file): {_first(said, 3)}."
@@ -101,7 +101,7 @@ def off_pattern_warning(said: Sequence[str]) -> str:
 
 
 def twice_warning(rows: int, first: str) -> str:
-    """About runs that a table holds more than once."""
+    """Warn of runs that a table holds more than once."""
     return (
         f"{count(rows, 'run')} in the table twice, loss and all "
         f"(first: {first}): they count twice. Leave one of each out."
@@ -109,7 +109,7 @@ def twice_warning(rows: int, first: str) -> str:
 
 
 def aside_warning(why: str, named: Sequence[str]) -> str:
-    """About runs that are neither in the bowl nor evidence on stability."""
+    """Warn of runs set aside: neither in the surface nor evidence on stability."""
     return f"{count(len(named), 'run')} set aside {why}: {_first(named, 3)}."
 
 
@@ -120,7 +120,7 @@ def _first(named: Sequence[str], most: int) -> str:
 
 
 def repeat_warning(settings: int, first: str) -> str:
-    """About settings that ran more than once with different losses."""
+    """Warn of settings that ran more than once with different losses."""
     return (
         f"{count(settings, 'setting')} of recipe, params, tokens, lr and batch ran "
         f"{_REPEATS} (first: {first}). Unless these are "

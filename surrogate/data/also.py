@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64
 
-from surrogate.data.also_surface import fit, lowest, measured
+from surrogate.data.also_surface import Low, fit, lowest, measured
 from surrogate.data.cells import group
 from surrogate.data.table import Runs
 
@@ -27,7 +27,7 @@ class LevelLoss:
     Attributes:
         level: as it is written.
         recipe: whose runs have it.
-        runs: of it that finished.
+        runs: finished runs at this level.
         lr: of its lowest loss, within what it ran at.
         batch: likewise [tokens].
         loss: there.
@@ -138,48 +138,52 @@ def _levels(
         else lowest(surface, x[owner == k], k)
         for k in range(len(names))
     ]
-    low_of_other = (
-        None
-        if other is None
-        else [lowest(other, x[owner == k], k).value for k in range(len(names))]
-    )
-    order = np.argsort([item.value for item in low], kind="stable")
-    best = low[order[0]]
-    levels = []
-    for k in order.tolist():
-        item = low[k]
-        gap = item.value - best.value
-        spread = None
+    # By another form of the surface, where there are runs for one.
+    again = []
+    if other is not None:
+        again = [lowest(other, x[owner == k], k).value for k in range(len(names))]
+    order = np.argsort([item.value for item in low], kind="stable").tolist()
+    best, levels = low[order[0]], []
+    for k in order:
+        own = owner == k
+        gap = low[k].value - best.value
+        half = None
         if surface is not None and k != order[0]:
-            step = item.row - best.row
+            step = low[k].row - best.row
             half = surface.reach * float(np.sqrt(step @ surface.covariance @ step))
-            if low_of_other is not None:
-                # How far the form of the surface decides.
-                half = math.hypot(
-                    half, gap - (low_of_other[k] - low_of_other[order[0]])
-                )
-            spread = float(np.expm1(gap - half)), float(np.expm1(gap + half))
-        lr, batch = np.exp(item.x).tolist()
-        loss, loses = float(np.exp(item.value)), float(np.expm1(gap))
-        recipe, count = label(rest, runs.also, names[k]), int((owner == k).sum())
-        seen = float(np.exp(y[owner == k].min()))
+            # How far the form of the surface decides.
+            form = gap - (again[k] - again[order[0]]) if again else 0.0
+            half = math.hypot(half, form)
         levels.append(
             LevelLoss(
-                *(names[k], recipe, count, lr, batch, loss, seen, loses, spread),
-                at_edge=item.at_edge,
+                level=names[k],
+                recipe=label(rest, runs.also, names[k]),
+                runs=int(own.sum()),
+                **_loss(low[k], gap, half),
+                measured=float(np.exp(y[own].min())),
+                at_edge=low[k].at_edge,
             )
         )
-    first = int(rows[0])
     return Levels(
         name=runs.also,
         recipe=rest,
-        params=float(runs.params[first]),
-        tokens=float(runs.tokens[first]),
-        scales={key: float(values[first]) for key, values in runs.scales.items()},
+        params=float(runs.params[rows[0]]),
+        tokens=float(runs.tokens[rows[0]]),
+        scales={key: float(values[rows[0]]) for key, values in runs.scales.items()},
         levels=tuple(levels),
         freedom=0 if surface is None else surface.freedom,
         is_measured=surface is None,
     )
+
+
+def _loss(low: Low, gap: float, half: float | None) -> dict[str, Any]:
+    """A lowest loss and what it loses, in natural units."""
+    lr, batch = np.exp(low.x).tolist()
+    ends = None
+    if half is not None:
+        ends = float(np.expm1(gap - half)), float(np.expm1(gap + half))
+    loss = {"loss": float(np.exp(low.value)), "loses": float(np.expm1(gap))}
+    return {"lr": lr, "batch": batch, **loss, "interval": ends}
 
 
 def _order(level: str) -> tuple[float, str]:

@@ -75,7 +75,7 @@ class Surface:
     def design(self, x: Table, owner: Owners) -> Table:
         """A row for each point: levels, slopes, bends."""
         z = x - self.center
-        # Beside settings, the first level is what the others differ from.
+        # With a term for each setting, levels are differences from the first.
         first = 1 if len(self.settings) else 0
         columns = [(owner == k).astype(np.float64) for k in range(first, self.levels)]
         columns += [(x == s).all(axis=1).astype(np.float64) for s in self.settings]
@@ -147,7 +147,7 @@ def _sloped(x: Table, owner: Owners, levels: int, axis: int) -> tuple[int, ...]:
 def _on_grid(x: Table, owner: Owners, levels: int) -> Iterator[Surface]:
     """Surfaces with a term for each setting, from the fullest to the plainest."""
     settings = np.unique(x, axis=0)
-    # Where few settings ran twice, each term would meet its own run.
+    # Where few settings ran at two levels, each term would just fit its own run.
     if 2 * len(settings) > len(x):
         return
     lr, batch = (
@@ -200,7 +200,7 @@ def _weighted(
         excess = np.maximum(fitted - lows[owner], 0.0)
     inverse = np.linalg.pinv(design.T @ (design * weight[:, None]))
     leverage = weight * np.einsum("ij,jk,ik->i", design, inverse, design)
-    # What is far away adds no freedom, nor what a term of its own meets.
+    # Runs far from the lowest, or with a term of their own, add no freedom.
     left = float((weight * (1 - leverage)).sum())
     error = float((weight * (y - design @ theta) ** 2).sum()) / max(left, _LEAST)
     found = replace(

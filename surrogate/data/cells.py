@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -52,7 +52,7 @@ class Cell:
 
 
 def levels(values: Column, span: float) -> Int64[np.ndarray, " runs"]:
-    """Numbers the groups of equal values, ascending; independent of the order.
+    """Number the groups of equal values, ascending; independent of the order.
 
     From the smallest on, each group takes all values up to (1 + span) times its first:
     the width of a group is bounded, so that dense values never chain into one.
@@ -140,28 +140,3 @@ def varies_jointly(lr: Column, batch: Column) -> bool:
     product = x * y
     fitted = parabolas @ np.linalg.lstsq(parabolas, product, rcond=None)[0]
     return bool(np.abs(product - fitted).max() > 1e-6 * (1 + np.abs(product).max()))
-
-
-def describe_cells(
-    groups: Sequence[Rows],
-    recipe: np.ndarray,
-    params: Column,
-    tokens: Column,
-    scales: Mapping[str, Column],
-    loss: Column,
-    usable: Marks,
-    diverged: Marks,
-) -> tuple[Cell, ...]:
-    """One `Cell` for the rows of each group, in the groups' order."""
-    return tuple(
-        Cell(
-            recipe=str(recipe[rows[0]]),
-            params=commonest(params[rows]),
-            tokens=commonest(tokens[rows]),
-            scales=tuple((key, commonest(v[rows])) for key, v in scales.items()),
-            best=lowest(loss[rows], usable[rows]),
-            runs=rows.size,
-            diverged=int(diverged[rows].sum()),
-        )
-        for rows in groups
-    )

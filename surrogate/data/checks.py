@@ -63,7 +63,7 @@ def unit_fault(params: Column, tokens: Column) -> tuple[str, str, int] | None:
 
 
 def check_scale_names(names: Mapping[str, object] | Sequence[str]) -> None:
-    """Raises DataError where a further scale takes a name that is taken or no name."""
+    """Raise DataError where a further scale takes a name that is taken or no name."""
     for name in names:
         if not name.isidentifier() or name in _TAKEN:
             raise DataError(
@@ -86,7 +86,7 @@ def check_kinds(loss_kind: str, params_kind: str) -> tuple[LossKind, ParamsKind]
 
 
 def check_units(params: Column, tokens: Column, allow: Collection[str] = ()) -> None:
-    """Raises DataError where a whole column is in another unit (`unit_fault`).
+    """Raise DataError where a whole column is in another unit (`unit_fault`).
 
     Not where `small` numbers are allowed.
     """
@@ -138,7 +138,7 @@ def in_nats(unit: str, losses: Column) -> tuple[Column, str]:
 
 
 def check_rows(columns: Mapping[str, Column], diverged: Marks) -> None:
-    """Raises DataError at the first row with a `row_fault`, counted from 0."""
+    """Raise DataError at the first row with a `row_fault`, counted from 0."""
     lists = [values.tolist() for values in columns.values()]
     for index, values in enumerate(zip(*lists, strict=True)):
         row = dict(zip(columns, values, strict=True))

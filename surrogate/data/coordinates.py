@@ -3,8 +3,8 @@
 A point is z = (u, s): first what is chosen, (ln lr, ln batch), then what is given,
 (ln params, ln tokens, further scale variables, one indicator a recipe but the first).
 Each logarithm is centred, so that float32 sees sizes near 1; that of a choice is also
-divided by its standard deviation. A scale variable's is not: an exponent means the same
-whatever the sizes that were fitted, and so does what families presume of it.
+divided by its standard deviation. A scale variable's is not, so that exponents and
+their priors mean the same whatever range of sizes was fitted.
 """
 
 from __future__ import annotations
@@ -82,31 +82,8 @@ class Features:
         Raises:
             DataError: nothing to choose can be identified, or no run is usable.
         """
-        usable = runs.usable
-        if not usable.any():
-            raise DataError(
-                f"Expected runs that finished, but all {len(runs)} diverged. Add runs "
-                f"at lower learning rates.{_unused(runs)}"
-            )
-        identifiable = runs.identifiable()
-        choices = tuple(name for name in CHOICES if _is_told(runs, name))
-        if not any(_most_levels(runs, name) > 2 for name in choices):
-            raise DataError(
-                "Neither lr nor batch can be fitted: expected at least one cell (one "
-                "params and tokens) with 3 or more values of lr, or of batch, among "
-                "runs that did not diverge, or runs at random settings, many more than "
-                "a surface has parameters, and there are neither. Add runs, or check "
-                "that params and tokens are mapped to the right columns."
-                f"{_unused(runs)}"
-            )
-        columns = settings_of(runs)
-        if len(choices) == 2 and _moves_together(runs):
-            raise DataError(
-                "lr and batch never vary apart: in every cell one follows from the "
-                "other, so which of them changes the loss cannot be told. Add runs at "
-                "another lr and the same batch, or fit one batch at a time."
-            )
-        givens, lines = _independent(runs, usable, identifiable)
+        choices, usable, columns = _choices(runs), runs.usable, settings_of(runs)
+        givens, lines = _independent(runs, usable, runs.identifiable())
         for name in CHOICES:
             if name not in choices:
                 lines[name] = Line.of(np.log(columns[name][usable]))
@@ -324,6 +301,35 @@ def _is_scattered(runs: Runs) -> bool:
     """Whether runs share no cells, as in a random design."""
     usable = int(runs.usable.sum())
     return usable < _SHARED * len(np.unique(runs.cell[runs.usable]))
+
+
+def _choices(runs: Runs) -> tuple[str, ...]:
+    """What of lr and batch the runs tell.
+
+    Raises:
+        DataError: neither, or no run is usable.
+    """
+    if not runs.usable.any():
+        raise DataError(
+            f"Expected runs that finished, but all {len(runs)} diverged. Add runs at "
+            f"lower learning rates.{_unused(runs)}"
+        )
+    choices = tuple(name for name in CHOICES if _is_told(runs, name))
+    if not any(_most_levels(runs, name) > 2 for name in choices):
+        raise DataError(
+            "Neither lr nor batch can be fitted: expected at least one cell (one "
+            "params and tokens) with 3 or more values of lr, or of batch, among runs "
+            "that did not diverge, or runs at random settings, many more than a "
+            "surface has parameters, and there are neither. Add runs, or check that "
+            f"params and tokens are mapped to the right columns.{_unused(runs)}"
+        )
+    if len(choices) == 2 and _moves_together(runs):
+        raise DataError(
+            "lr and batch never vary apart: in every cell one follows from the other, "
+            "so which of them changes the loss cannot be told. Add runs at another lr "
+            "and the same batch, or fit one batch at a time."
+        )
+    return choices
 
 
 def _is_told(runs: Runs, name: str) -> bool:

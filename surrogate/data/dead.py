@@ -1,4 +1,4 @@
-"""Batches of which every lr diverged: no lr of their own tells, the next batch does."""
+"""Batches at which every lr diverged, which only the batches beside them reveal."""
 
 from __future__ import annotations
 

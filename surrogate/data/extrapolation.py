@@ -8,13 +8,13 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
-# What is not fitted counts as off what it followed when ln differs by more than this.
+# A setting that is not fitted is outside when its ln is this far off its line.
 HELD_SPAN = 0.1
 # Cells near a line have little spread across it: this [ln] stands in.
 LEVERAGE_FLOOR = 0.05
-# Of cells, so many, each left out, lie nearer to the others than a distance of 1.
+# Share of cells that, each left out, lie within a distance of 1 of the others.
 USUAL_SHARE = 0.9
-# Of fewer than this, what is left may not span the scales.
+# With fewer cells, those that are left may not span the scales.
 LEAST_CELLS = 6
 
 
@@ -46,8 +46,8 @@ class Leverage(NamedTuple):
     def of_cells(cls, x: Float64[np.ndarray, "n k"]) -> Leverage:
         """From fitted points, 1 where nine in ten, each left out, are nearer.
 
-        So that one far point does not bring all else inside. Of few points, whose
-        others may lie on a line, 1 is at the farthest.
+        One far point then does not make all else count as inside. With few points,
+        whose others may lie on a line, the distance is 1 at the farthest.
         """
         found, count = cls.of(x), len(x)
         if count < LEAST_CELLS:

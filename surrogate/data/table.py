@@ -170,7 +170,7 @@ class Runs:
         called: Mapping[str, str] | None = None,
         sources: Sequence[Source] = (),
     ) -> Runs:
-        """Builds a checked table from arrays of one entry a run.
+        """Build a checked table from arrays of one entry a run.
 
         Args:
             lr: peak learning rate.
@@ -393,14 +393,25 @@ def _with_cells(runs: Runs, groups: Sequence[Rows]) -> Runs:
     cell = np.zeros(len(runs), dtype=np.int64)
     for k, rows in enumerate(groups):
         cell[rows] = k
-    sizes = (runs.recipe, runs.params, runs.tokens, runs.scales)
-    found = cells.describe_cells(groups, *sizes, runs.loss, runs.usable, runs.diverged)
-    filled = replace(runs, cell=cell, cells=found)
+    filled = replace(runs, cell=cell, cells=tuple(_cell(runs, rows) for rows in groups))
     for column in (*_COLUMNS, "cell"):
         getattr(filled, column).setflags(write=False)
     for values in filled.scales.values():
         values.setflags(write=False)
     return replace(filled, warnings=tuple(_warnings(filled)))
+
+
+def _cell(runs: Runs, rows: Rows) -> Cell:
+    scales = {key: values[rows] for key, values in runs.scales.items()}
+    return Cell(
+        recipe=str(runs.recipe[rows[0]]),
+        params=cells.commonest(runs.params[rows]),
+        tokens=cells.commonest(runs.tokens[rows]),
+        scales=tuple((key, cells.commonest(own)) for key, own in scales.items()),
+        best=cells.lowest(runs.loss[rows], runs.usable[rows]),
+        runs=rows.size,
+        diverged=int(runs.diverged[rows].sum()),
+    )
 
 
 def _warnings(runs: Runs) -> Iterator[str]:

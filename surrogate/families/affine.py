@@ -84,7 +84,7 @@ class Affine(ABC):
     @property
     @abstractmethod
     def prior(self) -> Prior:
-        """Keeps directions finite that the data do not identify."""
+        """A weak Gaussian on directions that the data leave open."""
 
     @abstractmethod
     def coefficients(self, theta: Float[Numbers, "*problems p"]) -> Numbers:

@@ -48,12 +48,11 @@ from surrogate.families.protocol import (
 from surrogate_kernels.pattern import Pattern
 
 if TYPE_CHECKING:
-    from surrogate_kernels import dispatch, ref
-    from surrogate_kernels import log_sum_exp_xla as sums
+    from surrogate_kernels import dispatch, log_sum_exp_xla, ref
 else:
     dispatch = Late("surrogate_kernels.dispatch")
     ref = Late("surrogate_kernels.ref")
-    sums = Late("surrogate_kernels.log_sum_exp_xla")
+    log_sum_exp_xla = Late("surrogate_kernels.log_sum_exp_xla")
 
 
 class Theta(NamedTuple):
@@ -96,7 +95,7 @@ class Bowl(Affine):
 
     @cached_property
     def law(self) -> scaling_law.Law:
-        """Of one scale gamma would be alpha's own."""
+        """The law of the best loss; with one scale gamma would only rescale alpha."""
         return scaling_law.Law(self.shape.scales, is_bent=self.shape.scales >= 2)
 
     @cached_property
@@ -145,7 +144,7 @@ class Bowl(Affine):
     def prior(self) -> Prior:
         """Standard deviation 3 around plausible sizes; `scaling`'s own for its part.
 
-        1 of how far a recipe's optimum is from the others'.
+        Standard deviation 1 of how far a recipe's optimum is from the others'.
         """
         centre, at = np.zeros(self.size), self.places
         precision = np.full(self.size, 1 / 9.0)
@@ -228,7 +227,7 @@ class Bowl(Affine):
         self, coefficients: Float[Array, "problems m"], rows: Float[Array, "n d"]
     ) -> tuple[scaling_law.Values, list[Array]]:
         """`_of_terms` of a batch, with the law's derivatives, addend by addend."""
-        terms = sums.affine(coefficients, self.pattern, rows)
+        terms = log_sum_exp_xla.affine(coefficients, self.pattern, rows)
         inner = self.pattern.terms - self.shape.choices - 2
         law = self.law.values(terms[:inner])
         height, *walls = (jnp.exp(term) for term in terms[inner:])
@@ -262,23 +261,13 @@ class Bowl(Affine):
         if self.cells:
             residual = residual + jnp.matmul(shared, member.T, precision="highest")
         pull = weights * residual
-        first = [*law.first, *walls]
+        columns = log_sum_exp_xla.Columns(self.pattern, rows, linear)
+        first = jnp.stack([*law.first, *walls], axis=1)
         pairs = _pairs(law, walls, weights, pull)
-        whole = sums.gather(
-            self.pattern,
-            rows,
-            linear,
-            pairs,
-            jnp.stack(first, axis=1),
-            weights,
-            pull,
-            residual,
-        )
+        whole = log_sum_exp_xla.gather(columns, pairs, first, weights, pull, residual)
         if not self.cells:
             return whole
-        crossed = sums.cross(
-            self.pattern, rows, linear, member, jnp.stack(first, axis=1), weights
-        )
+        crossed = log_sum_exp_xla.cross(columns, member, first, weights)
         turned = jnp.swapaxes(crossed / stiff[:, None], 1, 2)
         return ref.NormalEquations(
             whole.cost + jnp.sum(copies * (shared / CELL_SPREAD) ** 2, axis=1),

@@ -4,7 +4,7 @@
                                + sum_g w_g ln sum_k exp(c_k + e_k.u)
 
 so that one value, one gradient and one Hessian serve all. Coefficients at the scales
-are computed once. Arrays begin with the axes of the problems. report/assets/family.js
+are computed once. Arrays begin with the axes of the problems. explorer/assets/family.js
 is the same in the page.
 """
 
@@ -96,7 +96,7 @@ class Exponentials:
         return self.weight[..., None, None] * total
 
     def spread(self) -> Exponentials:
-        """With an axis more behind those of the problems."""
+        """Append an axis behind those of the problems."""
         return Exponentials(
             self.is_log,
             self.weight[..., None],
@@ -150,7 +150,7 @@ class Form:
         return q.gx + q.hxx * x + q.hxy * y, q.gy + q.hxy * x + q.hyy * y
 
     def spread(self) -> Form:
-        """With an axis more behind those of the problems."""
+        """Append an axis behind those of the problems."""
         longer = Local(*(part[..., None] for part in self.quadratic))
         return Form(longer, tuple(group.spread() for group in self.groups))
 

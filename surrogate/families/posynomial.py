@@ -132,7 +132,7 @@ class Posynomial(Affine):
     def prior(self) -> Prior:
         """Standard deviation 3 around plausible sizes; the law's own for its part.
 
-        1 of how far a recipe moves u.
+        Standard deviation 1 of how far a recipe moves u.
         """
         centre, at = np.zeros(self.size), self.places
         precision = np.full(self.size, 1 / 9.0)

@@ -87,7 +87,7 @@ class Family(Protocol):
 
     @property
     def prior(self) -> Prior:
-        """Keeps directions finite that the data do not identify."""
+        """A weak Gaussian on directions that the data leave open."""
         ...
 
     def log_loss(
@@ -183,11 +183,11 @@ class Curved(Family, Protocol):
 
 @runtime_checkable
 class Shared(Curved, Protocol):
-    """A form exact enough that what a whole cell is off by is noise, not misfit.
+    """A family so accurate that the common error of a cell's runs is noise, not misfit.
 
     Runs of a cell share a part of their noise. `with_cells` gives every cell an offset,
     near 0 by a prior that counts as often as the cell; it is minimised over in closed
-    form and is no parameter. In a cruder form it would hide where that is wrong.
+    form and is no parameter. In a cruder family the offsets would absorb its misfit.
     """
 
     @property

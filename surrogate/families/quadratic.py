@@ -108,7 +108,8 @@ class Quadratic:
     def prior(self) -> Prior:
         """Standard deviation 3 of slopes, 1 of products, of ln L at unit distance.
 
-        0.1 of how a recipe's loss moves with the scales otherwise than the others'.
+        Standard deviation 0.1 of how a recipe's slopes in the scales differ from the
+        others'.
         """
         precision, at = np.full(self.size, 1 / 9.0), self.places
         precision[at.products] = 1.0

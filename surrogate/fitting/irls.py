@@ -386,7 +386,8 @@ def _evaluate(
     centre = 0.5 * (low + high)
 
     def minimum(theta: Array, s: Array) -> Minimum:
-        return argmin.argmin(family.log_loss, theta, centre, s, low, high)
+        place = argmin.Place(s, low, high)
+        return argmin.argmin(family.log_loss, theta, centre, place)
 
     fitted = jax.vmap(family.log_losses, (0, None))(theta, z)
     found = jax.vmap(jax.vmap(minimum, (None, 0)), (0, None))(theta, cell_s)

@@ -116,6 +116,21 @@ def evaluate(
         values["S"] = _sequences(law, point, batch)
     if point.loss is not None:
         values["L"] = float(point.loss)
+    inside, outside = _ranges(law, values)
+    found = _found(law, values)
+    if law.batch is not None and "batch" not in found:
+        warnings.append("Its batch depends on the final loss: add --loss to have it.")
+    return Choice(
+        found.get("lr"),
+        found.get("batch"),
+        compute,
+        inside,
+        (*warnings, *outside),
+    )
+
+
+def _found(law: Law, values: dict[str, float]) -> dict[str, float]:
+    """What the law's formulas say whose variables are known."""
     for variable, limit in law.limits.items():
         if values[variable] >= limit:
             raise DataError(
@@ -123,7 +138,6 @@ def evaluate(
                 f"where its formula ends, got {format_count(values[variable])}. Take "
                 "another law."
             )
-    inside, outside = _ranges(law, values)
     found = {
         name: formula(values)
         for name, formula in (("lr", law.lr), ("batch", law.batch))
@@ -134,15 +148,7 @@ def evaluate(
             f"law {law.name}: expected the final loss that its batch depends on, got "
             "none. Add --loss, in nats per token."
         )
-    if law.batch is not None and "batch" not in found:
-        warnings.append("Its batch depends on the final loss: add --loss to have it.")
-    return Choice(
-        found.get("lr"),
-        found.get("batch"),
-        compute,
-        inside,
-        (*warnings, *outside),
-    )
+    return found
 
 
 def _params(law: Law, point: Point) -> float:

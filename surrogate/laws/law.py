@@ -11,18 +11,13 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple
 
-# What a formula may depend on.
-VARIABLES = {
-    "N": "parameters",
-    "D": "training tokens",
-    "C": "training compute [FLOPs]",
-    "L": "final loss [nats per token]",
-    "S": "batch [sequences]",
-}
-
 
 class Power(NamedTuple):
-    """One factor (variable / reference)^exponent."""
+    """One factor (variable / reference)^exponent.
+
+    The variable is N (parameters), D (training tokens), C (training FLOPs), L (final
+    loss, nats per token) or S (batch in sequences).
+    """
 
     variable: str
     exponent: float | Fraction

@@ -21,6 +21,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from surrogate.base.errors import DataError
+from surrogate.base.worlds import Numbers
 from surrogate.families.taylor import Local
 from surrogate.numerics.descent import (
     CERTIFIED_GAP,
@@ -42,13 +43,14 @@ __all__ = [
     "Local",
     "LogLoss",
     "Minimum",
+    "Place",
     "Search",
     "Traced",
     "advance",
     "argmin",
     "box_of",
+    "checked",
     "checked_box",
-    "checked_theta",
     "expand",
     "float64",
     "gap_bound",
@@ -59,14 +61,24 @@ LogLoss = Callable[[Any, Any, Any], Any]
 """`log_loss(theta, u [d], s [g]) -> scalar`: ln L at one point."""
 
 
+class Place(NamedTuple):
+    """Where a surface is searched.
+
+    Attributes:
+        s: what is given [ln].
+        lo: lower bounds of u [ln], finite; lo == hi fixes a coordinate.
+        hi: upper bounds of u [ln], finite, at least lo.
+        cut: a half-plane that the box is cut by, for d = 2; they must meet.
+    """
+
+    s: Float[Numbers, " g"]
+    lo: Float[Numbers, " d"]
+    hi: Float[Numbers, " d"]
+    cut: Cut | None = None
+
+
 def argmin(
-    log_loss: LogLoss,
-    theta: Any,
-    u0: Float[ArrayLike, " d"],
-    s: Float[ArrayLike, " g"],
-    lo: Float[ArrayLike, " d"],
-    hi: Float[ArrayLike, " d"],
-    cut: Cut | None = None,
+    log_loss: LogLoss, theta: Any, u0: Float[ArrayLike, " d"], place: Place
 ) -> Minimum:
     """Minimise a convex surface over a box, by Newton steps confined to the box.
 
@@ -79,10 +91,7 @@ def argmin(
         log_loss: the surface, convex in u.
         theta: its parameters, any pytree of float64.
         u0: where to start [ln]; moved into the box.
-        s: what is given [ln].
-        lo: lower bounds [ln], finite; lo == hi fixes a coordinate.
-        hi: upper bounds [ln], finite, at least lo.
-        cut: a half-plane that the box is cut by, for d = 2; they must meet.
+        place: s, box and half-plane.
 
     Returns:
         The minimum. Where the box's own lies beyond the cut it is on the cut's edge,
@@ -94,9 +103,9 @@ def argmin(
         DataError: d is not 1 or 2, shapes differ, or an array is not float64.
     """
     with jax.enable_x64(True):
-        u0, lo, hi = checked_box(u0=u0, lo=lo, hi=hi)
-        theta, s = checked_theta(theta), float64("s", s)
-        return _argmin(log_loss, theta, u0, s, lo, hi, cut)
+        u0, lo, hi = checked_box(u0=u0, lo=place.lo, hi=place.hi)
+        theta, place = checked(theta, place._replace(lo=lo, hi=hi))
+        return _argmin(log_loss, theta, u0, place)
 
 
 def float64(name: str, array: ArrayLike) -> Array:
@@ -111,13 +120,13 @@ def float64(name: str, array: ArrayLike) -> Array:
     return result
 
 
-def checked_theta(theta: Any) -> Any:
-    """Theta as JAX arrays; its real leaves refused unless float64."""
+def checked(theta: Any, place: Place) -> tuple[Any, Place]:
+    """Theta as JAX arrays, its real leaves refused unless float64; likewise s."""
     arrays = jax.tree.map(jnp.asarray, theta)
     for leaf in jax.tree.leaves(arrays):
         if jnp.issubdtype(leaf.dtype, jnp.floating):
             float64("theta", leaf)
-    return arrays
+    return arrays, place._replace(s=float64("s", place.s))
 
 
 def checked_box(**vectors: ArrayLike) -> tuple[Array, ...]:
@@ -178,14 +187,6 @@ def expand(log_loss: LogLoss, theta: Any, s: Array, d: int) -> Callable[..., Loc
 
 
 @partial(jax.jit, static_argnums=0)
-def _argmin(
-    log_loss: LogLoss,
-    theta: Any,
-    u0: Array,
-    s: Array,
-    lo: Array,
-    hi: Array,
-    cut: Cut | None,
-) -> Minimum:
-    surface = Traced(log_loss, theta, s, u0.shape[0])
-    return lowest(surface, u0, lo, hi, cut)
+def _argmin(log_loss: LogLoss, theta: Any, u0: Array, place: Place) -> Minimum:
+    s, lo, hi, cut = place
+    return lowest(Traced(log_loss, theta, s, u0.shape[0]), u0, lo, hi, cut)

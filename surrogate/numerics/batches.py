@@ -2,8 +2,8 @@
 
 A call takes `size` problems, the last one is padded, and the compiled program is the
 same for all, so that a problem's result does not depend on how many there are. Devices
-take calls in turn and never speak. One program over all of them (`jax.shard_map`) would
-be compiled for their number, and results would differ in the last digit with it.
+take calls in turn and exchange nothing. One program over all of them (`jax.shard_map`)
+would be compiled for their number, and results would differ in the last digit with it.
 """
 
 from __future__ import annotations
@@ -45,6 +45,25 @@ class Call(NamedTuple):
         return self.function(*self.static, shared, each, count)
 
 
+class Work(NamedTuple):
+    """Problems, and what solves them.
+
+    Attributes:
+        make: the compiled call for so many problems.
+        shared: arrays that every problem reads.
+        each: NumPy arrays with a leading axis of problems.
+        size: problems a call. Where the device has no memory for it, half as many, and
+            half again.
+        turns: parts of a call that its program takes one after the other.
+    """
+
+    make: Callable[[int], Call]
+    shared: Any
+    each: Any
+    size: int
+    turns: int = 1
+
+
 @runtime_checkable
 class Progress(Protocol):
     """Told what runs and how far it is; the CLI draws it."""
@@ -66,7 +85,7 @@ class Interrupted(KeyboardInterrupt):
     """Ctrl-C while problems were being solved; what was finished is not lost.
 
     Attributes:
-        finished: of the first problems, what would have been returned of all.
+        finished: results of the first problems, in the form in which all are returned.
     """
 
     def __init__(self, finished: Any) -> None:
@@ -97,28 +116,15 @@ def local_devices() -> list[Device]:
     return jax.local_devices(backend=platform)
 
 
-def run(
-    make: Callable[[int], Call],
-    shared: Any,
-    each: Any,
-    size: int,
-    *,
-    turns: int = 1,
-    progress: Progress | None = None,
-) -> tuple[Any, int]:
+def run(work: Work, progress: Progress | None = None) -> tuple[Any, int]:
     """Solve all problems, call by call.
 
     A call may have fewer of them than `size`, so that all workers end together; where
     it starts is a multiple of `size / turns`.
 
     Args:
-        make: the compiled call for so many problems.
-        shared: arrays that every problem reads.
-        each: NumPy arrays with a leading axis of problems.
-        size: problems a call. Where the device has no memory for it, half as
-            many, and half again.
-        turns: parts of a call that its program takes one after the other.
-        progress: told of finished problems.
+        work: the problems.
+        progress: told of finished ones.
 
     Returns:
         NumPy arrays with a leading axis of problems, and the size that fitted.
@@ -127,32 +133,35 @@ def run(
         Interrupted: Ctrl-C; carries what was finished.
     """
     devices = local_devices()
-    placed = [jax.device_put(shared, SingleDeviceSharding(d)) for d in devices]
-    total = len(jax.tree.leaves(each)[0])
+    placed = [jax.device_put(work.shared, SingleDeviceSharding(d)) for d in devices]
+    total = _count(work.each)
     parts: list[Any] = []
     done, workers = 0, _workers(devices)
     try:
         while done < total:
-            step = _share(total - done, size, max(1, size // turns), workers)
-            one = partial(_one, make(size), placed, each, size, step)
+            size = work.size
+            step = _share(total - done, size, size // work.turns, workers)
+            one = partial(_one, work.make(size), placed, work.each, size, step)
             try:
-                firsts = range(done, total, step)
-                for part in _in_turn(one, firsts, workers):
+                for part in _in_turn(one, range(done, total, step), workers):
                     parts.append(part)
-                    count = len(jax.tree.leaves(part)[0])
-                    done += count
+                    done += _count(part)
                     interrupts.finished()
                     if progress is not None:
-                        progress.advance(count)
+                        progress.advance(_count(part))
             except jax.errors.JaxRuntimeError as error:
                 if "RESOURCE_EXHAUSTED" not in str(error) or size == 1:
                     raise
-                size //= 2
+                work = work._replace(size=size // 2)
     except KeyboardInterrupt as signal:
         if parts:
-            raise Interrupted((_joined(parts), size)) from signal
+            raise Interrupted((_joined(parts), work.size)) from signal
         raise
-    return _joined(parts), size
+    return _joined(parts), work.size
+
+
+def _count(arrays: Any) -> int:
+    return len(jax.tree.leaves(arrays)[0])
 
 
 def in_turn(one: Callable[[int], Any], firsts: range) -> Iterator[Any]:
@@ -169,23 +178,23 @@ def in_turn(one: Callable[[int], Any], firsts: range) -> Iterator[Any]:
 def _workers(devices: list[Device]) -> int:
     """How many calls run at the same time.
 
-    One device that is a CPU gets as many as the process may use cores, which keeps them
-    busier than one call that splits loops.
+    A CPU gets one for each core that the process may use, which keeps the cores busier
+    than one call that splits its loops.
     """
     is_cpu = devices[0].platform == "cpu"
     return max(len(devices), cores() if is_cpu else 1)
 
 
 def cores() -> int:
-    """Those that a batch system or `taskset` leave to the process, where known."""
+    """Number of cores that the process may use, as a batch system limits them."""
     allowed = getattr(os, "sched_getaffinity", None)
     return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
 def _share(total: int, size: int, part: int, workers: int) -> int:
-    """Problems a call: as many for each worker, whole parts, at most `size`."""
+    """Problems per call: equal shares of the workers, whole parts, at most `size`."""
     rounds = -(-total // (size * workers))
-    each = -(-total // (rounds * workers))
+    part, each = max(part, 1), -(-total // (rounds * workers))
     return min(size, -(-each // part) * part)
 
 
@@ -193,7 +202,7 @@ def _one(
     call: Call, placed: list[Any], each: Any, size: int, step: int, first: int
 ) -> Any:
     """Results of `step` problems from `first` on, fewer at the end."""
-    count = min(step, len(jax.tree.leaves(each)[0]) - first)
+    count = min(step, _count(each) - first)
     block = jax.tree.map(
         lambda array: _padded(array[first : first + count], size), each
     )
@@ -239,7 +248,7 @@ def _result(future: Future[Any]) -> Any:
 
 
 def _padded(array: np.ndarray, size: int) -> np.ndarray:
-    """To `size` problems, the first repeated."""
+    """Pad to `size` problems with copies of the first."""
     missing = size - len(array)
     if missing == 0:
         return array

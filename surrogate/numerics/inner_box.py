@@ -78,7 +78,7 @@ def largest(walls: Walls, start: Box, gap: float = GAP) -> Box | None:
 def _primal_dual(
     walls: Walls, lines: _Lines, v: np.ndarray, gap: float
 ) -> tuple[np.ndarray, bool]:
-    """Quick, but it may stall beside a wall; whether it did not."""
+    """The fast method, which may stall beside a wall, and whether it converged."""
     now = _local(walls, lines, v)
     count = now.room.size
     price = _FIRST / (count * now.room)
@@ -92,7 +92,8 @@ def _primal_dual(
         gradient, hessian = _newton(now, v, weight, price)
         step = _step(v, gradient, hessian)
         move = weight / now.room - price + price / now.room * (now.rows @ step)
-        advanced = _advanced(walls, lines, v, price, step, move, _NEAREST * now.room)
+        way = _Way(step, move, _NEAREST * now.room)
+        advanced = _advanced(walls, lines, v, price, way)
         if advanced is None:
             return v, False
         v, price, now = advanced
@@ -100,7 +101,7 @@ def _primal_dual(
 
 
 def _step(v: np.ndarray, gradient: np.ndarray, hessian: np.ndarray) -> np.ndarray:
-    """Newton's, in units of the box's sides, which may be of any size."""
+    """The Newton step, computed in units of the box's sides, which may be tiny."""
     width, height = v[1] - v[0], v[3] - v[2]
     sides = np.array([width, width, height, height])
     scaled = hessian * np.outer(sides, sides)
@@ -108,7 +109,7 @@ def _step(v: np.ndarray, gradient: np.ndarray, hessian: np.ndarray) -> np.ndarra
 
 
 def _barrier(walls: Walls, lines: _Lines, v: np.ndarray, gap: float) -> np.ndarray:
-    """Newton's method on minus the log of the area and a log barrier: slow and sure."""
+    """Newton's method on minus the log of the area and a log barrier: slower, safe."""
     weight = 0.1
     while True:
         v = _centred(walls, lines, v, weight)
@@ -246,23 +247,26 @@ def _newton(
     return gradient, hessian
 
 
+class _Way(NamedTuple):
+    """Where to step: the box, the prices, and the room to leave at each wall."""
+
+    step: np.ndarray
+    move: np.ndarray
+    least: np.ndarray
+
+
 def _advanced(
-    walls: Walls,
-    lines: _Lines,
-    v: np.ndarray,
-    price: np.ndarray,
-    step: np.ndarray,
-    move: np.ndarray,
-    least: np.ndarray,
+    walls: Walls, lines: _Lines, v: np.ndarray, price: np.ndarray, way: _Way
 ) -> tuple[np.ndarray, np.ndarray, _Local] | None:
-    """As far along the step as prices stay positive and walls above the least room."""
-    falling = move < 0
-    size = min(1.0, 0.99 * float(np.min(-price[falling] / move[falling], initial=2.0)))
+    """As far along the way as prices stay positive and walls above the least room."""
+    falling = way.move < 0
+    reach = -price[falling] / way.move[falling]
+    size = min(1.0, 0.99 * float(np.min(reach, initial=2.0)))
     for _ in range(_HALVINGS):
-        after = v + size * step
+        after = v + size * way.step
         if after[1] > after[0] and after[3] > after[2]:
             now = _local(walls, lines, after)
-            if (now.room > least).all():
-                return after, price + size * move, now
+            if (now.room > way.least).all():
+                return after, price + size * way.move, now
         size *= 0.5
     return None

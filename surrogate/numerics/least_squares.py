@@ -20,9 +20,7 @@ from jaxtyping import Array, Bool, Float, Float64, Int
 from surrogate.base import interrupts
 from surrogate.base.errors import DataError
 from surrogate.families import Bowl, Curved, Family, Linear, Posynomial, Quadratic
-from surrogate.numerics import batches, newton
-from surrogate.numerics import normal_equations as linear
-from surrogate.numerics import row_weights as plans
+from surrogate.numerics import batches, newton, normal_equations, row_weights
 from surrogate.numerics.batches import Device, Interrupted, Progress
 from surrogate.numerics.newton import Minima
 from surrogate.numerics.numpy_backend import (
@@ -139,7 +137,7 @@ def pick_backend(
 
 
 def arithmetic(backend: dispatch.Backend) -> dispatch.Backend:
-    """What computes beside draws, for which alone there are kernels."""
+    """The backend of all but the draws: only draws have kernels of their own."""
     return "numpy" if backend == "numpy" else "xla"
 
 
@@ -204,48 +202,39 @@ def solve(
     """
     if len(weights) == 0:
         raise DataError("Expected weights of at least one problem, got none.")
-    steps = _Steps(bulk or 0, iterations)
+    asked = _Problems(family, z, target, weights, theta0)
+    steps = _Steps(bulk, iterations)
     if isinstance(family, Linear) and orthogonal.is_needed(family, z):
         solve_block = partial(orthogonal.solve, family, z, target)
-        return _solve_plain(solve_block, len(z), weights, None, progress)
+        return _solve_plain(asked, solve_block, progress)
     if backend == "numpy":
-        solve_block = _plain_solver(family, z, target, steps)
-        start = None if isinstance(family, Linear) else theta0
-        return _solve_plain(solve_block, len(z), weights, start, progress)
+        return _solve_plain(asked, _plain_solver(asked, steps), progress)
     with jax.enable_x64(True):
         if isinstance(family, Linear):
-            return _solve_linear(family, z, target, weights, progress)
-        assert isinstance(family, Curved)
-        assert theta0 is not None
-        rows = jnp.asarray(z), jnp.asarray(target)
-        limits = jnp.asarray([bulk or 0, iterations], jnp.int32)
-        model = _FamilyModel(family, weights.plan, "xla")
-        fast = None if bulk is None else model._replace(backend=backend)
-        return _solve_queue(
-            _fit_call,
-            (model, fast),
-            (*rows, weights.shared, limits),
-            (weights.each, theta0),
-            None,
-            progress,
-            backend=backend if bulk else "xla",
-        )
+            return _solve_linear(asked, family, progress)
+        return _solve_curved(asked, steps, backend, progress)
+
+
+class _Problems(NamedTuple):
+    """What `solve` is asked."""
+
+    family: Family
+    z: Float64[np.ndarray, "n k"]
+    target: Float64[np.ndarray, " n"]
+    weights: Weights
+    theta0: Float64[np.ndarray, "problems p"] | None
 
 
 class _Steps(NamedTuple):
     """At most so many in float32, and then in float64."""
 
-    bulk: int
+    bulk: int | None
     last: int
 
 
-def _plain_solver(
-    family: Family,
-    z: Float64[np.ndarray, "n k"],
-    target: Float64[np.ndarray, " n"],
-    steps: _Steps,
-) -> Callable[..., Minima]:
+def _plain_solver(asked: _Problems, steps: _Steps) -> Callable[..., Minima]:
     """What solves a block of problems, from weights and, where it is curved, starts."""
+    family, z, target = asked[:3]
     if isinstance(family, Quadratic):
         return partial(least_squares.solve, family, z, target)
     assert isinstance(family, Bowl | Posynomial)
@@ -253,18 +242,15 @@ def _plain_solver(
 
 
 def _solve_plain(
-    solve_block: Callable[..., Minima],
-    rows: int,
-    weights: Weights,
-    theta0: Float64[np.ndarray, "problems p"] | None,
-    progress: Progress | None,
+    asked: _Problems, solve_block: Callable[..., Minima], progress: Progress | None
 ) -> Solution:
     """In NumPy, block by block, as many at a time as there are cores."""
-    size = _plain_size(rows)
+    weights, size = asked.weights, _plain_size(len(asked.z))
+    theta0 = None if isinstance(asked.family, Linear) else asked.theta0
 
     def block(first: int) -> Minima:
         part = slice(first, first + size)
-        own = plans.rows_of(weights.plan, weights.shared, weights.each[part])
+        own = row_weights.rows_of(weights.plan, weights.shared, weights.each[part])
         return solve_block(own, *(() if theta0 is None else (theta0[part],)))
 
     def joined(parts: list[Minima]) -> Solution:
@@ -376,12 +362,11 @@ def minimise(
     with jax.enable_x64(start.dtype == np.float64):
         bounds = jnp.asarray(iterations, jnp.int32), jnp.asarray(tolerance, start.dtype)
         return _solve_queue(
-            _model_call,
-            (model,),
+            batches.Call(_model_call, (model,)),
             (jax.tree.map(jnp.asarray, shared), bounds),
             (each, start),
-            slots,
             progress,
+            slots=slots,
         )
 
 
@@ -390,38 +375,33 @@ def _platform() -> str:
 
 
 def _solve_queue(
-    function: Any,
-    static: tuple[Any, ...],
+    call: batches.Call,
     shared: Any,
     each: Any,
-    slots: int | None,
     progress: Progress | None,
     *,
+    slots: int | None = None,
     backend: dispatch.Backend = "xla",
 ) -> Solution:
+    """By Newton's method, `call` lacking the number of slots."""
     slots = slots or _SLOTS[_platform()]
 
     def make(size: int) -> batches.Call:
-        return batches.Call(function, (*static, max(1, size // _TURNS)))
+        return call._replace(static=(*call.static, max(1, size // _TURNS)))
 
-    return _collected(make, shared, each, slots * _TURNS, _TURNS, progress, backend)
+    work = batches.Work(make, shared, each, slots * _TURNS, _TURNS)
+    return _collected(work, progress, backend)
 
 
 def _collected(
-    make: Any,
-    shared: Any,
-    each: Any,
-    size: int,
-    turns: int,
-    progress: Progress | None,
-    backend: dispatch.Backend,
+    work: batches.Work, progress: Progress | None, backend: dispatch.Backend
 ) -> Solution:
     def solution(found: Any, used: int) -> Solution:
-        return Solution(*found, block=used, is_halved=used < size, backend=backend)
+        is_halved = used < work.size
+        return Solution(*found, block=used, is_halved=is_halved, backend=backend)
 
     try:
-        found = batches.run(make, shared, each, size, turns=turns, progress=progress)
-        return solution(*found)
+        return solution(*batches.run(work, progress))
     except Interrupted as stopped:
         raise Interrupted(solution(*stopped.finished)) from stopped
 
@@ -432,16 +412,8 @@ def _model_call(
 ) -> newton.Minima:
     data, (limit, tolerance) = shared
     each, start = block
-    return newton.minimise(
-        model,
-        data,
-        each,
-        start,
-        count=count,
-        limit=limit,
-        tolerance=tolerance,
-        slots=slots,
-    )
+    queue = newton.Queue(data, each, start, count)
+    return newton.minimise(model, queue, limit=limit, tolerance=tolerance, slots=slots)
 
 
 class _FamilyModel(NamedTuple):
@@ -452,10 +424,10 @@ class _FamilyModel(NamedTuple):
     backend: dispatch.Backend
 
     def normal_equations(
-        self, v: Array, shared: tuple[Array, Array, plans.Shared], each: Array
+        self, v: Array, shared: tuple[Array, Array, row_weights.Shared], each: Array
     ) -> NormalEquations:
         z, target, common = shared
-        weights = plans.rows_of(self.plan, common, each)
+        weights = row_weights.rows_of(self.plan, common, each)
         operations = dispatch.BATCHED[self.backend]
         return self.family.normal_equations(v, z, target, weights, operations)
 
@@ -483,12 +455,10 @@ def _fit_call(
             is_real = jnp.issubdtype(array.dtype, jnp.floating)
             return array.astype(dtype) if is_real else array
 
+        rows = jax.tree.map(cast, tuple(data))
         return newton.minimise(
             model,
-            jax.tree.map(cast, tuple(data)),
-            cast(each),
-            start.astype(dtype),
-            count=count,
+            newton.Queue(rows, cast(each), start.astype(dtype), count),
             limit=limit,
             tolerance=jnp.asarray(tolerance, dtype),
             slots=slots,
@@ -505,26 +475,44 @@ def _fit_call(
     return found._replace(v=jax.vmap(model.family.from_solver)(found.v))
 
 
-def _solve_linear(
-    family: Linear,
-    z: Float64[np.ndarray, "n k"],
-    target: Float64[np.ndarray, " n"],
-    weights: Weights,
+def _solve_curved(
+    asked: _Problems,
+    steps: _Steps,
+    backend: dispatch.Backend,
     progress: Progress | None,
 ) -> Solution:
+    """By Newton's method, in float32 first where there are steps in bulk."""
+    family, z, target, weights, theta0 = asked
+    assert isinstance(family, Curved)
+    assert theta0 is not None
+    model = _FamilyModel(family, weights.plan, "xla")
+    fast = None if steps.bulk is None else model._replace(backend=backend)
+    limits = jnp.asarray([steps.bulk or 0, steps.last], jnp.int32)
+    return _solve_queue(
+        batches.Call(_fit_call, (model, fast)),
+        (jnp.asarray(z), jnp.asarray(target), weights.shared, limits),
+        (weights.each, theta0),
+        progress,
+        backend=backend if steps.bulk else "xla",
+    )
+
+
+def _solve_linear(
+    asked: _Problems, family: Linear, progress: Progress | None
+) -> Solution:
     """Blocks whose arrays stay in the cache, several a call."""
+    weights = asked.weights
     width = weights.plan.places
     size, most = _linear_size(family, width), _ELEMENTS[_platform()]
     turns = int(np.clip(_power_of_two(most // (size * width)), 1, _LINEAR_TURNS))
-    return _collected(
-        lambda size: batches.Call(linear.solve_blocks, (family, max(1, size // turns))),
-        linear.products(family, z, target, weights),
-        weights.each,
-        size * turns,
-        turns,
-        progress,
-        "xla",
-    )
+
+    def make(size: int) -> batches.Call:
+        parts = max(1, size // turns)
+        return batches.Call(normal_equations.solve_blocks, (family, parts))
+
+    products = normal_equations.products(family, asked.z, asked.target, weights)
+    work = batches.Work(make, products, weights.each, size * turns, turns)
+    return _collected(work, progress, "xla")
 
 
 def _linear_size(family: Linear, places: int) -> int:
@@ -540,4 +528,4 @@ def _power_of_two(number: int) -> int:
 
 
 # What is compiled for the size of a table.
-PROGRAMS = (_model_call, _fit_call, linear.solve_blocks)
+PROGRAMS = (_model_call, _fit_call, normal_equations.solve_blocks)

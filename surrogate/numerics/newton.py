@@ -2,13 +2,12 @@
 
 Problems wait in a queue; as many as there are slots are under way at a time. A slot
 whose problem has ended writes it out and takes the next, so that a finished problem
-stops costing. Every operation treats the slots alike and apart: what a problem gives
-depends on nothing but itself. One step is that of `newton_step`.
+stops costing. Every operation works slot by slot, so that a problem's result depends on
+that problem alone. One step is that of `newton_step`.
 """
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -40,6 +39,7 @@ __all__ = [
     "STUCK",
     "Minima",
     "Model",
+    "Queue",
     "minimise",
 ]
 
@@ -65,6 +65,26 @@ class Minima(NamedTuple):
     steps: Int[Numbers, " problems"]
 
 
+class Queue(NamedTuple):
+    """Problems that wait, and what all of them read.
+
+    Attributes:
+        shared: data of all problems.
+        each: arrays with a leading axis of problems.
+        start: where each begins.
+        problems: how many are to be solved; what follows is padding.
+    """
+
+    shared: Any
+    each: Any
+    start: Float[Array, "problems p"]
+    problems: Int[Array, ""]
+
+    def take(self, which: slice | Array) -> tuple[Any, Array]:
+        """Data and start of some problems."""
+        return jax.tree.map(lambda array: array[which], (self.each, self.start))
+
+
 class _Loop(NamedTuple):
     slots: Slots
     waiting: Int[Array, ""]
@@ -74,49 +94,42 @@ class _Loop(NamedTuple):
 
 def minimise(
     model: Model,
-    shared: Any,
-    each: Any,
-    start: Float[Array, "problems p"],
+    queue: Queue,
     *,
-    count: Int[Array, ""],
     limit: Int[Array, ""],
     tolerance: Float[Array, ""],
     slots: int,
 ) -> Minima:
-    """Minimise the first `count` problems of a queue.
+    """Minimise the problems of a queue.
 
     Args:
         model: cost, gradient and Hessian.
-        shared: data of all problems.
-        each: arrays with a leading axis of problems.
-        start: where each begins.
-        count: how many are to be solved; what follows is padding.
+        queue: the problems.
         limit: steps a problem at most.
         tolerance: decrement^2 at which a problem has converged.
         slots: how many are under way at a time.
     """
-    rounding = NOISE * float(jnp.finfo(start.dtype).eps)
-    rules = Rules(count, limit, tolerance, rounding)
-    take = partial(jax.tree.map, lambda array: array[:slots])
+    rounding = NOISE * float(jnp.finfo(queue.start.dtype).eps)
+    rules = Rules(queue.problems, limit, tolerance, rounding)
     loop = _Loop(
-        fresh(jnp.arange(slots, dtype=jnp.int32), take(each), start[:slots]),
+        fresh(jnp.arange(slots, dtype=jnp.int32), *queue.take(slice(slots))),
         jnp.asarray(slots, jnp.int32),
-        _nothing(start),
+        _nothing(queue.start),
     )
 
     def turn(loop: _Loop) -> _Loop:
-        now, ended = advance(model, shared, loop.slots, rules)
+        now, ended = advance(model, queue.shared, loop.slots, rules)
         found = _write(loop.found, now, ended)
         is_over = ended.status >= 0
         slots, waiting = lax.cond(
             jnp.any(is_over),
-            lambda: _refill(now, is_over, loop.waiting, count, each, start),
+            lambda: _refill(now, is_over, loop.waiting, queue),
             lambda: (now._replace(steps=now.steps + 1), loop.waiting),
         )
         return _Loop(slots, waiting, found)
 
     return lax.while_loop(
-        lambda loop: jnp.any(loop.slots.problem < count), turn, loop
+        lambda loop: jnp.any(loop.slots.problem < queue.problems), turn, loop
     ).found
 
 
@@ -133,21 +146,12 @@ def _write(found: Minima, now: Slots, ended: Ended) -> Minima:
 
 
 def _refill(
-    now: Slots,
-    is_over: Bool[Array, " slots"],
-    waiting: Int[Array, ""],
-    count: Int[Array, ""],
-    each: Any,
-    start: Array,
+    now: Slots, is_over: Bool[Array, " slots"], waiting: Int[Array, ""], queue: Queue
 ) -> tuple[Slots, Array]:
     """The next problems of the queue in the slots that are free, in order."""
     place = waiting + jnp.cumsum(is_over, dtype=jnp.int32) - 1
-    source = jnp.where(is_over & (place < count), place, 0)
-    taken = fresh(
-        jnp.where(is_over, place, 0),
-        jax.tree.map(lambda a: a[source], each),
-        start[source],
-    )
+    source = jnp.where(is_over & (place < queue.problems), place, 0)
+    taken = fresh(jnp.where(is_over, place, 0), *queue.take(source))
 
     def pick(new: Array, old: Array) -> Array:
         return jnp.where(is_over.reshape((-1,) + (1,) * (new.ndim - 1)), new, old)

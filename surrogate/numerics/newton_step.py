@@ -1,8 +1,8 @@
 """One step of Newton's method with damping, for problems side by side.
 
 A trial is evaluated and taken or not (`_accept`), its problem has ended or not
-(`_judge`), and what goes on gets the next trial (`_propose`). Every operation treats
-the problems alike and apart.
+(`_judge`), and what goes on gets the next trial (`_propose`). Every operation works
+problem by problem.
 
 The Hessian is exact, so that steps follow long bent valleys, where Gauss-Newton crawls,
 and the end is quadratic. Where it is not positive definite the damping rises until it

@@ -17,7 +17,7 @@ from jax import lax
 from jaxtyping import Array, Float, Float64, Int
 
 from surrogate.families import Linear
-from surrogate.numerics import row_weights as plans
+from surrogate.numerics import row_weights
 from surrogate.numerics.newton import CONVERGED, NOT_FINITE, Minima
 from surrogate.numerics.row_weights import Plan, Weights
 from surrogate_kernels.solve_spd_xla import solve_systems
@@ -92,8 +92,10 @@ def _places(size: int) -> Int[np.ndarray, "side side"]:
 
 
 @partial(jax.jit, static_argnums=0)
-def _columns(plan: Plan, shared: plans.Shared, pairs: Array, first: Array) -> Array:
-    return plans.columns_of(plan, shared, pairs[:, first])
+def _columns(
+    plan: Plan, shared: row_weights.Shared, pairs: Array, first: Array
+) -> Array:
+    return row_weights.columns_of(plan, shared, pairs[:, first])
 
 
 @partial(jax.jit, static_argnums=(0, 1))

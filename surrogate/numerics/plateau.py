@@ -21,12 +21,12 @@ from surrogate.numerics import plateau_box, plateau_shape
 from surrogate.numerics.argmin import (
     LogLoss,
     Minimum,
+    Place,
     Traced,
+    checked,
     checked_box,
-    checked_theta,
     float64,
 )
-from surrogate.numerics.half_plane import Cut
 from surrogate.numerics.plateau_edges import Extents
 from surrogate.numerics.plateau_shape import Contour, Region, Slice
 
@@ -45,11 +45,8 @@ def extents(
     log_loss: LogLoss,
     theta: Any,
     minimum: Minimum,
-    s: Float[ArrayLike, " g"],
-    lo: Float[ArrayLike, " d"],
-    hi: Float[ArrayLike, " d"],
+    place: Place,
     level: Float[ArrayLike, ""],
-    cut: Cut | None = None,
 ) -> Extents:
     """Support points of the plateau along each coordinate.
 
@@ -61,11 +58,8 @@ def extents(
         log_loss: the surface, convex in u.
         theta: its parameters, any pytree of float64.
         minimum: its lowest point over the same box.
-        s: what is given [ln].
-        lo: lower bounds of the box [ln].
-        hi: upper bounds of the box [ln].
+        place: s, box and half-plane, as of `minimum`.
         level: the largest ln L inside.
-        cut: a half-plane that the plateau is cut by, the one of `minimum`.
 
     Returns:
         The extents; NaN where the level lies below the minimum.
@@ -74,22 +68,18 @@ def extents(
         DataError: d is not 1 or 2, shapes differ, or an array is not float64.
     """
     with jax.enable_x64(True):
-        _, lo, hi = checked_box(u=minimum.u, lo=lo, hi=hi)
-        theta, s = checked_theta(theta), float64("s", s)
-        level = float64("level", level)
-        return _extents(log_loss, theta, minimum, s, lo, hi, level, cut)
+        _, lo, hi = checked_box(u=minimum.u, lo=place.lo, hi=place.hi)
+        theta, place = checked(theta, place._replace(lo=lo, hi=hi))
+        return _extents(log_loss, theta, minimum, place, float64("level", level))
 
 
 def slice_extents(
     log_loss: LogLoss,
     theta: Any,
-    s: Float[ArrayLike, " g"],
     i: int | Array,
     at: Float[ArrayLike, ""],
-    lo: Float[ArrayLike, " d"],
-    hi: Float[ArrayLike, " d"],
+    place: Place,
     level: Float[ArrayLike, ""],
-    cut: Cut | None = None,
 ) -> Slice:
     """Interval of coordinate `i` within the plateau, the other one held at `at` [ln].
 
@@ -100,21 +90,17 @@ def slice_extents(
         DataError: d is not 2, or an array is not float64.
     """
     with jax.enable_x64(True):
-        lo, hi = _checked_plane("slice", lo=lo, hi=hi)
-        theta, s, at = checked_theta(theta), float64("s", s), float64("at", at)
-        i, level = jnp.asarray(i), float64("level", level)
-        return _slice(log_loss, theta, s, i, at, lo, hi, level, cut)
+        theta, place = _checked_plane("slice", theta, place)
+        i, at, level = jnp.asarray(i), float64("at", at), float64("level", level)
+        return _slice(log_loss, theta, i, at, place, level)
 
 
 def contour(
     log_loss: LogLoss,
     theta: Any,
     found: Extents,
-    s: Float[ArrayLike, " g"],
-    lo: Float[ArrayLike, " d"],
-    hi: Float[ArrayLike, " d"],
+    place: Place,
     level: Float[ArrayLike, ""],
-    cut: Cut | None = None,
     *,
     points: int = 128,
 ) -> Contour:
@@ -133,20 +119,17 @@ def contour(
             "enclose no area: the default of 128 draws a smooth curve."
         )
     with jax.enable_x64(True):
-        lo, hi = _checked_plane("contour", lo=lo, hi=hi)
-        theta, s, level = checked_theta(theta), float64("s", s), float64("level", level)
-        return _contour(log_loss, points, theta, found, s, lo, hi, level, cut)
+        theta, place = _checked_plane("contour", theta, place)
+        level = float64("level", level)
+        return _contour(log_loss, points, theta, found, place, level)
 
 
 def area_octaves2(
     log_loss: LogLoss,
     theta: Any,
     found: Extents,
-    s: Float[ArrayLike, " g"],
-    lo: Float[ArrayLike, " d"],
-    hi: Float[ArrayLike, " d"],
+    place: Place,
     level: Float[ArrayLike, ""],
-    cut: Cut | None = None,
 ) -> Float[Array, ""]:
     """Area of the plateau [octaves^2]: half the integral of r^2 over the angle.
 
@@ -157,61 +140,38 @@ def area_octaves2(
         DataError: d is not 2, or an array is not float64.
     """
     with jax.enable_x64(True):
-        lo, hi = _checked_plane("area", lo=lo, hi=hi)
-        theta, s, level = checked_theta(theta), float64("s", s), float64("level", level)
-        return _area(log_loss, theta, found, s, lo, hi, level, cut)
+        theta, place = _checked_plane("area", theta, place)
+        return _area(log_loss, theta, found, place, float64("level", level))
 
 
-def _checked_plane(what: str, **vectors: ArrayLike) -> tuple[Array, ...]:
-    arrays = checked_box(**vectors)
-    if arrays[0].shape != (2,):
+def _checked_plane(what: str, theta: Any, place: Place) -> tuple[Any, Place]:
+    lo, hi = checked_box(lo=place.lo, hi=place.hi)
+    if lo.shape != (2,):
         raise DataError(
             f"Expected 2 chosen coordinates for a plateau's {what}, got 1. With one "
             "coordinate the plateau is an interval: ask for its extents."
         )
-    return arrays
+    return checked(theta, place._replace(lo=lo, hi=hi))
 
 
-def _region(
-    log_loss: LogLoss,
-    theta: Any,
-    s: Array,
-    lo: Array,
-    hi: Array,
-    level: Array,
-    cut: Cut | None,
-) -> Region:
+def _region(log_loss: LogLoss, theta: Any, place: Place, level: Array) -> Region:
+    s, lo, hi, cut = place
     return Region(Traced(log_loss, theta, s, lo.shape[0]), lo, hi, level, cut)
 
 
 @partial(jax.jit, static_argnums=0)
 def _extents(
-    log_loss: LogLoss,
-    theta: Any,
-    minimum: Minimum,
-    s: Array,
-    lo: Array,
-    hi: Array,
-    level: Array,
-    cut: Cut | None,
+    log_loss: LogLoss, theta: Any, minimum: Minimum, place: Place, level: Array
 ) -> Extents:
-    surface = Traced(log_loss, theta, s, lo.shape[0])
+    surface, lo, hi, level, cut = _region(log_loss, theta, place, level)
     return plateau_box.extents(surface, minimum, lo, hi, level, cut)
 
 
 @partial(jax.jit, static_argnums=0)
 def _slice(
-    log_loss: LogLoss,
-    theta: Any,
-    s: Array,
-    i: Array,
-    at: Array,
-    lo: Array,
-    hi: Array,
-    level: Array,
-    cut: Cut | None,
+    log_loss: LogLoss, theta: Any, i: Array, at: Array, place: Place, level: Array
 ) -> Slice:
-    region = _region(log_loss, theta, s, lo, hi, level, cut)
+    region = _region(log_loss, theta, place, level)
     return plateau_shape.slice_extents(region, i, at)
 
 
@@ -221,26 +181,14 @@ def _contour(
     points: int,
     theta: Any,
     found: Extents,
-    s: Array,
-    lo: Array,
-    hi: Array,
+    place: Place,
     level: Array,
-    cut: Cut | None,
 ) -> Contour:
-    region = _region(log_loss, theta, s, lo, hi, level, cut)
-    return plateau_shape.contour(region, found, points)
+    return plateau_shape.contour(_region(log_loss, theta, place, level), found, points)
 
 
 @partial(jax.jit, static_argnums=0)
 def _area(
-    log_loss: LogLoss,
-    theta: Any,
-    found: Extents,
-    s: Array,
-    lo: Array,
-    hi: Array,
-    level: Array,
-    cut: Cut | None,
+    log_loss: LogLoss, theta: Any, found: Extents, place: Place, level: Array
 ) -> Array:
-    region = _region(log_loss, theta, s, lo, hi, level, cut)
-    return plateau_shape.area_octaves2(region, found)
+    return plateau_shape.area_octaves2(_region(log_loss, theta, place, level), found)

@@ -1,7 +1,7 @@
 """Scales of two or three values: how far beyond them the runs tell anything.
 
 Two values tell a slope, which holds between them; three tell a little of how it bends,
-and are followed up to ten times beyond. told.js in report/assets is the same rule.
+and are followed up to ten times beyond. told.js in explorer/assets is the same rule.
 """
 
 from __future__ import annotations

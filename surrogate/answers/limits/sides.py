@@ -2,7 +2,7 @@
 
 Whether an answer is open is decided at the question: the best is carried there from the
 cells nearest to it, and with it the range that was tried about their own best. The
-explorer does the same in report/assets/told.js.
+explorer does the same in explorer/assets/told.js.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def unfitted_at(
 ) -> list[str | None]:
     """The same of many sizes, one entry a row.
 
-    refusedSizes in report/assets/told.js is the same rule.
+    refusedSizes in explorer/assets/told.js is the same rule.
     """
     features = fit.features
     found: list[str | None] = [None] * len(sizes["params"])

@@ -1,7 +1,8 @@
 """The lowest learning rate that visibly went unstable near a question.
 
 It is known where far fewer runs diverged than an edge of stability takes, and nothing
-at or above it is answered without saying so. told.js in report/assets is the same rule.
+at or above it is answered without saying so. The rule is also in told.js of
+explorer/assets.
 """
 
 from __future__ import annotations

@@ -9,40 +9,27 @@ import typer
 
 from surrogate.base.errors import DataError
 from surrogate.cli import deciding, options, sizes, typing_numbers
-from surrogate.cli.commands import points as questions
+from surrogate.cli.commands import points
 
 
 def optimum(
     fit: options.FitArgument,
     *,
-    params: options.OptionalParams = None,
-    tokens: options.OptionalTokens = None,
-    steps: options.Steps = None,
-    flops: options.Flops = None,
-    model: sizes.ModelName = None,
-    total_params: sizes.TotalParams = None,
-    vocab: sizes.Vocab = None,
-    width: sizes.Width = None,
-    tied: sizes.Tied = False,
+    sized: sizes.TypedOrBudget,
     batch: options.Batch = None,
     lr: options.Lr = None,
     batch_multiple: Annotated[
         str | None,
         typer.Option(metavar="M", help="Batch must be a multiple of M tokens."),
     ] = None,
-    recipe: options.RecipeName = None,
-    scale: options.ScaleValues = [],  # noqa: B006
-    lr_range: options.LrRange = None,
-    batch_range: options.BatchRange = None,
-    p_max: options.PMax = options.P_MAX,
-    allow: options.Allow = [],  # noqa: B006
+    within: options.WhereTyped,
     transfer: options.Transfer = None,
     lr_max: deciding.LrMax = None,
     batch_max: deciding.BatchMax = None,
     gpu: deciding.Gpu = None,
     mfu: deciding.Mfu = None,
-    points: questions.PointsFile = None,
-    out: questions.Out = None,
+    file: points.PointsFile = None,
+    out: points.Out = None,
     overwrite: options.Overwrite = False,
     everything: deciding.All = False,
     json: options.Json = False,
@@ -58,24 +45,20 @@ def optimum(
             "optimum: --batch-multiple says how the batch is chosen, but --batch "
             "fixes it. Give one of them."
         )
-    size = sizes.read(params, tokens, model, total_params, vocab, width, tied)
-    other = options.optional_counts({"steps": steps, "flops": flops})
-    where = options.where(recipe, scale, lr_range, batch_range, p_max, allow)
+    size = sizes.read(sized)
+    other = options.optional_counts({name: sized[name] for name in ("steps", "flops")})
+    where = options.where(within)
     fixed_batch, fixed_lr = options.optional_batch(batch), options.optional_lr(lr)
     multiple = options.optional_batch(batch_multiple, "--batch-multiple")
 
     bound = deciding.most(lr_max, batch_max)
     machine = deciding.machine(gpu, mfu)
-    questions.check(points, out)
-    if points is not None:
-        typed = {"params": params, "tokens": tokens, "model": model}
+    points.check(file, out)
+    if file is not None:
+        typed = {**sized, "lr": lr, "batch": batch}
         shared = {**where, **bound, "batch_multiple": multiple}
-        return questions.run(
-            *("optimum", fit, points, out, overwrite),
-            {**typed, "lr": lr, "batch": batch},
-            shared,
-            json,
-        )
+        many = points.Questions("optimum", file, out, overwrite, typed, shared)
+        return points.run(fit, many, json)
 
     from surrogate.answers import load
     from surrogate.cli.text import answers, decision
@@ -85,7 +68,7 @@ def optimum(
         own = size.params_of(fitted.params_kind)
         answer = fitted.optimum(
             params=own,
-            tokens=None if steps or flops else size.tokens_of(own),
+            tokens=None if any(other.values()) else size.tokens_of(own),
             **other,
             **where,
             **bound,
@@ -95,20 +78,16 @@ def optimum(
             transfer=transfer,
         )
     document = deciding.document(answer, machine)
-    typed = {"params": params, "tokens": tokens, "steps": steps, "flops": flops}
-    asked = deciding.asked(
-        fit,
-        {**typed, **_named(model, total_params, vocab, width, recipe)},
-        scale,
-        tied=tied,
-    )
+    asked = deciding.asked(fit, sized, within)
     found = document["transfer"]
     if found and transfer is None:
-        limit = None if p_max == options.P_MAX else p_max
+        limit = within["p_max"]
         more = {"batch": batch, "lr": lr, "batch-multiple": batch_multiple}
-        more |= {"lr-range": lr_range, "batch-range": batch_range, "p-max": limit}
+        more |= {"lr-range": within["lr_range"], "batch-range": within["batch_range"]}
+        more["p-max"] = None if limit == options.P_MAX else limit
         words = [(n, value) for n, value in more.items() if value is not None]
-        words += [*(("allow", word) for word in allow), ("transfer", found["law"])]
+        words += [("allow", word) for word in within["allow"]]
+        words.append(("transfer", found["law"]))
         options_said = [word for n, value in words for word in (f"--{n}", value)]
         found["command"] = asked.command("optimum", *options_said)
     # What a law carries has a text of its own.
@@ -120,23 +99,12 @@ def optimum(
 def plateau(
     fit: options.FitArgument,
     *,
-    params: options.OptionalParams = None,
-    tokens: options.OptionalTokens = None,
-    model: sizes.ModelName = None,
-    total_params: sizes.TotalParams = None,
-    vocab: sizes.Vocab = None,
-    width: sizes.Width = None,
-    tied: sizes.Tied = False,
+    sized: sizes.Typed,
     tol: options.Tol = options.TOL,
     probability: options.Probability = options.PROBABILITY,
     batch: options.Batch = None,
     lr: options.Lr = None,
-    recipe: options.RecipeName = None,
-    scale: options.ScaleValues = [],  # noqa: B006
-    lr_range: options.LrRange = None,
-    batch_range: options.BatchRange = None,
-    p_max: options.PMax = options.P_MAX,
-    allow: options.Allow = [],  # noqa: B006
+    within: options.WhereTyped,
     lr_max: deciding.LrMax = None,
     batch_max: deciding.BatchMax = None,
     batch_multiple: deciding.BatchMultiple = None,
@@ -144,33 +112,30 @@ def plateau(
     with_map: deciding.MapPlot = False,
     gpu: deciding.Gpu = None,
     mfu: deciding.Mfu = None,
-    points: questions.PointsFile = None,
-    out: questions.Out = None,
+    file: points.PointsFile = None,
+    out: points.Out = None,
     overwrite: options.Overwrite = False,
     everything: deciding.All = False,
     json: options.Json = False,
 ) -> int:
     """The settings whose loss is within a tolerance."""
-    size = sizes.read(params, tokens, model, total_params, vocab, width, tied)
-    questions.check(points, out)
-    if points is None:
+    size = sizes.read(sized)
+    points.check(file, out)
+    if file is None:
         sizes.check_both(size)
-    more = options.where(recipe, scale, lr_range, batch_range, p_max, allow)
+    more = options.where(within)
     tolerance = typing_numbers.tolerance(tol)
     share = options.inner_share("--probability", probability)
     at_batch, at_lr = options.optional_batch(batch), options.optional_lr(lr)
 
     bound = deciding.limits(lr_max, batch_max, batch_multiple)
     machine = deciding.machine(gpu, mfu)
-    if points is not None:
-        typed = {"params": params, "tokens": tokens, "model": model}
+    if file is not None:
+        typed = {**sized, "lr": lr, "batch": batch}
         shared = {**more, **bound, "probability": share}
-        return questions.run(
-            *("plateau", fit, points, out, overwrite),
-            {**typed, "lr": lr, "batch": batch},
-            {**shared, "tol": questions.plain(tolerance)},
-            json,
-        )
+        shared["tol"] = points.plain(tolerance)
+        many = points.Questions("plateau", file, out, overwrite, typed, shared)
+        return points.run(fit, many, json)
 
     from surrogate.answers import load
     from surrogate.cli.text import answers, decision
@@ -188,9 +153,7 @@ def plateau(
     document = deciding.document(answer, machine) | deciding.held_out(fitted)
     if ladder:
         deciding.check_ladder(document)
-    named = _named(model, total_params, vocab, width, recipe)
-    typed = {"params": params, "tokens": tokens, **named}
-    asked = deciding.asked(fit, typed, scale, tied=tied)
+    asked = deciding.asked(fit, sized, within)
     short = partial(
         decision.plateau, asked=asked, with_ladder=ladder, with_map=with_map
     )
@@ -202,13 +165,7 @@ def plateau(
 def regret(
     fit: options.FitArgument,
     *,
-    params: options.OptionalParams = None,
-    tokens: options.OptionalTokens = None,
-    model: sizes.ModelName = None,
-    total_params: sizes.TotalParams = None,
-    vocab: sizes.Vocab = None,
-    width: sizes.Width = None,
-    tied: sizes.Tied = False,
+    sized: sizes.Typed,
     lr: Annotated[
         str | None, typer.Option(metavar="LR", help="Your learning rate.")
     ] = None,
@@ -217,40 +174,32 @@ def regret(
         typer.Option(metavar="B", help="Your batch, in tokens, or 256x2048."),
     ] = None,
     tol: options.Tol = options.TOL,
-    recipe: options.RecipeName = None,
-    scale: options.ScaleValues = [],  # noqa: B006
-    lr_range: options.LrRange = None,
-    batch_range: options.BatchRange = None,
-    p_max: options.PMax = options.P_MAX,
-    allow: options.Allow = [],  # noqa: B006
+    within: options.WhereTyped,
     lr_max: deciding.LrMax = None,
     batch_max: deciding.BatchMax = None,
     batch_multiple: deciding.BatchMultiple = None,
     gpu: deciding.Gpu = None,
     mfu: deciding.Mfu = None,
-    points: questions.PointsFile = None,
-    out: questions.Out = None,
+    file: points.PointsFile = None,
+    out: points.Out = None,
     overwrite: options.Overwrite = False,
     everything: deciding.All = False,
     json: options.Json = False,
 ) -> int:
     """What your learning rate and batch size lose."""
-    size = sizes.read(params, tokens, model, total_params, vocab, width, tied)
-    questions.check(points, out)
-    if points is None:
+    size = sizes.read(sized)
+    points.check(file, out)
+    if file is None:
         sizes.check_both(size)
-    more = options.where(recipe, scale, lr_range, batch_range, p_max, allow)
+    more = options.where(within)
     tolerance = typing_numbers.tolerance(tol)
     bound = deciding.limits(lr_max, batch_max, batch_multiple)
     machine = deciding.machine(gpu, mfu)
-    if points is not None:
-        typed = {"params": params, "tokens": tokens, "model": model}
-        return questions.run(
-            *("regret", fit, points, out, overwrite),
-            {**typed, "lr": lr, "batch": batch},
-            {**more, **bound, "tol": questions.plain(tolerance)},
-            json,
-        )
+    if file is not None:
+        typed = {**sized, "lr": lr, "batch": batch}
+        shared = {**more, **bound, "tol": points.plain(tolerance)}
+        many = points.Questions("regret", file, out, overwrite, typed, shared)
+        return points.run(fit, many, json)
     my_lr, my_batch = deciding.choice(lr, batch, size.named)
 
     from surrogate.answers import load
@@ -266,27 +215,8 @@ def regret(
             tol=deciding.share_of_loss(surface, tolerance),
         )
     document = deciding.document(answer, machine)
-    named = _named(model, total_params, vocab, width, recipe)
-    typed = {"params": params, "tokens": tokens, **named}
-    asked = deciding.asked(fit, typed, scale, tied=tied)
+    asked = deciding.asked(fit, sized, within)
     short = partial(decision.regret, asked=asked)
     return deciding.emit(
         document, json, answers.regret if everything else short, everything
     )
-
-
-def _named(
-    model: str | None,
-    total_params: str | None,
-    vocab: str | None,
-    width: str | None,
-    recipe: str | None,
-) -> dict[str, str | None]:
-    """What says the sizes and the recipe by other names, as typed."""
-    return {
-        "model": model,
-        "total-params": total_params,
-        "vocab": vocab,
-        "width": width,
-        "recipe": recipe,
-    }

@@ -14,7 +14,7 @@ import typer
 
 from surrogate.base import defaults, interrupts, units
 from surrogate.base.errors import DataError
-from surrogate.cli import documents, options, output, progress
+from surrogate.cli import documents, options, output, progress, reading
 from surrogate.cli.progress import Bar
 
 if TYPE_CHECKING:
@@ -177,12 +177,12 @@ def compare(
     layers: LayersOption = None,
     width: WidthOption = None,
     seq_len: options.SeqLen = None,
-    column_map: options.ColumnMap = [],  # noqa: B006
-    recipe: options.RecipeColumns = [],  # noqa: B006
-    scale: options.ScaleColumns = [],  # noqa: B006
-    loss_kind: options.LossKind = None,
-    params_kind: options.ParamsKind = None,
-    diverged_above: options.DivergedAbove = None,
+    column_map: reading.ColumnMap = [],  # noqa: B006
+    recipe: reading.RecipeColumns = [],  # noqa: B006
+    scale: reading.ScaleColumns = [],  # noqa: B006
+    loss_kind: reading.LossKind = None,
+    params_kind: reading.ParamsKind = None,
+    diverged_above: reading.DivergedAbove = None,
     seed: options.Seed = defaults.SEED,
     max_dropped: options.MaxDropped = options.MAX_DROPPED,
     allow: options.Allow = [],  # noqa: B006
@@ -204,10 +204,16 @@ def compare(
     several = _fits_of(target)
     fit_name = None if several else _fit_name(target)
     has_fit = bool(fit_name or several)
-    columns = [] if has_fit else list(scale)
-    names = [] if has_fit else list(recipe)
-    how = options.reading(
-        column_map, seq_len, names, columns, loss_kind, params_kind, diverged_above
+    how = reading.parsed(
+        {
+            "column_map": column_map,
+            "seq_len": seq_len,
+            "recipe": [] if has_fit else recipe,
+            "scale": [] if has_fit else scale,
+            "loss_kind": loss_kind,
+            "params_kind": params_kind,
+            "diverged_above": diverged_above,
+        }
     )
     point, shape = None, None
     if params is not None and tokens is not None:
@@ -228,7 +234,7 @@ def compare(
     if several:
         return _side_by_side(several, point, json)
 
-    from surrogate.cli.commands import compare as comparison
+    from surrogate.cli.commands.compare import at_point, fit_of, on_cells
     from surrogate.cli.text import laws
     from surrogate.data.readers import read_runs
 
@@ -240,13 +246,11 @@ def compare(
     bar = Bar()
     try:
         if point is not None:
-            fit = comparison.fit_of(fit_name, table, family, seed, bar)
+            fit = fit_of(fit_name, table, family, seed, bar)
             with options.dashed():
-                document = comparison.at_point(fit.at(**point), shape, how["seq_len"])
+                document = at_point(fit.at(**point), shape, how["seq_len"])
         else:
-            document = comparison.on_cells(
-                fit_name, table, family, seed, how["seq_len"], bar
-            )
+            document = on_cells(fit_name, table, family, seed, how["seq_len"], bar)
     finally:
         bar.stop()
     render = laws.cells if point is None else laws.point

@@ -66,9 +66,7 @@ def next(
     fit: OptionalFit = None,
     *,
     prior: Prior = None,
-    params: options.OptionalParams = None,
-    tokens: options.OptionalTokens = None,
-    model: sizes.ModelName = None,
+    sized: sizes.TypedPlainly,
     budget: Budget = None,
     runs: Count = None,
     per_run_max: PerRunMax = None,
@@ -79,12 +77,7 @@ def next(
     max_params: MaxParams = None,
     seeds: Seeds = False,
     aim: Aim = "regret",
-    recipe: options.RecipeName = None,
-    scale: options.ScaleValues = [],  # noqa: B006
-    lr_range: options.LrRange = None,
-    batch_range: options.BatchRange = None,
-    p_max: options.PMax = options.P_MAX,
-    allow: options.Allow = [],  # noqa: B006
+    within: options.WhereTyped,
     transfer: options.Transfer = None,
     out: Out = [],  # noqa: B006
     optuna: Storage = None,
@@ -94,10 +87,10 @@ def next(
 ) -> int:
     """Which runs to make next: those that tell most for their FLOPs."""
     name = _source(fit, prior)
-    size = sizes.read(params, tokens, model)
+    size = sizes.read(sized)
     sizes.check_both(size)
     options.choose("--for", aim, _AIMS)
-    more = options.where(recipe, scale, lr_range, batch_range, p_max, allow)
+    more = options.where(within)
     limits = {
         "per_run_max": options.optional_count("--per-run-max", per_run_max),
         "batch_multiple": options.optional_batch(batch_multiple, "--batch-multiple"),
@@ -130,9 +123,7 @@ def next(
     for k, run in enumerate(document["runs"]):
         run["seed"] = k
     document["files"] = _written(plan, document, out, optuna, study)
-    typed = {"params": params, "tokens": tokens, "model": model, "recipe": recipe}
-    asked = deciding.asked(name, typed, scale)
-    short = partial(planning.plan, asked=asked)
+    short = partial(planning.plan, asked=deciding.asked(name, sized, within))
     return deciding.emit(document, json, short, False)
 
 

@@ -7,7 +7,7 @@ import io
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from surrogate.answers import Fit
-    from surrogate.data.readers.csv import Row, Table
+    from surrogate.data.readers.csv import Table
 
 PointsFile = Annotated[
     Path | None,
@@ -71,62 +71,66 @@ _SIZES = ("params", "tokens", "model")
 Ask = Callable[..., Any]
 
 
-def answer(
-    command: str,
-    fit: Fit,
-    points: Path,
-    out: Path | None,
-    overwrite: bool,
-    typed: Mapping[str, str | None],
-    shared: Mapping[str, Any],
-) -> dict[str, Any]:
-    """Asks every row of a file and writes the file with the answers.
+class Questions(NamedTuple):
+    """What is asked of many points.
 
-    Args:
+    Attributes:
         command: optimum, plateau or regret.
-        fit: which is asked.
         points: the CSV file to read.
         out: the CSV file to write.
         overwrite: whether `out` may be replaced.
         typed: sizes and settings of all rows, as typed, where a row says nothing.
         shared: what every question has besides.
+    """
+
+    command: str
+    points: Path
+    out: Path | None
+    overwrite: bool
+    typed: Mapping[str, str | None]
+    shared: Mapping[str, Any]
+
+
+def answer(fit: Fit, asked: Questions) -> dict[str, Any]:
+    """Ask every row of a file and write the file with the answers.
 
     Returns:
         The JSON document.
 
     Raises:
-        DataError: the file or `out` cannot be used.
+        DataError: a file cannot be used.
     """
     from surrogate.base.files import write_whole
     from surrogate.cli.commands.predict import check_out
     from surrogate.data.readers.formats import read_any
     from surrogate.data.readers.formula import guarded_row
 
-    check(points, out)
-    assert out is not None
-    check_out(out, points, overwrite)
-    table = read_any(points)
-    added = _columns(command)
-    _check(table, added, command)
+    check(asked.points, asked.out)
+    assert asked.out is not None
+    check_out(asked.out, asked.points, asked.overwrite)
+    table = read_any(asked.points)
+    added = _columns(asked.command)
+    _check(table, added, asked.command)
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(guarded_row([*table.header, *added, "status"]))
     refused: Counter[str] = Counter()
     for row in table.rows:
+        own = dict(zip(table.header, row.fields, strict=True))
         try:
-            found = _ask(command, fit, table, row, typed, shared)
-            cells, said = _cells(command, found), str(found["status"])
+            found = _ask(fit, asked, own)
+            cells, said = _cells(asked.command, found), str(found["status"])
         except DataError as error:
             cells, said = [""] * len(added), str(error)
             refused[said] += 1
         writer.writerow(guarded_row([*row.fields, *cells, said]))
-    write_whole(out, stream.getvalue().encode())
+    write_whole(asked.out, stream.getvalue().encode())
     return {
         **documents.with_common_keys({}),
         "schema": output.SCHEMA,
         "status": Status.ok,
         "warnings": [],
-        "out": str(out),
+        "out": str(asked.out),
         "points": len(table.rows),
         "answered": len(table.rows) - sum(refused.values()),
         "refused": dict(refused.most_common()),
@@ -161,27 +165,18 @@ def plain(tol: float | typing_numbers.TokensShare) -> float:
     return tol
 
 
-def run(
-    command: str,
-    fit: str,
-    points: Path,
-    out: Path | None,
-    overwrite: bool,
-    typed: Mapping[str, str | None],
-    shared: Mapping[str, Any],
-    as_json: bool,
-) -> int:
-    """Answers a file of questions; the exit code is 1 where no row has an answer."""
+def run(fit: str, asked: Questions, as_json: bool) -> int:
+    """Answer a file of questions; the exit code is 1 where no row has an answer."""
     from surrogate.answers import load
 
-    found = answer(command, load(fit), points, out, overwrite, typed, shared)
+    found = answer(load(fit), asked)
     code = output.emit(found, as_json, text)
     return code or int(found["points"] > 0 and found["answered"] == 0)
 
 
 def text(document: dict[str, Any]) -> list[RenderableType]:
     """What was written, and why rows have no answer."""
-    from surrogate.cli.text import common as forms
+    from surrogate.cli.text import common
 
     rows = [
         ("questions", f"{document['points']:,}"),
@@ -189,7 +184,7 @@ def text(document: dict[str, Any]) -> list[RenderableType]:
         ("written to", document["out"]),
     ]
     rows += [(f"refused {n}", why) for why, n in document["refused"].items()]
-    return [forms.grid(rows)]
+    return [common.grid(rows)]
 
 
 def _columns(command: str) -> list[str]:
@@ -211,18 +206,10 @@ def _check(table: Table, added: list[str], command: str) -> None:
         )
 
 
-def _ask(
-    command: str,
-    fit: Fit,
-    table: Table,
-    row: Row,
-    typed: Mapping[str, str | None],
-    shared: Mapping[str, Any],
-) -> dict[str, Any]:
+def _ask(fit: Fit, asked: Questions, own: Mapping[str, str]) -> dict[str, Any]:
     """The document of one row's question."""
-    own = dict(zip(table.header, row.fields, strict=True))
-    said = {name: own.get(name) or typed.get(name) for name in _SIZES}
-    size = sizes.read(said["params"], said["tokens"], said["model"])
+    command, typed, shared = asked.command, asked.typed, asked.shared
+    size = sizes.read({name: own.get(name) or typed.get(name) for name in _SIZES})
     question = dict(shared) | sizes.known(size, fit.params_kind)
     scales = dict(shared.get("scales") or {})
     for name in fit.scale_names:

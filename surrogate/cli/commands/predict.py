@@ -7,7 +7,7 @@ import io
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,34 +16,40 @@ from surrogate.base.errors import DataError, Status
 from surrogate.base.files import write_whole
 from surrogate.base.units import quote
 from surrogate.cli import documents, output
+from surrogate.data import SETTINGS
 from surrogate.data.readers.formula import guarded_row
 from surrogate.data.readers.points import Points, read_points
 
 ADDED = ("loss", "loss_low", "loss_high", "inside", "distance", "status")
 
 
-def predict(
-    fit: str,
-    points: Path,
-    out: Path,
-    *,
-    recipe: str | None,
-    scales: dict[str, float] | None,
-    overwrite: bool,
-    seed_noise: float | None = None,
-    allow: Sequence[str] = (),
+class ForAll(NamedTuple):
+    """What is said of all points.
+
+    Attributes:
+        recipe: where the file has no such column.
+        scales: further scale values, where the file has no such column.
+        seed_noise: relative standard deviation between seeds, where it is known.
+        allow: what is answered though it looks like a slip.
+    """
+
+    recipe: str | None
+    scales: dict[str, float] | None
+    seed_noise: float | None
+    allow: Sequence[str]
+
+
+def predict_points(
+    fit: str, points: Path, out: Path, every: ForAll, *, overwrite: bool
 ) -> dict[str, Any]:
-    """Predicts at every point of a file and writes the file with the answers.
+    """Predict at every point of a file and write the file with the answers.
 
     Args:
         fit: a folder or the name of a bundled fit.
         points: the CSV file to read.
         out: the CSV file to write.
-        recipe: the recipe of all points, where the file has no such column.
-        scales: further scale values of all points, where the file has no such column.
+        every: what is said of all points.
         overwrite: whether `out` may be replaced.
-        seed_noise: relative standard deviation between seeds, where it is known.
-        allow: what is answered though it looks like a slip.
 
     Returns:
         The JSON document.
@@ -58,37 +64,30 @@ def predict(
     _check_header(table)
     usable = np.array([not reason for reason in table.reasons])
     statuses = list(table.reasons)
-    recipes = _recipes(table, recipe, fitted, statuses, usable)
-    document: dict[str, Any] = {}
-    cells = [[""] * (len(ADDED) - 1) for _ in statuses]
+    recipes = _recipes(table, every.recipe, fitted, statuses, usable)
+    document, cells = {}, [[""] * (len(ADDED) - 1) for _ in statuses]
     if usable.any():
         answer = fitted.predict(
-            table.lr[usable],
-            table.batch[usable],
-            table.params[usable],
-            table.tokens[usable],
-            scales=_scales(table, scales, usable),
+            *(getattr(table, name)[usable] for name in SETTINGS),
+            scales=_scales(table, every.scales, usable),
             recipe=recipes,
-            seed_noise=seed_noise,
-            allow=allow,
+            seed_noise=every.seed_noise,
+            allow=every.allow,
         )
         document = answer.to_json()
         for row, values in zip(np.flatnonzero(usable), _cells(answer), strict=True):
             cells[row], statuses[row] = values
-    rows = (
-        [*given, *added, status]
-        for given, added, status in zip(table.rows, cells, statuses, strict=True)
-    )
-    _write(out, [*table.header, *ADDED], rows)
-    refused = Counter(reason for reason in statuses if reason != "ok")
+    told = zip(table.rows, cells, statuses, strict=True)
+    _write(out, [*table.header, *ADDED], ([*a, *b, status] for a, b, status in told))
+    refused = Counter(reason for reason in statuses if reason != "ok").most_common()
     return {
         **documents.with_common_keys(document),
         "schema": output.SCHEMA,
         "status": Status.ok,
         "out": str(out),
         "points": len(statuses),
-        "answered": len(statuses) - sum(refused.values()),
-        "refused": dict(refused.most_common()),
+        "answered": sum(status == "ok" for status in statuses),
+        "refused": dict(refused),
     }
 
 
@@ -183,7 +182,7 @@ def _number(value: float) -> str:
 
 
 def _write(out: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Writes the file whole or not at all."""
+    """Write the file whole or not at all."""
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(guarded_row(header))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from surrogate.base import interrupts
-from surrogate.cli import documents, options, output, progress
+from surrogate.cli import documents, options, output, progress, reading
 
 if TYPE_CHECKING:
     from surrogate.answers import Fit
@@ -27,24 +27,16 @@ def report(
         ),
     ] = [],  # noqa: B006
     overwrite: options.Overwrite = False,
-    column_map: options.ColumnMap = [],  # noqa: B006
-    seq_len: options.SeqLen = None,
-    recipe: options.RecipeColumns = [],  # noqa: B006
-    scale: options.ScaleColumns = [],  # noqa: B006
-    loss_kind: options.LossKind = None,
-    params_kind: options.ParamsKind = None,
-    diverged_above: options.DivergedAbove = None,
+    typed: reading.TypedPlainly,
     json: options.Json = False,
 ) -> int:
     """Write a fit as one HTML page that answers without a network."""
     from surrogate.answers import load
-    from surrogate.cli.text import runs as text_tables
+    from surrogate.cli.text import tables
     from surrogate.data.readers import read_runs
     from surrogate.views.explorer import page
 
-    how = options.reading(
-        column_map, seq_len, recipe, scale, loss_kind, params_kind, diverged_above
-    )
+    how = reading.parsed(typed)
     page.check_out(out, overwrite=overwrite)
     if runs:
         progress.reading(runs)
@@ -52,7 +44,7 @@ def report(
     interrupts.begin("writing the page")
     fitted = load(fit)
     made = page.write(fitted, out, runs=table, name=fit, overwrite=overwrite)
-    return output.emit(_document(fitted, out, made), json, text_tables.report)
+    return output.emit(_document(fitted, out, made), json, tables.report)
 
 
 def _document(fitted: Fit, out: Path, made: Any) -> dict[str, Any]:

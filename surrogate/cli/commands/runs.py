@@ -23,6 +23,7 @@ from surrogate.cli import (
     options,
     output,
     progress,
+    reading,
     scale_out,
     typing_numbers,
 )
@@ -57,7 +58,7 @@ def demo(
 ) -> int:
     """Simulate a sweep, fit it, and print its optimum and plateau."""
     from surrogate.answers.simulate import simulate
-    from surrogate.cli.text import runs as text_tables
+    from surrogate.cli.text import tables
     from surrogate.storage import archive
     from surrogate.views.explorer import page
 
@@ -94,28 +95,13 @@ def demo(
         "status": best.status if best.status.is_failed else flat.status,
         "warnings": documents.merged_warnings(asked.values()),
     }
-    return output.emit(document, json, text_tables.demo)
+    return output.emit(document, json, tables.demo)
 
 
 def check(
     runs: options.RunsArgument,
     *,
-    column_map: options.ColumnMap = [],  # noqa: B006
-    seq_len: options.SeqLen = None,
-    recipe: options.RecipeColumns = [],  # noqa: B006
-    scale: options.ScaleColumns = [],  # noqa: B006
-    loss_kind: options.LossKind = None,
-    params_kind: options.ParamsKind = None,
-    diverged_above: options.DivergedAbove = None,
-    loss_unit: options.LossUnit = None,
-    cluster: options.Cluster = None,
-    loss_se: options.LossSe = None,
-    finished: options.Finished = None,
-    failed: options.Failed = None,
-    allow: options.Allow = [],  # noqa: B006
-    checkpoints: options.Checkpoints = defaults.CHECKPOINTS[0],
-    lr_is_schedule: options.LrIsSchedule = None,
-    also: options.Also = None,
+    typed: reading.Typed,
     max_dropped: options.MaxDropped = options.MAX_DROPPED,
     fix: Annotated[
         Path | None,
@@ -128,36 +114,25 @@ def check(
     json: options.Json = False,
 ) -> int:
     """Read runs; say what was understood, kept and dropped."""
-    from surrogate.cli.text import runs as text_tables
+    from surrogate.cli.text import tables
     from surrogate.data.readers import cleaned
 
     if fix is not None:
         cleaned.check_out(fix, overwrite=overwrite)
     limit = options.share("--max-dropped", max_dropped)
-    how = options.reading(
-        *(column_map, seq_len, recipe, scale, loss_kind, params_kind, diverged_above),
-        loss_unit=loss_unit,
-        cluster=cluster,
-        loss_se=loss_se,
-        finished=finished,
-        failed=failed,
-        allow=allow,
-        checkpoints=checkpoints,
-        lr_is_schedule=lr_is_schedule,
-        also=also,
-    )
+    how = reading.parsed(typed)
     table = progress.read(runs, how)
-    following = options.fit_command(runs, how)
-    others = options.evaluate_command(runs, how)
+    following = reading.fit_command(runs, how)
+    others = reading.evaluate_command(runs, how)
     if fix is not None:
         with interrupts.writing():
             notes = cleaned.write_cleaned(table, fix)
         table = replace(table, notes=(*table.notes, f"written to {fix}", *notes))
         scales = {name: name for name in table.scales}
-        following = options.fit_command([fix], {"scales": scales})
-        others = options.evaluate_command([fix], {})
+        following = reading.fit_command([fix], {"scales": scales})
+        others = reading.evaluate_command([fix], {})
     document = documents.check(table, following, others)
-    render = partial(text_tables.check, everything=everything)
+    render = partial(tables.check, everything=everything)
     code = output.emit(document, json, render)
     return max(code, _judge_dropped(table, limit))
 
@@ -177,22 +152,7 @@ def fit(
     ] = defaults.BOOTSTRAP,
     seed: options.Seed = defaults.SEED,
     overwrite: options.Overwrite = False,
-    column_map: options.ColumnMap = [],  # noqa: B006
-    seq_len: options.SeqLen = None,
-    recipe: options.RecipeColumns = [],  # noqa: B006
-    scale: options.ScaleColumns = [],  # noqa: B006
-    loss_kind: options.LossKind = None,
-    params_kind: options.ParamsKind = None,
-    diverged_above: options.DivergedAbove = None,
-    loss_unit: options.LossUnit = None,
-    cluster: options.Cluster = None,
-    loss_se: options.LossSe = None,
-    finished: options.Finished = None,
-    failed: options.Failed = None,
-    allow: options.Allow = [],  # noqa: B006
-    checkpoints: options.Checkpoints = defaults.CHECKPOINTS[0],
-    lr_is_schedule: options.LrIsSchedule = None,
-    also: options.Also = None,
+    typed: reading.Typed,
     about: options.About = [],  # noqa: B006
     max_dropped: options.MaxDropped = options.MAX_DROPPED,
     device: options.Device = "auto",
@@ -204,18 +164,7 @@ def fit(
     """Fit a surface to runs, resample, and save it."""
     start = time.monotonic()
     limit = options.share("--max-dropped", max_dropped)
-    how = options.reading(
-        *(column_map, seq_len, recipe, scale, loss_kind, params_kind, diverged_above),
-        loss_unit=loss_unit,
-        cluster=cluster,
-        loss_se=loss_se,
-        finished=finished,
-        failed=failed,
-        allow=allow,
-        checkpoints=checkpoints,
-        lr_is_schedule=lr_is_schedule,
-        also=also,
-    )
+    how = reading.parsed(typed)
     settings: dict[str, Any] = {
         "family": options.choose("--family", family, defaults.FAMILIES),
         "terms": terms,
@@ -232,7 +181,7 @@ def fit(
         settings["about"].setdefault("seq_len", str(how["seq_len"]))
 
     # Reading fails fast; JAX is imported only for runs that can be fitted.
-    from surrogate.cli.text import runs as text_tables
+    from surrogate.cli.text import tables
 
     shards = scale_out.prepare(out, overwrite=overwrite, resume=resume, hosts=hosts)
     fitted = _fit(table, shards=shards, **settings)
@@ -246,10 +195,10 @@ def fit(
     is_cut = bool(fitted.provenance.fit.get("draws_interrupted", False))
     scale_out.finish(shards, is_whole=not is_cut)
     document = _summary(fitted, out, time.monotonic() - start)
-    document |= documents.tells(table, options.evaluate_command(runs, how))
+    document |= documents.tells(table, reading.evaluate_command(runs, how))
     document["next"] = _first_question(fitted, out)
     return max(
-        output.emit(document, json, text_tables.fit),
+        output.emit(document, json, tables.fit),
         _judge_dropped(table, limit),
         # Ctrl-C during the draws: a fit all the same, with those that were finished.
         int(is_cut),
@@ -284,23 +233,16 @@ def predict(
     json: options.Json = False,
 ) -> int:
     """Predict the loss at many points and write it beside them."""
-    from surrogate.cli.commands import predict as predictions
-    from surrogate.cli.text import runs as text_tables
+    from surrogate.cli.commands.predict import ForAll, predict_points
+    from surrogate.cli.text import tables
 
     limit = options.share("--max-dropped", max_dropped)
-    document = predictions.predict(
-        fit,
-        points,
-        out,
-        recipe=recipe,
-        scales=options.scale_values(scale),
-        overwrite=overwrite,
-        seed_noise=None
-        if seed_noise is None
-        else typing_numbers.share_of_loss("--seed-noise", seed_noise),
-        allow=options.allowed(allow),
-    )
-    code = output.emit(document, json, text_tables.predict)
+    scales, noise = options.scale_values(scale), None
+    if seed_noise is not None:
+        noise = typing_numbers.share_of_loss("--seed-noise", seed_noise)
+    every = ForAll(recipe, scales, noise, options.allowed(allow))
+    document = predict_points(fit, points, out, every, overwrite=overwrite)
+    code = output.emit(document, json, tables.predict)
     refused = document["points"] - document["answered"]
     return max(code, int(refused > limit * document["points"]))
 
@@ -309,53 +251,27 @@ def evaluate(
     fit: options.FitArgument,
     runs: options.RunsArgument,
     *,
-    column_map: options.ColumnMap = [],  # noqa: B006
-    seq_len: options.SeqLen = None,
-    recipe: options.RecipeColumns = [],  # noqa: B006
-    scale: options.ScaleColumns = [],  # noqa: B006
-    loss_kind: options.LossKind = None,
-    params_kind: options.ParamsKind = None,
-    diverged_above: options.DivergedAbove = None,
-    loss_unit: options.LossUnit = None,
-    cluster: options.Cluster = None,
-    loss_se: options.LossSe = None,
-    finished: options.Finished = None,
-    failed: options.Failed = None,
-    allow: options.Allow = [],  # noqa: B006
-    checkpoints: options.Checkpoints = defaults.CHECKPOINTS[0],
-    lr_is_schedule: options.LrIsSchedule = None,
-    also: options.Also = None,
+    typed: reading.Typed,
     max_dropped: options.MaxDropped = options.MAX_DROPPED,
     json: options.Json = False,
 ) -> int:
     """Score a fit on runs that it has not seen."""
     limit = options.share("--max-dropped", max_dropped)
-    how = options.reading(
-        *(column_map, seq_len, recipe, scale, loss_kind, params_kind, diverged_above),
-        loss_unit=loss_unit,
-        cluster=cluster,
-        loss_se=loss_se,
-        finished=finished,
-        failed=failed,
-        allow=allow,
-        checkpoints=checkpoints,
-        lr_is_schedule=lr_is_schedule,
-        also=also,
-    )
+    how = reading.parsed(typed)
     table = progress.read(runs, how)
 
     from surrogate.answers import load
-    from surrogate.cli.text import runs as text_tables
+    from surrogate.cli.text import tables
 
     interrupts.begin("evaluate")
     answer = load(fit).evaluate(table)
     document = documents.with_common_keys(answer.to_json())
-    code = output.emit(document, json, text_tables.evaluate)
+    code = output.emit(document, json, tables.evaluate)
     return max(code, _judge_dropped(table, limit))
 
 
 def _fit(runs: Runs, **settings: Any) -> Fit:
-    """Fits with a progress bar."""
+    """Fit with a progress bar."""
     compiled.keep(progress.warn)
     interrupts.begin("starting JAX")
     from surrogate.answers import from_runs
@@ -372,10 +288,10 @@ def _fit(runs: Runs, **settings: Any) -> Fit:
 def _say_how_long(runs: Runs, settings: Mapping[str, Any]) -> None:
     """An estimate on stderr, before a fit that takes longer than one waits idly."""
     from surrogate.base.errors import DataError
-    from surrogate.fitting import fit as fitting
+    from surrogate.fitting.fit import seconds
 
     try:
-        took = fitting.seconds(runs, **settings)
+        took = seconds(runs, **settings)
     except DataError:
         # The fit itself says what is wrong.
         return

@@ -17,8 +17,8 @@ _MEANING = (
     "Regret in % of the cell's lowest measured loss: mean over cells with its "
     "standard error, median, largest; smoothed: mean against a local cubic. out: "
     "proposals beyond the cell's grid, read at its nearest run.",
-    "fitted: held-out, without the cell that the row is scored on; in, to these runs, "
-    "so that the row flatters itself; other, to other runs.",
+    "fitted: held-out, without the cell that the row is scored on; in, in-sample, on "
+    "these runs (optimistic); other, on other runs.",
     "step-law-refit is Step Law's recipe refitted here, -n with N in its batch law.",
 )
 

@@ -1,4 +1,4 @@
-"""Reads tables of finished runs: one file a format, roles found by column names.
+"""Read tables of finished runs: one file a format, roles found by column names.
 
 `formats` takes a file, standard input or a frame to its reader, which makes a table of
 text; `plan` says which column is what, `numbers` what a cell plainly means, and `rows`
@@ -11,19 +11,19 @@ import math
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from surrogate.base.arguments import checked, kinds
 from surrogate.base.defaults import SMALL
 from surrogate.base.errors import DataError
-from surrogate.data import SETTINGS, Runs, Source, check_kinds
+from surrogate.data import SETTINGS, Runs, Source, Understood, check_kinds
 from surrogate.data.advice import is_repeat_warning
 from surrogate.data.readers.csv import Table
 from surrogate.data.readers.formats import read_any
 from surrogate.data.readers.frames import is_frame
 from surrogate.data.readers.further import check_levels, with_caution
 from surrogate.data.readers.large import Progress
-from surrogate.data.readers.mapping import Plan, make_plan
+from surrogate.data.readers.mapping import Plan, Said, make_plan
 from surrogate.data.readers.numbers import tidy
 from surrogate.data.readers.repeats import separating_columns
 from surrogate.data.readers.replicates import with_replicates
@@ -61,7 +61,7 @@ def read_runs(
     also: str | None = None,
     progress: Progress | None = None,
 ) -> Runs:
-    """Reads one table of finished runs, or several as one.
+    """Read one table of finished runs, or several as one.
 
     Args:
         paths: a file or several (CSV, JSON, JSON lines, markdown, Parquet, Arrow,
@@ -108,30 +108,23 @@ def read_runs(
         raise DataError(
             f"--seq-len: expected a number of tokens, such as 2048, got {seq_len}."
         )
-    files = [paths] if _is_one(paths) else list(paths)
-    columns = [recipe] if isinstance(recipe, str) else list(recipe or ())
-    is_whole = checkpoints == "runs"
-    tables = _read_tables(files, progress, is_whole)
     marked = diverged_above if isinstance(diverged_above, str) else None
-    plans = [
-        make_plan(
-            table,
-            mapping=map or {},
-            recipe=columns,
-            scales=scales or {},
-            cluster=cluster,
-            loss_se=loss_se,
-            marked=marked,
-            also=also,
-            has_length=seq_len is not None,
-        )
-        for table in tables
-    ]
-    tidied = [
-        tidy(table, plan.numbers()) for table, plan in zip(tables, plans, strict=True)
-    ]
-    tables = [replace(t, notes=(*t.notes, *notes)) for t, notes in tidied]
+    said = Said(
+        mapping=map or {},
+        recipe=[recipe] if isinstance(recipe, str) else list(recipe or ()),
+        scales=scales or {},
+        cluster=cluster,
+        loss_se=loss_se,
+        marked=marked,
+        also=also,
+        has_length=seq_len is not None,
+    )
+    found = [paths] if _is_one(paths) else list(paths)
+    tables = _read_tables(found, progress, checkpoints == "runs")
+    plans = [make_plan(table, said) for table in tables]
+    tables = [_tidied(*pair) for pair in zip(tables, plans, strict=True)]
     words = Words(
+        seq_len=seq_len,
         finished=tuple(word.strip().lower() for word in finished),
         failed=tuple(word.strip().lower() for word in failed),
         allow=tuple(allow),
@@ -144,32 +137,47 @@ def read_runs(
             "--lr-is-schedule: expected rows that are checkpoints of runs, but "
             "--checkpoints runs says that each is a run. Leave one of them out."
         )
-    parts = [
-        convert(table, plan, seq_len, words)
+    files = [
+        _File(table, plan, convert(table, plan, words))
         for table, plan in zip(tables, plans, strict=True)
     ]
-    above = math.inf if isinstance(diverged_above, str) else diverged_above
     kinds = {
-        "loss_kind": loss_kind or _same(tables, [plan.loss_kind for plan in plans]),
-        "params_kind": params_kind
-        or _same(tables, [plan.params_kind for plan in plans]),
-        "loss_unit": _kept_unit(
-            loss_unit or _same(tables, [plan.loss_unit for plan in plans])
-        ),
+        "loss_kind": loss_kind or _same(files, "loss_kind"),
+        "params_kind": params_kind or _same(files, "params_kind"),
+        "loss_unit": _kept_unit(loss_unit or _same(files, "loss_unit")),
     }
-    runs = _join(tables, parts, plans, sorted(scales or {}), kinds, above)
+    above = math.inf if isinstance(diverged_above, str) else diverged_above
+    runs = _join(files, sorted(said.scales), kinds, above)
+    runs = replace(runs, understood=_understood(files, kinds), also=also or "")
+    check_levels(runs)
+    return _with_hint(with_caution(runs), files)
+
+
+class _File(NamedTuple):
+    """A file that was read."""
+
+    table: Table
+    plan: Plan
+    part: Converted
+
+
+def _tidied(table: Table, plan: Plan) -> Table:
+    """With plain numbers, and a note of what was made plain."""
+    table, notes = tidy(table, plan.numbers())
+    return replace(table, notes=(*table.notes, *notes))
+
+
+def _understood(
+    files: Sequence[_File], kinds: Mapping[str, str]
+) -> tuple[Understood, ...]:
+    """What was taken for each role; of several files, each line once."""
     lines = [
         line
-        for table, plan, part in zip(tables, plans, parts, strict=True)
+        for table, plan, part in files
         for line in understood(table, plan, part.runs, kinds)
     ]
-    # Of several files, what one says that another has said already is left out.
     first = {(line.role, line.column, line.unit): line for line in reversed(lines)}
-    told = sorted(first.values(), key=lines.index)
-    runs = replace(runs, understood=tuple(told), also=also or "")
-    check_levels(runs)
-    runs = with_caution(runs)
-    return _with_hint(runs, tables, plans, parts)
+    return tuple(sorted(first.values(), key=lines.index))
 
 
 def _is_one(paths: Any) -> bool:
@@ -198,16 +206,18 @@ def _read_tables(
     return list(tables.values())
 
 
-def _same(tables: Sequence[Table], kinds: Sequence[str]) -> str:
+def _same(files: Sequence[_File], kind: str) -> str:
     """The kind that all files share: what they hold must be comparable."""
-    for table, kind in zip(tables, kinds, strict=True):
-        if kind != kinds[0]:
+    first = files[0]
+    for table, plan, _ in files:
+        if getattr(plan, kind) != getattr(first.plan, kind):
             raise DataError(
                 f"{table.file}: expected the same kind of loss and of parameter count "
-                f"in all files, got {kind} where {tables[0].file} has {kinds[0]}. Read "
-                f"them apart, or say what they are with --loss-kind and --params-kind."
+                f"in all files, got {getattr(plan, kind)} where {first.table.file} has "
+                f"{getattr(first.plan, kind)}. Read them apart, or say what they are "
+                "with --loss-kind and --params-kind."
             )
-    return kinds[0]
+    return getattr(first.plan, kind)
 
 
 def _kept_unit(unit: str) -> str:
@@ -216,17 +226,17 @@ def _kept_unit(unit: str) -> str:
 
 
 def _join(
-    tables: Sequence[Table],
-    parts: Sequence[Converted],
-    plans: Sequence[Plan],
+    files: Sequence[_File],
     scales: Sequence[str],
     kinds: Mapping[str, str],
     diverged_above: float | None,
 ) -> Runs:
-    rows = [item for part in parts for item in part.runs]
+    tables = [file.table for file in files]
+    rows = [item for file in files for item in file.part.runs]
     settings = {key: [item.values[key] for item in rows] for key in (*SETTINGS, "loss")}
     return Runs.from_arrays(
         **settings,
+        **kinds,
         recipe=[item.recipe for item in rows],
         name=[item.name for item in rows],
         cluster=[item.cluster for item in rows],
@@ -234,23 +244,20 @@ def _join(
         diverged=[item.diverged for item in rows],
         diverged_above=diverged_above,
         where=[
-            f"{table.file} line {item.row.line}"
-            for table, part in zip(tables, parts, strict=True)
-            for item in part.runs
+            f"{file.table.file} line {item.row.line}"
+            for file in files
+            for item in file.part.runs
         ],
         scales={name: [item.values[name] for item in rows] for name in scales},
-        loss_kind=kinds["loss_kind"],
-        params_kind=kinds["params_kind"],
-        loss_unit=kinds["loss_unit"],
         # Every file's own sizes were judged while it was read.
         allow=(SMALL,),
-        dropped=[item for part in parts for item in part.dropped],
+        dropped=[item for file in files for item in file.part.dropped],
         notes=[
-            *(part.note for part in parts),
+            *(file.part.note for file in files),
             *(note for table in tables for note in table.notes),
         ],
-        called=_labels(plans),
-        cautions=[text for part in parts for text in part.warnings],
+        called=_labels(files),
+        cautions=[text for file in files for text in file.part.warnings],
         sources=[
             Source(table.file, table.sha256, len(table.rows) + len(table.dropped))
             for table in tables
@@ -258,24 +265,19 @@ def _join(
     )
 
 
-def _labels(plans: Sequence[Plan]) -> dict[str, str]:
+def _labels(files: Sequence[_File]) -> dict[str, str]:
     """What each role is called in the files."""
     roles = (*SETTINGS, "loss")
-    names = {role: [plan.terms[role].label for plan in plans] for role in roles}
+    names = {role: [file.plan.terms[role].label for file in files] for role in roles}
     return {role: " or ".join(dict.fromkeys(labels)) for role, labels in names.items()}
 
 
-def _with_hint(
-    runs: Runs,
-    tables: Sequence[Table],
-    plans: Sequence[Plan],
-    parts: Sequence[Converted],
-) -> Runs:
+def _with_hint(runs: Runs, files: Sequence[_File]) -> Runs:
     """`runs`, told which columns of a single file set repeated settings apart."""
-    if len(tables) > 1:
+    if len(files) > 1:
         return runs
-    header, used = tables[0].header, plans[0].used()
-    fields = [item.row.fields for item in parts[0].runs]
+    header, used = files[0].table.header, files[0].plan.used()
+    fields = [item.row.fields for item in files[0].part.runs]
     runs = with_replicates(runs, header, fields, used)
     repeats = runs.repeats()
     if not any(is_repeat_warning(text) for text in runs.warnings):

@@ -8,6 +8,7 @@ with its numbers, since either the batch or the tokens would be wrong by that fa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -32,6 +33,31 @@ _LEAST_LENGTH = 16
 # The same, where accumulation may or may not be part of it.
 _USUAL_LENGTH = 256
 _WHOLE = 0.005
+
+
+@dataclass(frozen=True)
+class Read:
+    """The rows of a table as numbers.
+
+    Attributes:
+        table: the file, for messages.
+        plan: what its columns are.
+        columns: the numbers of each role [rows].
+        lines: the line of each row.
+    """
+
+    table: Table
+    plan: Plan
+    columns: Mapping[str, Column]
+    lines: Sequence[int]
+
+    def place(self, row: int) -> str:
+        """File and line of a row."""
+        return f"{self.table.file} line {self.lines[row]}"
+
+    def label(self, role: str) -> str:
+        """What a role is called in the file."""
+        return self.plan.terms[role].label
 
 
 def lengths_by_steps(columns: Mapping[str, Column]) -> list[int]:
@@ -59,20 +85,11 @@ def looks_like_sequences(columns: Mapping[str, Column]) -> bool:
     return bool(found) and found[0] >= _LEAST_LENGTH
 
 
-def agreed(
-    table: Table,
-    plan: Plan,
-    columns: Mapping[str, Column],
-    lines: Sequence[int],
-    batch: Column,
-) -> tuple[Column, str, list[str]]:
+def agreed(read: Read, batch: Column) -> tuple[Column, str, list[str]]:
     """The batch, with what the file's own arithmetic makes of it.
 
     Args:
-        table: the file, for messages.
-        plan: what its columns are.
-        columns: the numbers of each role [rows].
-        lines: the line of each row.
+        read: the file's rows.
         batch: as read [tokens per step].
 
     Returns:
@@ -82,44 +99,50 @@ def agreed(
     Raises:
         DataError: the product contradicts the tokens.
     """
-    term = plan.accumulation
-    share = columns.get("accumulation")
-    is_more = share is not None and bool((share != 1).any())
-    is_counted = term is not None and term.columns[0] in plan.terms["batch"].columns
-    if plan.title or (plan.steps is None and not is_more):
-        return batch, "", []
-    if plan.steps is None:
-        assert term is not None
-        if is_counted:
-            return batch, "", []
-        return batch, "", [_uncounted(table, plan, term.label)]
+    plan, columns = read.plan, read.columns
+    term, share = plan.accumulation, columns.get("accumulation")
+    if share is None or not (share != 1).any():
+        share = None
+    elif term is not None and term.columns[0] in plan.terms["batch"].columns:
+        # The batch counts it already.
+        share = None
+    if plan.title or plan.steps is None:
+        is_lost = share is not None and not plan.title
+        return batch, "", [_uncounted(read)] if is_lost else []
     # A row of 0 is dropped later, with its reason.
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         missing = columns["tokens"] / (columns["steps"] * batch)
     usable = np.isfinite(missing) & (missing > 0) & np.isfinite(columns["loss"])
-    if not usable.any() or _is_one(missing[usable], columns["steps"][usable]):
+    steps = columns["steps"][usable]
+    if not usable.any() or _is_one(missing[usable], steps):
         return batch, "", []
-    if is_more and not is_counted:
-        assert share is not None
-        assert term is not None
-        ratio = missing[usable] / share[usable]
-        if _is_one(ratio, columns["steps"][usable]):
-            if not plan.terms["batch"].is_column:
-                raise DataError(_forgotten(table, plan, lines, term.label, share))
-            said = (
-                f"; batch times {term.label}, since steps x batch x length x "
-                "accumulation = tokens"
-            )
-            return batch * share, said, []
+    if share is not None and _is_one(missing[usable] / share[usable], steps):
+        return _accumulated(read, batch, share)
     ratio = np.where(usable, missing, 1.0)
     off = np.maximum(ratio, 1 / ratio)
     row = int(off.argmax())
-    text = _numbers(table, plan, columns, lines, (batch, row))
-    if off[row] < _CONTRADICTION or _is_log(table, plan):
+    text = _numbers(read, batch, row)
+    if off[row] < _CONTRADICTION or _is_log(read.table, plan):
         return batch, "", [f"{text}. Tokens are read as they stand."]
     if not plan.terms["batch"].is_column:
         return batch, "", [f"{text}. The batch is believed, since --map says it."]
-    raise DataError(f"{text}. {_remedy(plan, missing[usable], batch, columns)}")
+    raise DataError(f"{text}. {_remedy(read, missing[usable], batch)}")
+
+
+def _accumulated(
+    read: Read, batch: Column, share: Column
+) -> tuple[Column, str, list[str]]:
+    """The batch with the accumulation that makes the product the tokens."""
+    assert read.plan.accumulation is not None
+    label, own = read.plan.accumulation.label, read.label("batch")
+    if not read.plan.terms["batch"].is_column:
+        raise DataError(
+            f"{read.place(0)}, column {label}, value {share[0]:g}: tokens = steps x "
+            f"{own} x {label} in every row, so the batch of --map is too small by the "
+            f'accumulation. Say --map batch="{own}*{label.strip(chr(39))}".'
+        )
+    said = f"; batch times {label}, since steps x batch x length x accumulation"
+    return batch * share, f"{said} = tokens", []
 
 
 def _is_log(table: Table, plan: Plan) -> bool:
@@ -176,56 +199,35 @@ def _is_one(ratio: Column, steps: Column) -> bool:
     return bool(np.all(np.abs(ratio - 1) <= _AGREEMENT + 1 / steps))
 
 
-def _uncounted(table: Table, plan: Plan, label: str) -> str:
+def _uncounted(read: Read) -> str:
+    assert read.plan.accumulation is not None
+    label = read.plan.accumulation.label
     return (
-        f"{table.file}: {label} takes no part in the batch. If "
-        f"{plan.terms['batch'].label} is that of one accumulated part, add "
+        f"{read.table.file}: {label} takes no part in the batch. If "
+        f"{read.label('batch')} is that of one accumulated part, add "
         f"{label.strip(chr(39))} to the product in --map batch=."
     )
 
 
-def _forgotten(
-    table: Table, plan: Plan, lines: Sequence[int], label: str, share: Column
-) -> str:
-    batch = plan.terms["batch"].label
-    return (
-        f"{table.file} line {lines[0]}, column {label}, value {share[0]:g}: tokens = "
-        f"steps x {batch} x {label} in every row, so the batch of --map is too small "
-        f'by the accumulation. Say --map batch="{batch}*{label.strip(chr(39))}".'
-    )
-
-
-def _numbers(
-    table: Table,
-    plan: Plan,
-    columns: Mapping[str, Column],
-    lines: Sequence[int],
-    place: tuple[Column, int],
-) -> str:
+def _numbers(read: Read, batch: Column, row: int) -> str:
     """The product of one row beside its tokens."""
-    batch, row = place
-    assert plan.steps is not None
-    steps, tokens = columns["steps"][row], columns["tokens"][row]
+    assert read.plan.steps is not None
+    plain = read.columns["batch"][row]
+    steps, tokens = read.columns["steps"][row], read.columns["tokens"][row]
     product = steps * batch[row]
-    written = (
-        f" ({columns['batch'][row]:g} x {batch[row] / columns['batch'][row]:g})"
-        if batch[row] != columns["batch"][row]
-        else ""
-    )
+    is_plain = batch[row] == plain
+    written = "" if is_plain else f" ({plain:g} x {batch[row] / plain:g})"
     return (
-        f"{table.file} line {lines[row]}, column {plan.steps.label}: {steps:,.0f} "
-        f"steps x a batch of {batch[row]:,.0f} tokens{written} = {product:,.0f}, but "
-        f"{plan.terms['tokens'].label} is {tokens:,.0f}, {tokens / product:.3g} times "
-        "that"
+        f"{read.place(row)}, column {read.plan.steps.label}: {steps:,.0f} steps x a "
+        f"batch of {batch[row]:,.0f} tokens{written} = {product:,.0f}, but "
+        f"{read.label('tokens')} is {tokens:,.0f}, {tokens / product:.3g} times that"
     )
 
 
-def _remedy(
-    plan: Plan, missing: Column, batch: Column, columns: Mapping[str, Column]
-) -> str:
+def _remedy(read: Read, missing: Column, batch: Column) -> str:
     factor = _whole(missing)
-    label = plan.terms["batch"].label.strip("'")
-    lengths = batch / columns["batch"]
+    label = read.label("batch").strip("'")
+    lengths = batch / read.columns["batch"]
     if factor is not None and np.ptp(lengths) == 0:
         return (
             "It is so in every row: if steps accumulate gradients (or several devices "

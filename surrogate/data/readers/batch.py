@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from surrogate.base.errors import DataError, FlagsError
 from surrogate.data.cells import Column
 from surrogate.data.readers.arithmetic import (
+    Read,
     agreed,
     lengths_by_steps,
     looks_like_sequences,
 )
-from surrogate.data.readers.csv import Table
-from surrogate.data.readers.mapping import Plan
 
 # Nobody trains on fewer tokens a step in every run; sequences are about this many.
 _LEAST_TOKENS = 8192
@@ -26,21 +24,12 @@ _AGREEMENT = 0.005
 
 
 def tokens_per_step(
-    table: Table,
-    plan: Plan,
-    columns: Mapping[str, Column],
-    lines: Sequence[int],
-    seq_len: int | None,
-    *,
-    is_small: bool = False,
+    read: Read, seq_len: int | None, *, is_small: bool = False
 ) -> tuple[Column, str, list[str]]:
     """Batch sizes in tokens, what was done, for the note, and warnings.
 
     Args:
-        table: the file, for messages.
-        plan: where each role is found, and in what unit the batch is.
-        columns: the numbers of each role [rows].
-        lines: the line of each row.
+        read: the file's rows.
         seq_len: the user's length of a sequence [tokens].
         is_small: a few tokens a step are meant.
 
@@ -48,96 +37,93 @@ def tokens_per_step(
         DataError: if the unit or the length of a sequence cannot be told, or what the
             user says contradicts the file.
     """
-    batch = columns["batch"]
-    label = plan.terms["batch"].label
-    if not plan.is_sequences:
-        is_typed = not plan.terms["batch"].columns
-        if batch.max() >= _LEAST_TOKENS or is_small or is_typed:
+    batch, term = read.columns["batch"], read.plan.terms["batch"]
+    if not read.plan.is_sequences:
+        if batch.max() >= _LEAST_TOKENS or is_small or not term.columns:
             unused = "; --seq-len not used, the batch is in tokens" if seq_len else ""
-            batch, how, warnings = agreed(table, plan, columns, lines, batch)
+            batch, how, warnings = agreed(read, batch)
             return batch, unused + how, warnings
-        if seq_len is None and not looks_like_sequences(columns):
+        if seq_len is None and not looks_like_sequences(read.columns):
             row = int(batch.argmax())
             raise FlagsError(
-                f"{table.file} line {lines[row]}, column {label}, value "
-                f"{batch[row]:g}: the largest batch; expected tokens, but it looks "
-                f"like sequences. Give their length, such as --seq-len 2048 "
-                f"(--allow small if it is tokens).",
-                table.file,
+                f"{read.place(row)}, column {term.label}, value {batch[row]:g}: the "
+                "largest batch; expected tokens, but it looks like sequences. Give "
+                "their length, such as --seq-len 2048 (--allow small if it is tokens).",
+                read.table.file,
                 ["--seq-len", "LENGTH"],
             )
-    length, how = _length(table, plan, columns, lines, seq_len)
+    length, how = _length(read, seq_len)
     tokens = batch * length
-    if np.all(columns["tokens"] < _LEAST_STEPS * tokens) and not seq_len:
+    if np.all(read.columns["tokens"] < _LEAST_STEPS * tokens) and not seq_len:
         raise DataError(
-            f"{table.file} line {lines[0]}, column {label}, value {batch[0]:g}: as "
-            f"sequences, no run has {_LEAST_STEPS} steps, so it looks like tokens "
-            f"already. If it is, say so with --map batch={label}*1."
+            f"{read.place(0)}, column {term.label}, value {batch[0]:g}: as sequences, "
+            f"no run has {_LEAST_STEPS} steps, so it looks like tokens already. If it "
+            f"is, say so with --map batch={term.label}*1."
         )
-    tokens, more, warnings = agreed(table, plan, columns, lines, tokens)
+    tokens, more, warnings = agreed(read, tokens)
     return tokens, f"; batch in sequences, {how}{more}", warnings
 
 
-def _length(
-    table: Table,
-    plan: Plan,
-    columns: Mapping[str, Column],
-    lines: Sequence[int],
-    seq_len: int | None,
-) -> tuple[Column | float, str]:
+def _length(read: Read, seq_len: int | None) -> tuple[Column | float, str]:
     """The length of a sequence [tokens], from the file or from the user."""
-    if "seq_len" in columns:
-        lengths = columns["seq_len"]
-        whole = (lengths >= 1) & (lengths == np.floor(lengths))
-        agree = whole if seq_len is None else lengths == seq_len
-        if not agree.all():
-            row = int((~agree).argmax())
-            expected = "a whole number of tokens" if seq_len is None else f"{seq_len}"
-            why = "" if seq_len is None else " as --seq-len says"
+    if "seq_len" in read.columns:
+        return _of_column(read, seq_len), f"length from {read.label('seq_len')}"
+    steps = read.plan.steps
+    if steps is not None and read.plan.title:
+        return _from_steps(read, seq_len)
+    told = lengths_by_steps(read.columns) if steps is not None else []
+    found = seq_len if seq_len in told else next(iter(told), None)
+    if steps is not None and found is not None:
+        if seq_len not in (None, found):
             raise DataError(
-                f"{table.file} line {lines[row]}, column "
-                f"{plan.terms['seq_len'].label}, value {lengths[row]:g}: expected "
-                f"{expected}{why}. Correct the one that is wrong."
+                f"{read.place(0)}, column {steps.label}: {steps.label} x "
+                f"{read.label('batch')} x {found} = tokens in every row, so the length "
+                f"of a sequence is {found}, got --seq-len {seq_len}. Leave --seq-len "
+                "out, or map batch to tokens with --map batch=COLUMN*LENGTH."
             )
-        return lengths, f"length from {plan.terms['seq_len'].label}"
-    if plan.steps is not None and plan.title:
-        return _from_steps(table, columns, lines, seq_len)
-    if plan.steps is not None:
-        told = lengths_by_steps(columns)
-        found = seq_len if seq_len in told else next(iter(told), None)
-        if found is not None and seq_len not in (None, found):
-            raise DataError(
-                f"{table.file} line {lines[0]}, column {plan.steps.label}: "
-                f"{plan.steps.label} x {plan.terms['batch'].label} x {found} = tokens "
-                f"in every row, so the length of a sequence is {found}, got --seq-len "
-                f"{seq_len}. Leave --seq-len out, or map batch to tokens with --map "
-                "batch=COLUMN*LENGTH."
-            )
-        if found is not None:
-            return float(found), (
-                f"{found:,} tokens each, as tokens / ({plan.steps.label} x sequences)"
-            )
+        how = f"tokens each, as tokens / ({steps.label} x sequences)"
+        return float(found), f"{found:,} {how}"
     if seq_len is None:
-        label = plan.terms["batch"].label
-        least = float(columns["batch"].min())
-        if least >= _LEAST_TOKENS:
-            name = table.header[plan.terms["batch"].columns[0]]
-            raise FlagsError(
-                f"{table.file} line 1, column {label}: its name says sequences, but "
-                f"the least of its values is {least:,.0f}, which looks like tokens. "
-                "If it is, say so as below; if not, give the length of a sequence, "
-                "such as --seq-len 128.",
-                table.file,
-                ["--map", f"batch={_quoted(name)}*1"],
-            )
-        raise FlagsError(
-            f"{table.file} line 1, column {label}: the batch is in sequences of "
-            f"unknown length. Give it, such as --seq-len 2048, or name a column of "
-            f"tokens with --map batch=COLUMN.",
-            table.file,
-            ["--seq-len", "LENGTH"],
-        )
+        raise _unknown(read)
     return float(seq_len), f"{seq_len:,} tokens each by --seq-len"
+
+
+def _of_column(read: Read, seq_len: int | None) -> Column:
+    """The lengths that a column says, which must be whole and the user's own."""
+    lengths = read.columns["seq_len"]
+    whole = (lengths >= 1) & (lengths == np.floor(lengths))
+    agree = whole if seq_len is None else lengths == seq_len
+    if not agree.all():
+        row = int((~agree).argmax())
+        expected = "a whole number of tokens" if seq_len is None else f"{seq_len}"
+        why = "" if seq_len is None else " as --seq-len says"
+        raise DataError(
+            f"{read.place(row)}, column {read.label('seq_len')}, value "
+            f"{lengths[row]:g}: expected {expected}{why}. Correct the one that is "
+            "wrong."
+        )
+    return lengths
+
+
+def _unknown(read: Read) -> FlagsError:
+    """What to say of sequences whose length nobody tells."""
+    term, least = read.plan.terms["batch"], float(read.columns["batch"].min())
+    place = f"{read.table.file} line 1, column {term.label}"
+    if least >= _LEAST_TOKENS:
+        name = read.table.header[term.columns[0]]
+        return FlagsError(
+            f"{place}: its name says sequences, but the least of its values is "
+            f"{least:,.0f}, which looks like tokens. If it is, say so as below; if "
+            "not, give the length of a sequence, such as --seq-len 128.",
+            read.table.file,
+            ["--map", f"batch={_quoted(name)}*1"],
+        )
+    return FlagsError(
+        f"{place}: the batch is in sequences of unknown length. Give it, such as "
+        "--seq-len 2048, or name a column of tokens with --map batch=COLUMN.",
+        read.table.file,
+        ["--seq-len", "LENGTH"],
+    )
 
 
 def _quoted(name: str) -> str:
@@ -145,13 +131,9 @@ def _quoted(name: str) -> str:
     return name if name.isidentifier() else f'"{name}"'
 
 
-def _from_steps(
-    table: Table,
-    columns: Mapping[str, Column],
-    lines: Sequence[int],
-    seq_len: int | None,
-) -> tuple[float, str]:
+def _from_steps(read: Read, seq_len: int | None) -> tuple[float, str]:
     """The power of two that tokens / (steps x sequences) is, checked on every row."""
+    columns = read.columns
     with np.errstate(divide="ignore", invalid="ignore"):
         lengths = columns["tokens"] / (columns["steps"] * columns["batch"])
     sound = np.isfinite(lengths) & (lengths > 0)
@@ -164,8 +146,8 @@ def _from_steps(
     if wrong.any():
         row = int(wrong.argmax())
         raise DataError(
-            f"{table.file} line {lines[row]}: expected tokens / (steps x sequences) to "
-            f"be the length of a sequence, {length:g}, got {lengths[row]:.6g}. Correct "
-            f"the row, or map batch to tokens with --map batch=COLUMN*LENGTH."
+            f"{read.place(row)}: expected tokens / (steps x sequences) to be the "
+            f"length of a sequence, {length:g}, got {lengths[row]:.6g}. Correct the "
+            "row, or map batch to tokens with --map batch=COLUMN*LENGTH."
         )
     return length, f"{length:,.0f} tokens each, as tokens / (steps x sequences)"

@@ -47,7 +47,7 @@ def check_out(path: Path, *, overwrite: bool) -> None:
 
 
 def write_cleaned(runs: Runs, path: Path) -> list[str]:
-    """Writes runs as CSV and reads them again; what is not told by names is returned.
+    """Write runs as CSV and read them again; what is not told by names is returned.
 
     Args:
         runs: as they were read.

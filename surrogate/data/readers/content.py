@@ -53,7 +53,7 @@ def printable(path: str | os.PathLike[str]) -> str:
 
 
 def read_content(path: str | os.PathLike[str]) -> Content:
-    """Reads a regular file whole, or standard input for "-".
+    """Read a regular file whole, or standard input for "-".
 
     Raises:
         DataError: it is no regular file, too large, cannot be read, or changes while

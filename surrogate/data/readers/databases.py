@@ -51,18 +51,7 @@ def read_database(source: str | os.PathLike[str]) -> Table:
     Raises:
         DataError: it is neither, holds several and none is named, or cannot be read.
     """
-    text = os.fspath(source)
-    found = _URL.fullmatch(text)
-    if found and found[1].lower() != "sqlite":
-        raise DataError(
-            f"{printable(_safe(text))}: expected a file of SQLite, got a URL of "
-            f"{quote(found[1])}. Export it: study.trials_dataframe().to_csv('runs.csv')"
-            " or mlflow.search_runs().to_csv('runs.csv')."
-        )
-    name, _, part = (found[2] if found else text).partition("#")
-    # A path on the command line has lost the slashes that tell it absolute.
-    is_lost = found is not None and not os.path.exists(name)
-    path = Path(f"/{name}") if is_lost and os.path.exists(f"/{name}") else Path(name)
+    path, part = _path_of(os.fspath(source))
     file = printable(path)
     if not path.is_file():
         raise DataError(
@@ -92,6 +81,22 @@ def read_database(source: str | os.PathLike[str]) -> Table:
         f"{file}: expected the tables of Optuna or of MLflow, got {some}. Export the "
         "runs as CSV."
     )
+
+
+def _path_of(text: str) -> tuple[Path, str]:
+    """The file that a path or URL names, and the study or experiment behind a #."""
+    found = _URL.fullmatch(text)
+    if found and found[1].lower() != "sqlite":
+        raise DataError(
+            f"{printable(_safe(text))}: expected a file of SQLite, got a URL of "
+            f"{quote(found[1])}. Export it: study.trials_dataframe().to_csv('runs.csv')"
+            " or mlflow.search_runs().to_csv('runs.csv')."
+        )
+    name, _, part = (found[2] if found else text).partition("#")
+    # A path on the command line has lost the slashes that tell it absolute.
+    is_lost = found is not None and not os.path.exists(name)
+    is_absolute = is_lost and os.path.exists(f"/{name}")
+    return Path(f"/{name}" if is_absolute else name), part
 
 
 def _safe(url: str) -> str:

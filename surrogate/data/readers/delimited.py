@@ -25,7 +25,7 @@ _POINT = re.compile(r"[+-]?(?:0?\.[0-9]+|[0-9]+\.(?:[0-9]{1,2}|[0-9]{4,}))(?:e.*
 
 
 def parse_delimited(content: Content) -> Table:
-    """Reads CSV: one header line, commas (or semicolons, or tabs).
+    """Read CSV: one header line, commas (or semicolons, or tabs).
 
     Raises:
         DataError: if it cannot be read as such a table, or holds no rows.

@@ -91,7 +91,7 @@ def parse(
     what: str,
     file: str,
 ) -> Expression:
-    """Reads an expression.
+    """Read an expression.
 
     Args:
         text: as typed.

@@ -85,25 +85,7 @@ def find_columns(
         del asked["seq_len"]
     if not asked:
         return found
-    guess = _Guess(table, found, known, asked, has_length)
-    lines = [_asked(table, role, places) for role, places in asked.items()]
-    numbers = all(isinstance(parse_cell(name), float) for name in table.header)
-    hint = ["The first line must name the columns."] if numbers else []
-    raise FlagsError(
-        "\n".join(
-            [
-                f"{table.file}: expected one column for each of lr, batch, "
-                "params, tokens and loss; say which:",
-                *lines,
-                f"The columns are {table.columns()}.",
-                *hint,
-                *known_exports(table),
-                *guess.notes(is_numbers=numbers),
-            ]
-        ),
-        table.file,
-        guess.flags(),
-    )
+    raise _Guess(table, found, known, asked, has_length).error()
 
 
 def _places(table: Table, names: Sequence[str]) -> list[int]:
@@ -161,6 +143,23 @@ class _Guess:
     ) -> None:
         self.table, self.found, self.known = table, found, known
         self.asked, self.has_length = asked, has_length
+
+    def error(self) -> FlagsError:
+        """What is asked, and the command that probably answers it."""
+        table = self.table
+        lines = [_asked(table, role, places) for role, places in self.asked.items()]
+        is_numbers = all(isinstance(parse_cell(name), float) for name in table.header)
+        hint = ["The first line must name the columns."] if is_numbers else []
+        said = [
+            f"{table.file}: expected one column for each of lr, batch, params, tokens "
+            "and loss; say which:",
+            *lines,
+            f"The columns are {table.columns()}.",
+            *hint,
+            *known_exports(table),
+            *self.notes(is_numbers=is_numbers),
+        ]
+        return FlagsError("\n".join(said), table.file, self.flags())
 
     def flags(self) -> list[str]:
         """Words to add to the command."""

@@ -15,11 +15,12 @@ import stat
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from surrogate.base.errors import DataError
+from surrogate.base.progress import Progress
 from surrogate.data import Dropped
 from surrogate.data.readers.content import check_size, printable
 from surrogate.data.readers.csv import Table, build, delimiter_of
@@ -38,19 +39,6 @@ _PARQUET = (".parquet", ".pq")
 _ROWS = 200_000
 # Rows that are none, of which the place is told.
 _NAMED = 1000
-
-
-@runtime_checkable
-class Progress(Protocol):
-    """What is told of the reading."""
-
-    def start(self, task: str, total: int) -> None:
-        """So many steps begin."""
-        ...
-
-    def advance(self, n: int = 1) -> None:
-        """So many are done."""
-        ...
 
 
 def read_large(path: str | os.PathLike[str], progress: Progress | None) -> Table | None:
@@ -130,18 +118,37 @@ def _delimited(
     log = log_of(names, first)
     if log is None or len(set(names)) < len(names):
         return None
-    kept, left = Thinned(log), list[Dropped]()
+    source = _Delimited(path, file, mark, skipped, names, Thinned(log), progress)
     if progress is not None:
         progress.start(f"reading {file}", max(size // _PIECE, 1))
-    how = (path, file, mark, skipped, names)
     arrow = _arrow("pyarrow.csv")
     if arrow is not None:
-        _by_arrow(
-            arrow, *how, has_quotes='"' in text, kept=kept, left=left, tell=progress
-        )
+        left = _by_arrow(arrow, source, has_quotes='"' in text)
     else:
-        _by_csv(*how, kept=kept, left=left, tell=progress)
-    return _table(file, digest.result(), names, kept, left, notes)
+        left = _by_csv(source)
+    return _table(file, digest.result(), names, source.kept, left, notes)
+
+
+class _Delimited(NamedTuple):
+    """A table of text while it is read.
+
+    Attributes:
+        path: where it is.
+        file: its name, for messages.
+        mark: between cells.
+        skipped: lines up to its header.
+        names: of its columns.
+        kept: its rows so far.
+        tell: is told of the reading.
+    """
+
+    path: str | os.PathLike[str]
+    file: str
+    mark: str
+    skipped: int
+    names: tuple[str, ...]
+    kept: Thinned
+    tell: Progress | None
 
 
 def _table(
@@ -161,18 +168,10 @@ def _table(
     return replace(table, notes=(*table.notes, *notes, note))
 
 
-def _by_csv(
-    path: str | os.PathLike[str],
-    file: str,
-    mark: str,
-    skipped: int,
-    names: tuple[str, ...],
-    *,
-    kept: Thinned,
-    left: list[Dropped],
-    tell: Progress | None,
-) -> None:
-    """Row by row."""
+def _by_csv(source: _Delimited) -> list[Dropped]:
+    """Read row by row; return the rows of another length."""
+    path, file, mark, skipped, names, kept, tell = source
+    left: list[Dropped] = []
     with (
         open(path, "rb") as raw,
         io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as stream,
@@ -198,6 +197,7 @@ def _by_csv(
                 f"{file} line {line}: expected CSV in UTF-8, got a row that cannot be "
                 f"read ({error}). Look for a quote that is not closed."
             ) from error
+    return left
 
 
 def _odd(file: str, line: int, found: int, expected: int) -> Dropped:
@@ -205,21 +205,11 @@ def _odd(file: str, line: int, found: int, expected: int) -> Dropped:
     return Dropped(file, line, "", "", reason)
 
 
-def _by_arrow(
-    arrow: Any,
-    path: str | os.PathLike[str],
-    file: str,
-    mark: str,
-    skipped: int,
-    names: tuple[str, ...],
-    *,
-    has_quotes: bool,
-    kept: Thinned,
-    left: list[Dropped],
-    tell: Progress | None,
-) -> None:
-    """Piece by piece, each parsed in parallel."""
+def _by_arrow(arrow: Any, source: _Delimited, *, has_quotes: bool) -> list[Dropped]:
+    """Read pieces, each parsed in parallel; return the rows of another length."""
+    path, file, mark, skipped, names, kept, tell = source
     pa = importlib.import_module("pyarrow")
+    left: list[Dropped] = []
 
     def odd(row: Any) -> str:
         left.append(
@@ -256,6 +246,7 @@ def _by_arrow(
             f"{file}: expected CSV in UTF-8, got something that cannot be read "
             f"({said}). Look for a quote that is not closed."
         ) from error
+    return left
 
 
 def _add(batch: Any, kept: Thinned, line: int) -> None:

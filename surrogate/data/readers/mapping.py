@@ -33,6 +33,33 @@ from surrogate.data.readers.terms import Mapped, Term, column_term
 
 
 @dataclass(frozen=True)
+class Said:
+    """What the user says of columns.
+
+    Attributes:
+        mapping: by role: a column, or for a number a product of columns and numbers.
+        recipe: the columns that together name the recipe.
+        scales: further scale variables by name, written as in `mapping`. They take the
+            place of the recipe of a published file: the structures of an MoE differ in
+            active parameters.
+        cluster: the column of runs that share a trunk.
+        loss_se: the column of the loss's standard error.
+        marked: COLUMN=VALUE of runs that diverged.
+        also: the column of a further setting.
+        has_length: the user says how long a sequence is.
+    """
+
+    mapping: Mapping[str, str]
+    recipe: Sequence[str]
+    scales: Mapping[str, str]
+    cluster: str | None
+    loss_se: str | None
+    marked: str | None
+    also: str | None
+    has_length: bool
+
+
+@dataclass(frozen=True)
 class Plan:
     """Where each role of a table is found.
 
@@ -90,72 +117,48 @@ class Plan:
         return columns | texts
 
 
-def make_plan(
-    table: Table,
-    *,
-    mapping: Mapping[str, str],
-    recipe: Sequence[str],
-    scales: Mapping[str, str],
-    cluster: str | None = None,
-    loss_se: str | None = None,
-    marked: str | None = None,
-    also: str | None = None,
-    has_length: bool = False,
-) -> Plan:
-    """Finds every role's column.
+def make_plan(table: Table, said: Said) -> Plan:
+    """Find every role's column.
 
     Args:
         table: the file.
-        mapping: what the user says, by role: a column, or for a number a product of
-            columns and numbers.
-        recipe: the columns that together name the recipe.
-        scales: further scale variables by name, written as in `mapping`. They take the
-            place of the recipe of a published file: the structures of an MoE differ in
-            active parameters.
-        cluster: the column of runs that share a trunk.
-        loss_se: the column of the loss's standard error.
-        marked: COLUMN=VALUE of runs that diverged.
-        also: the column of a further setting.
-        has_length: the user says how long a sequence is.
+        said: what the user says of it.
 
     Raises:
         DataError: if a role is missing, has two candidates, or is mapped to something
             that is not there.
     """
-    _check_roles(mapping, recipe)
-    check_scale_names(scales)
+    _check_roles(said)
     layout = next((item for item in LAYOUTS if item.needs <= set(table.header)), None)
-    named = dict(mapping)
+    named = dict(said.mapping)
     if layout:
         known = {_spoken(role): column for role, column in layout.roles.items()}
-        if scales:
+        if said.scales:
             # What the file would call recipes is told apart by the scale, else twice.
             known.pop("recipe", None)
         named = {**known, **named}
     mapped = Mapped(table, named)
     terms, texts = _by_name(table, mapped)
     roles = [role for role in MAPPABLE if role not in named]
-    found = find_columns(table, roles, terms, has_length=has_length)
-    terms |= {
-        role: column_term(table, column)
-        for role, column in found.items()
-        if role not in TEXTS
-    }
-    texts |= {role: column for role, column in found.items() if role in TEXTS}
-    own = texts.pop("recipe", None)
-    columns = [_column(table, name, "--recipe") for name in recipe]
+    found = find_columns(table, roles, terms, has_length=said.has_length)
+    for role, column in found.items():
+        if role in TEXTS:
+            texts[role] = column
+        else:
+            terms[role] = column_term(table, column)
+    own = [texts.pop("recipe")] if "recipe" in texts else []
+    columns = [_column(table, name, "--recipe") for name in said.recipe]
+    scales = {n: mapped.of(text, f"--scale {n}") for n, text in said.scales.items()}
     return Plan(
         terms=terms,
         texts=texts,
-        recipe=tuple(columns or ([] if own is None else [own])),
-        scales={
-            name: mapped.of(text, f"--scale {name}") for name, text in scales.items()
-        },
-        cluster=None if cluster is None else _column(table, cluster, "--cluster"),
-        loss_se=None if loss_se is None else _column(table, loss_se, "--loss-se"),
-        marked=None if marked is None else _marked(table, marked),
+        recipe=tuple(columns or own),
+        scales=scales,
+        cluster=_named(table, said.cluster, "--cluster"),
+        loss_se=_named(table, said.loss_se, "--loss-se"),
+        marked=None if said.marked is None else _marked(table, said.marked),
         ids=_ids(table, named),
-        also=None if also is None else _column(table, also, "--also"),
+        also=_named(table, said.also, "--also"),
         is_sequences=_name(table, terms["batch"]) in ALIASES["sequences"],
         steps=_steps(table, layout),
         accumulation=None if layout else _numbers(table, ACCUMULATIONS),
@@ -219,7 +222,8 @@ def _numbers(table: Table, names: Sequence[str]) -> Term | None:
     return column_term(table, places[0])
 
 
-def _check_roles(mapping: Mapping[str, str], recipe: Sequence[str]) -> None:
+def _check_roles(said: Said) -> None:
+    mapping, recipe = said.mapping, said.recipe
     for role in mapping:
         if role not in MAPPABLE:
             raise DataError(
@@ -231,6 +235,7 @@ def _check_roles(mapping: Mapping[str, str], recipe: Sequence[str]) -> None:
             f"--recipe {recipe[0]}: expected one name for the recipe, but --map has "
             f"recipe={mapping['recipe']}. Leave one of them out."
         )
+    check_scale_names(said.scales)
 
 
 def _spoken(role: str) -> str:
@@ -263,6 +268,11 @@ def _column(table: Table, name: str, what: str) -> int:
         f"{what}: expected a column of {table.file}, got {quote(name)}.{hint} The "
         f"columns are {table.columns()}."
     )
+
+
+def _named(table: Table, name: str | None, what: str) -> int | None:
+    """The same where a column is asked for."""
+    return None if name is None else _column(table, name, what)
 
 
 def _name(table: Table, term: Term) -> str:

@@ -98,48 +98,48 @@ def tidy(table: Table, terms: Mapping[str, Term]) -> tuple[Table, list[str]]:
     """
     notes = []
     changed: dict[int, dict[str, str]] = {}
-    is_comma = table.has_commas
     for column, is_count, is_factor in _columns(table, terms):
-        cells = {row.fields[column] for row in table.rows}
-        odd = [cell for cell in cells if cell and isinstance(parse_cell(cell), str)]
-        if is_comma and is_count and _are_dotted(cells):
-            changed[column] = {cell: cell.replace(".", "") for cell in cells}
-            first = next(cell for cell in sorted(cells) if "." in cell)
-            notes.append(
-                f"{table.file}: in {quote(table.header[column])} dots are read as "
-                f"thousands, such as {quote(first)} as {first.replace('.', '')}"
-            )
-            continue
-        if odd and is_comma and not is_count and _are_decimal(cells):
-            changed[column] = {cell: cell.replace(",", ".") for cell in odd}
-            notes.append(
-                f"{table.file}: in {quote(table.header[column])} commas are read as "
-                f"decimal ones, such as {quote(odd[0])} as {odd[0].replace(',', '.')}"
-            )
-            continue
-        odd = [cell for cell in odd if not _is_of_another(table.header[column], cell)]
-        if not odd or (any("," in cell for cell in odd) and _has_decimal_comma(cells)):
-            continue
-        read = {
-            cell: plain
-            for cell in odd
-            if (plain := read_number(cell, is_count=is_count, is_factor=is_factor))
-        }
-        if not read:
-            continue
-        changed[column] = read
-        count = sum(row.fields[column] in read for row in table.rows)
-        first = next(r.fields[column] for r in table.rows if r.fields[column] in read)
-        notes.append(
-            f"{table.file}: in {quote(table.header[column])} {count} "
-            f"{'cells are' if count > 1 else 'cell is'} read without "
-            f"{'their' if count > 1 else 'its'} marks, such as {quote(first)} as "
-            f"{read[first]}"
-        )
+        found = _plain(table, column, is_count=is_count, is_factor=is_factor)
+        if found is not None:
+            changed[column], note = found
+            name = quote(table.header[column])
+            notes.append(f"{table.file}: in {name} {note}")
     if not changed:
         return table, []
     rows = tuple(Row(row.line, _replaced(row.fields, changed)) for row in table.rows)
     return replace(table, rows=rows), notes
+
+
+def _plain(
+    table: Table, column: int, *, is_count: bool, is_factor: bool
+) -> tuple[dict[str, str], str] | None:
+    """Cells of a column and what they mean, with a note; None where all are plain."""
+    cells = {row.fields[column] for row in table.rows}
+    odd = [cell for cell in cells if cell and isinstance(parse_cell(cell), str)]
+    if table.has_commas and is_count and _are_dotted(cells):
+        first = next(cell for cell in sorted(cells) if "." in cell)
+        shown = f"such as {quote(first)} as {first.replace('.', '')}"
+        whole = {cell: cell.replace(".", "") for cell in cells}
+        return whole, f"dots are read as thousands, {shown}"
+    if odd and table.has_commas and not is_count and _are_decimal(cells):
+        shown = f"such as {quote(odd[0])} as {odd[0].replace(',', '.')}"
+        decimal = {cell: cell.replace(",", ".") for cell in odd}
+        return decimal, f"commas are read as decimal ones, {shown}"
+    odd = [cell for cell in odd if not _is_of_another(table.header[column], cell)]
+    if any("," in cell for cell in odd) and _has_decimal_comma(cells):
+        return None
+    read = {
+        cell: plain
+        for cell in odd
+        if (plain := read_number(cell, is_count=is_count, is_factor=is_factor))
+    }
+    marked = [row.fields[column] for row in table.rows if row.fields[column] in read]
+    if not marked:
+        return None
+    shown = f"such as {quote(marked[0])} as {read[marked[0]]}"
+    if len(marked) > 1:
+        return read, f"{len(marked)} cells are read without their marks, {shown}"
+    return read, f"1 cell is read without its marks, {shown}"
 
 
 def _is_of_another(name: str, cell: str) -> bool:

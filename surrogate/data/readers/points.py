@@ -1,4 +1,4 @@
-"""Reading points to predict at: the settings of runs that have no loss yet.
+"""Read points to predict at: the settings of runs that have no loss yet.
 
 Unlike runs, a row that cannot be used is kept with its reason: whoever asked for a
 thousand predictions gets a thousand rows back.
@@ -56,7 +56,7 @@ class Points:
 def read_points(
     path: str | os.PathLike[str], *, scales: Collection[str] = ()
 ) -> Points:
-    """Reads a CSV file with columns lr, batch (tokens), params, tokens [, recipe].
+    """Read a CSV file with columns lr, batch (tokens), params, tokens [, recipe].
 
     Args:
         path: the file.

@@ -23,7 +23,7 @@ from surrogate.data import (
 )
 from surrogate.data.advice import count
 from surrogate.data.also import label, level_of
-from surrogate.data.readers.arithmetic import check_peak
+from surrogate.data.readers.arithmetic import Read, check_peak
 from surrogate.data.readers.batch import tokens_per_step
 from surrogate.data.readers.checkpoints import (
     Point,
@@ -101,6 +101,7 @@ class Words:
     """What a user knows better than the reader.
 
     Attributes:
+        seq_len: the length of a sequence [tokens], for batches in sequences.
         finished: further words of a status column, in small letters.
         failed: likewise; such runs never count.
         allow: `small`, for sizes that look like a forgotten unit.
@@ -110,6 +111,7 @@ class Words:
         schedule: what the lr follows along each run; None where it is the peak.
     """
 
+    seq_len: int | None = None
     finished: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
     allow: tuple[str, ...] = ()
@@ -118,21 +120,17 @@ class Words:
     schedule: Schedule | None = None
 
 
-def convert(
-    table: Table, plan: Plan, seq_len: int | None, words: Words | None = None
-) -> Converted:
-    """Reads every row of `table` as `plan` says.
+def convert(table: Table, plan: Plan, words: Words) -> Converted:
+    """Read every row of `table` as `plan` says.
 
     Args:
         table: the file.
         plan: where each role is found.
-        seq_len: the user's length of a sequence [tokens], for batches in sequences.
         words: what the user says of words and sizes.
 
     Raises:
         DataError: if the file as a whole is in other units, or no row can be used.
     """
-    words = words or Words()
     _check_statuses(table, plan, words)
     _check_shares(table, plan)
     if words.schedule is None:
@@ -140,60 +138,82 @@ def convert(
     read = [_read_row(table, plan, row, words) for row in table.rows]
     parsed = [item for item in read if isinstance(item, Parsed)]
     dropped = [*table.dropped, *(item for item in read if isinstance(item, Dropped))]
-    note = _note(table, plan)
-    runs: list[Parsed] = []
-    warnings: list[str] = []
+    said, warnings = "", []
     if parsed:
-        columns = {
-            key: np.array([item.values[key] for item in parsed])
-            for key in parsed[0].values
-        }
-        if SMALL not in words.allow:
-            _check_units(table, plan, parsed, columns)
-        points = _points(plan, parsed)
-        if words.checkpoints != "runs" and len(plan.ids) > 1:
-            names = {
-                table.header[k]: [item.row.fields[k] for item in parsed]
-                for k in plan.ids
-            }
-            check_ids(table, points, names)
-        groups, how, warnings = last_of_each(
-            *(table, plan, points, words.checkpoints),
-            is_schedule=words.schedule is not None,
-        )
-        kept = [group[-1] for group in groups]
-        parsed = [parsed[k] for k in kept]
-        columns = {key: values[kept] for key, values in columns.items()}
-        note += how
-        note += _convert_loss(table, plan, parsed, words)
-        lines = [item.row.line for item in parsed]
-        batch, how, more = tokens_per_step(
-            table, plan, columns, lines, seq_len, is_small=SMALL in words.allow
-        )
-        note += how
-        warnings += more
-        if words.schedule is not None:
-            steps = columns.get("steps", np.full(len(kept), np.nan))
-            for k, group in enumerate(groups):
-                rows = [points[row] for row in group]
-                log = Log(
-                    lines=[point.line for point in rows],
-                    lr=np.array([point.lr for point in rows]),
-                    tokens=np.array([point.tokens for point in rows]),
-                    batch=float(batch[k]),
-                    steps=float(steps[k]),
-                )
-                parsed[k].values["lr"] = peak_of(table, plan, log, words.schedule)
-            note += "; lr is the schedule's: the peak of each run was computed"
-        for item, tokens in zip(parsed, batch.tolist(), strict=True):
-            item.values["batch"] = tokens
-            fault = _fault(table, plan, item)
-            dropped += [fault] if fault else []
-            runs += [] if fault else [item]
+        parsed, said, warnings = _ends(table, plan, parsed, words)
+    runs: list[Parsed] = []
+    for item in parsed:
+        fault = _fault(table, plan, item)
+        if fault is None:
+            runs.append(item)
+        else:
+            dropped.append(fault)
     dropped.sort(key=lambda item: item.line)
     if not runs:
         raise DataError(_nothing_left(table, dropped))
+    note = _note(table, plan) + said
     return Converted(tuple(runs), tuple(dropped), note, tuple(warnings))
+
+
+def _ends(
+    table: Table, plan: Plan, parsed: list[Parsed], words: Words
+) -> tuple[list[Parsed], str, list[str]]:
+    """The last row of each run in the reader's units, what was done, and warnings."""
+    columns = {
+        key: np.array([item.values[key] for item in parsed]) for key in parsed[0].values
+    }
+    if SMALL not in words.allow:
+        _check_units(table, plan, parsed, columns)
+    points = _points(plan, parsed)
+    if words.checkpoints != "runs" and len(plan.ids) > 1:
+        names = {
+            table.header[k]: [item.row.fields[k] for item in parsed] for k in plan.ids
+        }
+        check_ids(table, points, names)
+    groups, note, warnings = last_of_each(
+        *(table, plan, points, words.checkpoints),
+        is_schedule=words.schedule is not None,
+    )
+    kept = [group[-1] for group in groups]
+    parsed = [parsed[k] for k in kept]
+    columns = {key: values[kept] for key, values in columns.items()}
+    note += _convert_loss(table, plan, parsed, words)
+    read = Read(table, plan, columns, [item.row.line for item in parsed])
+    batch, how, more = tokens_per_step(
+        read, words.seq_len, is_small=SMALL in words.allow
+    )
+    note += how
+    if words.schedule is not None:
+        logs = [[points[row] for row in group] for group in groups]
+        peaks = _peaks(read, logs, batch, words.schedule)
+        for item, peak in zip(parsed, peaks, strict=True):
+            item.values["lr"] = peak
+        note += "; lr is the schedule's: the peak of each run was computed"
+    for item, tokens in zip(parsed, batch.tolist(), strict=True):
+        item.values["batch"] = tokens
+    return parsed, note, [*warnings, *more]
+
+
+def _peaks(
+    read: Read, logs: list[list[Point]], batch: np.ndarray, schedule: Schedule
+) -> list[float]:
+    """The peak lr of each run by its rows."""
+    steps = read.columns.get("steps", np.full(len(logs), np.nan))
+    return [
+        peak_of(
+            read.table,
+            read.plan,
+            Log(
+                lines=[point.line for point in log],
+                lr=np.array([point.lr for point in log]),
+                tokens=np.array([point.tokens for point in log]),
+                batch=float(batch[k]),
+                steps=float(steps[k]),
+            ),
+            schedule,
+        )
+        for k, log in enumerate(logs)
+    ]
 
 
 def _read_row(table: Table, plan: Plan, row: Row, words: Words) -> Parsed | Dropped:

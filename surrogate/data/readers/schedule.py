@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float64
@@ -57,7 +58,7 @@ class Log:
 
 
 def parse_schedule(text: str) -> Schedule:
-    """Reads `cosine[:floor=10%,warmup=2000]`.
+    """Read `cosine[:floor=10%,warmup=2000]`.
 
     Raises:
         DataError: it is something else.
@@ -94,19 +95,9 @@ def peak_of(table: Table, plan: Plan, log: Log, schedule: Schedule) -> float:
     Raises:
         DataError: the rows do not follow it, or do not tell where it ends.
     """
-    last = int(log.tokens.argmax())
-    place = f"{table.file} line {log.lines[last]}, column {plan.terms['lr'].label}"
-    if math.isfinite(log.steps):
-        end = max(log.steps * log.batch, float(log.tokens[last]))
-    elif len(log.lines) > 1:
-        end = float(log.tokens[last])
-    else:
-        raise DataError(
-            f"{place}: expected a column of steps, or several rows of each run, to "
-            f"tell where the schedule of {_OPTION} ends; this run has one row. Add the "
-            "peak lr of each run, or its steps."
-        )
-    begin = schedule.warmup * log.batch
+    label = plan.terms["lr"].label
+    place = f"{table.file} line {log.lines[int(log.tokens.argmax())]}, column {label}"
+    begin, end = schedule.warmup * log.batch, _end(place, log)
     after = log.tokens > begin
     if begin >= end or not after.any():
         raise DataError(
@@ -117,30 +108,49 @@ def peak_of(table: Table, plan: Plan, log: Log, schedule: Schedule) -> float:
     progress = np.minimum((log.tokens[after] - begin) / (end - begin), 1.0)
     high = (1 + np.cos(np.pi * progress)) / 2
     lr = log.lr[after]
-    if schedule.floor is None:
-        peak, expected = _both(place, high, lr)
-    else:
-        share = schedule.floor + (1 - schedule.floor) * high
-        tells = share >= _LEAST_SHARE
-        if not tells.any():
-            raise DataError(
-                f"{place}: expected rows before the schedule reaches 0, got "
-                f"{len(lr)} at its end. Say the floor, such as {_OPTION} "
-                "cosine:floor=10%, or add the peak lr of each run."
-            )
-        peak = float(np.median(lr[tells] / share[tells]))
-        expected = peak * share
+    fit = _both if schedule.floor is None else partial(_above, schedule.floor)
+    peak, expected = fit(place, high, lr)
     off = np.abs(lr - expected)
     if off.max() > _AGREEMENT * peak:
         worst = int(off.argmax())
         line = np.asarray(log.lines)[after][worst]
         raise DataError(
-            f"{table.file} line {line}, column {plan.terms['lr'].label}, value "
-            f"{lr[worst]:g}: expected {expected[worst]:.3g} of the cosine with peak "
-            f"{peak:.3g} that fits this run best ({_said(schedule)}, to {end:,.0f} "
-            "tokens). Correct floor or warmup, or give a column of the peak lr."
+            f"{table.file} line {line}, column {label}, value {lr[worst]:g}: expected "
+            f"{expected[worst]:.3g} of the cosine with peak {peak:.3g} that fits this "
+            f"run best ({_said(schedule)}, to {end:,.0f} tokens). Correct floor or "
+            "warmup, or give a column of the peak lr."
         )
     return float(f"{peak:.3g}")
+
+
+def _end(place: str, log: Log) -> float:
+    """Where the schedule ends [tokens]."""
+    last = float(log.tokens.max())
+    if math.isfinite(log.steps):
+        return max(log.steps * log.batch, last)
+    if len(log.lines) > 1:
+        return last
+    raise DataError(
+        f"{place}: expected a column of steps, or several rows of each run, to tell "
+        f"where the schedule of {_OPTION} ends; this run has one row. Add the peak lr "
+        "of each run, or its steps."
+    )
+
+
+def _above(
+    floor: float, place: str, high: Numbers, lr: Numbers
+) -> tuple[float, Numbers]:
+    """The peak over a floor that is known, and what the lr should be."""
+    share = floor + (1 - floor) * high
+    tells = share >= _LEAST_SHARE
+    if not tells.any():
+        raise DataError(
+            f"{place}: expected rows before the schedule reaches 0, got {len(lr)} at "
+            f"its end. Say the floor, such as {_OPTION} cosine:floor=10%, or add the "
+            "peak lr of each run."
+        )
+    peak = float(np.median(lr[tells] / share[tells]))
+    return peak, peak * share
 
 
 def _both(place: str, high: Numbers, lr: Numbers) -> tuple[float, Numbers]:

@@ -179,15 +179,12 @@ def add_columns(
     value = (
         np.zeros(count) if order is None else np.where(np.isnan(order), -np.inf, order)
     )
-    rising = value[by_group]
-    falls = np.flatnonzero(np.diff(rising) < 0) + 1
-    if np.isin(falls, starts).all():
-        # Rows of a run come in order, as in most logs.
-        ends = [by_group[starts + sizes - 1]]
-    else:
-        ends = [_last(group, value, np.ones(count, dtype=bool), len(first))]
-    some_empty = [mask for mask in filled if not mask.all()]
-    ends += [_last(group, value, mask, len(first)) for mask in some_empty]
+    falls = np.flatnonzero(np.diff(value[by_group]) < 0) + 1
+    # None where rows of a run come in order, as in most logs.
+    all_rows = [] if np.isin(falls, starts).all() else [np.ones(count, dtype=bool)]
+    ends = [] if all_rows else [by_group[starts + sizes - 1]]
+    masks = [*all_rows, *(mask for mask in filled if not mask.all())]
+    ends += [_last(group, value, mask, len(first)) for mask in masks]
     last = np.unique(np.concatenate(ends))
     for row, fields in zip(some.tolist(), take(some), strict=True):
         kept.keep(int(lines[row]), fields)

@@ -13,28 +13,16 @@ import os
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import IO, Any, Protocol, runtime_checkable
+from typing import IO, Any
 
 from surrogate.base.errors import DataError
+from surrogate.base.progress import Progress
 
 # No released table of runs is larger.
 MOST_BYTES = 200 * 2**20
 _BLOCK = 2**16
 _PARTIAL, _NOT_SATISFIABLE = 206, 416
 TIMEOUT = 30.0
-
-
-@runtime_checkable
-class Progress(Protocol):
-    """What shows how far a download is."""
-
-    def start(self, task: str, total: int) -> None:
-        """Begin a stage of `total` bytes."""
-        ...
-
-    def advance(self, n: int = 1) -> None:
-        """Tell that so many more came."""
-        ...
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
@@ -66,7 +54,7 @@ def download(
     progress: Progress | None = None,
     timeout: float = TIMEOUT,
 ) -> str:
-    """Fetches a file, going on where a former try broke off.
+    """Fetch a file, going on where a former try broke off.
 
     Args:
         url: of the file.
@@ -82,6 +70,21 @@ def download(
         DataError: the server has no such file, breaks off, or sends something else.
     """
     part = path.with_name(f"{path.name}.part")
+    _append(url, part, progress, timeout)
+    found = hashlib.sha256(part.read_bytes()).hexdigest()
+    if sha256 and found != sha256:
+        part.unlink()
+        raise DataError(
+            f"{url}: expected a file with SHA-256 {sha256[:16]}..., got "
+            f"{found[:16]}...; it is not kept. Try again; if it stays so, the file was "
+            "changed upstream."
+        )
+    os.replace(part, path)
+    return found
+
+
+def _append(url: str, part: Path, progress: Progress | None, timeout: float) -> None:
+    """Fetch what is missing; every failure as one sentence."""
     try:
         with part.open("ab") as stream:
             _receive(url, stream, progress, timeout)
@@ -100,16 +103,6 @@ def download(
             f"{url}: expected the whole file, but the connection failed ({reason}) "
             f"after {got:,} bytes. Try again: it goes on from there."
         ) from error
-    found = hashlib.sha256(part.read_bytes()).hexdigest()
-    if sha256 and found != sha256:
-        part.unlink()
-        raise DataError(
-            f"{url}: expected a file with SHA-256 {sha256[:16]}..., got "
-            f"{found[:16]}...; it is not kept. Try again; if it stays so, the file was "
-            "changed upstream."
-        )
-    os.replace(part, path)
-    return found
 
 
 def _receive(

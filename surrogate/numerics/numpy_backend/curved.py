@@ -13,8 +13,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from surrogate.families import Bowl, Posynomial
-from surrogate.numerics.numpy_backend import law as laws
-from surrogate.numerics.numpy_backend import sums
+from surrogate.numerics.numpy_backend import law, sums
 from surrogate.numerics.numpy_backend.exponents import (
     Exponents,
     Places,
@@ -77,13 +76,13 @@ class Model:
     ) -> Float64[np.ndarray, "R p"]:
         """`Curved.to_solver` of many."""
         v, size = theta.copy(), self.law.size
-        v[:, :size] = laws.to_solver(self.law, theta[:, :size])
+        v[:, :size] = law.to_solver(self.law, theta[:, :size])
         return v
 
     def from_solver(self, v: Float64[np.ndarray, "R p"]) -> Float64[np.ndarray, "R p"]:
         """`Curved.from_solver` of many."""
         theta, size = v.copy(), self.law.size
-        theta[:, :size] = laws.place(self.law, v[:, :size]).theta
+        theta[:, :size] = law.place(self.law, v[:, :size]).theta
         return theta
 
     def normal_equations(
@@ -91,7 +90,7 @@ class Model:
     ) -> Normal:
         """`Curved.normal_equations` of these problems at v."""
         size = self.law.size
-        place = laws.place(self.law, v[:, :size])
+        place = law.place(self.law, v[:, :size])
         theta = v.copy()
         theta[:, :size] = place.theta
         found = self._in_theta(theta, which)
@@ -137,17 +136,17 @@ class Model:
         which: np.ndarray,
     ) -> Normal:
         """Over the rows, in the coefficients; what cells share is minimised over."""
-        at = self.pattern, self.rows
-        own = (
+        of = sums.Problems(
             coefficients.astype(self.dtype, copy=False),
             offsets.astype(self.dtype, copy=False),
             self.weights[which],
+            self.copies[which],
         )
         if isinstance(self.family, Posynomial):
-            found = sums.of_sum(self.family.terms, *at, *own)
+            found = sums.of_sum(self.family.terms, self.pattern, self.rows, of)
         else:
             walls = self.family.shape.choices + 1
-            found = sums.of_bowl(self.law, walls, *at, *own, self.copies[which])
+            found = sums.of_bowl(self.law, walls, self.pattern, self.rows, of)
         return Normal(*(part.astype(np.float64, copy=False) for part in found))
 
 

@@ -94,7 +94,7 @@ def minimise(
     live, waiting = np.arange(min(slots, len(start))), min(slots, len(start))
     while live.size:
         interrupts.check()
-        # What is no number at a trial is refused, so that it need not be said.
+        # A trial that is not finite is refused: NumPy need not warn of it.
         with np.errstate(all="ignore"):
             is_taken = _accept(now, live, equations(now.trial[live], live))
             step = _damped(now, live)
@@ -145,10 +145,10 @@ def _judge(
     step: Float64[np.ndarray, "live p"],
     rules: _Rules,
 ) -> Bool[np.ndarray, " live"]:
-    """Which problems have ended; how is written down.
+    """Mark the problems that have ended, with their status.
 
-    Damping makes a step gain less: what the damped step would gain too much to have
-    converged has not, and needs no undamped one.
+    A damped step gains less than a full one: where even the damped step would gain too
+    much, the problem has not converged, and the full step is not computed.
     """
     cost, steps = now.cost[live], now.steps[live]
     is_refused = ~is_taken & (steps > 0)
@@ -180,7 +180,7 @@ def _judge(
 def _undamped(
     now: _State, rows: np.ndarray
 ) -> tuple[Float64[np.ndarray, "rows p"], Float64[np.ndarray, " rows"]]:
-    """Newton's steps, and what they would gain; the decrement is written down."""
+    """Full Newton steps and what they would gain; records the decrement."""
     newton = solve_spd(now.hessian[rows], now.gradient[rows])
     left = np.einsum("rp,rp->r", now.gradient[rows], newton)
     known = np.isfinite(left)
@@ -193,7 +193,7 @@ def _undamped(
 def _propose(
     now: _State, live: np.ndarray, step: Float64[np.ndarray, "live p"]
 ) -> Bool[np.ndarray, " live"]:
-    """The next trial, damping raised until the matrix is definite; whether there is."""
+    """The next trial, damped until the matrix is definite, and whether there is one."""
     goes_on = np.ones(live.size, dtype=bool)
     asked = np.flatnonzero(~np.isfinite(step).all(axis=1))
     step[asked] = 0.0

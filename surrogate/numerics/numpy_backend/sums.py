@@ -102,6 +102,22 @@ class Rows(NamedTuple):
         return np.add.reduceat(values, self.begin, axis=-1)
 
 
+class Problems(NamedTuple):
+    """What differs between problems.
+
+    Attributes:
+        coefficients: of the affine functions.
+        offsets: of the recipes.
+        weights: of the rows.
+        copies: how often each cell is there.
+    """
+
+    coefficients: Float[np.ndarray, "R m"]
+    offsets: Float[np.ndarray, "R q"]
+    weights: Float[np.ndarray, "R n"]
+    copies: Float[np.ndarray, "R cells"]
+
+
 def _gram(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return left @ right.transpose(0, 2, 1)
 
@@ -211,39 +227,28 @@ def _slope(
     return gradient
 
 
-def of_bowl(
-    law: Law,
-    walls: int,
-    pattern: Pattern,
-    at: Rows,
-    coefficients: Float[np.ndarray, "R m"],
-    offsets: Float[np.ndarray, "R q"],
-    weights: Float[np.ndarray, "R n"],
-    copies: Float[np.ndarray, "R cells"],
-) -> Normal:
+def of_bowl(law: Law, walls: int, pattern: Pattern, at: Rows, of: Problems) -> Normal:
     """`families.Bowl`: scaling law less H, plus the walls; then the recipes' offsets.
 
     What each cell shares has been minimised over. The last affine functions are so
     many walls.
     """
-    by = _split_of(pattern, walls, offsets.shape[1])
-    terms = _terms(pattern, coefficients, at.at)
+    by = _split_of(pattern, walls, of.offsets.shape[1])
+    terms = _terms(pattern, of.coefficients, at.at)
     inner = pattern.terms - walls - 1
     found = law.values(list(terms[:inner]))
     height = np.exp(terms[inner])
-    of_walls = coefficients[:, by.split :].reshape(len(coefficients), walls, -1)
+    of_walls = of.coefficients[:, by.split :].reshape(len(of.weights), walls, -1)
     wall = np.exp(of_walls @ at.rows.T)
-    base = found.level - height + offsets @ at.linear.T
+    base = found.level - height + of.offsets @ at.linear.T
     residual = base[:, at.place] + wall.sum(axis=1) - at.target
-    heavy = at.each(weights)
-    stiff, shared = copies, copies
+    heavy = at.each(of.weights)
+    shared, stiff = _of_cells(at, of, heavy, residual)
     if at.member.shape[1]:
-        stiff = heavy @ at.member + copies / CELL_SPREAD**2
-        shared = -(at.each(weights * residual) @ at.member) / stiff
         residual += (shared @ at.member.T)[:, at.place]
-    pull = weights * residual
+    pull = of.weights * residual
     drawn = at.each(pull)
-    weighted, pulled = wall * weights[:, None], wall * pull[:, None]
+    weighted, pulled = wall * of.weights[:, None], wall * pull[:, None]
     in_walls = _in_walls(at, by, weighted, wall, pulled)
     # Law, height and recipes, a place.
     first = np.stack([*found.first, -height], axis=1)
@@ -263,8 +268,18 @@ def of_bowl(
         order = np.concatenate([by.own, by.split + np.arange(len(by.wall))])
         crossed[:, order] = crossed.copy()
         hessian -= _gram(crossed / stiff[:, None], crossed)
-        cost += np.sum(copies * (shared / CELL_SPREAD) ** 2, axis=1)
+        cost += np.sum(of.copies * (shared / CELL_SPREAD) ** 2, axis=1)
     return Normal(cost, gradient, hessian)
+
+
+def _of_cells(
+    at: Rows, of: Problems, heavy: np.ndarray, residual: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """What each cell shares, given the rest, and the curvature of the cost in it."""
+    if not at.member.shape[1]:
+        return of.copies, of.copies
+    stiff = heavy @ at.member + of.copies / CELL_SPREAD**2
+    return -(at.each(of.weights * residual) @ at.member) / stiff, stiff
 
 
 def _bend(
@@ -285,28 +300,34 @@ def _bend(
     return np.einsum("ijrg,ig,jg->rij", pulled, along, along, optimize=True)
 
 
-def of_sum(
-    walls: int,
-    pattern: Pattern,
-    at: Rows,
-    coefficients: Float[np.ndarray, "R m"],
-    offsets: Float[np.ndarray, "R q"],
-    weights: Float[np.ndarray, "R n"],
-) -> Normal:
-    """`families.Posynomial`: the log of a sum of exponentials, then offsets.
+class _Mixed(NamedTuple):
+    """The log of a sum, row by row.
 
-    The last affine functions are so many walls. Of the Hessian of ln sum exp in the
-    affine functions, diag(share) - share share', a row has the shares of its walls;
-    its place those of the others among themselves.
+    Attributes:
+        place: share of each term of a place among these.
+        walls: share of each wall in a row.
+        rest: what a row has for its place's terms.
+        residual: of each row.
+        pull: that times its weight.
     """
-    by = _split_of(pattern, walls, offsets.shape[1])
-    terms = _terms(pattern, coefficients, at.at)[: pattern.terms - walls]
+
+    place: Float[np.ndarray, "R t places"]
+    walls: Float[np.ndarray, "R walls n"]
+    rest: Float[np.ndarray, "R n"]
+    residual: Float[np.ndarray, "R n"]
+    pull: Float[np.ndarray, "R n"]
+
+
+def _mixed(by: _Split, walls: int, pattern: Pattern, at: Rows, of: Problems) -> _Mixed:
+    """The value and the share of each term in it."""
+    terms = _terms(pattern, of.coefficients, at.at)[: pattern.terms - walls]
     level = terms.max(axis=0)
     mixed = np.exp(terms - level)
     level += np.log(mixed.sum(axis=0))
     mixed = (mixed / mixed.sum(axis=0)).transpose(1, 0, 2)
-    matrix = np.zeros((len(weights), walls, pattern.coordinates), weights.dtype)
-    matrix[:, by.wall, by.along] = coefficients[:, by.split :]
+    shape = len(of.weights), walls, pattern.coordinates
+    matrix = np.zeros(shape, of.weights.dtype)
+    matrix[:, by.wall, by.along] = of.coefficients[:, by.split :]
     # Relative to what the place alone has.
     share = matrix @ at.rows.T - level[:, None, at.place]
     top = np.maximum(share.max(axis=1), 0)
@@ -315,36 +336,45 @@ def of_sum(
     total = rest + share.sum(axis=1)
     share /= total[:, None]
     rest /= total
-    base = (level + offsets @ at.linear.T)[:, at.place]
+    base = (level + of.offsets @ at.linear.T)[:, at.place]
     residual = base + top + np.log(total) - at.target
-    pull = weights * residual
-    bent = weights - pull
+    return _Mixed(mixed, share, rest, residual, of.weights * residual)
+
+
+def of_sum(walls: int, pattern: Pattern, at: Rows, of: Problems) -> Normal:
+    """`families.Posynomial`: the log of a sum of exponentials, then offsets.
+
+    The last affine functions are so many walls. Of the Hessian of ln sum exp in the
+    affine functions, diag(share) - share share', a row has the shares of its walls;
+    its place those of the others among themselves.
+    """
+    by = _split_of(pattern, walls, of.offsets.shape[1])
+    mixed = _mixed(by, walls, pattern, at, of)
+    share, rest, pull = mixed.walls, mixed.rest, mixed.pull
+    bent = of.weights - pull
     pulled = share * pull[:, None]
     in_walls = _in_walls(at, by, share * bent[:, None], share, pulled)
     drawn = at.each(pull * rest)
     along = at.at.T[by.coordinate]
-    of_place = mixed[:, by.term] * along
+    of_place = mixed.place[:, by.term] * along
     in_place = _gram(of_place * at.each(bent * rest**2)[:, None], of_place)
     in_place += (by.term[:, None] == by.term) * ((of_place * drawn[:, None]) @ along.T)
     between = _gram(of_place, _moments(at, by, share * (bent * rest)[:, None]))
     own = (of_place @ drawn[:, :, None])[:, :, 0]
     in_rows = (pulled @ at.rows)[:, by.wall, by.along]
-    cost = np.einsum("rn,rn->r", pull, residual)
-    if not at.linear.shape[1]:
-        whole = _whole(by, in_place, between, in_walls)
-        return Normal(cost, _slope(by, own, in_rows), whole)
-    linear = np.broadcast_to(at.linear.T, (len(pull), *at.linear.T.shape))
-    cross = (of_place * at.each(weights * rest)[:, None]) @ at.linear
-    square = (linear * at.each(weights)[:, None]) @ at.linear
-    sums = _moments(at, by, share * weights[:, None])
-    above = np.concatenate([in_place, cross], axis=2)
-    below = np.concatenate([cross.transpose(0, 2, 1), square], axis=2)
-    in_place = np.concatenate([above, below], axis=1)
-    between = np.concatenate([between, _gram(linear, sums)], axis=1)
-    own = np.concatenate([own, at.each(pull) @ at.linear], axis=1)
-    return Normal(
-        cost, _slope(by, own, in_rows), _whole(by, in_place, between, in_walls)
-    )
+    cost = np.einsum("rn,rn->r", pull, mixed.residual)
+    if at.linear.shape[1]:
+        linear = np.broadcast_to(at.linear.T, (len(pull), *at.linear.T.shape))
+        cross = (of_place * at.each(of.weights * rest)[:, None]) @ at.linear
+        square = (linear * at.each(of.weights)[:, None]) @ at.linear
+        sums = _moments(at, by, share * of.weights[:, None])
+        above = np.concatenate([in_place, cross], axis=2)
+        below = np.concatenate([cross.transpose(0, 2, 1), square], axis=2)
+        in_place = np.concatenate([above, below], axis=1)
+        between = np.concatenate([between, _gram(linear, sums)], axis=1)
+        own = np.concatenate([own, at.each(pull) @ at.linear], axis=1)
+    hessian = _whole(by, in_place, between, in_walls)
+    return Normal(cost, _slope(by, own, in_rows), hessian)
 
 
 def _terms(

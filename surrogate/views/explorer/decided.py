@@ -32,7 +32,7 @@ def document(fit: Fit) -> dict[str, Any]:
 
 
 def _is_refitted(fit: Fit) -> bool:
-    """Whether leaf i is the refit without cell i."""
+    """Whether jackknife refit i is the one without cell i."""
     return fit.freedom is None and len(fit.leaves) == len(fit.cells) >= MIN_CELLS_PAIRS
 
 

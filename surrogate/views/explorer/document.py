@@ -1,9 +1,9 @@
 """What the page is given: one JSON document, from which the browser computes all.
 
-The fit itself is in float64, and its draws and leaves in 48 of those bits: which draws
-a box is inside of is then the same as in Python. All of a family's parameters arrive as
-coefficients of affine functions of (1, u, s), so the page needs no family's own
-parametrisation.
+The fit itself is in float64, its draws and jackknife refits (`leaves`) in 48 of those
+bits: the draws whose plateau holds a box are then the same as in Python. All of a
+family's parameters arrive as coefficients of affine functions of (1, u, s), so the page
+needs no family's own parametrisation.
 """
 
 from __future__ import annotations
@@ -51,9 +51,6 @@ def document(fit: Fit, runs: Runs | None, name: str) -> dict[str, Any]:
     Raises:
         DataError: the runs have a recipe that the fit lacks, or lack a scale.
     """
-    features, used = fit.features, fit.fitted_cells
-    leaves, cells = fit.leaves, len(fit.leaves)
-    has_interval = cells >= (intervals.MIN_CELLS if fit.freedom is None else 1)
     return {
         "name": name,
         "family": _spec(fit.family) | {"name": fit.family.name},
@@ -61,15 +58,8 @@ def document(fit: Fit, runs: Runs | None, name: str) -> dict[str, Any]:
         "k": fit.family.terms,
         "theta": _vectors(fit.family, fit.theta[None])[0].tolist(),
         "draws": _packed(fit.family, fit.draws, _most_draws(fit)),
-        "leaves": _packed(fit.family, leaves, len(leaves)),
-        "t": intervals.student(cells, freedom=fit.freedom) if has_interval else None,
-        "freedom": fit.freedom,
-        "interval_unit": fit.unit,
-        "min_cells": intervals.MIN_CELLS,
-        "level_of_intervals": intervals.LEVEL,
-        "min_cells_pairs": intervals.MIN_CELLS_PAIRS,
-        "factors": _factors(fit),
-        "most_stretch": intervals.MOST_STRETCH,
+        "leaves": _packed(fit.family, fit.leaves, len(fit.leaves)),
+        **_intervals(fit),
         "discrepancy": _discrepancy(fit),
         "near": _near(fit),
         **_standardisation(fit),
@@ -81,7 +71,7 @@ def document(fit: Fit, runs: Runs | None, name: str) -> dict[str, Any]:
         "stability": fit.stability.to_json() if fit.stability else None,
         **told.document(fit),
         **decided.document(fit),
-        "fitted_cells": used,
+        "fitted_cells": fit.fitted_cells,
         "scores": fit.scores,
         "selection": fit.provenance.selection,
         "is_converged": fit.is_converged,
@@ -89,10 +79,26 @@ def document(fit: Fit, runs: Runs | None, name: str) -> dict[str, Any]:
         "loss_unit": fit.loss_unit,
         "params_kind": fit.params_kind,
         "warnings": list(fit.warnings),
-        "notes": features.notes(),
+        "notes": fit.features.notes(),
         "provenance": _provenance(fit),
         "runs": None if runs is None else _runs(fit, runs),
         "laws": _laws(fit),
+    }
+
+
+def _intervals(fit: Fit) -> dict[str, Any]:
+    """What the page needs to compute intervals as the library does."""
+    cells = len(fit.leaves)
+    has_interval = cells >= (intervals.MIN_CELLS if fit.freedom is None else 1)
+    return {
+        "t": intervals.student(cells, freedom=fit.freedom) if has_interval else None,
+        "freedom": fit.freedom,
+        "interval_unit": fit.unit,
+        "min_cells": intervals.MIN_CELLS,
+        "level_of_intervals": intervals.LEVEL,
+        "min_cells_pairs": intervals.MIN_CELLS_PAIRS,
+        "factors": _factors(fit),
+        "most_stretch": intervals.MOST_STRETCH,
     }
 
 
@@ -234,7 +240,7 @@ def _packed(
         len(thetas), most, max(_DRAW_BYTES // (_BYTES * _spec(family)["size"]), 1)
     )
     if most == len(thetas) and count < most:
-        # Of leaves, all or none: an interval from some of the cells means nothing.
+        # Jackknife refits all or none: an interval needs every cell.
         return None
     return {
         "count": count,

@@ -18,8 +18,7 @@ from surrogate.base.files import write_whole
 from surrogate.data import Runs
 from surrogate.data.arguments import RUNS
 from surrogate.storage.archive import as_json, shown
-from surrogate.views.explorer import document as data
-from surrogate.views.explorer import squeeze
+from surrogate.views.explorer import document, squeeze
 
 # In the order in which they build on one another; the first compute, without a document
 # to draw on, and run under node too.
@@ -97,7 +96,7 @@ def build(fit: Fit, *, runs: Runs | None = None, name: str = "FIT") -> Page:
     Raises:
         DataError: the runs have a recipe that the fit lacks, or lack a scale.
     """
-    document = data.document(fit, fit.runs if runs is None else runs, name)
+    told = document.document(fit, fit.runs if runs is None else runs, name)
     script = f"(() => {{\n'use strict';\n{joined(SCRIPTS)}\nbegin();\n}})();\n"
     style = squeeze.style(_asset("style.css"))
     policy = (
@@ -107,11 +106,11 @@ def build(fit: Fit, *, runs: Runs | None = None, name: str = "FIT") -> Page:
     parts = {
         "policy": policy,
         "style": style,
-        "data": embedded(document),
+        "data": embedded(told),
         "script": script,
     }
     html = _SLOT.sub(lambda slot: parts[slot[1]], _asset("page.html"))
-    return Page(html, data.with_counts(document))
+    return Page(html, document.with_counts(told))
 
 
 @checked(fit=FIT, runs=RUNS)
@@ -173,13 +172,13 @@ def joined(names: tuple[str, ...]) -> str:
     return "\n".join(squeeze.script(_asset(name)) for name in names)
 
 
-def embedded(document: Any) -> str:
+def embedded(told: Any) -> str:
     """JSON that no HTML parser can take for markup, whatever its strings hold.
 
     Floats are written so that they read back exactly; all but ASCII is escaped, and so
     is what could end or open an element.
     """
-    text = json.dumps(as_json(document), allow_nan=False, separators=(",", ":"))
+    text = json.dumps(as_json(told), allow_nan=False, separators=(",", ":"))
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text

@@ -1,7 +1,7 @@
 """What the page knows of what the runs tell: of which setting a best, at which sizes.
 
 Sentences and counts that depend on the runs alone are made here; told.js carries them
-to the question by the rules of query/sides.py and query/unfitted.py.
+to the question by the rules of answers/limits/sides.py and unfitted.py.
 """
 
 from __future__ import annotations

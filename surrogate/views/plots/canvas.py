@@ -234,9 +234,9 @@ def cross(
     views = [sorted(axes.get_xlim()), sorted(axes.get_ylim())]
     interval = [_opened(ends) for ends in interval]
     errors = [
-        np.abs(np.clip(ends, view[0], view[1]) - value)[:, None]
-        if not np.isnan(ends).any()
-        else None
+        None
+        if np.isnan(ends).any()
+        else np.abs(np.clip(ends, view[0], view[1]) - value)[:, None]
         for value, ends, view in zip(at, interval, views, strict=True)
     ]
     beyond = [
@@ -245,8 +245,8 @@ def cross(
         for side in (0, 1)
         if errors[i] is not None and not view[0] <= ends[side] <= view[1]
     ]
-    is_known = any(error is not None for error in errors)
-    label = f"{what}, {level:.0%} interval" if is_known else what
+    known = [i for i, error in enumerate(errors) if error is not None]
+    label = f"{what}, {level:.0%} interval" if known else what
     drawn = axes.errorbar(
         [at[0]],
         [at[1]],
@@ -263,7 +263,6 @@ def cross(
         label=f"{label}, beyond the border at an arrow" if beyond else label,
     )
     # Caps come in pairs, of each axis that has an interval.
-    known = [i for i, error in enumerate(errors) if error is not None]
     for i, side in beyond:
         drawn.lines[1][2 * known.index(i) + side].set_visible(False)
         tip = list(at)

@@ -77,7 +77,7 @@ def banded(
     """Loss at m settings and the ends of the surface's interval [nats per token].
 
     The interval is t times the jackknife's standard error, with what the law itself may
-    be wrong by; NaN without leaves.
+    be wrong by; NaN without jackknife refits.
     """
     thetas = np.concatenate([fit.theta[None], fit.leaves])
     losses = log_losses(fit, thetas, question.s, settings)
@@ -87,7 +87,7 @@ def banded(
 
 
 def without_draws(fit: Fit) -> Fit:
-    """The fit for intervals alone, which need only its leaves: much faster."""
+    """The fit without draws: intervals alone need only the jackknife refits."""
     return replace(fit, draws=fit.draws[:0])
 
 

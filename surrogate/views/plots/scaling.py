@@ -40,7 +40,7 @@ class Curve:
         held: of the other; None where it moves along as in the fitted runs.
         x: sizes.
         best: of each setting; NaN where the box holds it.
-        low: lower end of its interval; NaN without leaves.
+        low: lower end of its interval; NaN without jackknife refits.
         high: upper end.
         inside: no extrapolation.
     """

@@ -39,7 +39,7 @@ class Slice:
         held: of the other, natural units.
         x: settings, natural units.
         loss: of the surface [nats per token].
-        low: lower end of the surface's interval; NaN without leaves.
+        low: lower end of the surface's interval; NaN without jackknife refits.
         high: upper end.
         best: where the loss is lowest.
         interval: of that.
@@ -161,17 +161,7 @@ class SlicesPicture:
                 label=f"{self.optimum.level:.0%} interval of the surface",
             )
         axes.plot(each.x, each.loss, color=canvas.INK, label="surface")
-        if len(each.run_x):
-            axes.plot(
-                each.run_x,
-                each.run_loss,
-                "o",
-                color="#009E73",
-                markeredgecolor="white",
-                markeredgewidth=0.5,
-                markersize=5,
-                label=self._runs_label(),
-            )
+        self._draw_runs(axes, each)
         canvas.cross(
             axes,
             (each.best, least),
@@ -189,11 +179,21 @@ class SlicesPicture:
         open_at = f"; nothing {side['side']} was tried" if side else ""
         axes.set_title(f"at {held}{open_at}", fontsize=9)
 
-    def _runs_label(self) -> str:
+    def _draw_runs(self, axes: Axes, each: Slice) -> None:
+        if not len(each.run_x):
+            return
         assert self.nearest is not None
         cell = "the cell" if self.nearest.is_same else "the nearest cell"
-        return (
-            f"runs of {cell} ({self.nearest.title}),\nmoved along the surface to here"
+        moved = f"({self.nearest.title}),\nmoved along the surface to here"
+        axes.plot(
+            each.run_x,
+            each.run_loss,
+            "o",
+            color="#009E73",
+            markeredgecolor="white",
+            markeredgewidth=0.5,
+            markersize=5,
+            label=f"runs of {cell} {moved}",
         )
 
     def _limits(self) -> tuple[float, float]:

@@ -1,5 +1,5 @@
 // What no law of the fitted form captures beyond the data (surrogate/fitting/discrepancy.py,
-// surrogate/answers/beyond.py), and which fitted cells are near (query/neighbours.py).
+// surrogate/answers/beyond.py), and which fitted cells are near (answers/neighbours.py).
 
 // The kriging system of the cells, its inverse and what is embedded of the law's error.
 function preparedLaw(data) {

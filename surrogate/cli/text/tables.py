@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from surrogate.cli.text import answers, common, tells
-from surrogate.cli.text import levels as text_levels
+from surrogate.cli.text import answers, common, levels, tells
 from surrogate.cli.text.common import Document, Form, Number, Row
 
 if TYPE_CHECKING:
@@ -26,14 +25,14 @@ def check(document: Document, everything: bool = False) -> list[RenderableType]:
         document: of the table.
         everything: all cells and whole notes.
     """
-    ranges, levels = document["ranges"], document["levels"]
+    ranges, counts = document["ranges"], document["levels"]
     further = {n: r for n, r in ranges.items() if n not in _SETTINGS}
     rows: list[Row] = [
         ("diverged", f"{document['diverged']:,}, kept as evidence on stability"),
         *_set_aside(document["set_aside"]),
         *_spikes(document["spikes"]),
-        ("lr", _levels(ranges["lr"], levels["lr"], common.lr)),
-        ("batch", _levels(ranges["batch"], levels["batch"], common.batch)),
+        ("lr", _levels(ranges["lr"], counts["lr"], common.lr)),
+        ("batch", _levels(ranges["batch"], counts["batch"], common.batch)),
         ("params", f"{common.span(ranges['params'], common.count)}, {_kind(document)}"),
         ("tokens", common.span(ranges["tokens"], common.count)),
         *((name, common.span(ends, common.count)) for name, ends in further.items()),
@@ -50,7 +49,7 @@ def check(document: Document, everything: bool = False) -> list[RenderableType]:
         common.title(f"{found}, {_many(len(document['dropped']), 'row')} dropped"),
         *_understood(document["understood"]),
         common.grid(rows),
-        *text_levels.tables(document["also"]),
+        *levels.tables(document["also"]),
     ]
     after = [
         *_aside_table(document["aside"]),
@@ -146,8 +145,8 @@ def _many(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _levels(ends: list[Number], levels: int, form: Form) -> str:
-    return f"{common.span(ends, form)}, {_many(levels, 'level')}"
+def _levels(ends: list[Number], number: int, form: Form) -> str:
+    return f"{common.span(ends, form)}, {_many(number, 'level')}"
 
 
 def _kind(document: Document) -> str:
@@ -251,7 +250,7 @@ def fit(document: Document) -> list[RenderableType]:
         rows.append(("took", f"{document['seconds']:.1f} s"))
     rows += [("note", n) for n in tells.short(document.get("notes") or ())]
     rows += tells.rows(document)
-    tables = text_levels.tables(also)
+    tables = levels.tables(also)
     return [common.title("Fit"), common.grid(rows), *tables, *tells.following(document)]
 
 
