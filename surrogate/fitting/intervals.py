@@ -32,7 +32,7 @@ from surrogate.families import Family
 from surrogate_kernels.backends import Backend
 
 if TYPE_CHECKING:
-    from surrogate.fitting import irls, ranges
+    from surrogate.fitting import clusters, irls, ranges
     from surrogate.fitting.shards import Shards
     from surrogate.numerics import least_squares
 else:
@@ -42,6 +42,7 @@ else:
         Late("surrogate.fitting.irls"),
     )
     ranges = Late("surrogate.fitting.ranges")
+    clusters = Late("surrogate.fitting.clusters")
     Shards = object
 
 MIN_CELLS = MIN_CELLS_FOR_INTERVALS
@@ -137,6 +138,8 @@ def leave_each_out(
 ) -> tuple[Float64[np.ndarray, "units p"], int]:
     """Refit without each cell, with weights of its own; and how many had not settled.
 
+    Where runs of several cells share a trunk, without each trunk, too (`clusters`).
+
     Args:
         family: what was fitted.
         rows: to these runs.
@@ -146,19 +149,21 @@ def leave_each_out(
         progress: told of finished refits.
         backend: of the arithmetic.
     """
-    counts = (rows.cell != np.unique(rows.cell)[:, None]).astype(np.float64)
+    units = clusters.units(rows)
     found = irls.refit_without(
         family,
         rows,
         weights,
-        counts,
+        units.kept.astype(np.float64),
         theta,
         box,
         progress=progress,
         backend=backend,
     )
     settled = irls.is_settled(found, len(rows.target))
-    return found.theta, int((~settled).sum())
+    leaves = theta + units.reach[:, None] * (found.theta - theta)
+    leaves = np.where(units.reach[:, None] == 1, found.theta, leaves)
+    return leaves, int((~settled).sum())
 
 
 def draw(

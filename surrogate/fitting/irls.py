@@ -413,7 +413,8 @@ def reweigh(
     residual = rows.target - surface.fitted
     member = np.eye(len(rows.cell_s))[rows.cell]
     shared, _ = cell_offsets(residual, last, member, _copies(rows, counts))
-    return objective.weights(residual - shared @ member.T, surface.excess, counts)
+    left = residual - shared @ member.T
+    return objective.weights(left, surface.excess, counts, rows.error)
 
 
 def _linear(
