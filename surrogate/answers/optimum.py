@@ -68,7 +68,7 @@ def optimum(
     _check_choice(fit, held)
     held = only_levels(fit) | held
     box = question.box | {name: (value, value) for name, value in held.items()}
-    why = not_told(fit, held)
+    why = not_told(fit, question, held)
     if why:
         return refused(fit, question, *offer(fit, question, why, held))
     if batch_multiple is not None:

@@ -81,7 +81,7 @@ def plateau(
         return _no_plateau(fit, question, tol, asked, unknown, *offered)
     asked = only_levels(fit) | asked
     known = {n: v for n, v in asked.items() if n not in fit.features.choices}
-    given, why = known, not_told(fit, known)
+    given, why = known, not_told(fit, question, known)
     if len(why) == len(CHOICES):
         return _no_plateau(
             fit, question, tol, asked, offer(fit, question, why, given)[0]
@@ -206,7 +206,7 @@ def regret(
         )
     box, extra = _widened(fit, question, choice)
     lacking = {n: v for n, v in choice.items() if n not in fit.features.choices}
-    why = {n: text for n, text in not_told(fit, lacking).items() if text}
+    why = {n: t for n, t in not_told(fit, question, lacking).items() if t}
     if len(why) == len(fit.features.choices):
         return _no_regret(fit, question, tol, choice, " ".join(why.values()))
     for name, text in why.items():
