@@ -47,6 +47,7 @@ from surrogate.fitting.run_noise import of_plateau
 from surrogate.fitting.shards import Shards
 from surrogate.fitting.stability import Stability
 from surrogate.fitting.task import Task
+from surrogate.fitting.two_sided import Near
 from surrogate.numerics import least_squares
 from surrogate.numerics.batches import Device
 from surrogate.numerics.least_squares import Progress
@@ -193,6 +194,10 @@ def _model(
         one_out = choice.held[choice.chosen]
         wrong = calibration.measure(left_out, one_out, features, rows, runs, noise)
     spread = Objective().spread(found.excess)
+    near = None
+    if task.is_few and found.freedom is not None:
+        off = rows.z[:, : len(task.unit)] - surface.cell_u[0][rows.cell]
+        near = Near(off, excess, found.misfit, found.freedom)
     return Model(
         family=found.family,
         features=features,
@@ -205,7 +210,7 @@ def _model(
         cells=records_of(runs, features, surface.cell_u[0]),
         freedom=found.freedom,
         clusters=clusters.count(rows),
-        evidence=evidence.directions(features, rows, runs, spread),
+        evidence=evidence.directions(features, rows, runs, spread, near),
         scores={},
         is_converged=bool(found.quality["is_settled"]),
         loss_kind=runs.loss_kind,

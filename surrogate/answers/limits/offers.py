@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from surrogate.answers.limits.loose import too_loose
 from surrogate.answers.limits.measured import best_measured
-from surrogate.answers.limits.scattered import too_wide
 from surrogate.answers.limits.sides import say
 from surrogate.answers.question import Question
 from surrogate.answers.solved import (
@@ -35,7 +35,7 @@ def not_told(
     }
     found = {name: text for name, text in why.items() if text is not None}
     if len(found) < len(free):
-        found = too_wide(fit, question, held) | found
+        found = too_loose(fit, question, held) | found
     return found
 
 
