@@ -26,6 +26,7 @@ from surrogate.fitting import (
     fit_time,
     intervals,
     irls,
+    odd_runs,
     replicates,
 )
 from surrogate.fitting.choice import (
@@ -141,7 +142,9 @@ def _fit(
     said = [*runs.warnings, *features.notes(), *warnings, *taken.warnings]
     said += [*found.warnings, *_idle(backend, found.backend)]
     doubts = [unclear(done.evidence.get(name), name) for name in features.choices]
-    every = (*dict.fromkeys(said), *filter(None, doubts))
+    doubts = [text for text in doubts if text]
+    odd = odd_runs.warnings_of(runs, done.noise, is_unclear=bool(doubts))
+    every = (*dict.fromkeys(said), *doubts, *odd)
     scores = choice.scores
     return replace(done, provenance=about, scores=scores, warnings=every)
 
