@@ -43,7 +43,7 @@ def units(rows: Rows) -> Units:
     if not trunks.size:
         return _units(rows, by_cell, np.ones(len(used)), None)
     by_trunk = rows.cluster != trunks[:, None]
-    alone = [_lies_within(rows, cell) for cell in used]
+    alone = [_lies_within(rows, cell) for cell in used.tolist()]
     if None not in alone:
         # No cell is shared by trunks: they are the larger units.
         own = by_cell[np.array([trunk < 0 for trunk in alone])]
