@@ -26,6 +26,7 @@ from surrogate.data.coordinates import Rows
 from surrogate.families import Bowl, Family, Posynomial, Quadratic, Shared, forms
 from surrogate.families.protocol import CELL_SPREAD
 from surrogate.fitting import irls, run_noise
+from surrogate.fitting.freedom import Parts
 from surrogate.fitting.halves import shift
 from surrogate.fitting.objective import Noise, Objective, measure_noise
 from surrogate.fitting.run_noise import RunNoise
@@ -52,12 +53,14 @@ class Propagated(NamedTuple):
 
     Attributes:
         leaves: theta after each step.
-        freedom: runs less effective parameters, at least 1.
+        spare: runs less effective parameters, at least 1.
+        parts: what of the optimum's variance is of which cause.
         misfit: mean square of the residual near the optimum, a degree of freedom.
     """
 
     leaves: Float64[np.ndarray, "steps p"]
-    freedom: int
+    spare: int
+    parts: Parts
     misfit: float
 
 
@@ -102,15 +105,41 @@ def propagate(
         *(member * slopes[:, [k]] * CELL_DRIFT for k in range(len(unit))),
         -slopes * np.array(shifts),
     ]
+    leaves = _led(family, rows, theta, line, causes)
+    sizes = [sum(part.shape[1] for part in causes[:2]), len(unit)]
+    parts = _parts_of(family, rows, np.vstack([theta, leaves]), box, sizes)
+    near = 1 / (_NEAR_FLOOR**2 + (_NEAR_GROWTH * excess) ** 2)
+    spent = max(1 - line.leverage.sum() / len(residual), 0.5 / len(residual))
+    misfit = float(near @ residual**2 / near.sum() / spent)
+    return Propagated(leaves, max(int(freedom + 1e-9), 1), parts, misfit)
+
+
+def _led(
+    family: Family, rows: Rows, theta: np.ndarray, line: _Line, causes: list[np.ndarray]
+) -> Float64[np.ndarray, "steps p"]:
+    """Theta after a step for each column of the causes; as it is where that fails."""
     steps = np.concatenate([line.gain @ cause for cause in causes], axis=1)
     count = steps.shape[1]
     leaves = line.place(line.v + np.sqrt(count / (count - 1)) * steps.T)
     values = forms.log_losses(family, leaves[:, None], rows.z)
     leaves[~np.isfinite(values).all(axis=1)] = theta
-    near = 1 / (_NEAR_FLOOR**2 + (_NEAR_GROWTH * excess) ** 2)
-    spent = max(1 - line.leverage.sum() / len(residual), 0.5 / len(residual))
-    misfit = float(near @ residual**2 / near.sum() / spent)
-    return Propagated(leaves, max(int(freedom + 1e-9), 1), misfit)
+    return leaves
+
+
+def _parts_of(
+    family: Family,
+    rows: Rows,
+    thetas: Float64[np.ndarray, "thetas p"],
+    box: Float64[np.ndarray, "2 choices"],
+    sizes: list[int],
+) -> Parts:
+    """Of the fit, then its leaves: of noise so many first, of the form so many last."""
+    used = np.unique(rows.cell)
+    u = irls.evaluate(family, rows, thetas, box).cell_u[:, used].mean(axis=1)
+    count = len(u) - 1
+    squares = (count - 1) / count * (u[1:] - u[0]) ** 2
+    noise, known, form = np.split(squares, [sizes[0], count - sizes[1]])
+    return Parts(u[0], noise.sum(axis=0), form.sum(axis=0), known.sum(axis=0))
 
 
 def sharpen(

@@ -11,6 +11,7 @@ from jaxtyping import Float64
 from surrogate.base import interrupts
 from surrogate.families import Family, Mix
 from surrogate.fitting import clusters, intervals, irls
+from surrogate.fitting.freedom import Parts
 from surrogate.fitting.intervals import Draws
 from surrogate.fitting.propagation import Propagated, propagate, sharpen
 from surrogate.fitting.task import Task
@@ -36,6 +37,8 @@ class Fitted(NamedTuple):
         freedom: degrees of freedom of intervals from steps, or over trunks that runs
             share; None of those over cells.
         misfit: where there are steps, how far the fit misses runs near the optimum.
+        spare: where there are steps, degrees of freedom of the noise.
+        parts: where there are steps, what of the optimum's variance is of which cause.
         quality: how well all that was reached.
         backend: that ran the draws; the fit's own where none was solved.
         warnings: what a user should hear of it.
@@ -51,6 +54,8 @@ class Fitted(NamedTuple):
     excess: Float64[np.ndarray, " n"]
     freedom: int | None = None
     misfit: float = 0.0
+    spare: int | None = None
+    parts: Parts | None = None
 
 
 def fit_all(
@@ -71,7 +76,7 @@ def fit_all(
         steps = propagate(family, task.rows, weights, theta, task.box, task.unit)
         if task.has_draws:
             return _stepped(bare, steps, task.bootstrap)
-        return bare._replace(misfit=steps.misfit)
+        return bare._replace(misfit=steps.misfit, parts=steps.parts)
     if not task.has_draws:
         return bare
     return _resampled(bare, weights, task, backend, completes)
@@ -159,8 +164,10 @@ def _stepped(fit: Fitted, steps: Propagated, bootstrap: int) -> Fitted:
     return fit._replace(
         draws=steps.leaves[np.arange(bootstrap) % len(steps.leaves)],
         leaves=steps.leaves,
-        freedom=steps.freedom,
+        freedom=steps.parts.freedom(steps.spare),
         misfit=steps.misfit,
+        spare=steps.spare,
+        parts=steps.parts,
     )
 
 

@@ -118,11 +118,23 @@ def of_repeats(rows: Rows, excess: Float64[np.ndarray, " n"], misfit: float) -> 
 
 
 def of_plateau(
-    noise: Noise, rows: Rows, excess: Float64[np.ndarray, " n"], misfit: float
+    noise: Noise,
+    rows: Rows,
+    excess: Float64[np.ndarray, " n"],
+    misfit: float,
+    freedom: int | None,
 ) -> Noise:
-    """`noise` whose floor is no lower than repeated runs show."""
-    least = float(np.sqrt(of_repeats(rows, excess, misfit)))
-    return noise._replace(floor=max(noise.floor, least))
+    """`noise` whose floor is no lower than repeated runs show.
+
+    Of a fit of few cells it is also held at what released sweeps show, as two more
+    degrees of freedom: a fit that spends all its runs leaves no residual.
+    """
+    variance = noise.floor**2
+    if freedom is not None:
+        held = _OF_REPEATS * Objective().floor ** 2
+        variance = (freedom * variance + held) / (freedom + _OF_REPEATS)
+    variance = max(variance, of_repeats(rows, excess, misfit))
+    return noise._replace(floor=float(np.sqrt(variance)))
 
 
 class Shared(NamedTuple):

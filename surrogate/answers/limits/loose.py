@@ -12,8 +12,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
+from surrogate.answers.limits.pairs import untried
 from surrogate.answers.question import Question
-from surrogate.answers.solved import solve_sides
+from surrogate.answers.solved import settings, solve_sides
 from surrogate.base.units import format_count
 from surrogate.data.extrapolation import HELD_SPAN
 from surrogate.fitting.model import Model
@@ -44,6 +45,12 @@ def too_loose(
         return {}
     ends = fit.spans(u[0], solved.leaves(u))
     halves = 0.5 * (ends[:, 1] - ends[:, 0]) * fit.features.u_scale
+    if not held:
+        best = settings(fit, u[0], {})
+        at = best | {name: side.at for name, side in one_sided.items()}
+        far = untried(fit, question, best, at)
+        if far is not None:
+            return {"batch": far}
     most = math.log(FACTOR) if is_scattered(fit) else math.inf
     is_fitted = _is_fitted(fit, question)
     found = {}
