@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from surrogate.data.coordinates import Rows
-from surrogate.fitting import clusters, run_noise
-from surrogate.fitting.objective import Objective
+from surrogate.fitting import clusters, freedom, run_noise
+from surrogate.fitting.freedom import Parts
+from surrogate.fitting.objective import Noise, Objective
 
 NONE = np.zeros(0)
 
@@ -123,3 +124,35 @@ def test_trunks_across_cells_add_their_variance_to_that_of_cells() -> None:
     squares = 15 / 16 * found.reach**2
     np.testing.assert_allclose(squares[:12], 11 / 12)
     np.testing.assert_allclose(squares[12:], 3 / 4)
+
+
+def parts(noise: float, form: float, known: float) -> Parts:
+    one = np.ones(1)
+    return Parts(0 * one, noise * one, form * one, known * one)
+
+
+def test_freedom_is_that_of_welch_and_satterthwaite() -> None:
+    # Closed form: (a + b)^2 / (a^2 / n) with b known; and no fewer than the noise has.
+    assert parts(1.0, 0.0, 0.0).freedom(5) == 5
+    assert parts(1.0, 0.0, 1.0).freedom(5) == 20
+    assert parts(1.0, 1.0, 1.0).freedom(8) == int(9 / (1 / 8 + 1 / 4))
+    assert parts(0.1, 1.0, 0.0).freedom(50) == 50
+    assert parts(np.nan, 1.0, 0.0).freedom(7) == 7
+
+
+def test_what_forms_differ_by_is_part_of_their_mean() -> None:
+    zero = np.zeros(1)
+    two = [Parts(np.array([at]), zero + 1.0, zero, zero) for at in (-1.0, 3.0)]
+    half = np.array([0.5, 0.5])
+    found = freedom.average(two, half, half)
+    # By hand: the mean is 1, each is 2 from it.
+    assert (found.best[0], found.noise[0], found.form[0]) == (1.0, 1.0, 4.0)
+
+
+def test_a_fit_that_spends_all_runs_has_the_noise_of_released_sweeps() -> None:
+    x = np.linspace(-1, 1, 5)
+    rows = rows_of(0 * x, x)
+    bare = Noise(cell=0.0, floor=0.0, growth=0.0)
+    found = run_noise.of_plateau(bare, rows, np.zeros(5), 0.33, 1)
+    assert found.floor == pytest.approx(0.001 * np.sqrt(2 / 3))
+    assert run_noise.of_plateau(bare, rows, np.zeros(5), 0.33, None).floor == 0.0

@@ -10,7 +10,7 @@ from jaxtyping import Float64
 
 from surrogate.base import interrupts
 from surrogate.families import Family, Mix
-from surrogate.fitting import clusters, intervals, irls
+from surrogate.fitting import clusters, intervals, irls, ranges
 from surrogate.fitting.freedom import Parts
 from surrogate.fitting.intervals import Draws
 from surrogate.fitting.propagation import Propagated, propagate, sharpen
@@ -130,18 +130,10 @@ def _resampled(
     interrupts.keep(completes)
     fits = task.bootstrap * intervals.starts(family, task.cells)
     start(task.progress, "Resampling cells", fits)
-    drawn = intervals.draw(
-        family,
-        rows,
-        weights,
-        theta,
-        leaves,
-        replicas=task.bootstrap,
-        seed=task.seed,
-        backend=backend,
-        progress=task.progress,
-        shards=task.shards,
+    asked = ranges.Asked(
+        family, rows, weights, theta, task.seed, task.bootstrap, backend
     )
+    drawn = intervals.draw(asked, leaves, progress=task.progress, shards=task.shards)
     more = {
         "leaves_unsettled": unsettled,
         "draws_unsettled": drawn.unsettled,
