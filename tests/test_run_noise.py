@@ -13,9 +13,14 @@ from surrogate.fitting.objective import Noise, Objective
 NONE = np.zeros(0)
 
 
-def rows_of(target: np.ndarray, x: np.ndarray, **more: np.ndarray) -> Rows:
+def rows_of(
+    target: np.ndarray,
+    x: np.ndarray,
+    cell: np.ndarray | None = None,
+    **more: np.ndarray | None,
+) -> Rows:
     """Runs of one cell along lr."""
-    cell = more.pop("cell", np.zeros(len(x), np.int64))
+    cell = np.zeros(len(x), np.int64) if cell is None else cell
     scales = np.zeros((int(cell.max()) + 1, 0))
     return Rows(x[:, None], target, cell, scales, **more)
 
@@ -77,13 +82,13 @@ def test_the_share_of_a_trunk_is_that_of_its_runs(
     ones = np.ones(240)
     found = run_noise.shared(cluster, residual, ones, 0 * ones)
     assert least <= found.share[0] <= most
-    assert found.count[0] == pytest.approx(1 / (1 + 3 * found.share[0]))
+    assert found.worth[0] == pytest.approx(1 / (1 + 3 * found.share[0]))
 
 
 def test_runs_without_a_trunk_share_nothing() -> None:
     found = run_noise.shared(None, np.ones(3), np.ones(3), np.zeros(3))
     np.testing.assert_array_equal(found.share, 0)
-    np.testing.assert_array_equal(found.count, 1)
+    np.testing.assert_array_equal(found.worth, 1)
     mixed = run_noise.shared(np.array([0, 0, -1]), np.ones(3), np.ones(3), np.zeros(3))
     assert mixed.share[2] == 0 < mixed.share[0]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -117,7 +118,7 @@ def scattered() -> Fit:
 def test_runs_that_share_no_sizes_must_hold_the_best_to_a_factor(
     scattered: Fit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    where = {"params": 2e8, "tokens": 6e9}
+    where: dict[str, Any] = {"params": 2e8, "tokens": 6e9}
     told = scattered.optimum(**where)
     assert told.status == "ok"
     assert loose.is_scattered(scattered)
@@ -221,10 +222,9 @@ def on_a_line(beside: Sequence[tuple[float, float]]) -> Runs:
 def test_a_pair_that_no_run_came_near_is_not_answered() -> None:
     runs = on_a_line([(0.0, -0.5)])
     fit = surrogate.fit(runs, family="quadratic", bootstrap=20, backend="numpy")
-    where = {"params": 1e8, "tokens": 2e9}
     # The answer, were it given: what a rule that looks at each setting alone allows.
     at = {"lr": 1e-3 * np.exp(1.4), "batch": 2**18 * np.exp(-1.4)}
-    question = ask(fit, *where.values(), None, None, None, None, 0.01)
+    question = ask(fit, 1e8, 2e9, None, None, None, None, 0.01)
     best = {"lr": 1e-3, "batch": 2.0**18}
     text = pairs.untried(fit, question, best, at)
     assert text is not None

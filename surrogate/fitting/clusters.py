@@ -46,7 +46,7 @@ def units(rows: Rows) -> Units:
     alone = [_lies_within(rows, cell) for cell in used.tolist()]
     if None not in alone:
         # No cell is shared by trunks: they are the larger units.
-        own = by_cell[np.array([trunk < 0 for trunk in alone])]
+        own = by_cell[np.array([trunk == -1 for trunk in alone])]
         kept = np.concatenate([own, by_trunk])
         return _units(rows, kept, np.ones(len(kept)), len(kept) - 3)
     parts, count = (by_cell, by_trunk), len(used) + len(trunks)

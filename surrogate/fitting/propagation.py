@@ -87,7 +87,7 @@ def propagate(
     variance = noise.variance(excess)
     own = residual - line.shared(residual)
     trunk = run_noise.shared(rows.cluster, own, variance, line.leverage)
-    freedom = float((trunk.count - line.leverage)[noise.sound].sum())
+    freedom = float((trunk.worth - line.leverage)[noise.sound].sum())
     slopes = _slopes(family, rows, theta) / unit
     level = noise_of(residual, excess, rows.cell).cell
     off = (rows.z[:, : len(unit)] - surface.cell_u[0][rows.cell]) * unit

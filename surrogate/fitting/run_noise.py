@@ -143,12 +143,12 @@ class Shared(NamedTuple):
     Attributes:
         share: of each run's variance, 0 where it has no trunk.
         member: whether a run is of a trunk.
-        count: what each run counts for as an independent one.
+        worth: what each run counts for as an independent one.
     """
 
     share: Float64[np.ndarray, " n"]
     member: Float64[np.ndarray, "n clusters"]
-    count: Float64[np.ndarray, " n"]
+    worth: Float64[np.ndarray, " n"]
 
 
 def shared(
