@@ -9,12 +9,12 @@ which every value that was tried may be the best is not told either.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from surrogate.answers.limits.pairs import untried
 from surrogate.answers.question import Question
-from surrogate.answers.solved import settings, solve_sides
+from surrogate.answers.solved import point_only, settings, solve_box, solve_sides
 from surrogate.base.units import format_count
 from surrogate.data.extrapolation import HELD_SPAN
 from surrogate.fitting.model import Model
@@ -32,9 +32,16 @@ def is_scattered(fit: Model) -> bool:
 
 
 def too_loose(
-    fit: Model, question: Question, held: Mapping[str, float]
+    fit: Model, question: Question, held: Mapping[str, float], untold: Collection[str]
 ) -> dict[str, str]:
-    """The settings whose best is held too loosely at the question, and the words."""
+    """The settings whose best is held too loosely at the question, and the words.
+
+    Args:
+        fit: with its leaves.
+        question: where.
+        held: settings that are given.
+        untold: settings of which the runs show no best anyhow.
+    """
     if not len(fit.leaves):
         return {}
     box = question.box | {name: (value, value) for name, value in held.items()}
@@ -45,10 +52,11 @@ def too_loose(
         return {}
     ends = fit.spans(u[0], solved.leaves(u))
     halves = 0.5 * (ends[:, 1] - ends[:, 0]) * fit.features.u_scale
-    if not held:
-        best = settings(fit, u[0], {})
-        at = best | {name: side.at for name, side in one_sided.items()}
-        far = untried(fit, question, best, at)
+    if not held and not untold:
+        at = settings(fit, u[0], {})
+        at |= {name: side.at for name, side in one_sided.items()}
+        free = solve_box(point_only(fit), question, box).minimum.u[0]
+        far = untried(fit, question, settings(fit, free, {}), at)
         if far is not None:
             return {"batch": far}
     most = math.log(FACTOR) if is_scattered(fit) else math.inf

@@ -35,7 +35,7 @@ def not_told(
     }
     found = {name: text for name, text in why.items() if text is not None}
     if len(found) < len(free):
-        found = too_loose(fit, question, held) | found
+        found = too_loose(fit, question, held, found) | found
     return found
 
 
