@@ -160,4 +160,3 @@ def test_a_fit_that_spends_all_runs_has_the_noise_of_released_sweeps() -> None:
     bare = Noise(cell=0.0, floor=0.0, growth=0.0)
     found = run_noise.of_plateau(bare, rows, np.zeros(5), 0.33, 1)
     assert found.floor == pytest.approx(0.001 * np.sqrt(2 / 3))
-    assert run_noise.of_plateau(bare, rows, np.zeros(5), 0.33, None).floor == 0.0

@@ -65,10 +65,11 @@ def average(
         ),
         default=None,
     )
+    told = None
+    if steps and spare is not None:
+        told = _freedom(names, fits, weights, rivals, spare)
     return join(family, Shares(weights, every[at], every), led)._replace(
-        freedom=None
-        if spare is None
-        else _freedom(names, fits, weights, rivals, spare),
+        freedom=told,
         misfit=float(weights @ np.array([part.misfit for part in fits])),
         spare=spare,
     )

@@ -191,16 +191,16 @@ def _model(
     _stop(task.progress)
     excess, residual = surface.excess[0], rows.target - surface.fitted[0]
     noise = (noise_of if task.is_few else measure_noise)(residual, excess, rows.cell)
-    noise = of_plateau(noise, rows, excess, alone.family.misfit, found.spare)
+    near = None
+    if found.spare is not None:
+        noise = of_plateau(noise, rows, excess, alone.family.misfit, found.spare)
+        off = rows.z[:, : len(task.unit)] - surface.cell_u[0][rows.cell]
+        near = Near(off, excess, found.misfit, found.spare)
     wrong = None
     if task.has_draws and choice.held:
         one_out = choice.held[choice.chosen]
         wrong = calibration.measure(left_out, one_out, features, rows, runs, noise)
     spread = Objective().spread(found.excess)
-    near = None
-    if found.spare is not None:
-        off = rows.z[:, : len(task.unit)] - surface.cell_u[0][rows.cell]
-        near = Near(off, excess, found.misfit, found.spare)
     return Model(
         family=found.family,
         features=features,

@@ -76,7 +76,7 @@ def fit_all(
         steps = propagate(family, task.rows, weights, theta, task.box, task.unit)
         if task.has_draws:
             return _stepped(bare, steps, task.bootstrap)
-        return bare._replace(misfit=steps.misfit, parts=steps.parts)
+        return bare._replace(misfit=steps.misfit, spare=steps.spare, parts=steps.parts)
     if not task.has_draws:
         return bare
     return _resampled(bare, weights, task, backend, completes)

@@ -122,17 +122,15 @@ def of_plateau(
     rows: Rows,
     excess: Float64[np.ndarray, " n"],
     misfit: float,
-    freedom: int | None,
+    freedom: int,
 ) -> Noise:
-    """`noise` whose floor is no lower than repeated runs show.
+    """`noise` of few cells, its floor no lower than repeated runs show.
 
-    Of a fit of few cells it is also held at what released sweeps show, as two more
-    degrees of freedom: a fit that spends all its runs leaves no residual.
+    It is also held at what released sweeps show, as two more degrees of freedom: a fit
+    that spends all its runs leaves no residual.
     """
-    variance = noise.floor**2
-    if freedom is not None:
-        held = _OF_REPEATS * Objective().floor ** 2
-        variance = (freedom * variance + held) / (freedom + _OF_REPEATS)
+    held = _OF_REPEATS * Objective().floor ** 2
+    variance = (freedom * noise.floor**2 + held) / (freedom + _OF_REPEATS)
     variance = max(variance, of_repeats(rows, excess, misfit))
     return noise._replace(floor=float(np.sqrt(variance)))
 
