@@ -139,8 +139,11 @@ def parts(noise: float, form: float, known: float) -> Parts:
 def test_freedom_is_that_of_welch_and_satterthwaite() -> None:
     # Closed form: (a + b)^2 / (a^2 / n) with b known; and no fewer than the noise has.
     assert parts(1.0, 0.0, 0.0).freedom(5) == 5
-    assert parts(1.0, 0.0, 1.0).freedom(5) == 20
+    assert parts(1.0, 0.0, 0.5).freedom(5) == int(1.5**2 * 5)
     assert parts(1.0, 1.0, 1.0).freedom(8) == int(9 / (1 / 8 + 1 / 4))
+    # Small by chance, or known too little to be.
+    assert parts(0.01, 0.0, 1.0).freedom(5) == 15
+    assert parts(0.01, 0.0, 1.0).freedom(2) == 2
     assert parts(0.1, 1.0, 0.0).freedom(50) == 50
     assert parts(np.nan, 1.0, 0.0).freedom(7) == 7
 

@@ -15,7 +15,9 @@ from jaxtyping import Float64
 
 # With so many the part of the form is known: three or four forms.
 _OF_FORMS = 4
-_MOST = 1000
+# Noise of fewer is too little known to be small, and of those that there are it may be
+# small by chance: the sum has so many times theirs at most.
+_LEAST, _MOST = 3, 3
 
 
 class Parts(NamedTuple):
@@ -39,12 +41,14 @@ class Parts(NamedTuple):
         Args:
             spare: degrees of freedom of the noise.
         """
+        if spare < _LEAST:
+            return spare
         whole = (self.noise + self.form + self.known) ** 2
         parts = self.noise**2 / spare + self.form**2 / _OF_FORMS
         found = whole / np.maximum(parts, 1e-300)
         if not np.isfinite(found).all():
             return spare
-        return int(np.clip(found.min(), spare, max(spare, _MOST)))
+        return int(np.clip(found.min(), spare, _MOST * spare))
 
 
 def average(
