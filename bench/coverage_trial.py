@@ -17,6 +17,7 @@ from surrogate.data import Runs
 from surrogate.data.coordinates import Features
 from surrogate.families import Shape
 from surrogate.fitting.replicates import fit_all
+from surrogate.fitting.task import Task
 
 REPLICAS = 199
 EDGES = ("lr_low", "lr_high", "batch_low", "batch_high")
@@ -81,12 +82,8 @@ def fit_sweep(family: str, runs: Runs, seed: int) -> Fit:
     shape = Shape(len(features.choices), len(features.givens), features.offsets)
     found = fit_all(
         families.make(family, shape, 3),
-        features.rows(runs),
-        features.box(),
-        features.u_scale,
-        bootstrap=REPLICAS,
-        seed=seed,
-        backend="xla",
+        Task(features.rows(runs), features.box(), features.u_scale, REPLICAS, seed),
+        "xla",
     )
     like = fitted(family)
     return replace(

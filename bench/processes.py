@@ -25,7 +25,7 @@ import numpy as np
 from surrogate.answers.simulate import simulate
 from surrogate.data.coordinates import Features
 from surrogate.families import Posynomial, Shape
-from surrogate.fitting import intervals
+from surrogate.fitting import intervals, ranges
 from surrogate.fitting.shards import Shards
 
 _SEED = 3
@@ -63,16 +63,8 @@ def _draw(folder: str, process: int, processes: int, replicas: int) -> np.ndarra
     weights = np.full(len(rows.target), 1e4)
     none = np.zeros((0, family.size))
     shards = Shards(Path(folder), process, processes, patience=60.0)
-    return intervals.draw(
-        family,
-        rows,
-        weights,
-        theta,
-        none,
-        replicas=replicas,
-        seed=_SEED,
-        shards=shards,
-    ).theta
+    asked = ranges.Asked(family, rows, weights, theta, _SEED, replicas, "numpy")
+    return intervals.draw(asked, none, shards=shards).theta
 
 
 def _child(core: int, start: Any, results: Any, *arguments: Any) -> None:

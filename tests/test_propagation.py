@@ -65,7 +65,7 @@ def test_noise_of_runs_gives_the_covariance_of_weighted_least_squares() -> None:
     residual = rows.target - columns @ theta
     leverage = np.einsum("np,pn->n", columns, gain)
     # Of normal noise, some lies beyond what counts as an outlier.
-    assert n - 10 < found.freedom <= int(n - leverage.sum() + 1e-9)
+    assert n - 10 < found.spare <= int(n - leverage.sum() + 1e-9)
     got = covariance(found.leaves[:n], theta, len(found.leaves))
     # Noise is the same everywhere: of the variance function only the floor is there.
     variance = float(residual @ residual) / (n - leverage.sum())
@@ -142,8 +142,10 @@ def parts_of(rows: Rows) -> dict[str, Fitted]:
             "numpy",
             (),
             np.zeros(len(rows.target)),
-            steps.freedom,
+            steps.parts.freedom(steps.spare),
             steps.misfit,
+            steps.spare,
+            steps.parts,
         )
     return found
 
@@ -168,6 +170,7 @@ def test_what_forms_differ_by_adds_its_variance() -> None:
     # A leaf goes as far as its form at most.
     reach = np.minimum(shares, (count - 1) / count)
     assert last == pytest.approx(reach @ (single - point) ** 2, rel=1e-9)
-    assert whole.freedom == min(p.freedom for p in parts.values() if p.freedom)
+    assert whole.freedom is not None
+    assert whole.freedom >= min(p.spare for p in parts.values() if p.spare)
     error = intervals.standard_error(point, leaves)
     assert error**2 > last

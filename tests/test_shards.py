@@ -172,9 +172,8 @@ def test_draws_in_ranges_are_those_of_one_call(
     none = np.zeros((0, family.size))
 
     def draw(shards: Shards | None) -> intervals.Draws:
-        return intervals.draw(
-            family, rows, weights, theta, none, replicas=130, seed=3, shards=shards
-        )
+        asked = ranges.Asked(family, rows, weights, theta, 3, 130, "numpy")
+        return intervals.draw(asked, none, shards=shards)
 
     whole = draw(None)
     shards = Shards(tmp_path / "fit.draws")

@@ -13,7 +13,7 @@ from scipy import stats
 from surrogate import families
 from surrogate.data import Runs
 from surrogate.data.coordinates import Features, Rows
-from surrogate.fitting import intervals, irls
+from surrogate.fitting import intervals, irls, ranges
 
 REPLICAS, CELLS = 20_000, 7
 # Enough for draws that are refits.
@@ -78,7 +78,8 @@ def test_draws_are_least_squares_under_the_resampled_weights() -> None:
     weights = rng.uniform(1e5, 1e6, len(rows.target))
     zero = np.zeros(family.size)
     none = np.zeros((len(MANY), family.size))
-    found = intervals.draw(family, rows, weights, zero, none, replicas=12, seed=3)
+    asked = ranges.Asked(family, rows, weights, zero, 3, 12, "numpy")
+    found = intervals.draw(asked, none)
     counts = intervals.resample(3, 12, len(runs.cells))
     pairs = zip(*np.triu_indices(4), strict=True)
     products = [rows.z[:, i] * rows.z[:, j] for i, j in pairs]
@@ -104,7 +105,8 @@ def test_replicas_of_few_cells_are_counted_and_kept(
     family = families.Quadratic(families.Shape(2, 2, 0))
     weights = np.full(len(rows.target), 1e6)
     zero, none = np.zeros(family.size), np.zeros((len(MANY), family.size))
-    found = intervals.draw(family, rows, weights, zero, none, replicas=200, seed=0)
+    asked = ranges.Asked(family, rows, weights, zero, 0, 200, "numpy")
+    found = intervals.draw(asked, none)
     distinct = (intervals.resample(0, 200, len(MANY)) > 0).sum(axis=1)
     assert found.singular == (distinct < 7).sum() > 0
     assert found.theta.shape == (200, family.size)
@@ -225,9 +227,8 @@ def test_under_12_cells_draws_are_leaves_in_turn() -> None:
     family = families.Quadratic(families.Shape(2, 2, 0))
     leaves = np.random.default_rng(0).normal(size=(6, family.size))
     ones = np.ones(len(rows.target))
-    found = intervals.draw(
-        family, rows, ones, leaves[0], leaves, replicas=30, seed=5, backend="mosaic"
-    )
+    asked = ranges.Asked(family, rows, ones, leaves[0], 5, 30, "mosaic")
+    found = intervals.draw(asked, leaves)
     np.testing.assert_array_equal(found.theta, np.tile(leaves, (5, 1)))
     assert found.backend is None
     assert (found.unsettled, found.singular, found.is_whole) == (0, 0, True)

@@ -53,7 +53,7 @@ def optimum(
         return refused(question, unknown)
     _check_choice(question.fit, held)
     held = only_levels(question.fit) | held
-    why = not_told(question.fit, held)
+    why = not_told(question, held)
     if why:
         return refused(question, *offer(question, why, held))
     is_bounded = False

@@ -56,7 +56,7 @@ def plateau(question: Question, wanted: Wanted) -> Plateau:
         return _no_plateau(question, wanted.tol, wanted.slices, *said)
     asked = only_levels(fit) | dict(wanted.slices)
     given = {n: v for n, v in asked.items() if n not in fit.features.choices}
-    why = not_told(fit, given)
+    why = not_told(question, given)
     if len(why) == len(CHOICES):
         return _no_plateau(question, wanted.tol, asked, offer(question, why, given)[0])
     held = {name: nearest_level(question, name) for name in why}

@@ -67,7 +67,7 @@ def untold(question: Question, choice: Choice) -> dict[str, str]:
     """Settings of which the runs show no best, though they are fitted, and why."""
     fit = question.fit
     lacking = {n: v for n, v in choice.items() if n not in fit.features.choices}
-    return {name: text for name, text in not_told(fit, lacking).items() if text}
+    return {name: text for name, text in not_told(question, lacking).items() if text}
 
 
 def judged(question: Question, choice: Choice, why: dict[str, str]) -> Judged:

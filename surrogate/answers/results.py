@@ -42,7 +42,8 @@ class Context:
             each left out, are nearer to the others.
         status: how it went.
         warnings: what to know before using the answer.
-        interval_unit: what intervals are over: cells, or runs, the weaker kind.
+        interval_unit: what intervals are over: cells, or runs, the weaker kind, or
+            clusters, where runs share trunks.
         loss_unit: of every loss: nats per token, or bits per byte.
         one_sided: settings of which the runs tell one side only (`sides.Side`).
         is_box_given: the box is not the default one.

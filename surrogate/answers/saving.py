@@ -33,6 +33,8 @@ MOST_PARAMETER = 1e9
 # Of the runs, kept as arrays; text is kept as the bytes of a JSON list.
 _NUMBERS = ("lr", "batch", "params", "tokens", "loss", "verdict")
 _TEXTS = ("recipe", "name")
+# Of few tables: kept where any run has one.
+_RARE_NUMBER, _RARE_TEXT = "loss_se", "cluster"
 _RUN = "run_"
 _SCALE = "run_scale_"
 
@@ -88,6 +90,7 @@ def _manifest(fit: Model) -> dict[str, Any]:
         "stability": fit.stability.to_json() if fit.stability else None,
         "cells": [asdict(cell) for cell in fit.cells],
         "freedom": fit.freedom,
+        "clusters": fit.clusters,
         "evidence": {name: found.to_json() for name, found in fit.evidence.items()},
         "discrepancy": fit.discrepancy and fit.discrepancy.to_json(),
         "scores": fit.scores,
@@ -146,6 +149,7 @@ def _unpack(manifest: Mapping[str, Any], arrays: archive.Arrays, make: type[M]) 
             for cell in manifest["cells"]
         ),
         freedom=manifest.get("freedom"),
+        clusters=manifest.get("clusters", 0),
         evidence={
             name: Direction.from_json(found)
             for name, found in manifest.get("evidence", {}).items()
@@ -215,15 +219,19 @@ def _disagreements(fit: Model) -> Iterator[str]:
 def _pack(runs: Runs) -> tuple[archive.Arrays, dict[str, Any]]:
     arrays = {_RUN + name: getattr(runs, name) for name in _NUMBERS}
     arrays |= {_SCALE + name: values for name, values in runs.scales.items()}
-    for name in _TEXTS:
+    texts = (*_TEXTS, _RARE_TEXT) if (runs.cluster != "").any() else _TEXTS
+    for name in texts:
         text = json.dumps(getattr(runs, name).tolist()).encode()
         arrays[_RUN + name] = np.frombuffer(text, np.uint8)
+    if np.isfinite(runs.loss_se).any():
+        arrays[_RUN + _RARE_NUMBER] = runs.loss_se
     return arrays, {
         "loss_kind": runs.loss_kind,
         "loss_unit": runs.loss_unit,
         "params_kind": runs.params_kind,
         "scales": sorted(runs.scales),
         "also": runs.also,
+        "seed_noise": runs.seed_noise,
         "dropped": [asdict(row) for row in runs.dropped],
         "notes": list(runs.notes),
         "sources": [asdict(source) for source in runs.sources],
@@ -238,12 +246,14 @@ def _unpack_runs(about: Mapping[str, Any], arrays: archive.Arrays) -> Runs:
     verdict = arrays.get(_RUN + "verdict", arrays.get(_RUN + "diverged"))
     texts: dict[str, Any] = {
         name: np.array(json.loads(arrays[_RUN + name].tobytes()), dtype=str)
-        for name in _TEXTS
+        for name in (*_TEXTS, _RARE_TEXT)
+        if _RUN + name in arrays or name in _TEXTS
     }
     runs = Runs.from_arrays(
         **numbers,
         **texts,
         verdict=verdict,
+        loss_se=arrays.get(_RUN + _RARE_NUMBER),
         scales={name: arrays[_SCALE + name] for name in about["scales"]},
         loss_kind=about["loss_kind"],
         loss_unit=about.get("loss_unit", "nats"),
@@ -253,4 +263,6 @@ def _unpack_runs(about: Mapping[str, Any], arrays: archive.Arrays) -> Runs:
         notes=about["notes"],
         sources=[Source(**source) for source in about["sources"]],
     )
-    return replace(runs, also=str(about.get("also", "")))
+    return replace(
+        runs, also=str(about.get("also", "")), seed_noise=about.get("seed_noise")
+    )

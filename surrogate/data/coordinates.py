@@ -38,12 +38,16 @@ class Rows(NamedTuple):
         target: ln loss minus `Features.level`.
         cell: the cell of each row.
         cell_s: the given part of z, one row a cell.
+        error: standard error of each target that is told, 0 where none is.
+        cluster: which rows share a trunk, -1 where none do; None where none is told.
     """
 
     z: Float64[np.ndarray, "n k"]
     target: Float64[np.ndarray, " n"]
     cell: np.ndarray
     cell_s: Float64[np.ndarray, "cells g"]
+    error: Float64[np.ndarray, " n"] | None = None
+    cluster: Int64[np.ndarray, " n"] | None = None
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,8 @@ class Features:
             target=np.log(runs.loss[usable]) - self.level,
             cell=cell,
             cell_s=cell_s,
+            error=_told_error(runs),
+            cluster=_clusters(runs),
         )
 
     def cell_points(self, runs: Runs) -> Float64[np.ndarray, "cells g"]:
@@ -378,6 +384,24 @@ def _unused(runs: Runs) -> str:
         return ""
     count = len(runs.dropped)
     return f" Rows that could not be used: {count}; the first is {runs.dropped[0]}."
+
+
+def _told_error(runs: Runs) -> Float64[np.ndarray, " n"] | None:
+    """Relative standard error of each usable loss; None where none is told."""
+    found = np.nan_to_num((runs.loss_se / runs.loss)[runs.usable])
+    return found if found.any() else None
+
+
+def _clusters(runs: Runs) -> Int64[np.ndarray, " n"] | None:
+    """A number for each trunk that usable runs share; None where none do."""
+    names, at, counts = np.unique(
+        runs.cluster[runs.usable], return_inverse=True, return_counts=True
+    )
+    is_shared = (names != "") & (counts > 1)
+    if not is_shared.any():
+        return None
+    number = np.where(is_shared, np.cumsum(is_shared) - 1, -1)
+    return number[np.ravel(at)].astype(np.int64)
 
 
 def settings_of(runs: Runs) -> dict[str, np.ndarray]:

@@ -108,12 +108,20 @@ def leave_out(
     first, *more = held.values()
     if not more:
         return first
-    every = Mix(first.family.shape, tuple(h.family for h in held.values()))
-    shares = np.array([weights[name] for name in held])
-    shares = np.tile(shares, (len(names), 1))
-    theta = every.join(shares, [h.theta for h in held.values()])
+    every, theta = _mixed(held, weights)
     surface = irls.evaluate(every, rows, theta, box, backend)
     return cross_validation.read(every, features, rows, runs, folds, theta, surface)
+
+
+def _mixed(
+    held: Mapping[str, HeldOut], weights: Mapping[str, float]
+) -> tuple[Mix, Float64[np.ndarray, "folds p"]]:
+    """A mix of the parts, fold by fold."""
+    parts = list(held.values())
+    every = Mix(parts[0].family.shape, tuple(part.family for part in parts))
+    shares = np.array([weights[name] for name in held])
+    thetas = [part.theta for part in parts]
+    return every, every.join(np.tile(shares, (len(thetas[0]), 1)), thetas)
 
 
 def measure(

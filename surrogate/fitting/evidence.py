@@ -3,7 +3,8 @@
 Families are convex by construction, so that a constant, a hill or a saddle gets an
 optimum too. Here the curvature is estimated freely, by least squares of ln loss on a
 second-degree polynomial of (ln lr, ln batch) with a level for every cell, and an
-optimum counts as seen where it is positive at 2.5 %, one-sided.
+optimum counts as seen where it is positive at 2.5 %, one-sided; of few cells also where
+the loss falls towards the optimum and rises beyond it (`two_sided`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from surrogate.base.chances import coin, student
 from surrogate.base.units import format_lr, format_tokens_exact
 from surrogate.data import Runs
 from surrogate.data.coordinates import Features, Rows, level_columns
+from surrogate.fitting.two_sided import Near, is_seen
 
 _ONE_SIDED = 0.025
 _SIGN_TEST = 0.05
@@ -80,6 +82,7 @@ def directions(
     rows: Rows,
     runs: Runs,
     spread: Float64[np.ndarray, " n"],
+    near: Near | None = None,
 ) -> dict[str, Direction]:
     """What the runs say of every setting that is fitted.
 
@@ -88,11 +91,15 @@ def directions(
         rows: the fitted runs.
         runs: all runs.
         spread: size of the residual to expect of each row, in ln loss.
+        near: a fit of few cells about its optimum; None of many.
     """
     free = _Polynomial.of(features, rows, spread)
     signs = dict.fromkeys(features.choices, 0)
     if free is not None:
         signs = free.signs(features.choices)
+    for i, name in enumerate(features.choices):
+        if near is not None and not signs[name] and is_seen(near, rows, i):
+            signs[name] = 1
     noise = free.noise if free is not None else np.inf
     return {
         name: _direction(name, runs, signs[name], noise) for name in features.choices
@@ -243,12 +250,16 @@ def _direction(name: str, runs: Runs, sign: int, noise: float) -> Direction:
 class _Group(NamedTuple):
     """Values of one setting, ascending, the lowest loss at each, which is best.
 
-    `is_capped`: a run that diverged lies above the highest.
+    Attributes:
+        values: ascending.
+        loss: the lowest at each.
+        best: the place of the lowest; None where several values share it.
+        is_capped: a run that diverged lies above the highest.
     """
 
     values: np.ndarray
     loss: np.ndarray
-    best: int
+    best: int | None
     is_capped: bool
 
 
@@ -271,7 +282,9 @@ def _group(runs: Runs, rows: np.ndarray, values: np.ndarray) -> _Group:
     np.minimum.at(loss, at, runs.loss[kept])
     lost = values[rows[runs.diverged[rows]]]
     is_capped = bool(each.size and (lost > each[-1]).any())
-    return _Group(each, loss, int(loss.argmin()) if each.size else 0, is_capped)
+    lowest = np.flatnonzero(loss == loss.min(initial=np.inf))
+    best = int(lowest[0]) if lowest.size == 1 else None
+    return _Group(each, loss, best, is_capped)
 
 
 def _is_finding(

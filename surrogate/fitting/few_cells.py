@@ -14,6 +14,7 @@ from jaxtyping import Float64
 
 from surrogate.base.defaults import SINGLE_FAMILIES
 from surrogate.families import Mix
+from surrogate.fitting import freedom
 from surrogate.fitting.replicates import Fitted, Shares, join
 
 # Forms that differ in how they leave the optimum; the additive one is the quadratic's.
@@ -56,15 +57,37 @@ def average(
         own = part.leaves if share > 0 else np.tile(part.theta, (steps, 1))
         leaves = np.concatenate([own, np.tile(part.theta, (len(lean), 1))])
         led[name] = part._replace(leaves=leaves, draws=leaves[at])
-    freedoms = [
-        part.freedom
-        for part, share in zip(fits, weights, strict=True)
-        if share > 0 and part.freedom is not None
-    ]
-    return join(family, Shares(weights, every[at], every), led)._replace(
-        freedom=min(freedoms, default=None),
-        misfit=float(weights @ np.array([part.misfit for part in fits])),
+    spare = min(
+        (
+            part.spare
+            for part, share in zip(fits, weights, strict=True)
+            if share > 0 and part.spare is not None
+        ),
+        default=None,
     )
+    told = None
+    if steps and spare is not None:
+        told = _freedom(names, fits, weights, rivals, spare)
+    return join(family, Shares(weights, every[at], every), led)._replace(
+        freedom=told,
+        misfit=float(weights @ np.array([part.misfit for part in fits])),
+        spare=spare,
+    )
+
+
+def _freedom(
+    names: list[str],
+    fits: list[Fitted],
+    weights: Float64[np.ndarray, " parts"],
+    rivals: Sequence[str],
+    spare: int,
+) -> int:
+    """Of the mean and of what its rivals differ by."""
+    leaning = np.zeros(len(names))
+    at = [names.index(name) for name in rivals]
+    leaning[at] = shares([fits[k].misfit for k in at])
+    parts = [part.parts for part in fits if part.parts is not None]
+    return freedom.average(parts, weights, leaning).freedom(spare)
 
 
 def _leaning(

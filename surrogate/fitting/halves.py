@@ -7,6 +7,9 @@ the fitted one, as far as the runs prefer halves, counts as an error of the form
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numpy as np
 from jaxtyping import Float64, Int64
 
@@ -46,34 +49,64 @@ def shift(
     """
     x = off[:, axis]
     span = float(np.ptp(x))
-    low, high = max(x.min(), -_REACH * span), min(x.max(), _REACH * span)
-    if not low < 0 < high:
+    ends = max(x.min(), -_REACH * span), min(x.max(), _REACH * span)
+    if not ends[0] < 0 < ends[1]:
         return 0.0
-    root = np.sqrt(weights / weights.max())
-    others = _others(off, cell, s, axis)
-    cross = off[:, [1 - axis]] if off.shape[1] == 2 else off[:, :0]
-
-    def squares(place: float) -> float:
-        t = (x - place)[:, None]
-        halves = np.concatenate([t**2 * (t < 0), t**2 * (t > 0)], axis=1)
-        columns = np.concatenate([others, t * cross, halves], axis=1) * root[:, None]
-        found = np.linalg.lstsq(columns, target * root, rcond=1e-10)[0]
-        if (found[-2:] <= 0).any():
-            return np.inf
-        left = target * root - columns @ found
-        return float(left @ left)
-
-    now = squares(0.0)
-    grid = np.linspace(low, high, _PLACES)
-    values = np.array([squares(place) for place in grid])
-    best = int(values.argmin())
-    if not np.isfinite(values[best]):
+    model = _Halves(
+        x,
+        _others(off, cell, s, axis),
+        off[:, [1 - axis]] if off.shape[1] == 2 else off[:, :0],
+        target,
+        np.sqrt(weights / weights.max()),
+    )
+    place = model.best(*ends)
+    if place is None:
         return 0.0
-    ends = grid[max(best - 1, 0)], grid[min(best + 1, _PLACES - 1)]
-    place = _lowest(squares, *ends)
-    ratio = squares(place) / now if np.isfinite(now) and now > 0 else 0.0
+    now = model.squares(0.0)
+    known = np.isfinite(now) and now > 0
+    ratio = model.squares(place) / now if known else 0.0
     trust = float(np.interp(ratio, _BETTER, (1.0, 0.0)))
     return _SHARE * trust * abs(place)
+
+
+class _Halves(NamedTuple):
+    """Two half parabolas along one setting.
+
+    Attributes:
+        x: the setting of each run [ln].
+        others: columns that do not move with the place.
+        cross: the other setting, if there is one.
+        target: ln loss.
+        root: of the weights.
+    """
+
+    x: Float64[np.ndarray, " n"]
+    others: Float64[np.ndarray, "n _"]
+    cross: Float64[np.ndarray, "n _"]
+    target: Float64[np.ndarray, " n"]
+    root: Float64[np.ndarray, " n"]
+
+    def squares(self, place: float) -> float:
+        """Sum of squares where the halves meet there; infinity where one opens down."""
+        t = (self.x - place)[:, None]
+        halves = np.concatenate([t**2 * (t < 0), t**2 * (t > 0)], axis=1)
+        columns = np.concatenate([self.others, t * self.cross, halves], axis=1)
+        columns, target = columns * self.root[:, None], self.target * self.root
+        found = np.linalg.lstsq(columns, target, rcond=1e-10)[0]
+        if (found[-2:] <= 0).any():
+            return np.inf
+        left = target - columns @ found
+        return float(left @ left)
+
+    def best(self, low: float, high: float) -> float | None:
+        """Where they had best meet; None where they open down everywhere."""
+        grid = np.linspace(low, high, _PLACES)
+        values = np.array([self.squares(place) for place in grid.tolist()])
+        best = int(values.argmin())
+        if not np.isfinite(values[best]):
+            return None
+        ends = grid[max(best - 1, 0)], grid[min(best + 1, _PLACES - 1)]
+        return _lowest(self.squares, *map(float, ends))
 
 
 def _others(
@@ -86,7 +119,7 @@ def _others(
     return np.concatenate([levels, y, y**2 * (y < 0), y**2 * (y > 0)], axis=1)
 
 
-def _lowest(function, low: float, high: float) -> float:
+def _lowest(function: Callable[[float], float], low: float, high: float) -> float:
     """Golden section."""
     a, b = low, high
     for _ in range(_BISECTIONS):

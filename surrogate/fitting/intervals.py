@@ -32,7 +32,7 @@ from surrogate.families import Family
 from surrogate_kernels.backends import Backend
 
 if TYPE_CHECKING:
-    from surrogate.fitting import irls, ranges
+    from surrogate.fitting import clusters, irls, ranges
     from surrogate.fitting.shards import Shards
     from surrogate.numerics import least_squares
 else:
@@ -42,6 +42,7 @@ else:
         Late("surrogate.fitting.irls"),
     )
     ranges = Late("surrogate.fitting.ranges")
+    clusters = Late("surrogate.fitting.clusters")
     Shards = object
 
 MIN_CELLS = MIN_CELLS_FOR_INTERVALS
@@ -137,6 +138,8 @@ def leave_each_out(
 ) -> tuple[Float64[np.ndarray, "units p"], int]:
     """Refit without each cell, with weights of its own; and how many had not settled.
 
+    Where runs of several cells share a trunk, without each trunk, too (`clusters`).
+
     Args:
         family: what was fitted.
         rows: to these runs.
@@ -146,80 +149,48 @@ def leave_each_out(
         progress: told of finished refits.
         backend: of the arithmetic.
     """
-    counts = (rows.cell != np.unique(rows.cell)[:, None]).astype(np.float64)
+    units = clusters.units(rows)
     found = irls.refit_without(
         family,
         rows,
         weights,
-        counts,
+        units.kept.astype(np.float64),
         theta,
         box,
         progress=progress,
         backend=backend,
     )
     settled = irls.is_settled(found, len(rows.target))
-    return found.theta, int((~settled).sum())
+    leaves = theta + units.reach[:, None] * (found.theta - theta)
+    leaves = np.where(units.reach[:, None] == 1, found.theta, leaves)
+    return leaves, int((~settled).sum())
 
 
 def draw(
-    family: Family,
-    rows: Rows,
-    weights: Float64[np.ndarray, " n"],
-    theta: Float64[np.ndarray, " p"],
+    asked: ranges.Asked,
     leaves: Float64[np.ndarray, "cells p"],
     *,
-    replicas: int,
-    seed: int,
-    backend: Backend = "numpy",
     progress: least_squares.Progress | None = None,
     shards: Shards | None = None,
 ) -> Draws:
     """Refit under resampled cells, with the fit's weights; of few cells, from leaves.
 
     Args:
-        family: what was fitted.
-        rows: to these runs.
-        weights: of the full fit, kept in every draw.
-        theta: the full fit.
+        asked: which draws of which fit.
         leaves: it without each cell.
-        replicas: how many draws.
-        seed: of the resampling.
-        backend: of the kernels.
         progress: told of finished fits, `starts` a draw.
         shards: where ranges of draws are kept; None where nothing is.
     """
-    used = np.unique(rows.cell)
-    if len(used) < MIN_CELLS_PAIRS:
+    replicas, cells = asked.replicas, len(np.unique(asked.rows.cell))
+    if cells < MIN_CELLS_PAIRS:
         if progress is not None:
-            progress.advance(replicas * starts(family, len(used)))
+            progress.advance(replicas * starts(asked.family, cells))
         drawn = leaves[np.arange(replicas) % len(leaves)]
         return Draws(drawn, 0, 0, True, replicas, False, None)
-    counts = cell_counts(rows, replicas, seed)
-    has_rivals = starts(family, len(used)) > 1
-    rivals = cell_counts(rows, RIVALS, seed) if has_rivals else None
-
-    def refit(first: int, last: int) -> least_squares.Solution:
-        return irls.refit(
-            family,
-            rows,
-            weights,
-            counts[first:last],
-            theta,
-            rivals=rivals,
-            backend=backend,
-            progress=progress,
-        )
-
-    if shards is None:
-        try:
-            found = refit(0, replicas)
-        except least_squares.Interrupted as stopped:
-            found = stopped.finished
-    else:
-        asked = ranges.Asked(family, rows, weights, theta, seed, replicas, backend)
-        found = ranges.solve(shards, asked, starts(family, len(used)), refit, progress)
+    counts = cell_counts(asked.rows, replicas, asked.seed)
+    found = _solved(asked, counts, progress, shards)
     counts = counts[: len(found.theta)]
-    settled = irls.is_settled(found, len(rows.target))
+    settled = irls.is_settled(found, len(asked.rows.target))
     return Draws(
         theta=found.theta,
         unsettled=int((~settled).sum()),
@@ -229,6 +200,37 @@ def draw(
         is_halved=found.is_halved,
         backend=found.backend,
     )
+
+
+def _solved(
+    asked: ranges.Asked,
+    counts: Float64[np.ndarray, "draws cells"],
+    progress: least_squares.Progress | None,
+    shards: Shards | None,
+) -> least_squares.Solution:
+    """All draws; fewer after a signal."""
+    family, rows = asked.family, asked.rows
+    each = starts(family, len(np.unique(rows.cell)))
+    rivals = cell_counts(rows, RIVALS, asked.seed) if each > 1 else None
+
+    def refit(first: int, last: int) -> least_squares.Solution:
+        return irls.refit(
+            family,
+            rows,
+            asked.weights,
+            counts[first:last],
+            asked.theta,
+            rivals=rivals,
+            backend=asked.backend,
+            progress=progress,
+        )
+
+    if shards is not None:
+        return ranges.solve(shards, asked, each, refit, progress)
+    try:
+        return refit(0, asked.replicas)
+    except least_squares.Interrupted as stopped:
+        return stopped.finished
 
 
 def starts(family: Family, cells: int) -> int:

@@ -280,14 +280,7 @@ def refit(
     every = np.tile(starts, (len(counts), 1))
     counts = np.repeat(counts, len(starts), axis=0)
     wide = Wide.of(family, rows, np.maximum(counts, 1.0))
-    if wide.family is family:
-        plan = plans.per_cell(weights, rows.cell, counts)
-    else:
-        # Further places: of each cell's offset, whose prior counts as often.
-        cells = len(rows.cell_s)
-        place = np.concatenate([rows.cell, cells + np.arange(cells)])
-        both = np.concatenate([counts, wide.copies], axis=1)
-        plan = plans.per_cell(np.append(weights, np.ones(cells)), place, both)
+    plan = _resampled(wide, rows, weights, counts)
     try:
         found = least_squares.solve(
             wide.family,
@@ -305,6 +298,22 @@ def refit(
             _best(stopped.finished, len(starts))
         ) from stopped
     return _best(found, len(starts))
+
+
+def _resampled(
+    wide: Wide,
+    rows: Rows,
+    weights: Float64[np.ndarray, " n"],
+    counts: Float64[np.ndarray, "draws cells"],
+) -> plans.Weights:
+    """Weights of draws: of the rows, and of each cell's offset where there are some."""
+    if not wide.copies.shape[1]:
+        return plans.per_cell(weights, rows.cell, counts)
+    # Further places: of each cell's offset, whose prior counts as often.
+    cells = len(rows.cell_s)
+    place = np.concatenate([rows.cell, cells + np.arange(cells)])
+    both = np.concatenate([counts, wide.copies], axis=1)
+    return plans.per_cell(np.append(weights, np.ones(cells)), place, both)
 
 
 def _best(found: Solution, starts: int) -> Solution:
@@ -414,7 +423,8 @@ def reweigh(
     residual = rows.target - surface.fitted
     member = np.eye(len(rows.cell_s))[rows.cell]
     shared, _ = cell_offsets(residual, last, member, _copies(rows, counts))
-    return objective.weights(residual - shared @ member.T, surface.excess, counts)
+    left = residual - shared @ member.T
+    return objective.weights(left, surface.excess, counts, rows.error)
 
 
 def _linear(

@@ -82,6 +82,9 @@ class Provenance:
     selection: dict[str, Any] | None
 
 
+NOWHERE = Provenance((), {}, "", 0, 0, "", "", 0, 0, 0, {}, None)
+
+
 @dataclass(frozen=True, eq=False)
 class Model:
     """A fitted surface, with draws that say how sure it is.
@@ -102,14 +105,15 @@ class Model:
         provenance: where it comes from.
         warnings: what to know before using it.
         runs: of the user; None in a bundled fit.
-        freedom: degrees of freedom where `leaves` are steps, one a cause of error; None
-            where they are refits without each cell.
+        freedom: degrees of freedom where `leaves` are steps, one a cause of error, or
+            also without each trunk; None where they are refits without each cell.
         evidence: what the runs say of an optimum along lr and batch; none in fits of
             before it was asked.
         loss_unit: of every loss: `nats` per token, or `bits_per_byte`.
         about: the recipe of the runs, as far as it was told: optimizer, schedule, ...
         discrepancy: how wrong the law may be beyond the data; None where it was not
             measured.
+        clusters: how many trunks intervals count that runs share; 0 where none is told.
     """
 
     family: Family
@@ -132,6 +136,7 @@ class Model:
     loss_unit: str = "nats"
     about: dict[str, str] = field(default_factory=dict)
     discrepancy: Discrepancy | None = None
+    clusters: int = 0
 
     @property
     def recipes(self) -> tuple[str, ...]:
@@ -145,7 +150,12 @@ class Model:
 
     @property
     def unit(self) -> str:
-        """What intervals are over: cells, or runs where cells are too few."""
+        """What intervals are over: cells, or runs where cells are too few.
+
+        Clusters where runs share trunks.
+        """
+        if self.clusters and self.freedom is not None:
+            return "clusters"
         is_few = self.fitted_cells < MIN_CELLS_FOR_INTERVALS
         return "runs" if is_few and self.freedom is not None else "cells"
 

@@ -52,6 +52,7 @@ class Objective:
         residual: Float[Numbers, "*problems n"],
         excess: Float[Numbers, "*problems n"],
         counts: Float[Numbers, "*problems n"],
+        error: Float[Numbers, " n"] | None = None,
     ) -> Float[Numbers, "*problems n"]:
         """Weights of the rows of one problem, or of each.
 
@@ -59,9 +60,12 @@ class Objective:
             residual: ln loss minus its fitted value.
             excess: fitted ln loss minus its minimum over u at the same s.
             counts: how often each row is in the problem, 0 for never.
+            error: standard error of each row that is told, beside the spread.
         """
         xp = namespace(residual)
         spread = self.spread(excess)
+        if error is not None:
+            spread = (spread**2 + error**2) ** 0.5
         size = abs(residual / spread)
         scale = xp.maximum(1.0, NORMAL_MAD * _median(size, counts))[..., None]
         return counts / (spread**2 * (1 + (size / scale) ** 2 / self.tail))

@@ -4,7 +4,7 @@ Under 12 cells a jackknife over cells has too few degrees of freedom to be of us
 the fit is linearised about its optimum (the delta method), and each independent cause
 of error moves theta by one standard deviation of its own:
 
-- each run's noise, its variance floor^2 + (growth excess)^2 fitted to the residuals;
+- each run's noise (`run_noise`), by itself and by the trunk that it shares;
 - what the runs of a cell share, and by how much the optimum of a cell is off the law of
   the scales, both as released sweeps show them;
 - along lr and batch, a surface that is two half parabolas, of which none is smooth: how
@@ -20,19 +20,16 @@ from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Float64
 
 from surrogate.data.coordinates import Rows
 from surrogate.families import Bowl, Family, Posynomial, Quadratic, Shared, forms
 from surrogate.families.protocol import CELL_SPREAD
-from surrogate.fitting import irls
+from surrogate.fitting import irls, run_noise
+from surrogate.fitting.freedom import Parts
 from surrogate.fitting.halves import shift
-from surrogate.fitting.objective import (
-    NORMAL_MAD,
-    Noise,
-    Objective,
-    measure_noise,
-)
+from surrogate.fitting.objective import Noise, Objective, measure_noise
+from surrogate.fitting.run_noise import RunNoise
 from surrogate.numerics.descent import second
 from surrogate.numerics.numpy_backend.curved import Model
 from surrogate.numerics.numpy_backend.least_squares import features
@@ -43,14 +40,8 @@ CELL_DRIFT = 0.05
 _STEP = 1e-5
 # Of the largest curvature: below lies rounding.
 _LEAST = 1e-12
-# Runs further off, in robust standard deviations, say nothing of the others' noise.
-_OUTLIER = 4.0
-# Of the variance function, each weighted by the last.
-_ROUNDS = 5
 # Of the scales of weights, whatever a table shows.
 _LEAST_FLOOR, _LEAST_GROWTH = 0.0005, 0.1
-# Degrees of freedom with which the floor is held at the mean square.
-_FREEDOM = 10.0
 # At an excess so large a run counts half for how well a form meets the optimum.
 _NEAR_FLOOR, _NEAR_GROWTH = 0.002, 0.1
 
@@ -62,12 +53,14 @@ class Propagated(NamedTuple):
 
     Attributes:
         leaves: theta after each step.
-        freedom: runs less effective parameters, at least 1.
+        spare: runs less effective parameters, at least 1.
+        parts: what of the optimum's variance is of which cause.
         misfit: mean square of the residual near the optimum, a degree of freedom.
     """
 
     leaves: Float64[np.ndarray, "steps p"]
-    freedom: int
+    spare: int
+    parts: Parts
     misfit: float
 
 
@@ -90,10 +83,11 @@ def propagate(
         unit: of each coordinate of u [ln].
     """
     surface, residual, member, line, noise = _look(family, rows, weights, theta, box)
-    sound, floor, growth = noise
     excess = surface.excess[0]
-    variance = np.maximum(floor + growth * excess**2, 1e-12)
-    freedom = float(sound.sum() - line.leverage[sound].sum())
+    variance = noise.variance(excess)
+    own = residual - line.shared(residual)
+    trunk = run_noise.shared(rows.cluster, own, variance, line.leverage)
+    freedom = float((trunk.worth - line.leverage)[noise.sound].sum())
     slopes = _slopes(family, rows, theta) / unit
     level = noise_of(residual, excess, rows.cell).cell
     off = (rows.z[:, : len(unit)] - surface.cell_u[0][rows.cell]) * unit
@@ -105,20 +99,47 @@ def propagate(
     order = np.lexsort((rows.target, *rows.z.T))
     member = member[:, member.any(axis=0)]
     causes = [
-        np.diag(np.sqrt(variance))[:, order],
+        np.diag(np.sqrt((1 - trunk.share) * variance))[:, order],
+        trunk.member * np.sqrt(trunk.share * variance)[:, None],
         member * level,
         *(member * slopes[:, [k]] * CELL_DRIFT for k in range(len(unit))),
         -slopes * np.array(shifts),
     ]
+    leaves = _led(family, rows, theta, line, causes)
+    sizes = [sum(part.shape[1] for part in causes[:2]), len(unit)]
+    parts = _parts_of(family, rows, np.vstack([theta, leaves]), box, sizes)
+    near = 1 / (_NEAR_FLOOR**2 + (_NEAR_GROWTH * excess) ** 2)
+    spent = max(1 - line.leverage.sum() / len(residual), 0.5 / len(residual))
+    misfit = float(near @ residual**2 / near.sum() / spent)
+    return Propagated(leaves, max(int(freedom + 1e-9), 1), parts, misfit)
+
+
+def _led(
+    family: Family, rows: Rows, theta: np.ndarray, line: _Line, causes: list[np.ndarray]
+) -> Float64[np.ndarray, "steps p"]:
+    """Theta after a step for each column of the causes; as it is where that fails."""
     steps = np.concatenate([line.gain @ cause for cause in causes], axis=1)
     count = steps.shape[1]
     leaves = line.place(line.v + np.sqrt(count / (count - 1)) * steps.T)
     values = forms.log_losses(family, leaves[:, None], rows.z)
     leaves[~np.isfinite(values).all(axis=1)] = theta
-    near = 1 / (_NEAR_FLOOR**2 + (_NEAR_GROWTH * excess) ** 2)
-    spent = max(1 - line.leverage.sum() / len(residual), 0.5 / len(residual))
-    misfit = float(near @ residual**2 / near.sum() / spent)
-    return Propagated(leaves, max(int(freedom + 1e-9), 1), misfit)
+    return leaves
+
+
+def _parts_of(
+    family: Family,
+    rows: Rows,
+    thetas: Float64[np.ndarray, "thetas p"],
+    box: Float64[np.ndarray, "2 choices"],
+    sizes: list[int],
+) -> Parts:
+    """Of the fit, then its leaves: of noise so many first, of the form so many last."""
+    used = np.unique(rows.cell)
+    u = irls.evaluate(family, rows, thetas, box).cell_u[:, used].mean(axis=1)
+    count = len(u) - 1
+    squares = (count - 1) / count * (u[1:] - u[0]) ** 2
+    noise, known, form = np.split(squares, [sizes[0], count - sizes[1]])
+    return Parts(u[0], noise.sum(axis=0), form.sum(axis=0), known.sum(axis=0))
 
 
 def sharpen(
@@ -136,10 +157,10 @@ def sharpen(
     Returns:
         Theta and the weights of the rows.
     """
-    _, floor, growth = _look(family, rows, weights, theta, box).noise
+    noise = _look(family, rows, weights, theta, box).noise
     objective = Objective(
-        floor=max(float(np.sqrt(floor)), _LEAST_FLOOR),
-        growth=min(max(float(np.sqrt(growth)), _LEAST_GROWTH), family.misfit),
+        floor=max(float(np.sqrt(noise.floor)), _LEAST_FLOOR),
+        growth=min(max(float(np.sqrt(noise.growth)), _LEAST_GROWTH), family.misfit),
     )
     once = np.ones((1, len(weights)))
     found = irls.refit_without(
@@ -187,14 +208,14 @@ class _Look(NamedTuple):
         residual: what it leaves of ln loss.
         member: whether a run is of a cell.
         line: the fit as a linear function of its targets.
-        noise: of `_variance`.
+        noise: of single runs.
     """
 
     surface: irls.Surface
     residual: Float64[np.ndarray, " n"]
     member: Float64[np.ndarray, "n cells"]
     line: _Line
-    noise: tuple[Bool[np.ndarray, " n"], float, float]
+    noise: RunNoise
 
 
 def _look(
@@ -209,7 +230,9 @@ def _look(
     member = np.eye(len(rows.cell_s))[rows.cell]
     line = _linearise(family, rows, weights, theta, member)
     own = residual - line.shared(residual)
-    noise = _variance(family, own, surface.excess[0], line)
+    noise = run_noise.measure(
+        rows, own, surface.excess[0], line.leverage, family.misfit
+    )
     return _Look(surface, residual, member, line, noise)
 
 
@@ -288,31 +311,3 @@ def _slopes(
     u = rows.z[:, :choices]
     at = forms.form(family, theta, rows.z[:, choices:]).at(u[:, 0], second(u))
     return np.stack([at.gx, at.gy][:choices], axis=1)
-
-
-def _variance(
-    family: Family,
-    residual: Float64[np.ndarray, " n"],
-    excess: Float64[np.ndarray, " n"],
-    line: _Line,
-) -> tuple[Bool[np.ndarray, " n"], float, float]:
-    """Which runs are no outliers; of a run's variance the floor^2 and growth^2."""
-    from scipy.optimize import nnls
-
-    spread = Objective(growth=family.misfit).spread(excess)
-    size = np.abs(residual / spread)
-    sound = size <= _OUTLIER * max(1.0, NORMAL_MAD * float(np.median(size)))
-    variance, floor, growth = spread**2, 0.0, 0.0
-    for _ in range(_ROUNDS):
-        left = (1 - line.leverage) / variance
-        columns = np.stack([left, left * excess**2], axis=1)[sound]
-        norm = np.maximum(np.linalg.norm(columns, axis=0), 1e-300)
-        found, _ = nnls(columns / norm, (residual**2 / variance)[sound])
-        floor, growth = found / norm
-        variance = np.maximum(floor + growth * excess**2, 1e-12)
-    # Few runs tell little of two numbers: towards their mean near the optimum.
-    near = ((1 - line.leverage) / spread**2)[sound]
-    mean = float(residual[sound] ** 2 @ spread[sound] ** -2 / near.sum())
-    freedom = max(float(sound.sum() - line.leverage[sound].sum()), 0.0)
-    share = _FREEDOM / (_FREEDOM + freedom)
-    return sound, float((1 - share) * floor + share * mean), float(growth)

@@ -9,12 +9,12 @@ import numpy as np
 from jaxtyping import Float64
 
 from surrogate.base import interrupts
-from surrogate.data.coordinates import Rows
 from surrogate.families import Family, Mix
-from surrogate.fitting import intervals, irls
+from surrogate.fitting import clusters, intervals, irls, ranges
+from surrogate.fitting.freedom import Parts
 from surrogate.fitting.intervals import Draws
 from surrogate.fitting.propagation import Propagated, propagate, sharpen
-from surrogate.fitting.shards import Shards
+from surrogate.fitting.task import Task
 from surrogate.numerics import least_squares
 from surrogate.numerics.least_squares import Progress
 from surrogate_kernels.dispatch import Backend
@@ -34,8 +34,11 @@ class Fitted(NamedTuple):
             likewise.
         excess: of the runs, ln loss over the best of their cell, by weights of no
             table's own: what evidence is weighed by.
-        freedom: degrees of freedom of intervals from steps; None of those over cells.
+        freedom: degrees of freedom of intervals from steps, or over trunks that runs
+            share; None of those over cells.
         misfit: where there are steps, how far the fit misses runs near the optimum.
+        spare: where there are steps, degrees of freedom of the noise.
+        parts: where there are steps, what of the optimum's variance is of which cause.
         quality: how well all that was reached.
         backend: that ran the draws; the fit's own where none was solved.
         warnings: what a user should hear of it.
@@ -51,43 +54,50 @@ class Fitted(NamedTuple):
     excess: Float64[np.ndarray, " n"]
     freedom: int | None = None
     misfit: float = 0.0
+    spare: int | None = None
+    parts: Parts | None = None
 
 
 def fit_all(
-    family: Family,
-    rows: Rows,
-    box: Float64[np.ndarray, "2 choices"],
-    unit: Float64[np.ndarray, " choices"],
-    *,
-    bootstrap: int,
-    seed: int,
-    backend: Backend,
-    completes: bool = True,
-    progress: Progress | None = None,
-    shards: Shards | None = None,
+    family: Family, task: Task, backend: Backend, *, completes: bool = True
 ) -> Fitted:
     """Fit a family that is no mix, then resample its cells.
 
     Args:
         family: what is fitted.
-        rows: to these runs.
-        box: lower and upper bounds of u within which a cell's minimum is sought.
-        unit: of each coordinate of u [ln].
-        bootstrap: draws asked for.
-        seed: of starts and resampling.
+        task: the table, and how many draws.
         backend: of the kernels that draws are to be solved with.
         completes: with its draws there is a fit to keep, should a signal come.
-        progress: told of finished draws.
-        shards: where ranges of draws are kept.
     """
-    ones = np.ones((1, len(rows.target)))
-    host = least_squares.arithmetic(backend)
-    start(progress, f"Fitting {family.name}", 1)
+    bare, weights = _whole(family, task, backend)
+    if task.is_few:
+        theta, weights = sharpen(family, task.rows, weights, bare.theta, task.box)
+        bare = bare._replace(theta=theta)
+        steps = propagate(family, task.rows, weights, theta, task.box, task.unit)
+        if task.has_draws:
+            return _stepped(bare, steps, task.bootstrap)
+        return bare._replace(misfit=steps.misfit, spare=steps.spare, parts=steps.parts)
+    if not task.has_draws:
+        return bare
+    return _resampled(bare, weights, task, backend, completes)
+
+
+def _whole(
+    family: Family, task: Task, backend: Backend
+) -> tuple[Fitted, Float64[np.ndarray, " n"]]:
+    """The fit to all rows, without draws; and its weights."""
+    rows, ones = task.rows, np.ones((1, len(task.rows.target)))
+    start(task.progress, f"Fitting {family.name}", 1)
     full = irls.estimate(
-        family, rows, ones, box, seed=seed, backend=host, progress=progress
+        family,
+        rows,
+        ones,
+        task.box,
+        seed=task.seed,
+        backend=least_squares.arithmetic(backend),
+        progress=task.progress,
     )
     solution = full.solution
-    theta = solution.theta[0]
     quality: dict[str, Any] = {
         "is_settled": bool(irls.is_settled(solution, len(rows.target))[0]),
         "relative_gradient": float(solution.decrement[0]),
@@ -95,49 +105,50 @@ def fit_all(
         "second_best_start": float(full.second_start[0]),
     }
     none = np.zeros((0, family.size))
-    excess = full.surface.excess[0]
-    cells, weights = len(np.unique(rows.cell)), full.weights[0]
-    is_few = cells < intervals.MIN_CELLS_PAIRS
-    if is_few:
-        theta, weights = sharpen(family, rows, weights, theta, box)
-    bare = Fitted(family, theta, none, none, quality, solution.backend, (), excess)
-    has_draws = intervals.has_draws(rows, family.shape.choices, bootstrap)
-    if is_few:
-        steps = propagate(family, rows, weights, theta, box, unit)
-        if has_draws:
-            return _stepped(bare, steps, bootstrap)
-        return bare._replace(misfit=steps.misfit)
-    if not has_draws:
-        return bare
-    start(progress, "Leaving out each cell", cells)
+    fit = Fitted(
+        *(family, solution.theta[0], none, none, quality, solution.backend, ()),
+        excess=full.surface.excess[0],
+    )
+    return fit, full.weights[0]
+
+
+def _resampled(
+    fit: Fitted,
+    weights: Float64[np.ndarray, " n"],
+    task: Task,
+    backend: Backend,
+    completes: bool,
+) -> Fitted:
+    """A fit of many cells with its leaves and draws."""
+    family, rows, theta = fit.family, task.rows, fit.theta
+    left_out = clusters.units(rows)
+    start(task.progress, "Leaving out each cell", len(left_out.kept))
+    host = least_squares.arithmetic(backend)
     leaves, unsettled = intervals.leave_each_out(
-        family, rows, weights, theta, box, progress, host
+        family, rows, weights, theta, task.box, task.progress, host
     )
     interrupts.keep(completes)
-    fits = bootstrap * intervals.starts(family, cells)
-    start(progress, "Resampling cells", fits)
-    drawn = intervals.draw(
-        family,
-        rows,
-        weights,
-        theta,
-        leaves,
-        replicas=bootstrap,
-        seed=seed,
-        backend=backend,
-        progress=progress,
-        shards=shards,
+    fits = task.bootstrap * intervals.starts(family, task.cells)
+    start(task.progress, "Resampling cells", fits)
+    asked = ranges.Asked(
+        family, rows, weights, theta, task.seed, task.bootstrap, backend
     )
-    quality |= {
+    drawn = intervals.draw(asked, leaves, progress=task.progress, shards=task.shards)
+    more = {
         "leaves_unsettled": unsettled,
         "draws_unsettled": drawn.unsettled,
         "draws_singular": drawn.singular,
         "draws_block": drawn.block,
         "draws_interrupted": not drawn.is_whole,
     }
-    warnings = _shortfalls(drawn, bootstrap)
-    ran = drawn.backend or solution.backend
-    return Fitted(family, theta, drawn.theta, leaves, quality, ran, warnings, excess)
+    return fit._replace(
+        draws=drawn.theta,
+        leaves=leaves,
+        quality=fit.quality | more,
+        backend=drawn.backend or fit.backend,
+        warnings=_shortfalls(drawn, task.bootstrap),
+        freedom=left_out.freedom,
+    )
 
 
 def _stepped(fit: Fitted, steps: Propagated, bootstrap: int) -> Fitted:
@@ -145,8 +156,10 @@ def _stepped(fit: Fitted, steps: Propagated, bootstrap: int) -> Fitted:
     return fit._replace(
         draws=steps.leaves[np.arange(bootstrap) % len(steps.leaves)],
         leaves=steps.leaves,
-        freedom=steps.freedom,
+        freedom=steps.parts.freedom(steps.spare),
         misfit=steps.misfit,
+        spare=steps.spare,
+        parts=steps.parts,
     )
 
 

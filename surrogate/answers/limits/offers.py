@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from surrogate.answers.limits.loose import too_loose
 from surrogate.answers.limits.measured import best_measured
 from surrogate.answers.limits.sides import say
 from surrogate.answers.question import Question
@@ -15,17 +16,20 @@ from surrogate.base.units import (
 )
 from surrogate.data.coordinates import CHOICES
 from surrogate.fitting.evidence import unclear
-from surrogate.fitting.model import Model
 
 
-def not_told(fit: Model, held: Mapping[str, float]) -> dict[str, str]:
+def not_told(question: Question, held: Mapping[str, float]) -> dict[str, str]:
     """The settings of which the runs show no best value, and why; "" if not fitted."""
+    fit = question.fit
     free = [name for name in CHOICES if name not in held]
     why = {
         n: unclear(fit.evidence.get(n), n) if n in fit.features.choices else ""
         for n in free
     }
-    return {name: text for name, text in why.items() if text is not None}
+    found = {name: text for name, text in why.items() if text is not None}
+    if len(found) < len(free):
+        found = too_loose(question, held, found) | found
+    return found
 
 
 def offer(

@@ -131,15 +131,20 @@ def tried(question: Question, name: str) -> tuple[float, float]:
 
     Without bounds where the fit does not remember.
     """
+    fit = question.fit
+    ends = [fit.cells[i].around[name] for i in nearest_cells(question, name)]
+    if not ends:
+        return -math.inf, math.inf
+    return min(low for low, _ in ends), max(high for _, high in ends)
+
+
+def nearest_cells(question: Question, name: str) -> list[int]:
+    """Of the cells that know where a setting was tried, the nearest third."""
     cells = question.fit.cells
     off = distances(cells, question)
     known = [i for i in np.argsort(off, kind="stable") if np.isfinite(off[i])]
-    known = [i for i in known if name in cells[i].around]
-    if not known:
-        return -math.inf, math.inf
-    near = known[: max(1, math.ceil(SHARE * len(known)))]
-    ends = [cells[i].around[name] for i in near]
-    return min(low for low, _ in ends), max(high for _, high in ends)
+    known = [int(i) for i in known if name in cells[i].around]
+    return known[: math.ceil(SHARE * len(known))]
 
 
 def opened(

@@ -82,9 +82,9 @@ def read_runs(
         loss_unit: `nats`, `bits_per_byte`, `bits_per_token` or `perplexity`, where the
             column's name does not tell; the last two become nats.
         cluster: the column that names what runs share a trunk; kept as
-            `Runs.cluster`, used by no fit yet.
+            `Runs.cluster`: intervals count its runs as one.
         loss_se: the column of the standard error of each loss, in the loss's unit; kept
-            as `Runs.loss_se`, used by no fit yet.
+            as `Runs.loss_se`, and part of the noise of its run.
         finished: further words of a status column for runs that ended.
         failed: likewise for those that did not, which never count.
         allow: `small`, for sizes that look like a forgotten unit.
