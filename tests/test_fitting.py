@@ -16,11 +16,8 @@ from surrogate.answers import load
 from surrogate.base.errors import DataError
 from surrogate.data import Runs, Source
 from surrogate.data.coordinates import Features
-from surrogate.fitting import (
-    cross_validation,
-    intervals,
-    objective,
-)
+from surrogate.fitting import choice as choosing
+from surrogate.fitting import cross_validation, intervals, objective
 from surrogate.fitting import (
     fit as fitting,
 )
@@ -169,7 +166,7 @@ def test_auto_takes_the_lower_total(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_mix_is_the_mean_of_its_members(monkeypatch: pytest.MonkeyPatch) -> None:
     """Property: of their losses, the fit's and each draw's; and it comes back."""
     # Of four families: what is tested here does not depend on how many there are.
-    monkeypatch.setattr(fitting, "MIX_TERMS", (3,))
+    monkeypatch.setattr(choosing, "MIX_TERMS", (3,))
     monkeypatch.setattr(intervals, "MIN_CELLS_PAIRS", 5)
     runs = fit_support.thinned()
     found = fit(runs, family="mix", bootstrap=10)
@@ -229,8 +226,8 @@ def test_an_unsettled_choice_is_made_anew_in_each_draw(
     names = ("quadratic", "additive")
     monkeypatch.setattr(families, "NAMES", names)
     monkeypatch.setattr(intervals, "MIN_CELLS_PAIRS", 5)
-    monkeypatch.setattr(fitting, "_RIVAL", -1.0)
-    monkeypatch.setattr(fitting, "_SURE", 1.1)
+    monkeypatch.setattr(choosing, "_RIVAL", -1.0)
+    monkeypatch.setattr(choosing, "_SURE", 1.1)
     kept: dict[str, Any] = {}
     choose = cross_validation.choose
 
@@ -516,7 +513,7 @@ def test_leaves_that_lean_widen_by_what_the_choice_adds() -> None:
     cells, share, off = 17, 0.17, 0.4
     own = np.random.default_rng(0).normal(scale=0.05, size=cells)
     own -= own.mean()
-    leaning = fitting._leaning(np.array([1 - share, share]), cells)
+    leaning = choosing._leaning(np.array([1 - share, share]), cells)
     assert leaning.sum() == pytest.approx(1.0)
     assert leaning[1] == pytest.approx(np.sqrt(share / 16))
     answers = leaning[0] * own + leaning[1] * (own + off)
@@ -524,6 +521,4 @@ def test_leaves_that_lean_widen_by_what_the_choice_adds() -> None:
     alone = intervals.standard_error(np.float64(0), own) ** 2
     assert found == pytest.approx(alone + share * off**2, rel=1e-12)
     # Sure of the choice, leaves are the family's own.
-    np.testing.assert_array_equal(
-        fitting._leaning(np.array([1.0, 0.0]), cells), [1.0, 0.0]
-    )
+    np.testing.assert_array_equal(_leaning(np.array([1.0, 0.0]), cells), [1.0, 0.0])

@@ -12,8 +12,8 @@ import pytest
 import surrogate
 from surrogate.answers import Fit
 from surrogate.answers.limits import loose, pairs
-from surrogate.answers.question import Question, ask
-from surrogate.answers.solved import settings, solve_box
+from surrogate.answers.question import Asked, Question, ask
+from surrogate.answers.solved import solve_box
 from surrogate.data import Runs
 from surrogate.data.coordinates import Features, Rows
 from surrogate.fitting import evidence, odd_runs
@@ -222,9 +222,8 @@ def on_a_line(beside: Sequence[tuple[float, float]]) -> Runs:
 
 def unheld(fit: Fit) -> tuple[Question, dict[str, float]]:
     """The optimum of the surface, whatever is told of it."""
-    question = ask(fit, 1e8, 2e9, None, None, None, None, 0.01)
-    solved = solve_box(fit, question, question.box)
-    return question, settings(fit, solved.minimum.u[0], {})
+    question = ask(fit, Asked(1e8, 2e9))
+    return question, solve_box(question, question.box).best
 
 
 def test_a_pair_that_no_run_came_near_is_not_answered() -> None:
@@ -233,10 +232,10 @@ def test_a_pair_that_no_run_came_near_is_not_answered() -> None:
     question, best = unheld(fit)
     tried = {"lr": 1e-3, "batch": 2.0**18}
     beside = {"lr": 1e-3 * np.exp(1.4), "batch": 2**18 * np.exp(-1.4)}
-    text = pairs.untried(fit, question, best, beside)
+    text = pairs.untried(question, best, beside)
     assert text is not None
     assert "No run stood near both at once" in text
-    assert pairs.untried(fit, question, best, tried) is None
+    assert pairs.untried(question, best, tried) is None
 
 
 def test_a_full_grid_has_every_pair_and_what_lies_between() -> None:
@@ -246,7 +245,7 @@ def test_a_full_grid_has_every_pair_and_what_lies_between() -> None:
     question, best = unheld(fit)
     for x, y in ((1.0, -1.0), (-1.0, 1.0), (0.2, 0.4)):
         at = {"lr": 1e-3 * np.exp(x), "batch": 2**18 * np.exp(y)}
-        assert pairs.untried(fit, question, best, at) is None
+        assert pairs.untried(question, best, at) is None
 
 
 def test_trunks_that_cross_twelve_cells_widen_intervals() -> None:
