@@ -584,11 +584,12 @@ def test_a_run_that_is_made_is_not_planned_again() -> None:
     run |= {"params": place.params, "tokens": place.tokens, "loss": 2.5}
     more: dict[str, Any] = {n: np.append(v, run[n]) for n, v in columns.items()}
     known = replace(own, runs=Runs.from_arrays(**more))
-    again = candidates(replace(goal, fit=known), Wanted(budget=1e21))
+    goal = Target.of(known.at(params=3e9, tokens=3e11, p_max=0.1).question)
+    again = candidates(goal, Wanted(budget=1e21))
     assert len(again) == len(first) - 1
     gone = {tuple(row) for row in np.exp(first.log_settings).tolist()}
     assert gone >= {tuple(row) for row in np.exp(again.log_settings).tolist()}
-    twice = candidates(replace(goal, fit=known), Wanted(budget=1e21, repeats=True))
+    twice = candidates(goal, Wanted(budget=1e21, repeats=True))
     assert len(twice) == len(first)
 
 

@@ -38,6 +38,9 @@ from surrogate.numerics.numpy_backend.least_squares import features
 # and 0.048 over the 17 dense cells of Step Law, the noise of their runs included.
 CELL_DRIFT = 0.05
 _STEP = 1e-5
+# A step so short is linear; one that errs by this share of itself is far out, and back
+# is nearer where it errs by this share of that.
+_SHORT, _FAR, _NEARER = 1e-3, 0.5, 0.25
 # Of the largest curvature: below lies rounding.
 _LEAST = 1e-12
 # Of the scales of weights, whatever a table shows.
@@ -117,11 +120,33 @@ def propagate(
 def _led(
     family: Family, rows: Rows, theta: np.ndarray, line: _Line, causes: list[np.ndarray]
 ) -> Float64[np.ndarray, "steps p"]:
-    """Theta after a step for each column of the causes; as it is where that fails."""
+    """Theta after a step for each column of the causes; as it is where that fails.
+
+    A step means the same either way. Where one way leads far out of the range in which
+    the fit is linear, and the other does not, the other is taken.
+    """
     steps = np.concatenate([line.gain @ cause for cause in causes], axis=1)
     count = steps.shape[1]
-    leaves = line.place(line.v + np.sqrt(count / (count - 1)) * steps.T)
-    values = forms.log_losses(family, leaves[:, None], rows.z)
+    steps = np.sqrt(count / (count - 1)) * steps.T
+    sizes = (1.0, -1.0, _SHORT)
+    with np.errstate(all="ignore"):
+        ends = [line.place(line.v + size * steps) for size in sizes]
+        moved = [
+            forms.log_losses(family, end[:, None], rows.z)
+            - forms.log_losses(family, theta[None, None], rows.z)
+            for end in ends
+        ]
+        linear = moved[2] / _SHORT
+        size = np.linalg.norm(linear, axis=1)
+        off = [
+            np.nan_to_num(
+                np.linalg.norm(moved[k] - sizes[k] * linear, axis=1), nan=np.inf
+            )
+            for k in (0, 1)
+        ]
+    is_back = (off[0] > _FAR * size) & (off[1] < _NEARER * off[0])
+    leaves = np.where(is_back[:, None], ends[1], ends[0])
+    values = np.where(is_back[:, None], moved[1], moved[0])
     leaves[~np.isfinite(values).all(axis=1)] = theta
     return leaves
 
