@@ -18,9 +18,6 @@ from surrogate.data import Runs, Source
 from surrogate.data.coordinates import Features
 from surrogate.fitting import choice as choosing
 from surrogate.fitting import cross_validation, intervals, objective
-from surrogate.fitting import (
-    fit as fitting,
-)
 from surrogate.fitting.cross_validation import HeldOut
 from surrogate.fitting.fit import versions
 from surrogate.fitting.stability import Stability
@@ -521,4 +518,6 @@ def test_leaves_that_lean_widen_by_what_the_choice_adds() -> None:
     alone = intervals.standard_error(np.float64(0), own) ** 2
     assert found == pytest.approx(alone + share * off**2, rel=1e-12)
     # Sure of the choice, leaves are the family's own.
-    np.testing.assert_array_equal(_leaning(np.array([1.0, 0.0]), cells), [1.0, 0.0])
+    np.testing.assert_array_equal(
+        choosing._leaning(np.array([1.0, 0.0]), cells), [1.0, 0.0]
+    )
