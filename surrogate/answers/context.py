@@ -27,7 +27,7 @@ from surrogate.base.units import (
 )
 from surrogate.data.advice import count
 from surrogate.data.coordinates import CHOICES
-from surrogate.fitting import intervals as uncertainty
+from surrogate.fitting import intervals
 from surrogate.fitting.model import Model
 
 # A batch this far below the smallest fitted one was probably given in sequences.
@@ -109,7 +109,7 @@ def _level_warnings(fit: Model) -> list[str]:
 def interval_warnings(fit: Model) -> list[str]:
     """Why there are no intervals, where there are none."""
     cells = fit.fitted_cells
-    if fit.freedom is not None and cells < uncertainty.MIN_CELLS:
+    if fit.freedom is not None and cells < intervals.MIN_CELLS:
         return [
             f"{count(cells, 'cell')}: intervals are over runs ({fit.freedom} degrees "
             "of freedom), the weaker kind: how cells differ is taken from released "
@@ -119,7 +119,7 @@ def interval_warnings(fit: Model) -> list[str]:
         return []
     if len(fit.leaves):
         return []
-    if cells >= uncertainty.MIN_CELLS:
+    if cells >= intervals.MIN_CELLS:
         return [f"No intervals: the fit has {cells} cells and no draws."]
     return [
         f"No intervals: {count(cells, 'cell')}, and too few runs in them, or no draws."

@@ -41,7 +41,7 @@ from surrogate.answers.sided import solve_sides
 from surrogate.answers.solved import Solved, loss_of, nearest_level, only_levels
 from surrogate.base.errors import Status
 from surrogate.data.coordinates import CHOICES
-from surrogate.fitting import intervals as uncertainty
+from surrogate.fitting import intervals
 
 
 def plateau(question: Question, wanted: Wanted) -> Plateau:
@@ -96,7 +96,7 @@ def _answer(found: Found, given: Mapping[str, float]) -> Plateau:
         contour_lr=contour[:, 0],
         contour_batch=contour[:, 1],
         open_edges=extents.is_open,
-        level=uncertainty.LEVEL,
+        level=intervals.LEVEL,
         edge_intervals=extents.intervals,
         robust=safe,
         stability=stability_of(found),
@@ -180,7 +180,7 @@ def _no_plateau(
         contour_lr=np.zeros(0),
         contour_batch=np.zeros(0),
         open_edges=(),
-        level=uncertainty.LEVEL,
+        level=intervals.LEVEL,
         edge_intervals=dict.fromkeys(EDGES, UNKNOWN),
         robust=None,
         stability=None,

@@ -27,7 +27,7 @@ from surrogate.answers.sided import Sided, solve_sides
 from surrogate.answers.solved import loss_of, solve_box
 from surrogate.base.errors import DataError, Status
 from surrogate.data.coordinates import CHOICES
-from surrogate.fitting import intervals as uncertainty
+from surrogate.fitting import intervals
 
 Choice = Mapping[str, float]
 # Choices at once: each is a number a draw.
@@ -113,7 +113,7 @@ def _answer(found: Judged, choice: Choice, wanted: Wanted) -> Regret:
         loss=loss_of(fit, log_loss),
         loss_min=loss_of(fit, solved.minimum.value[0]),
         regret=max(lost, 0.0),
-        level=uncertainty.LEVEL,
+        level=intervals.LEVEL,
         upper=beyond.regret_bound(fit, max(lost, 0.0), draws),
         is_inside=is_stable and lost <= wanted.tol,
         probability_inside=(
@@ -227,7 +227,7 @@ def _no_regret(question: Question, tol: float, choice: Choice, *why: str) -> Reg
         loss=math.nan,
         loss_min=math.nan,
         regret=math.nan,
-        level=uncertainty.LEVEL,
+        level=intervals.LEVEL,
         upper=math.nan,
         is_inside=False,
         probability_inside=math.nan,

@@ -19,8 +19,7 @@ from surrogate.fitting import cross_validation, irls, shared_search
 from surrogate.fitting.cross_validation import Folds
 from surrogate.fitting.intervals import MIN_CELLS_PAIRS, starts
 from surrogate.fitting.irls import Wide
-from surrogate.numerics import batches, least_squares
-from surrogate.numerics import row_weights as plans
+from surrogate.numerics import batches, least_squares, row_weights
 
 # Steps that a start takes before it ends or meets its limit, that one near an end
 # takes, and that a draw takes, as measured on four tables; a draw's are mostly in
@@ -94,7 +93,7 @@ def _step(family: Curved, rows: Rows) -> float:
     ones = np.ones((_SAMPLE, len(rows.target)))
     wide = Wide.of(family, rows, np.ones((_SAMPLE, len(rows.cell_s))))
     start = family.starts(np.random.default_rng(0), _SAMPLE)
-    every = plans.given(wide.all_weights(ones / 0.01**2))
+    every = row_weights.given(wide.all_weights(ones / 0.01**2))
     spent = []
     # The first time does not count: memory is new, and products are planned.
     for _ in range(2):

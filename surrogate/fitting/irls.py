@@ -26,8 +26,7 @@ from surrogate.families import (
 )
 from surrogate.fitting import shared_search
 from surrogate.fitting.objective import Objective
-from surrogate.numerics import argmin, batches, least_squares
-from surrogate.numerics import row_weights as plans
+from surrogate.numerics import argmin, batches, least_squares, row_weights
 from surrogate.numerics.least_squares import Progress, Solution
 from surrogate.numerics.minimum import Minimum, lowest
 from surrogate_kernels.dispatch import Backend
@@ -182,7 +181,7 @@ def _go_on(
         wide.family,
         wide.rows.z,
         wide.rows.target,
-        plans.given(wide.all_weights(weights)),
+        row_weights.given(wide.all_weights(weights)),
         theta,
         bulk=0,
         iterations=steps,
@@ -305,15 +304,15 @@ def _resampled(
     rows: Rows,
     weights: Float64[np.ndarray, " n"],
     counts: Float64[np.ndarray, "draws cells"],
-) -> plans.Weights:
+) -> row_weights.Weights:
     """Weights of draws: of the rows, and of each cell's offset where there are some."""
     if not wide.copies.shape[1]:
-        return plans.per_cell(weights, rows.cell, counts)
+        return row_weights.per_cell(weights, rows.cell, counts)
     # Further places: of each cell's offset, whose prior counts as often.
     cells = len(rows.cell_s)
     place = np.concatenate([rows.cell, cells + np.arange(cells)])
     both = np.concatenate([counts, wide.copies], axis=1)
-    return plans.per_cell(np.append(weights, np.ones(cells)), place, both)
+    return row_weights.per_cell(np.append(weights, np.ones(cells)), place, both)
 
 
 def _best(found: Solution, starts: int) -> Solution:
@@ -451,7 +450,7 @@ def _least(
     weights: Float64[np.ndarray, "problems n"],
     backend: Backend,
 ) -> Solution:
-    plan = plans.given(weights)
+    plan = row_weights.given(weights)
     return least_squares.solve(family, rows.z, rows.target, plan, backend=backend)
 
 
@@ -532,7 +531,7 @@ def descend(
         family,
         rows.z,
         rows.target,
-        plans.given(np.repeat(weights, count, axis=0)),
+        row_weights.given(np.repeat(weights, count, axis=0)),
         starts.reshape(-1, size),
         bulk=steps[0],
         iterations=steps[1],
