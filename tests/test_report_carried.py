@@ -11,8 +11,11 @@ import pytest
 import report_support
 from test_evidence import BATCH, LR, table
 from test_query_unstable import with_marks
+from test_small_tables import random_design
 
 from surrogate import Fit, fit
+from surrogate.answers.limits import loose, pairs
+from surrogate.views.explorer import told as told_document
 
 pytestmark = [
     pytest.mark.once,
@@ -155,6 +158,24 @@ def test_no_two_ticks_of_an_axis_read_alike() -> None:
             assert len(set(ticks)) == len(ticks)
     # Within a tenth: both ends, with a digit more.
     assert found[1][0] == ["5.1e-4", "5.4e-4"]
+
+
+@pytest.mark.parametrize(("rule", "value"), [("FACTOR", 1.01), ("APART", -1.0)])
+def test_page_and_command_do_not_tell_what_is_held_loosely(
+    monkeypatch: pytest.MonkeyPatch, rule: str, value: float
+) -> None:
+    fitted = fit(random_design(), family="quadratic", bootstrap=20)
+    sizes = [(2e8, 6e9), (4e8, 2e10)]
+    assert all(page["refused"] == "" for page in told(fitted, questions(*sizes)))
+    for module in (loose, pairs, told_document):
+        if hasattr(module, rule):
+            monkeypatch.setattr(module, rule, value)
+    pages = told(fitted, questions(*sizes))
+    for (params, tokens), page in zip(sizes, pages, strict=True):
+        best = fitted.optimum(params=params, tokens=tokens)
+        assert page["status"] == str(best.status) == "not_identifiable"
+        assert page["refused"]
+        assert best.context.warnings[0].startswith(page["refused"])
 
 
 def test_a_page_without_any_best_prints_no_loss() -> None:

@@ -8,7 +8,7 @@ setting, and of no run.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float64
@@ -21,14 +21,13 @@ from surrogate.fitting.model import Model
 
 # Beyond all pairs that were tried by more than this [ln]: an octave.
 APART = math.log(2.0)
-# Pairs of so many places at most are told apart.
-_MOST = 300
+# Digits to which places of pairs are told apart [ln].
+_DIGITS = 6
+Point = tuple[float, float]
 
 
 def untried(
-    question: Question,
-    best: Mapping[str, float],
-    at: Mapping[str, float],
+    question: Question, best: Mapping[str, float], at: Mapping[str, float]
 ) -> str | None:
     """Why an answer is far from every pair that was tried; None if it is not.
 
@@ -38,14 +37,12 @@ def untried(
         at: the answer, which is not that where one side only is told.
     """
     fit = question.fit
-    if fit.runs is None or fit.features.choices != CHOICES:
+    near = nearest_cells(question, "batch")
+    corners = hull([point for index in near for point in tried_pairs(fit, index)])
+    if len(corners) < 2:
         return None
-    places = [_tried(fit, index) for index in nearest_cells(question, "batch")]
-    off = np.concatenate([np.zeros((0, 2)), *places])
-    off = off - [math.log(at[name] / best[name]) for name in CHOICES]
-    if len(off) < 3:
-        return None
-    apart = _distance(np.unique(np.round(off, 9), axis=0))
+    x, y = (math.log(at[name] / best[name]) for name in CHOICES)
+    apart = _distance([(a - x, b - y) for a, b in corners])
     if apart <= APART:
         return None
     return (
@@ -57,32 +54,53 @@ def untried(
     )
 
 
-def _tried(fit: Model, index: int) -> Float64[np.ndarray, "n 2"]:
-    """Settings of a cell's runs from its own fitted optimum [ln]."""
+def tried_pairs(fit: Model, index: int) -> list[Point]:
+    """Corners of a cell's settings, from its own fitted optimum [ln]."""
     runs, around = fit.runs, fit.cells[index].around
-    assert runs is not None
+    if runs is None or fit.features.choices != CHOICES or set(around) < {*CHOICES}:
+        return []
     tried = (runs.cell == index) & (runs.usable | runs.diverged)
     columns = []
     for name, values in (("lr", runs.lr_level), ("batch", runs.batch)):
         logs = np.log(values[tried])
-        columns.append(logs - logs.max() + around[name][1])
-    return np.stack(columns, axis=1)
+        columns.append(logs - logs.max(initial=-math.inf) + around[name][1])
+    return hull(np.stack(columns, axis=1).tolist())
 
 
-def _distance(points: Float64[np.ndarray, "n 2"]) -> float:
-    """From the origin to the hull of some points; 0 inside."""
-    angle = np.sort(np.arctan2(points[:, 1], points[:, 0]))
-    gaps = np.diff(np.append(angle, angle[0] + 2 * np.pi))
-    if gaps.max() <= np.pi:
+def hull(points: Sequence[Sequence[float]]) -> list[Point]:
+    """Corners of the convex hull, against the clock; both ends of a line."""
+    ordered = sorted({(round(x, _DIGITS), round(y, _DIGITS)) for x, y in points})
+    if len(ordered) < 3:
+        return ordered
+    return _half(ordered) + _half(ordered[::-1])
+
+
+def _half(points: Sequence[Point]) -> list[Point]:
+    """One side of a hull (Andrew's monotone chain), without its last corner."""
+    kept: list[Point] = []
+    for point in points:
+        while len(kept) > 1 and _turn(kept[-2], kept[-1], point) <= 0:
+            kept.pop()
+        kept.append(point)
+    return kept[:-1]
+
+
+def _turn(a: Point, b: Point, c: Point) -> float:
+    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+
+
+def _distance(corners: Sequence[Point]) -> float:
+    """From the origin to a hull; 0 inside."""
+    sides = list(zip(corners, [*corners[1:], corners[0]], strict=True))
+    if len(corners) > 2 and all(_turn(a, b, (0.0, 0.0)) >= 0 for a, b in sides):
         return 0.0
-    return min(_to_segments(points))
+    return min(_to_segment(np.array(a), np.array(b)) for a, b in sides)
 
 
-def _to_segments(points: Float64[np.ndarray, "n 2"]) -> Iterator[float]:
-    near = np.argsort((points**2).sum(axis=1), kind="stable")[:_MOST]
-    for k in near:
-        along = points[near] - points[k]
-        length = np.maximum((along**2).sum(axis=1), 1e-300)
-        share = np.clip(-(along @ points[k]) / length, 0.0, 1.0)
-        foot = points[k] + share[:, None] * along
-        yield float(np.sqrt((foot**2).sum(axis=1).min()))
+def _to_segment(
+    a: Float64[np.ndarray, " two"], b: Float64[np.ndarray, " two"]
+) -> float:
+    along = b - a
+    length = max(float(along @ along), 1e-300)
+    share = min(max(float(-a @ along) / length, 0.0), 1.0)
+    return float(np.linalg.norm(a + share * along))

@@ -32,6 +32,7 @@ CORE = (
     "robustbox.js",
     "units.js",
     "told.js",
+    "loose.js",
     "beyond.js",
     "answer.js",
     "solved.js",

@@ -1,7 +1,8 @@
 """What the page knows of what the runs tell: of which setting a best, at which sizes.
 
 Sentences and counts that depend on the runs alone are made here; told.js carries them
-to the question by the rules of answers/limits/sides.py and unfitted.py.
+to the question by the rules of answers/limits/sides.py and unfitted.py, loose.js by
+those of loose.py and pairs.py.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from surrogate.answers import Fit
 from surrogate.answers.checks import MOST_LOSS, SMALL_SHARE, has_known_losses
 from surrogate.answers.context import interval_warnings
 from surrogate.answers.limits.levels import few_levels
+from surrogate.answers.limits.loose import FACTOR, is_scattered
 from surrogate.answers.limits.measured import measured_in
+from surrogate.answers.limits.pairs import APART, tried_pairs
 from surrogate.answers.limits.sides import AGREE, SHARE
 from surrogate.answers.limits.transfer import OFFERED, carriers
 from surrogate.answers.solved import middle_level, only_levels
@@ -45,6 +48,7 @@ def document(fit: Fit) -> dict[str, Any]:
         "cells": [
             _cell(fit, cell, held)
             | {"measured": _measured(fit, index, names, only) if is_lost else ""}
+            | {"tried": tried_pairs(fit, index)}
             for index, cell in enumerate(fit.cells)
         ]
         if has_cells
@@ -57,6 +61,9 @@ def document(fit: Fit) -> dict[str, Any]:
         "small_share": SMALL_SHARE,
         "near_share": SHARE,
         "agree": AGREE,
+        "loose_factor": FACTOR,
+        "apart": APART,
+        "is_scattered": is_scattered(fit),
         "interval_warnings": interval_warnings(fit),
         "few_levels": {
             name: few._asdict() | {"room": list(few.room)}

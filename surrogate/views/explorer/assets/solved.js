@@ -73,6 +73,8 @@ function baseOf(model, question, held = {}) {
   const solved = solveSides(model, question, s, null, kept), { surface, found, region, sides } = solved;
   const high = refusedLoss(model, lossOf(model, found.v));
   if (high) return refusal(question, high);
+  const loose = looseText(model, question, solved, kept);
+  if (loose) return refusal(question, loose);
   const level = found.v + Math.log1p(question.tol), edges = extents(surface, found, region, level);
   const natural = (i, pair) => pair && pair.map((u) => fromU(model, i, u)), at = [found.x, found.y];
   const answer = {

@@ -94,13 +94,18 @@ function heldOf(model, question) {
   return cell ? cell.held : {};
 }
 
-// Lowest and highest value tried over the best [ln], in the cells nearest by.
-function triedOf(model, question, name) {
+// Of the cells that know where a setting was tried, the nearest third.
+function nearCells(model, question, name) {
   const off = distancesTo(model.cells, question);
   const known = off.map((_, i) => i).sort((a, b) => off[a] - off[b] || a - b)
     .filter((i) => off[i] < Infinity && name in model.cells[i].around);
-  if (!known.length) return [-Infinity, Infinity];
-  const ends = known.slice(0, Math.max(1, Math.ceil(model.near_share * known.length))).map((i) => model.cells[i].around[name]);
+  return known.slice(0, Math.ceil(model.near_share * known.length)).map((i) => model.cells[i]);
+}
+
+// Lowest and highest value tried over the best [ln], in the cells nearest by.
+function triedOf(model, question, name) {
+  const ends = nearCells(model, question, name).map((cell) => cell.around[name]);
+  if (!ends.length) return [-Infinity, Infinity];
   return [Math.min(...ends.map((e) => e[0])), Math.max(...ends.map((e) => e[1]))];
 }
 
