@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 # Lines of `check` and `fit` without --all.
 MOST_LINES = 32
-_NOTE = 110
+_NOTE = 300
 
 
 def rows(document: Document) -> list[Row]:
@@ -41,7 +41,7 @@ def following(document: Document) -> list[RenderableType]:
 
 
 def short(notes: Sequence[str]) -> list[str]:
-    """Notes of a line and a half at most; `--all` has them whole."""
+    """Notes of some four lines at most; `check --all` has them whole."""
     return [
         note if len(note) <= _NOTE else f"{note[: _NOTE - 4].rstrip()} ..."
         for note in notes
