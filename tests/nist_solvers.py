@@ -43,7 +43,7 @@ class Reached(NamedTuple):
 def solve(
     name: str, problem: Problem, start: int, solver: str, tolerance: float = TOLERANCE
 ) -> Minima:
-    """The minimum from one start, by `engine.minimise` (xla) or `damped` (numpy)."""
+    """From one start, by `least_squares.minimise` (xla) or `damped` (numpy)."""
     first = problem.starts[[start - 1]]
     model = LeastSquares(FORMULAS[name])
     if solver == "xla":
