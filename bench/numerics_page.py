@@ -95,7 +95,8 @@ def _nonlinear(part: Part, command: str) -> str:
     return (
         f"## NIST StRD, nonlinear\n\n{command}, {part['date']}. Newton's method with "
         "exact Hessians, the product's own, in both of its forms "
-        "(`least_squares.minimise`, `numpy_backend.damped`), float64, tolerance 1e-22.\n\n"
+        "(`least_squares.minimise`, `numpy_backend.damped`), float64, tolerance "
+        "1e-22.\n\n"
         + _table("| solver | asked | measured | met |", asked)
         + "\nLanczos1 is exact but for the 14th digit of y: its residuals are rounding "
         "in float64, so that standard errors have no more digits than the last column "
@@ -122,8 +123,8 @@ def _linear(part: Part, command: str) -> str:
     return (
         f"## NIST StRD, linear\n\n{command}, {part['date']}. As a quadratic's fit is "
         "solved (`least_squares.solve`): by QR of the columns, refined in extended "
-        "precision, where the normal equations would lose more than five digits. Data and "
-        "certified values come from the tests of Commons Math, GSL and SciPy "
+        "precision, where the normal equations would lose more than five digits. Data "
+        "and certified values come from the tests of Commons Math, GSL and SciPy "
         "(`tests/nist_linear`); no package at hand ships Wampler5.\n\n"
         + _table(
             "| problem | solved by | condition | asked | digits | standard errors "
