@@ -45,10 +45,14 @@ def tokens(value: float | int, seq_len: float | int | None = None) -> str:
 
 
 def percent(share: float | int) -> str:
-    """A share in two digits: 0.25 %, 1.0 %, 10 %, under 0.01 %."""
+    """A share in two digits: 0.25 %, 1.0 %, 10 %, -0.33 %, under 0.01 %."""
     if share == 0:
         return "0 %"
-    if 0 < share < 1e-4:
+    if not math.isfinite(share):
+        return "unknown"
+    if share < 0:
+        return f"-{percent(-share)}" if share <= -1e-4 else "over -0.01 %"
+    if share < 1e-4:
         return "under 0.01 %"
     rounded = float(f"{100 * share:.2g}")
     if rounded >= 10:
