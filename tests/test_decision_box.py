@@ -114,7 +114,7 @@ def draws_of(name: str, seed: int) -> tuple[np.ndarray, np.ndarray, Bounds, np.n
 @pytest.mark.parametrize("probability", [0.6, 0.9])
 def test_robust_box_is_inside_in_the_same_draws(name: str, probability: float) -> None:
     family, some = family_of(name), 0
-    for seed in range(6):
+    for seed in range(12):
         thetas, s, bounds, limits = draws_of(name, seed)
         moves = np.random.default_rng(seed).normal(size=(60, 2)) * 0.02
         edges = np.repeat(np.stack([bounds.low, bounds.high], 1)[None], 60, axis=0)
