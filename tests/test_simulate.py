@@ -119,13 +119,14 @@ def test_any_fit_can_be_drawn_from() -> None:
     exact = fit_support.exact()
     # Of few cells that a cell has a part of its own is assumed, not found.
     assert exact.noise.cell == 0.002
-    runs = simulate(0, replace(exact, noise=exact.noise._replace(cell=0.0)))
+    # So is a part of the noise of single runs: as much as released sweeps show.
+    assert 0 < exact.noise.floor < 1e-3
+    runs = simulate(0, replace(exact, noise=Noise(cell=0.0, floor=0.0, growth=0.0)))
     assert (len(runs), len(runs.cells)) == (240, 8)
     expected = [
         fit_support.BOWL.log_loss(*row)
         for row in zip(runs.lr, runs.batch, runs.params, runs.tokens, strict=True)
     ]
-    # The noise that is found in a bowl without any is that of the prior's pull.
     np.testing.assert_allclose(np.log(runs.loss), expected, atol=1e-5)
 
 
