@@ -107,8 +107,8 @@ def test_what_does_not_bend_has_no_optimum(bend: float) -> None:
 def test_one_cell_has_intervals_over_runs() -> None:
     runs = table(lambda x, y: 0.02 * x**2, 0)
     found = fit(runs, family="quadratic", bootstrap=50)
-    # A level, a slope and a curvature of 9 runs, of whose 6 degrees of freedom the sum of
-    # all parts may have three times as many; a level, a drift and halves beside.
+    # A level, a slope and a curvature of 9 runs, of whose 6 degrees of freedom the sum
+    # of all parts may have three times as many; a level, a drift and halves beside.
     assert (found.unit, len(found.leaves)) == ("runs", 9 + 3)
     assert found.freedom is not None
     assert 6 <= found.freedom <= 18
