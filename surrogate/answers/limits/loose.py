@@ -56,7 +56,8 @@ def too_loose(
         far = untried(question, solve_box(question, box).best, at)
         if far is not None:
             return {"batch": far}
-    most = math.log(FACTOR) if is_scattered(fit) else math.inf
+    scattered = is_scattered(fit)
+    most = math.log(FACTOR) if scattered else math.inf
     is_fitted = _is_fitted(question)
     found = {}
     for name, half in zip(fit.features.choices, halves.tolist(), strict=True):
@@ -64,7 +65,7 @@ def too_loose(
         is_any = is_fitted and all(math.isnan(end) for end in opened[name])
         is_free = name not in held and name not in one_sided
         if is_free and (is_any or not half <= most):
-            found[name] = _said(name, question, half, is_scattered(fit))
+            found[name] = _said(name, question, half, scattered)
     return found
 
 
