@@ -31,8 +31,8 @@ Part = dict[str, Any]
 
 def nonlinear(options: argparse.Namespace) -> Part:
     """NIST's 27 problems, both starts, both solvers."""
-    solvers = importlib.import_module("nist_solvers")
-    problems = importlib.import_module("nist_support")
+    solvers = importlib.import_module("support.nist_solvers")
+    problems = importlib.import_module("support.nist")
     folder = Path(os.environ.get("SURROGATE_DATA", ROOT / "../shared/data"))
     found: Part = {}
     for name in problems.FORMULAS:
@@ -52,8 +52,8 @@ def linear(options: argparse.Namespace) -> Part:
     from surrogate.numerics import least_squares, row_weights
     from surrogate.numerics.numpy_backend import orthogonal
 
-    files = importlib.import_module("nist_linear_support")
-    support = importlib.import_module("numerics_support")
+    files = importlib.import_module("support.nist_linear")
+    support = importlib.import_module("support.numerics")
     found: Part = {}
     for name in files.NAMES:
         asked = files.load(name)

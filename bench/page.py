@@ -24,15 +24,15 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 import numpy as np  # noqa: E402
-
-# Of the extra `browser`, and of the folder of tests: neither is there for pyright.
-import report_support  # noqa: E402  # pyright: ignore[reportMissingImports]
 import watched  # noqa: E402
 from playwright.sync_api import (  # noqa: E402  # pyright: ignore[reportMissingImports]
     Browser,
     Page,
     sync_playwright,
 )
+
+# Of the extra `browser`, and of the folder of tests: neither is there for pyright.
+from support import report as report_support  # noqa: E402  # pyright: ignore[reportMissingImports]
 
 from surrogate.answers import Fit, load  # noqa: E402
 from surrogate.answers.simulate import simulate  # noqa: E402

@@ -12,8 +12,8 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-from families_support import exact
 from scipy import optimize
+from support.families import exact
 
 from surrogate import fit
 from surrogate.data import Runs

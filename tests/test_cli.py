@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_support import HEADER, runs_csv, surrogate
+from support.cli import HEADER, runs_csv, surrogate
 
 from surrogate.base.errors import DataError, SolveError
 from surrogate.cli.main import main

@@ -8,7 +8,7 @@ import math
 from pathlib import Path
 
 import pytest
-from cli_support import runs_csv, surrogate
+from support.cli import runs_csv, surrogate
 
 from surrogate.cli.main import main
 

@@ -9,7 +9,7 @@ from collections import namedtuple
 from pathlib import Path
 
 import pytest
-from cli_support import runs_csv
+from support.cli import runs_csv
 
 from surrogate.cli import compiled
 

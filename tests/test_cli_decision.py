@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from cli_support import surrogate
+from support.cli import surrogate
 
 from surrogate.base import shown
 from surrogate.base.about import (

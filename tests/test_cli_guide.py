@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_support import runs_csv
+from support.cli import runs_csv
 
 from surrogate.answers import load
 from surrogate.cli import guide

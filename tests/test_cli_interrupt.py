@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_support import runs_csv
+from support.cli import runs_csv
 
 from surrogate import load
 from surrogate.cli.main import main

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_support import runs_csv, surrogate
+from support.cli import runs_csv, surrogate
 
 from surrogate.answers import load
 from surrogate.cli.main import main

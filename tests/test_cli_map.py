@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from cli_support import HEADER, runs_csv
+from support.cli import HEADER, runs_csv
 
 from surrogate.cli import map_plot
 from surrogate.cli.main import main

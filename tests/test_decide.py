@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fit_support import bare, bundled, exact, lr_alone, quadratic, table
+from support.fit import bare, bundled, exact, lr_alone, quadratic, table
 
 from surrogate import fit as fit_runs
 from surrogate.answers import Fit, load

@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from families_support import draw_theta
+from support.families import draw_theta
 
 from surrogate import families
 from surrogate.answers import arrays

@@ -8,38 +8,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fit_support import quadratic, table
+from support.beyond import CELLS, FAR, INSIDE, law, with_law
+from support.fit import quadratic, table
 
 from surrogate import fit
 from surrogate.answers import Fit, beyond, load, solved
 from surrogate.data import Runs
 from surrogate.fitting import calibration, discrepancy
-from surrogate.fitting.discrepancy import Discrepancy, System
-
-CELLS = np.log(np.array([(n, d) for n in (1e8, 2e8, 4e8) for d in (4e9, 1e10, 4e10)]))
-INSIDE: dict[str, Any] = {"params": 2e8, "tokens": 2e10}
-FAR: dict[str, Any] = {"params": 9e9, "tokens": 9e11}
-
-
-def law(**changes: Any) -> Discrepancy:
-    found = Discrepancy(
-        cells=tuple(map(tuple, CELLS.tolist())),
-        usual=discrepancy.usual(CELLS),
-        level=0.01,
-        settings=(0.1, 0.2),
-        freedom=7,
-        regret=0.0004,
-        regions=8,
-    )
-    return dataclasses.replace(found, **changes)
+from surrogate.fitting.discrepancy import System
 
 
 def without() -> Fit:
     return dataclasses.replace(quadratic(), discrepancy=None)
-
-
-def with_law(**changes: Any) -> Fit:
-    return dataclasses.replace(quadratic(), discrepancy=law(**changes))
 
 
 def test_variance_is_that_of_the_best_linear_unbiased_predictor() -> None:

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from families_support import draw_points, formula
 from scipy import optimize
+from support.families import draw_points, formula
 
 from surrogate.base.errors import DataError
 from surrogate.families import Bowl, Family, Posynomial, Quadratic, Shape

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 pytestmark = pytest.mark.once
-CHILD = Path(__file__).with_name("devices_child.py")
+CHILD = Path(__file__).with_name("support") / "devices_child.py"
 
 
 def solve_on(devices: int, file: Path) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from families_support import formula
+from support.families import formula
 
 from surrogate.data import Runs
 from surrogate.data.coordinates import Features, Rows

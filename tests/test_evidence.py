@@ -2,43 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 import numpy as np
 import pytest
 from scipy import stats
+from support.grids import BATCH, LR, NOISE, table
 
 from surrogate.data import Runs
 from surrogate.data.coordinates import Features
 from surrogate.fitting import evidence
 from surrogate.fitting.evidence import Direction
 
-LR = 1e-4 * 2.0 ** np.arange(0, 4.01, 0.5)
-BATCH = (65536.0, 131072.0, 262144.0)
-NOISE = 1e-3
 DRAWS = 200
-Shape = Callable[[np.ndarray, np.ndarray], np.ndarray]
-
-
-def table(
-    shape: Shape,
-    seed: int,
-    lr: np.ndarray = LR,
-    batch: Sequence[float] = (131072.0,),
-    cells: int = 1,
-) -> Runs:
-    """A full grid in every cell: ln loss is `shape` of ln (lr, batch) plus noise."""
-    rng = np.random.default_rng(seed)
-    grid = np.stack(np.meshgrid(np.arange(cells), lr, batch), -1).reshape(-1, 3)
-    x, y = np.log(grid[:, 1] / 4e-4), np.log(grid[:, 2] / 131072)
-    level = 1.1 - 0.05 * grid[:, 0]
-    return Runs.from_arrays(
-        lr=grid[:, 1],
-        batch=grid[:, 2],
-        params=1e8 * 2.0 ** grid[:, 0],
-        tokens=2e9 * 2.0 ** grid[:, 0],
-        loss=np.exp(level + shape(x, y) + NOISE * rng.normal(size=len(grid))),
-    )
 
 
 def told(runs: Runs) -> dict[str, Direction]:

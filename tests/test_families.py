@@ -6,7 +6,9 @@ from functools import partial
 
 import numpy as np
 import pytest
-from families_support import (
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.families import (
     chords,
     draw_points,
     draw_starts,
@@ -19,8 +21,6 @@ from families_support import (
     sums,
     terms_of,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from surrogate import families
 from surrogate.base.errors import DataError

@@ -8,7 +8,9 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-from families_support import (
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.families import (
     chords,
     draw_points,
     draw_starts,
@@ -19,8 +21,6 @@ from families_support import (
     one_by_one,
     sums,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from surrogate.data.coordinates import Rows
 from surrogate.families import Bowl, Curved, Shape, Shared

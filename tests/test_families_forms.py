@@ -8,37 +8,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from support.forms import PROBLEMS, draw, families
 
 import surrogate
-from surrogate.families import Bowl, Family, Mix, Posynomial, Quadratic, Shape
+from surrogate.families import Bowl, Family, Shape
 from surrogate.families.forms import form, log_losses
 from surrogate.numerics.argmin import expand
 
 SHAPES = (Shape(2, 2, 0), Shape(2, 3, 2), Shape(1, 1, 1), Shape(2, 1, 0))
-PROBLEMS = 40
-
-
-def families(shape: Shape) -> list[Family]:
-    single = [
-        Quadratic(shape),
-        Quadratic(shape, is_additive=True),
-        Bowl(shape),
-        Posynomial(shape, shape.choices + 1),
-        Posynomial(shape, shape.choices + 3),
-    ]
-    return [*single, Mix(shape, (single[0], single[2], single[4]))]
 
 
 CASES = [(family, shape) for shape in SHAPES for family in families(shape)]
-
-
-def draw(family: Family, rng: np.random.Generator) -> np.ndarray:
-    """Thetas as a fit might have them."""
-    theta = family.prior.centre + 0.3 * rng.normal(size=(PROBLEMS, family.size))
-    if isinstance(family, Mix):
-        count = len(family.members)
-        theta[:, :count] = rng.dirichlet(np.ones(count), PROBLEMS)
-    return theta
 
 
 def by_jax(family: Family, theta: Any, u: Any, s: Any) -> list[np.ndarray]:

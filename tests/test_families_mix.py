@@ -6,7 +6,7 @@ from functools import cache, partial
 
 import numpy as np
 import pytest
-from families_support import (
+from support.families import (
     chords,
     draw_points,
     draw_theta,

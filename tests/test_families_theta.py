@@ -7,7 +7,7 @@ from itertools import starmap
 
 import numpy as np
 import pytest
-from families_support import draw_points, draw_theta, exact, losses, one_by_one
+from support.families import draw_points, draw_theta, exact, losses, one_by_one
 
 from surrogate.families import Bowl, Family, Mix, Posynomial, Quadratic, Shape
 from surrogate.families.forms import log_losses

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import fit_support
 import numpy as np
 import pytest
+from support import fit as fit_support
 
 from surrogate import families, fit
 from surrogate.answers import load

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from nist_support import FORMULAS, LeastSquares, Problem, read
-from numerics_support import standard_errors
+from support.nist import FORMULAS, LeastSquares, Problem, read
+from support.numerics import standard_errors
 
 from surrogate.numerics import least_squares, newton
 from surrogate.numerics.least_squares import Solution

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from nist_linear_support import NAMES, Columns, load
-from numerics_support import digits, standard_errors
+from support.nist_linear import NAMES, Columns, load
+from support.numerics import digits, standard_errors
 
 from surrogate.families import Quadratic, Shape
 from surrogate.numerics import row_weights

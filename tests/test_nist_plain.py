@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from nist_solvers import deviation_digits, reach, solve
-from nist_support import FORMULAS, read
+from support.nist import FORMULAS, read
+from support.nist_solvers import deviation_digits, reach, solve
 
 from surrogate.numerics.newton_step import LIMIT, STUCK
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, optimize
-from test_solve import (
+from support.surfaces import (
     bowl,
     draw_bowl,
     draw_terms,

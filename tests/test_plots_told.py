@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_evidence import BATCH, LR, table
+from support.grids import BATCH, LR, table
 
 from surrogate import Fit, fit
 from surrogate.base.errors import DataError, SolveError

@@ -6,8 +6,8 @@ from functools import partial
 
 import numpy as np
 import pytest
-from families_support import draw_gram, exact, project
 from scipy import optimize
+from support.families import draw_gram, exact, project
 
 from surrogate.families import Quadratic, Shape
 from surrogate.families.quadratic import EPS

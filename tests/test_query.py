@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import fit_support
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize, stats
+from support import fit as fit_support
 
 from surrogate.answers import Fit
 from surrogate.base.errors import DataError, Status

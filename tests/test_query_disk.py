@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import fit_support
 import numpy as np
 import pytest
+from support import fit as fit_support
 
 from surrogate.answers import Fit, load
 from surrogate.base.errors import DataError

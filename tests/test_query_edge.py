@@ -6,9 +6,9 @@ import json
 from dataclasses import replace
 from typing import Any
 
-import fit_support
 import numpy as np
 import pytest
+from support import fit as fit_support
 
 from surrogate.answers import Fit, Plateau
 from surrogate.base.errors import DataError, Status

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import fit_support
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import fit as fit_support
 
 from surrogate import fit
 from surrogate.answers import Fit, Plateau, arrays

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import fit_support
 import numpy as np
 import pytest
 from scipy import stats
+from support import fit as fit_support
 
 from surrogate.answers import Fit
 from surrogate.answers.arrays import BLOCK

@@ -6,10 +6,10 @@ import math
 from dataclasses import replace
 from itertools import product
 
-import fit_support
 import numpy as np
 import pytest
-import report_support
+from support import fit as fit_support
+from support import report as report_support
 
 from surrogate import Fit
 from surrogate.answers.nearest import nearest_cell

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fit_support import bundled, quadratic
+from support.fit import bundled, quadratic
 
 from surrogate.answers import neighbours
 from surrogate.answers.decision.trust import NEAR_CELLS

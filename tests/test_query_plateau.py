@@ -7,12 +7,12 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-import fit_support
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from support import fit as fit_support
 
 from surrogate.answers import Fit, Optimum, Plateau
 from surrogate.answers.extents import EDGES

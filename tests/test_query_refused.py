@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_evidence import table
+from support.grids import table
 
 from surrogate import Fit, fit
 from surrogate.answers.limits.unfitted import unfitted, unfitted_at

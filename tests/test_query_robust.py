@@ -11,9 +11,9 @@ from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
 
-import fit_support
 import numpy as np
 import pytest
+from support import fit as fit_support
 
 from surrogate.answers import Fit, Plateau
 from surrogate.base.errors import DataError

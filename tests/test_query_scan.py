@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import fit_support
 import numpy as np
 import pytest
 from scipy import optimize
+from support import fit as fit_support
 
 from surrogate import fit
 from surrogate.answers import Fit

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_evidence import table as one_size
+from support.grids import table as one_size
 
 from surrogate import DataError, fit, load
 from surrogate.answers import schema

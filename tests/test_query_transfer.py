@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_evidence import BATCH, table
+from support.grids import BATCH, table
 
 from surrogate import Fit, fit
 from surrogate.answers.laws_at_point import beside

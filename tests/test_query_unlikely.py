@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import fit_support
 import numpy as np
 import pytest
+from support import fit as fit_support
 
 from surrogate.answers import Fit
 from surrogate.answers.checks import unlikely_loss, unlikely_size

@@ -7,21 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_evidence import BATCH, LR, table
+from support.grids import BATCH, LR, table, with_marks
 
 from surrogate import Fit, fit, load
 from surrogate.answers.limits.unstable import unstable_near
-from surrogate.data import Runs
 
 WHERE: dict[str, Any] = {"params": 1e8, "tokens": 2e9}
-
-
-def with_marks(runs: Runs, lost: np.ndarray) -> Runs:
-    columns: dict[str, Any] = {
-        name: getattr(runs, name)
-        for name in ("lr", "batch", "params", "tokens", "loss")
-    }
-    return Runs.from_arrays(**columns, diverged=lost)
 
 
 @pytest.fixture(scope="module")

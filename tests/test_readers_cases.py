@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.readers import pasted
 
 from surrogate.base.errors import FlagsError
 from surrogate.cli.main import main
@@ -68,34 +69,6 @@ DUMPS = (
     Case("nanochat/nanochat_d8_d12_runs.csv", 590),
     Case("olmo_ladder/final_losses.csv", 30, fill={"PARAMS": "190M", "LOSS": "c4"}),
 )
-
-
-def pasted(path: Path, fill: dict[str, str]) -> dict[str, object]:
-    """The command of a refusal as arguments of `read_runs`."""
-    with pytest.raises(FlagsError) as caught:
-        read_runs(path)
-    words = shlex.split(str(caught.value).splitlines()[-1])
-    assert words[:4] == ["Type:", "surrogate", "check", str(path)]
-    how: dict[str, object] = {}
-    mapped: dict[str, str] = {}
-    for flag, value in zip(words[4::2], words[5::2], strict=True):
-        for blank, known in fill.items():
-            value = value.replace(f"={blank}", f"={known}").replace(
-                f"*{blank}", f"*{known}"
-            )
-            value = known if value == blank else value
-        if flag == "--map":
-            role, _, text = value.partition("=")
-            mapped[role] = text
-        elif flag == "--seq-len":
-            how["seq_len"] = int(value)
-        elif flag in ("--finished", "--failed"):
-            how[flag[2:]] = value.split(",")
-        elif flag == "--allow":
-            how["allow"] = [value]
-        else:
-            how[flag[2:].replace("-", "_")] = value
-    return {**how, "map": mapped}
 
 
 def read(path: Path, case: Case) -> Runs:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cli_support import surrogate
+from support.cli import surrogate
 
 from surrogate import DataError, Runs, read_runs
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_support import surrogate
+from support.cli import surrogate
 
 from surrogate import DataError, read_runs
 

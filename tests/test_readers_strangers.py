@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_readers_cases import pasted
+from support.readers import pasted
 
 from surrogate.base.errors import DataError, FlagsError
 from surrogate.data import Runs

@@ -12,13 +12,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import fit_support
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import report_support
-from cli_support import surrogate
+from support import fit as fit_support
+from support import report as report_support
+from support.cli import surrogate
 
 from surrogate.answers import Fit, arrays, load
 from surrogate.answers.solved import solve_box

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import report_support
-from test_discrepancy import FAR, INSIDE, with_law
+from support import report as report_support
+from support.beyond import FAR, INSIDE, with_law
 
 from surrogate.answers import Fit
 

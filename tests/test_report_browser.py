@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import fit_support
 import numpy as np
 import pytest
-import report_support
-from report_support import CHROMIUM, FLAGS
+from support import fit as fit_support
+from support import report as report_support
+from support.report import CHROMIUM, FLAGS
 
 from surrogate.data import Runs
 from surrogate.views.explorer import page, write

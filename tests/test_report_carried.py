@@ -8,10 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import report_support
-from test_evidence import BATCH, LR, table
-from test_query_unstable import with_marks
-from test_small_tables import random_design
+from support import report as report_support
+from support.grids import BATCH, LR, random_design, table, with_marks
 
 from surrogate import Fit, fit
 from surrogate.answers.limits import loose, pairs

@@ -7,10 +7,10 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-import fit_support
 import numpy as np
 import pytest
-import report_support
+from support import fit as fit_support
+from support import report as report_support
 
 from surrogate.answers import Fit
 from surrogate.base.errors import DataError

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import report_support
+from support import report as report_support
 
 pytestmark = [
     pytest.mark.once,

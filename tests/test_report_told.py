@@ -7,11 +7,11 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-import fit_support
 import numpy as np
 import pytest
-import report_support
-from test_evidence import BATCH, LR, table
+from support import fit as fit_support
+from support import report as report_support
+from support.grids import BATCH, LR, table
 
 from surrogate import Fit, fit
 from surrogate.answers import results

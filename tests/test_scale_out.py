@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fit_support import sweep
+from support.fit import sweep
 
 from surrogate import load
 from surrogate.cli.main import main

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import fit_support
 import numpy as np
 import pytest
+from support import fit as fit_support
 
 from surrogate import families
 from surrogate.data import Runs

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fit_support import sweep
+from support.fit import sweep
 
 from surrogate.data.coordinates import Features
 from surrogate.families import Posynomial, Quadratic, Shape

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import fit_support
 import numpy as np
 import pytest
+from support import fit as fit_support
 
 from surrogate.answers.simulate import SWEEP, simulate
 from surrogate.base.errors import DataError

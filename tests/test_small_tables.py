@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.grids import random_design
 
 import surrogate
 from surrogate.answers import Fit
@@ -91,22 +92,6 @@ def test_walls_kinks_and_noise_have_no_odd_run() -> None:
     for shape in (WALL, 0.1 * np.maximum(X, 0), 0.1 * np.abs(X)):
         noisy = shape + 0.003 * rng.normal(size=len(X))
         assert odd_runs.warnings_of(line(noisy), NOISE, is_unclear=True) == []
-
-
-def random_design(runs: int = 24) -> Runs:
-    rng = np.random.default_rng(4)
-    params = np.exp(rng.uniform(np.log(5e7), np.log(8e8), runs))
-    tokens = params * rng.uniform(10, 60, runs)
-    x, y = rng.uniform(-1.7, 1.7, (2, runs))
-    loss = 3.0 * (params / 1e8) ** -0.1 * (tokens / 2e9) ** -0.05
-    loss *= np.exp(0.015 * x**2 + 0.01 * y**2 + 0.002 * rng.normal(size=runs))
-    return Runs.from_arrays(
-        lr=1e-3 * np.exp(x),
-        batch=np.round(2**18 * np.exp(y)),
-        params=params,
-        tokens=tokens,
-        loss=loss,
-    )
 
 
 @pytest.fixture(scope="module")

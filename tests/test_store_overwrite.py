@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import orbax.checkpoint as ocp
 import pytest
-from cli_support import runs_csv
+from support.cli import runs_csv
 
 from surrogate.answers import from_runs
 from surrogate.base.errors import DataError

@@ -8,10 +8,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import fit_support
 import numpy as np
 import pytest
-from test_evidence import LR, table
+from support import fit as fit_support
+from support.grids import LR, table
 
 import surrogate
 from surrogate import DataError, Fit, Surface, fit

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fit_support
 import jax
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from support import fit as fit_support
 
 from surrogate import families
 from surrogate.data import Runs

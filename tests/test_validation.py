@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fit_support import SIZES, Bowl, table
+from support.fit import SIZES, Bowl, table
 
 import surrogate
 from surrogate.answers.validation.found import FoldScore, Validation

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_families_forms import PROBLEMS, draw, families
+from support.forms import PROBLEMS, draw, families
 
 import surrogate
 from surrogate.answers import arrays

@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float
 
 from surrogate.families.protocol import Prior, Shape
 
-FOLDER = Path(__file__).resolve().parent / "nist_linear"
+FOLDER = Path(__file__).resolve().parents[1] / "nist_linear"
 NAMES = tuple(sorted(path.stem for path in FOLDER.glob("*.json")))
 
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from nist_support import FORMULAS, LeastSquares, Problem
-from numerics_support import digits, standard_errors
+from support.nist import FORMULAS, LeastSquares, Problem
+from support.numerics import digits, standard_errors
 
 from surrogate.numerics import least_squares
 from surrogate.numerics.newton import Minima
