@@ -41,15 +41,15 @@ import time
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-import accuracy_protocols as protocols
-import watched
-from accuracy_honest import honest, show_honest
-from accuracy_methods import AUTO, BOWL, Method, methods
-from accuracy_pairs import pairs
-from accuracy_protocols import DUMPS, Protocol
-from accuracy_scores import Held, score, summary
-from accuracy_surrogates import SEED
-from accuracy_tables import show
+from harness import watched
+from heldout import protocols
+from heldout.honest import honest, show_honest
+from heldout.methods import AUTO, BOWL, Method, methods
+from heldout.pairs import pairs
+from heldout.protocols import DUMPS, Protocol
+from heldout.scores import Held, score, summary
+from heldout.surrogates import SEED
+from heldout.tables import show
 
 from surrogate.data import Runs
 from surrogate.fitting import cross_validation, fit

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from data import data_dir
+from harness.dumps import data_dir
 
 import surrogate
 from surrogate.answers.validation import score

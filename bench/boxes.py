@@ -19,14 +19,14 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import watched
+from harness import watched
 from rich.console import Console
 from rich.table import Table
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from test_decision_box import (  # noqa: E402  # pyright: ignore[reportMissingImports]
+from support.boxes import (  # noqa: E402  # pyright: ignore[reportMissingImports]
     NAMES,
     WILD,
     brute,

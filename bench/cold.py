@@ -33,11 +33,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import commits
-import watched
-from cold_rows import ANSWERS, FITS, SMALLEST, Command, Row, rows_in
+from harness import commits, watched
 from rich.console import Console
 from rich.table import Table
+from speed.cold_rows import ANSWERS, FITS, SMALLEST, Command, Row, rows_in
 
 import surrogate
 from surrogate.base import interrupts

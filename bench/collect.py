@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import machine
+from harness import machine
 
 TAIL = 4000
 # `timeout` exits so when it had to end a step.

@@ -28,11 +28,11 @@ from typing import Any
 
 import jax
 import numpy as np
-import watched
-from coverage_settings import SETTINGS
-from coverage_trial import EDGES, REGRETS, REPLICAS, fit_sweep, known, trial
-from coverage_truth import CELL_LEVEL, CELL_SHIFT, GROWTH, Truth
-from machine import ROOT
+from harness import watched
+from harness.machine import ROOT
+from simulation.sweep_settings import SETTINGS
+from simulation.sweep_trial import EDGES, REGRETS, REPLICAS, fit_sweep, known, trial
+from simulation.sweep_truth import CELL_LEVEL, CELL_SHIFT, GROWTH, Truth
 
 from surrogate.base import interrupts
 from surrogate.fitting.fit import versions

@@ -27,11 +27,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import crash_events as events
-import crash_folders
 import orbax.checkpoint  # noqa: F401 - once, not in every child
 from rich.console import Console
 from rich.table import Table
+from trust import crash_events as events
+from trust import crash_folders
 
 from surrogate.base.errors import DataError
 from surrogate.storage import checkpoint

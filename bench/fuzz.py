@@ -21,9 +21,9 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import fuzz_parts as parts
 from rich.console import Console
 from rich.table import Table
+from trust import fuzz_parts as parts
 
 # Seconds after which a case counts as a hang, and those of a turn of one part.
 HANG, TURN = 5, 5.0

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import watched
+from harness import watched
 
 from surrogate.base import interrupts
 

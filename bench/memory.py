@@ -14,7 +14,7 @@ import resource
 import time
 from pathlib import Path
 
-import watched
+from harness import watched
 
 
 def main() -> None:
@@ -22,8 +22,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("replicas", type=int)
     arguments = parser.parse_args()
-    import ours
-    from problems import growth
+    from speed import ours
+    from speed.problems import growth
 
     problem = growth(2000, scales=2)
     before = peak_bytes()

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from next_rivals import RIVALS, ours
-from next_table import table
-from next_targets import TARGETS, fitted, measured, proposal, replay
+from replays.rivals import RIVALS, ours
+from replays.table import table
+from replays.targets import TARGETS, fitted, measured, proposal, replay
 
 SHARES = (0.01, 0.02, 0.05, 0.10, 0.20)
 DRAWS = 200

@@ -77,7 +77,7 @@ def linear(options: argparse.Namespace) -> Part:
 
 def exact(options: argparse.Namespace) -> Part:
     """Losses and optima by mpmath."""
-    room = importlib.import_module("certify_exact")
+    room = importlib.import_module("trust.certify_exact")
     found = {}
     for name in room.NAMES:
         found[name] = room.compare(name, options.questions)._asdict()
@@ -87,7 +87,7 @@ def exact(options: argparse.Namespace) -> Part:
 
 def convex(options: argparse.Namespace) -> Part:
     """Fits and optima by CVXPY with Clarabel."""
-    room = importlib.import_module("certify_convex")
+    room = importlib.import_module("trust.certify_convex")
     return {
         "quadratic": room.quadratic_fits(max(2, options.questions // 5))._asdict(),
         "posynomial": room.posynomial_optima(options.questions)._asdict(),
@@ -108,7 +108,7 @@ def invariances(options: argparse.Namespace) -> Part:
 
 def processes(options: argparse.Namespace) -> Part:
     """Draws a second of processes that share them."""
-    room = importlib.import_module("processes")
+    room = importlib.import_module("trust.processes")
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     found = room.compare(2, options.replicas, options.repeats)
     return found._asdict() | {"speedup": found.speedup}
@@ -132,7 +132,7 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", action="store_true", help="the document alone")
     options = parser.parse_args()
-    page = importlib.import_module("numerics_page")
+    page = importlib.import_module("trust.numerics_page")
     done: Part = json.loads(STORE.read_text()) if STORE.exists() else {}
     for name in options.only or PARTS:
         if name != "none":

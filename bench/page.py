@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 import numpy as np  # noqa: E402
-import watched  # noqa: E402
+from harness import watched  # noqa: E402
 from playwright.sync_api import (  # noqa: E402  # pyright: ignore[reportMissingImports]
     Browser,
     Page,

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import watched
+from harness import watched
 
 MOMENTS, QUICK = 40, 4
 ACKNOWLEDGED, STOPPED, SAVED = 1.0, 2.0, 10.0

@@ -30,10 +30,10 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import watched
-from machine import ROOT
-from small_designs import DESIGNS, QUICK, Design
-from small_summary import (
+from harness import watched
+from harness.machine import ROOT
+from simulation.small_designs import DESIGNS, QUICK, Design
+from simulation.small_summary import (
     AGAIN,
     Share,
     by_design,
@@ -43,7 +43,7 @@ from small_summary import (
     row,
     widths,
 )
-from small_trial import Record, trial, verdict_trial
+from simulation.small_trial import Record, trial, verdict_trial
 
 from surrogate.base import interrupts
 from surrogate.fitting.fit import versions
@@ -221,7 +221,8 @@ def code_now() -> str:
     """A digest of the library and of what draws are made of."""
     files = sorted((ROOT / "surrogate").rglob("*.py"))
     parts = ("truths", "designs", "reference", "trial")
-    files += [ROOT / "bench" / f"small_{part}.py" for part in parts]
+    simulation = ROOT / "bench" / "simulation"
+    files += [simulation / f"small_{part}.py" for part in parts]
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.read_bytes())

@@ -17,8 +17,8 @@ import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
-import watched
-from data import data_dir
+from harness import watched
+from harness.dumps import data_dir
 from peers import adam_search
 from rich.console import Console
 from rich.table import Table

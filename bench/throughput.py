@@ -24,16 +24,12 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-import answer_rows
-import curved_rows
-import gpu_rows
 import jax
-import linear_rows
-import machine
-import watched
+from harness import machine, watched
 from rich.console import Console
 from rich.table import Table
-from rows import Setting
+from speed import answer_rows, curved_rows, gpu_rows, linear_rows
+from speed.rows import Setting
 
 from surrogate.base import interrupts
 from surrogate.base.errors import DataError
@@ -69,7 +65,7 @@ def main() -> None:
     if not arguments.json:
         print_tables(document)
     if arguments.figure:
-        from throughput_plot import draw
+        from speed.throughput_plot import draw
 
         document["figures"] = draw(document, arguments.figure)
     print(json.dumps(document, allow_nan=False))

@@ -3,7 +3,7 @@
     python scripts/explorer_page.py
 
 It holds no losses of the dump, as the fit itself holds none. The same fit and scripts
-give the same bytes: tests/test_explorer_page.py builds it again.
+give the same bytes: tests/views/test_explorer_page.py builds it again.
 """
 
 from __future__ import annotations

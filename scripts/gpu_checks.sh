@@ -50,7 +50,7 @@ echo "device: ${platform:-none}" >&2
 shopt -s nullglob
 step parity 100 "$python" -m pytest -q -p no:cacheprovider tests/test_kernels*.py
 step compile-report 70 "$python" scripts/compile_report.py
-step roofline 30 "$python" bench/machine.py $([ "$platform" = gpu ] || echo --quick)
+step roofline 30 "$python" bench/harness/machine.py $([ "$platform" = gpu ] || echo --quick)
 if [ "$platform" = gpu ]; then
   step posynomial 110 "$python" bench/throughput.py --json --only gpu-posynomial
   step quadratic 40 "$python" bench/throughput.py --json --only gpu-quadratic

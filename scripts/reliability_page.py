@@ -34,10 +34,10 @@ repeated alone, cases 248, 261, 262 and 268 end in under 1 s (0.2 s of CPU).
 
 Kills, full disks and two writers at once are `python bench/crash.py` (200 random kills
 and every file event; `--quick` a tenth). What a machine may be out of (memory, space,
-open output, home, locale, width) is `tests/test_run_time.py`, in real children. The
-short forms of all of these run with the tests: `tests/test_arguments.py` (every public
-function, every argument), `tests/test_query_schema.py` (forged manifests),
-`tests/test_fuzz.py`, `tests/test_store_crash.py`.
+open output, home, locale, width) is `tests/cli/test_run_time.py`, in real children. The
+short forms of all of these run with the tests: `tests/base/test_arguments.py` (every
+public function, every argument), `tests/answers/test_query_schema.py` (forged
+manifests), `tests/bench/test_fuzz.py`, `tests/storage/test_store_crash.py`.
 
 Limits, each named with its number in the message: a table of 1 GiB, 10,000 columns, 20
 million cells, JSON 32 levels deep; a manifest of 256 MiB, 32 levels, 20 million values;
