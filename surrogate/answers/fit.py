@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from surrogate.answers.question import Range, Values
 from surrogate.base.arguments import Kind, checked, kinds
+from surrogate.base.defaults import AUTO, FOLDS, TERMS, VALIDATION_DRAWS
 from surrogate.base.defaults import PROBABILITY as DEFAULT_PROBABILITY
 from surrogate.base.defaults import TOL as DEFAULT_TOL
 from surrogate.base.errors import DataError
@@ -22,6 +23,8 @@ from surrogate.fitting.model import Model
 from surrogate.fitting.stability import P_MAX
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
     from surrogate.answers.planned import Plan
     from surrogate.answers.results import (
         Evaluation,
@@ -31,9 +34,12 @@ if TYPE_CHECKING:
         Regret,
     )
     from surrogate.answers.surface import Surface
+    from surrogate.answers.validated import Validation
+    from surrogate.numerics.least_squares import Progress
 
-# A room above this one, whose verb a fit offers as its own.
+# Rooms above this one, whose verbs a fit offers as its own.
 planning = Late("surrogate.answers.planning")
+validation = Late("surrogate.answers.validation")
 SCORES = ("regret", "regret_smoothed", "mae_ln")
 # Of a prediction, which has many points.
 _COLUMNS: dict[str, Kind] = {
@@ -442,6 +448,43 @@ class Fit(Model):
             **{name: value for name, value in given.items() if value is not None},
         )
         return planning.next_runs(surface.question, wanted, is_prior=is_prior)
+
+    @checked(folds=kinds.anything)
+    def calibration(
+        self,
+        *,
+        folds: str | Sequence[str] | Mapping[str, ArrayLike] = FOLDS[1],
+        bootstrap: int = VALIDATION_DRAWS,
+        progress: Progress | None = None,
+    ) -> Validation:
+        """How far this fit's own statements hold on cells of its runs left out.
+
+        Fits without each fold, of the same family, or `auto` anew where several were
+        compared; `surrogate.validate` is the same for a table of runs and any family.
+
+        Args:
+            folds: as of `surrogate.validate`; default each cell in turn.
+            bootstrap: draws of every fold's fit.
+            progress: told what runs and how far it is.
+
+        Raises:
+            DataError: as `surrogate.validate`, or the fit has no runs of its own.
+        """
+        if self.runs is None:
+            raise DataError(
+                "Expected a fit with its runs, and a bundled fit has none. Give your "
+                "own to its `evaluate`, or validate the table of runs it was fitted to."
+            )
+        compared = (self.provenance.selection or {}).get("totals", ())
+        return validation.validate(
+            self.runs,
+            folds=folds,
+            family=AUTO if len(compared) > 1 else self.family.name,
+            terms=self.family.terms or TERMS,
+            bootstrap=bootstrap,
+            seed=self.provenance.seed,
+            progress=progress,
+        )
 
     @checked()
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:

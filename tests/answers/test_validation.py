@@ -10,7 +10,7 @@ import pytest
 from support.fit import SIZES, Bowl, table
 
 import surrogate
-from surrogate.answers.validation.found import FoldScore, Validation
+from surrogate.answers.validated import FoldScore, Validation
 from surrogate.base.errors import DataError
 from surrogate.cli.main import main
 from surrogate.data import Runs
@@ -147,3 +147,15 @@ def test_the_command_says_what_was_left_out(tmp_path: Any, capsys: Capture) -> N
     assert document["summary"]["coverage"] > 0.9
     assert any("a fold needs 5" in text for text in document["warnings"])
     assert main([*asked, "--folds", "ends"]) == 2
+
+
+def test_a_fit_says_how_far_its_own_statements_hold() -> None:
+    # The same folds by the other verb, and a bundled fit, which has no runs.
+    own = surrogate.fit(runs(), **FAST)
+    asked: dict[str, Any] = {"folds": {"two": np.arange(8) < 2}, "bootstrap": 20}
+    found = own.calibration(**asked)
+    expected = surrogate.validate(runs(), **asked, family="quadratic")
+    assert found.to_json() == expected.to_json()
+    assert found.folds[0].name == "two"
+    with pytest.raises(DataError, match="a fit with its runs"):
+        surrogate.load("steplaw-dense").calibration()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float64
 
 from surrogate.answers import Fit
 from surrogate.answers.predict import Points, surface_at
+from surrogate.answers.validated import Held
 from surrogate.data import Runs
 from surrogate.data.cells import Cell
 from surrogate.fitting import cross_validation
@@ -18,77 +17,6 @@ from surrogate.fitting.intervals import LEVEL
 
 # Errors of ln loss count on runs this close to their cell's best, intervals likewise.
 WITHIN_ERRORS, WITHIN_INTERVALS = 0.10, 0.05
-
-
-@dataclass(frozen=True)
-class Held:
-    """A left-out cell, scored; NaN where the fit answers nothing.
-
-    Attributes:
-        recipe: of the cell.
-        params: of the cell.
-        tokens: of the cell.
-        scales: further scale variables.
-        asked_as: the recipe that the fit was asked about.
-        runs: that errors count on.
-        mae_ln: mean absolute error of ln loss on runs within 10 % of the best.
-        bias_ln: mean of predicted minus measured ln loss on them.
-        coverage: share of runs within 5 % of the best inside their 95 % interval.
-        half_width: mean half-width of those intervals [ln loss].
-        winkler: mean of width + 40 x what is missed [ln loss]; less is better.
-        lr: suggested.
-        batch: suggested [tokens].
-        regret: measured at the suggestion.
-        regret_smoothed: likewise, on a local cubic; NaN where the cell has too few.
-        regret_bound: stated upper end of the suggestion's regret.
-        lr_interval: stated for the best lr.
-        batch_interval: stated for the best batch [tokens].
-        trust: the word for the setting.
-        loss_trust: the word for the level of the loss.
-        inside: whether the question counts as inside the data.
-        distance: from the data, as answers say it.
-        status: of the answer.
-    """
-
-    recipe: str
-    params: float
-    tokens: float
-    scales: dict[str, float]
-    asked_as: str
-    runs: int
-    mae_ln: float
-    bias_ln: float
-    coverage: float
-    half_width: float
-    winkler: float
-    lr: float
-    batch: float
-    regret: float
-    regret_smoothed: float
-    regret_bound: float
-    lr_interval: tuple[float, float]
-    batch_interval: tuple[float, float]
-    trust: str
-    loss_trust: str
-    inside: bool
-    distance: float
-    status: str
-
-    @property
-    def is_bounded(self) -> bool | None:
-        """Whether the measured regret is within its bound; None where not known.
-
-        The smoothed one where the cell has it: the lowest of many runs is a lucky one.
-        """
-        measured = self.regret_smoothed
-        measured = self.regret if math.isnan(measured) else measured
-        if math.isnan(measured) or math.isnan(self.regret_bound):
-            return None
-        return measured <= self.regret_bound
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain numbers; NaN is null."""
-        return _plain(asdict(self)) | {"bounded": self.is_bounded}
 
 
 class Predicted:
@@ -204,11 +132,3 @@ def mean(values: np.ndarray) -> float:
     """Of the values that are known; NaN where none is."""
     known = values[np.isfinite(values)] if len(values) else values
     return float(known.mean()) if len(known) else math.nan
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value

@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike
 
 from surrogate.answers import Fit, from_runs
 from surrogate.answers.predict import check_known
+from surrogate.answers.validated import FoldScore, Validation
 from surrogate.answers.validation import cell
-from surrogate.answers.validation.found import FoldScore, Validation
 from surrogate.base.arguments import checked, kinds
 from surrogate.base.defaults import (
     AUTO,

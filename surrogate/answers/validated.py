@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from surrogate.answers.validation.cell import Held
 from surrogate.fitting.regions import Skipped
 from surrogate.fitting.scores import Band
 
@@ -24,6 +23,77 @@ _PARTS = (
     "regret_bound",
 )
 WORDS = ("inside", "near", "far", "too_uncertain")
+
+
+@dataclass(frozen=True)
+class Held:
+    """A left-out cell, scored; NaN where the fit answers nothing.
+
+    Attributes:
+        recipe: of the cell.
+        params: of the cell.
+        tokens: of the cell.
+        scales: further scale variables.
+        asked_as: the recipe that the fit was asked about.
+        runs: that errors count on.
+        mae_ln: mean absolute error of ln loss on runs within 10 % of the best.
+        bias_ln: mean of predicted minus measured ln loss on them.
+        coverage: share of runs within 5 % of the best inside their 95 % interval.
+        half_width: mean half-width of those intervals [ln loss].
+        winkler: mean of width + 40 x what is missed [ln loss]; less is better.
+        lr: suggested.
+        batch: suggested [tokens].
+        regret: measured at the suggestion.
+        regret_smoothed: likewise, on a local cubic; NaN where the cell has too few.
+        regret_bound: stated upper end of the suggestion's regret.
+        lr_interval: stated for the best lr.
+        batch_interval: stated for the best batch [tokens].
+        trust: the word for the setting.
+        loss_trust: the word for the level of the loss.
+        inside: whether the question counts as inside the data.
+        distance: from the data, as answers say it.
+        status: of the answer.
+    """
+
+    recipe: str
+    params: float
+    tokens: float
+    scales: dict[str, float]
+    asked_as: str
+    runs: int
+    mae_ln: float
+    bias_ln: float
+    coverage: float
+    half_width: float
+    winkler: float
+    lr: float
+    batch: float
+    regret: float
+    regret_smoothed: float
+    regret_bound: float
+    lr_interval: tuple[float, float]
+    batch_interval: tuple[float, float]
+    trust: str
+    loss_trust: str
+    inside: bool
+    distance: float
+    status: str
+
+    @property
+    def is_bounded(self) -> bool | None:
+        """Whether the measured regret is within its bound; None where not known.
+
+        The smoothed one where the cell has it: the lowest of many runs is a lucky one.
+        """
+        measured = self.regret_smoothed
+        measured = self.regret if math.isnan(measured) else measured
+        if math.isnan(measured) or math.isnan(self.regret_bound):
+            return None
+        return measured <= self.regret_bound
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers; NaN is null."""
+        return _plain(asdict(self)) | {"bounded": self.is_bounded}
 
 
 @dataclass(frozen=True)
@@ -186,3 +256,11 @@ def _median(values: Sequence[float]) -> float:
 
 def _known(value: float) -> float | None:
     return value if math.isfinite(value) else None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
