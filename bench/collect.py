@@ -9,10 +9,10 @@ bench/results/ under device and date, and to $OUT where that is set.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,11 @@ TIMED_OUT = (124, 137)
 
 def main() -> None:
     """Write the document and print where."""
-    folder, seconds = Path(sys.argv[1]), float(sys.argv[2])
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("steps", type=Path, help="folder with what steps left")
+    parser.add_argument("seconds", type=float, help="that they took together")
+    options = parser.parse_args()
+    folder, seconds = options.steps, options.seconds
     device = jax.local_devices()[0]
     about = machine.describe(device)
     is_gpu = device.platform == "gpu"

@@ -149,7 +149,7 @@ def fixed_flops(
 
 def _optimum(path: _Path, held: dict[str, float]) -> Optimum:
     fit = path.fit
-    thetas = np.concatenate([fit.theta[None], fit.leaves])
+    thetas = fit.refits
     chosen = _scanned(path, thetas, held)
     question = path.at(float(chosen[0]))
     unknown = unfitted(question)

@@ -34,7 +34,7 @@ from surrogate.answers.solved import (
 )
 from surrogate.base.errors import DataError, Status
 from surrogate.data.coordinates import CHOICES
-from surrogate.fitting import intervals as uncertainty
+from surrogate.fitting.intervals import LEVEL
 from surrogate.fitting.model import Model
 
 
@@ -113,7 +113,7 @@ def _stated(
         lr=best["lr"],
         batch=best["batch"],
         loss=loss_of(fit, solved.minimum.value[0]),
-        level=uncertainty.LEVEL,
+        level=LEVEL,
         lr_interval=intervals["lr"],
         batch_interval=intervals["batch"],
         loss_interval=loss_interval(solved),
@@ -198,7 +198,7 @@ def refused(
         lr=math.nan,
         batch=math.nan,
         loss=math.nan,
-        level=uncertainty.LEVEL,
+        level=LEVEL,
         lr_interval=UNKNOWN,
         batch_interval=UNKNOWN,
         loss_interval=UNKNOWN,

@@ -70,7 +70,7 @@ def predict(
     s = fit.features.given(table["params"], table["tokens"], further, names)
     chosen = {name: table[name] for name in CHOICES}
     u = fit.features.u_of(chosen)
-    thetas = np.concatenate([fit.theta[None], fit.leaves])
+    thetas = fit.refits
     losses = arrays.log_losses(fit.family, thetas, np.concatenate([u, s], axis=1))
     sizes = {n: v for n, v in table.items() if n not in CHOICES}
     wrong = _beyond(fit, sizes, u, s)

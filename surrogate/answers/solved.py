@@ -23,7 +23,7 @@ from surrogate.answers.stability_edge import Bounds
 from surrogate.base.errors import Status
 from surrogate.data.coordinates import CHOICES
 from surrogate.families.forms import form
-from surrogate.fitting import intervals as uncertainty
+from surrogate.fitting.intervals import moves
 from surrogate.fitting.model import CellRecord, Model
 from surrogate.numerics.plateau_shape import Region
 
@@ -74,7 +74,7 @@ class Solved:
         """How far each draw's surface is moved: `intervals.moves` and `beyond`."""
         u = self.minimum.u
         leaves, draws = self.leaves(u), self.draws(u)
-        steps = uncertainty.moves(u[0], leaves, draws, self.fit.freedom)
+        steps = moves(u[0], leaves, draws, self.fit.freedom)
         return steps + self.beyond.moves
 
     @property
@@ -181,7 +181,7 @@ def _solve(
     question: Question, box: Mapping[str, Range], known: Mapping[str, float]
 ) -> Solved:
     fit, bounds = question.fit, limits(question, box, known)
-    thetas = np.concatenate([fit.theta[None], fit.leaves, fit.draws])
+    thetas = fit.replicates
     minimum = arrays.minima(
         fit.family, thetas, question.s, bounds.low, bounds.high, bounds.cut
     )

@@ -258,7 +258,8 @@ def joined(choice: Choice, parts: dict[str, Fitted], task: Task) -> Fitted:
 
     Of resampled cells a candidate's scores are those of the cells drawn, as often as
     they were, and so are the weights of a mix; all copies of a cell are left out
-    together. Leaves weigh without their cells, and lean to the rivals (`_leaning`).
+    together. Leaves weigh without their cells, and take shares of the rivals
+    (`_selection_shares`).
     """
     first = next(iter(parts.values()))
     if len(parts) == 1 and choice.chosen != MIX:
@@ -270,7 +271,7 @@ def joined(choice: Choice, parts: dict[str, Fitted], task: Task) -> Fitted:
     shares = replicates.Shares(
         choice.weights[0],
         choice.weights_under(counts)[np.arange(len(taken)), taken],
-        _leaning(share, len(without)) @ choice.weights_under(without),
+        _selection_shares(share, len(without)) @ choice.weights_under(without),
     )
     members = tuple(part.family for part in parts.values())
     chosen = choice.chosen if choice.chosen in parts else None
@@ -279,15 +280,15 @@ def joined(choice: Choice, parts: dict[str, Fitted], task: Task) -> Fitted:
     return found._replace(freedom=first.freedom)
 
 
-def _leaning(
+def _selection_shares(
     share: Float64[np.ndarray, " candidates"], cells: int
 ) -> Float64[np.ndarray, " candidates"]:
-    """How far leaves take each candidate, to say what the choice adds to an error.
+    """Shares that add model-selection variance to the jackknife.
 
-    A choice is no smooth function of the runs, so that leaving one cell out tells
-    nothing of it. Where a rival is chosen in a share s of resamples and its answer is
-    off by d, the variance is s d^2 more. Leaves that lean to it by sqrt(s / (cells -
-    1)) have answers off by that share of d, each, and their jackknife is so much more.
+    Selection is discontinuous in the runs, so refits without one cell miss it. Where a
+    rival is chosen in a share s of resamples and its answer is off by d, the variance
+    is s d^2 more. Leaves that take it by sqrt(s / (cells - 1)) have answers off by that
+    share of d, each, and their jackknife is so much more.
     """
     lean = np.sqrt(share / max(cells - 1, 1))
     lean[0] = 0.0

@@ -48,7 +48,11 @@ def average(
         weights = shares([part.misfit for part in fits])
     family = Mix(fits[0].family.shape, tuple(part.family for part in fits), chosen)
     steps = len(fits[0].leaves)
-    lean = _leaning(names, fits, weights, rivals, steps) if steps else weights[None][:0]
+    lean = (
+        _rival_weights(names, fits, weights, rivals, steps)
+        if steps
+        else weights[None][:0]
+    )
     every = np.concatenate([np.tile(weights, (steps, 1)), lean])
     at = np.arange(draws if steps else 0) % max(len(every), 1)
     led = {}
@@ -90,7 +94,7 @@ def _freedom(
     return freedom.average(parts, weights, leaning).freedom(spare)
 
 
-def _leaning(
+def _rival_weights(
     names: list[str],
     fits: list[Fitted],
     weights: Float64[np.ndarray, " parts"],

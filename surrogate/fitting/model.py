@@ -139,6 +139,16 @@ class Model:
     clusters: int = 0
 
     @property
+    def refits(self) -> Float64[np.ndarray, "thetas p"]:
+        """The fit, then its jackknife refits: what an interval is made of."""
+        return np.concatenate([self.theta[None], self.leaves])
+
+    @property
+    def replicates(self) -> Float64[np.ndarray, "thetas p"]:
+        """The fit, its jackknife refits and its draws, as one stack."""
+        return np.concatenate([self.refits, self.draws])
+
+    @property
     def recipes(self) -> tuple[str, ...]:
         """All fitted recipes; ("",) where there is one unnamed."""
         return self.features.recipes

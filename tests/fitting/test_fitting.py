@@ -510,7 +510,7 @@ def test_leaves_that_lean_widen_by_what_the_choice_adds() -> None:
     cells, share, off = 17, 0.17, 0.4
     own = np.random.default_rng(0).normal(scale=0.05, size=cells)
     own -= own.mean()
-    leaning = choosing._leaning(np.array([1 - share, share]), cells)
+    leaning = choosing._selection_shares(np.array([1 - share, share]), cells)
     assert leaning.sum() == pytest.approx(1.0)
     assert leaning[1] == pytest.approx(np.sqrt(share / 16))
     answers = leaning[0] * own + leaning[1] * (own + off)
@@ -519,5 +519,5 @@ def test_leaves_that_lean_widen_by_what_the_choice_adds() -> None:
     assert found == pytest.approx(alone + share * off**2, rel=1e-12)
     # Sure of the choice, leaves are the family's own.
     np.testing.assert_array_equal(
-        choosing._leaning(np.array([1.0, 0.0]), cells), [1.0, 0.0]
+        choosing._selection_shares(np.array([1.0, 0.0]), cells), [1.0, 0.0]
     )

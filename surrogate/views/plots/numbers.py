@@ -79,7 +79,7 @@ def banded(
     The interval is t times the jackknife's standard error, with what the law itself may
     be wrong by; NaN without jackknife refits.
     """
-    thetas = np.concatenate([fit.theta[None], fit.leaves])
+    thetas = fit.refits
     losses = log_losses(fit, thetas, question.s, settings)
     wrong = beyond.at(question).level
     ends = beyond.widened(fit.spans(losses[0], losses[1:]), wrong)
