@@ -343,6 +343,26 @@ def test_intervals_and_regret_are_those_of_python() -> None:
 
 
 @needs_node
+def test_the_trail_goes_through_the_optima_of_python() -> None:
+    # Independent: one question of Python's for each place, from few to many tokens.
+    fitted = fit_support.bundled()
+    question = report_support.questions(fitted, 1)[0]
+    given = {"document": report_support.document(fitted), "asked": question}
+    found = report_support.run_core(
+        """
+        const model = prepare(given.document), answer = baseOf(model, given.asked);
+        return trailOf(model, answer).map(({ tokens, u }) =>
+          [tokens, ...u.map((v, i) => fromU(model, i, v))]);
+        """,
+        given,
+    )
+    assert found[0][0] == min(fitted.features.fitted["tokens"][0], question["tokens"])
+    for tokens, lr, batch in found[::6]:
+        best = fitted.optimum(params=question["params"], tokens=tokens)
+        assert (lr, batch) == pytest.approx((best.lr, best.batch), rel=1e-9)
+
+
+@needs_node
 def test_one_choice_alone_is_answered_and_said() -> None:
     fitted = fit_support.lr_alone()
     question = report_support.questions(fitted, 1)[0]
@@ -417,6 +437,7 @@ def test_hash_brings_the_question_back() -> None:
     state = report_support.questions(fit_support.lr_alone(), 1)[0]
     state |= {"recipe": HOSTILE, "seq": 2048, "view": "box", "gpus": 512}
     state |= {"gpu": "b200", "mfu": 0.35, "keep": {"name": "lr", "value": 3e-4}}
+    state |= {"pins": [{"lr": 3e-4, "batch": 65536}, {"lr": 1e-3, "batch": 2e6}]}
     found = report_support.run_core(
         """
         const model = prepare(given.document), first = firstState(model);

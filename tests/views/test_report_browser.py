@@ -352,6 +352,49 @@ def test_a_choice_snaps_to_what_can_be_typed_and_is_read_out(tab: Tab) -> None:
     assert tip.inner_text().split("loses ")[1].split(":")[0] in tab.said()
 
 
+def test_settings_are_pinned_kept_in_the_address_and_let_go(
+    browser: Any, dense: Path
+) -> None:
+    tab = Tab(browser, dense, "#n=7e9&d=2e12&pin=1e-3,2097152&pin=1e-3")
+    assert "which is not used" in tab.page.locator("#refused").inner_text()
+    pin, pins = tab.page.locator("#pin"), tab.page.locator("#pins li")
+    assert pins.count() == 1
+    assert pin.is_disabled()
+    tab.type("lr", "3e-4")
+    tab.type("batch", "4Mi")
+    pin.click()
+    tab.settle()
+    assert pin.is_disabled()
+    assert pins.count() == 2
+    # A pin loses what the sentence says of the same setting.
+    loses = pins.nth(1).inner_text().split("loses ")[1].split(" %")[0]
+    assert f"loses {loses} %" in tab.said()
+    assert tab.page.locator(".layer-pins .pin").count() == 2
+    assert tab.hash().count("pin=") == 2
+    again = Tab(browser, dense, tab.hash())
+    assert again.page.locator("#pins li").count() == 2
+    again.page.locator("#pins li").first.get_by_role("button").first.click()
+    again.settle()
+    assert "lr=0.001&" in again.hash()
+    again.page.locator("#pins").get_by_role("button", name="Unpin").first.click()
+    again.settle()
+    assert again.hash().count("pin=") == 1
+    again.close()
+    tab.close()
+
+
+def test_the_optimum_plays_along_tokens_and_comes_back(tab: Tab) -> None:
+    assert tab.page.locator(".layer-fan .fan").count() == 60
+    assert tab.page.locator(".layer-trail .trail").get_attribute("d")
+    asked, play = tab.hash(), tab.page.locator("#play")
+    play.click()
+    tab.wait("document.querySelector(\"[data-key='tokens']\").value === '4B'")
+    tab.wait("document.querySelector(\"[data-key='tokens']\").value !== '4B'")
+    play.click()
+    tab.settle()
+    assert tab.hash() == asked
+
+
 def test_the_plane_moves_what_is_asked(tab: Tab) -> None:
     tab.page.locator("#preset").select_option("llama-2-7b")
     tab.settle()

@@ -84,6 +84,7 @@ const bandPath = (chart, rows) => closed([...rows.map(([v, low]) => [chart.x(v),
 // Marks that differ in shape as well as in colour.
 const SHAPES = {
   dot: (x, y) => sv("circle", { cx: x, cy: y, r: 3.2 }),
+  speck: (x, y) => sv("circle", { cx: x, cy: y, r: 1.7 }),
   cross: (x, y) => sv("path", { d: `M${x - 4} ${y - 4}L${x + 4} ${y + 4}M${x - 4} ${y + 4}L${x + 4} ${y - 4}` }),
   plus: (x, y) => sv("path", { d: `M${x - 8} ${y}H${x + 8}M${x} ${y - 8}V${y + 8}` }),
   end: (x, y) => sv("path", { d: `M${x} ${y - 7}A7 7 0 1 0 ${x} ${y + 7}A7 7 0 1 0 ${x} ${y - 7}Z` }),

@@ -36,7 +36,7 @@ function triedCorners(model, answer) {
   return [[ends[0][0], ends[1][0]], [ends[0][1], ends[1][1]]];
 }
 
-const LAYERS = ["bands", "levels", "beyond", "untried", "robust", "plateau", "box", "ridge", "runs", "laws", "best", "second", "choice"];
+const LAYERS = ["bands", "levels", "beyond", "untried", "robust", "plateau", "box", "ridge", "trail", "fan", "runs", "laws", "pins", "best", "second", "choice"];
 
 // An empty map for a view, with its layers in order.
 function frameOf(model, view, width, height, label) {
@@ -201,10 +201,11 @@ function paintLaws(model, frame, question) {
 function mapLegend(model, told, goesOn, near) {
   const { answer, decision, robust } = told, tol = formatPercent(answer.question.tol), isOpen = Object.keys(answer.sides).length > 0;
   const entries = isOpen ? [["end", "best", "the end of what was tried: the best lies beyond, at an arrow"], ["area", "untried", "not tried: nothing is known there"]]
-    : [["ring", "use", "suggested"], ["plus", "best", `optimum, 95 % interval${goesOn ? ", beyond the map at an arrow" : ""}`], ["line", "ridge", "best lr at each batch"], ["area", "plateau", `within ${tol}`]];
+    : [["ring", "use", "suggested"], ["plus", "best", `optimum, 95 % interval${goesOn ? ", beyond the map at an arrow" : ""}`], ["line", "ridge", "best lr at each batch"], ...(told.trail ? [["line", "trail", `optimum from ${told.trail.map(formatCount).join(" to ")} tokens`]] : []), ...(told.fan ? [["speck", "fan", `optimum in each of ${told.fan.length} refits`]] : []), ["area", "plateau", `within ${tol}`]];
   if (robust && !isOpen) entries.push(["area", "robust", robust.natural ? `in ${Math.round(100 * robust.probability)} % of refits` : "sure nowhere"]);
   if (decision.robust || decision.inner) entries.push(["area", "innerbox", "any lr with any batch"]);
   if (answer.choice) entries.push(["diamond", "choice", "yours"]);
+  if (told.state.pins.length) entries.push(["square", "pin", "pinned"]);
   if (answer.region.cut) entries.push(["line", "edge", `${formatPercent(model.p_max)} diverge beyond`]);
   if (near.isNear && near.runs.length) entries.push(["dot", "run run0", `runs of ${cellName(model, near.cell)}, stronger the better`], ...(near.runs.some((r) => r.diverged) ? [["cross", "diverged", "diverged"]] : []));
   if (model.laws.length) entries.push(["triangle", "law", "published laws"]);

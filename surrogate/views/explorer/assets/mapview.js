@@ -4,9 +4,9 @@ function buildMap(session, body) {
   const { model } = session;
   const area = el("div", { class: "map", id: "map-area", tabindex: 0, role: "group", "aria-label": "Map of the loss over learning rate and batch. Arrow keys move your own setting." });
   const views = [["near", "Near the plateau"], ["box", "Whole range"]].map(([view, text]) => el("button", { type: "button", "data-view": view, onclick: () => session.set({ ...session.state, view }) }, text));
-  const legend = el("div"), tip = makeTip(area), note = el("p", { class: "note", id: "near" });
+  const trail = buildTrail(session), legend = el("div"), tip = makeTip(area), note = el("p", { class: "note", id: "near" });
   body.replaceChildren(area);
-  byId("map-under").replaceChildren(el("div", { class: "under" }, legend, el("div", { class: "buttons", role: "group", "aria-label": "What the map shows" }, views)), note);
+  byId("map-under").replaceChildren(el("div", { class: "under" }, legend, el("div", { class: "buttons", role: "group", "aria-label": "What the map shows" }, views, trail.buttons)), trail.list, note);
   let frame = null, painted = {}, isDown = false;
   const setting = (event) => {
     const box = frame.svg.getBoundingClientRect(), x = event.clientX - box.left, y = event.clientY - box.top;
@@ -86,11 +86,20 @@ function buildMap(session, body) {
         const outline = told.robust && told.robust.outline ? told.robust.outline : [];
         frame.layers.robust.firstChild.setAttribute("d", outline.map((loop) => closed(loop.map(frame.place))).join(""));
       }
+      const about = JSON.stringify([state.params, state.scales, state.recipe, painted.view, painted.width]), ends = session.playing ? session.playing.ends : trailEnds(model, state);
+      if (isNew || painted.about !== about) frame.layers.trail.replaceChildren();
+      if ((session.playing || (isResting && !session.isHeld)) && (isNew || painted.about !== about || painted.ends !== String(ends))) {
+        painted.trail = paintTrail(model, frame, told.base) ? ends : null;
+        Object.assign(painted, { about, ends: String(ends) });
+      }
+      if (isNew || painted.fan !== told.fan) paintFan(frame, told.fan);
+      if (isNew || painted.pins !== state.pins) paintPins(frame, state.pins);
       paintChoice(frame, answer.choice);
       paintSecond(session, frame, told);
-      Object.assign(painted, { base: told.base, decision: told.decision, kept: told.kept, robust: told.robust, cell: near.cell, runs: near.isNear });
+      Object.assign(painted, { base: told.base, decision: told.decision, kept: told.kept, robust: told.robust, fan: told.fan, pins: state.pins, cell: near.cell, runs: near.isNear });
       if (isResting) {
-        legend.replaceChildren(mapLegend(model, told, painted.goesOn, near));
+        trail.show(told);
+        legend.replaceChildren(mapLegend(model, { ...told, trail: painted.trail }, painted.goesOn, near));
         for (const button of views) button.setAttribute("aria-pressed", String(button.dataset.view === state.view));
         note.textContent = mapNote(model, told, near);
       }

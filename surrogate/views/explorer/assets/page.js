@@ -19,7 +19,7 @@ function run(data) {
   const [first, unread] = stateOf(model, location.hash, firstState(model));
   unpackRuns(model);
   describe(model);
-  const session = { model, state: first, told: null, brackets: {}, second: null, isHeld: false };
+  const session = { model, state: first, told: null, brackets: {}, second: null, isHeld: false, playing: null };
   let frame = 0, timer = 0, more = null;
   const said = byId("refused");
   Object.assign(session, {

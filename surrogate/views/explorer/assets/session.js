@@ -23,7 +23,7 @@ function toldOf(model, state, last) {
   const answer = withChoice(model, solved.base, state), choice = answer.choice && !answer.choice.refused ? answer.choice : null;
   return {
     key, state, base: solved.base, decision: solved.decision, kept: solved.kept, answer, isRough: isSame ? last.isRough : model.draws.length > 0,
-    robust: isSame ? last.robust : null, cost: choice ? choicePrice(model, answer, null, solved.decision.prices) : null, sure: null,
+    robust: isSame ? last.robust : null, fan: isSame ? last.fan : null, cost: choice ? choicePrice(model, answer, null, solved.decision.prices) : null, sure: null,
   };
 }
 
@@ -46,7 +46,7 @@ function refinedOf(model, state, cache) {
   const drawn = choice && cache.drawn ? choiceDrawn(model, answer, cache.drawn) : null;
   const plainOf = (decision) => ({ ...decision, boxes: null, prices: null });
   return {
-    key, robust: cache.robust, decision: plainOf(cache.decision), kept: cache.kept && plainOf(cache.kept.decision),
+    key, robust: cache.robust, fan: cache.drawn && model.shape.choices > 1 ? fanOf(cache.drawn) : null, decision: plainOf(cache.decision), kept: cache.kept && plainOf(cache.kept.decision),
     lr: state.lr, batch: state.batch, regret: drawn ? choiceSure(model, answer, drawn) : null,
     cost: choice ? choicePrice(model, answer, drawn) : null,
     alone: choice && !choice.isInside ? Object.fromEntries(CHOICES.map((name) => [name, aloneOf(model, answer, name)])) : null,
@@ -60,7 +60,7 @@ function withRefined(told, more) {
   const isOwn = more.lr === told.state.lr && more.batch === told.state.batch;
   return {
     ...told, decision, kept: told.kept && more.kept ? { ...told.kept, decision: { ...more.kept, prices: told.kept.decision.prices } } : told.kept,
-    robust: more.robust, isRough: false, cost: isOwn ? more.cost : told.cost, alone: isOwn ? more.alone : null,
+    robust: more.robust, fan: more.fan, isRough: false, cost: isOwn ? more.cost : told.cost, alone: isOwn ? more.alone : null,
     sure: { robust: more.robust, regret: isOwn ? more.regret : null },
   };
 }

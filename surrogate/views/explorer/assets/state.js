@@ -5,13 +5,14 @@ function firstState(model) {
   return {
     params: Math.round(largest.params), tokens: Math.round(largest.tokens), tol: model.tol, lr: null, batch: null, seq: 0, keep: null,
     gpus: 0, gpu: "h100", mfu: model.mfu,
-    recipe: largest.recipe, scales: Object.fromEntries(model.scale_names.map((name) => [name, largest.scales[name]])), view: "near",
+    recipe: largest.recipe, scales: Object.fromEntries(model.scale_names.map((name) => [name, largest.scales[name]])), view: "near", pins: [],
   };
 }
 
 // Tokens a sequence: as asked, else as in the runs.
 const lengthOf = (model, state) => state.seq || knownLength(model) || 4096;
 
+const MOST_PINS = 4;
 const KEYS = { n: "params", d: "tokens", lr: "lr", b: "batch", tol: "tol" };
 const READ = new Map([...Object.entries(KEYS), ["seq", "seq"], ["gpus", "gpus"], ["mfu", "mfu"]]);
 
@@ -52,6 +53,7 @@ function hashOf(model, state) {
   if (state.gpus) parts.push(["gpus", state.gpus], ["gpu", state.gpu], ["mfu", state.mfu]);
   if (model.recipes.length > 1) parts.push(["r", state.recipe]);
   for (const name of model.scale_names) parts.push([`s.${name}`, state.scales[name]]);
+  for (const { lr, batch } of state.pins) parts.push(["pin", `${lr},${batch}`]);
   if (state.view !== "near") parts.push(["view", state.view]);
   return `#${parts.map(([key, value]) => `${encodeURIComponent(key)}=${encodeURIComponent(wellFormed(value))}`).join("&")}`;
 }
@@ -75,6 +77,14 @@ function stateOf(model, hash, first) {
   return [state, refused];
 }
 
+// A pinned setting as a link has it.
+function pinIn(model, state, text) {
+  const [lr, batch] = text.split(",").map(parseNumber), wrong = refusalOf(model, "lr", lr) || refusalOf(model, "batch", batch);
+  if (wrong) throw new RangeError(wrong);
+  if (state.pins.length >= MOST_PINS) throw new RangeError(`At most ${MOST_PINS} settings are pinned.`);
+  return { lr, batch };
+}
+
 // A tolerance is a fraction here, as links have always had it.
 function withPart(model, state, name, text) {
   if (name === "view" && (text === "near" || text === "box")) return { ...state, view: text };
@@ -84,6 +94,7 @@ function withPart(model, state, name, text) {
     return { ...state, recipe };
   }
   if (name === "gpu" && Object.hasOwn(model.gpus, text)) return { ...state, gpu: text };
+  if (name === "pin") return { ...state, pins: [...state.pins, pinIn(model, state, text)] };
   if (name === "keep.lr" || name === "keep.batch") {
     const kept = name.slice(5), value = parseNumber(text), wrong = model.choices.includes(kept) ? refusalOf(model, kept, value) : "The fit does not choose it.";
     if (wrong) throw new RangeError(wrong);

@@ -1,0 +1,1 @@
+"""What all benchmarks share: dumps, the machine, timing, signals."""

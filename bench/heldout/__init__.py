@@ -1,0 +1,1 @@
+"""Accuracy on cells left out: methods, baselines, scores, tables."""

@@ -1,0 +1,1 @@
+"""Replays of plans on released sweeps."""

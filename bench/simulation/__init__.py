@@ -1,0 +1,1 @@
+"""Sweeps drawn from known truths, fitted and asked."""

@@ -1,0 +1,1 @@
+"""Certified answers, crashes, fuzz: what docs/numerics.md and reliability.md hold."""

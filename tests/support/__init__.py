@@ -1,0 +1,1 @@
+"""What tests and benchmarks share: tables, fits, families, the page's core."""
