@@ -281,13 +281,13 @@ def test_a_configuration_holds_the_setting() -> None:
 
 def test_squeezing_leaves_strings_patterns_and_templates_alone() -> None:
     text = (
-        "// said\nconst a = 'b // c', d = /[/ ]+ x/g;  /* e */\n"
+        "// said\nconst a = 'b // c', d = /[/ ]+ x/g;  /* e */\n  let w\n  /y/.z;\n"
         "  const f = `g  ${h ? `i  // ${j}` : ' k '} l`, m = n / o / p, q = r + +s;\n"
         "  return / t /.test(u) ? a in b : typeof c;\n"
     )
     found = squeeze.script(text)
     assert found == (
-        "const a='b // c',d=/[/ ]+ x/g;\n"
-        "const f=`g  ${h ? `i  // ${j}` : ' k '} l`,m=n/o/p,q=r+ +s;\n"
+        "const a='b // c',d=/[/ ]+ x/g;let w\n/y/.z;"
+        "const f=`g  ${h ? `i  // ${j}` : ' k '} l`,m=n/o/p,q=r+ +s;"
         "return/ t /.test(u)?a in b:typeof c;\n"
     )
