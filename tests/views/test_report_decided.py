@@ -289,5 +289,5 @@ def test_squeezing_leaves_strings_patterns_and_templates_alone() -> None:
     assert found == (
         "const a='b // c',d=/[/ ]+ x/g;let w\n/y/.z;"
         "const f=`g  ${h ? `i  // ${j}` : ' k '} l`,m=n/o/p,q=r+ +s;"
-        "return/ t /.test(u)?a in b:typeof c;\n"
+        "return/ t /.test(u)?a in b:typeof c;"
     )
