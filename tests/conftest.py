@@ -86,7 +86,7 @@ def pytest_report_header() -> list[str]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests of files that import jax as `numeric`, in the rooms that compute in it.
+    """Mark tests of files that import jax as `numeric`, in rooms that compute in it.
 
     Answers, views and storage compute in NumPy, which knows no such switch.
     """

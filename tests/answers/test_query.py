@@ -19,7 +19,6 @@ from surrogate.answers import Fit
 from surrogate.base.errors import DataError, Status
 from surrogate.fitting import intervals
 
-pytestmark = pytest.mark.numeric
 ASK: dict[str, Any] = {"params": 4e8, "tokens": 2e10}
 WHERE = [ASK, {"params": 1e9, "tokens": 1e11}, {"params": 7e9, "tokens": 1e12}]
 OPTIMUM = {

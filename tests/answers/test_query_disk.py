@@ -17,7 +17,6 @@ from surrogate.base.errors import DataError
 from surrogate.data import Dropped, Runs, Source
 from surrogate.storage import archive
 
-pytestmark = pytest.mark.numeric
 ASK: dict[str, Any] = {"params": 3.3e8, "tokens": 1.7e10}
 COLUMNS = ("lr", "batch", "params", "tokens", "loss", "recipe", "name")
 MARKS = ("diverged", "lr_level", "cell")

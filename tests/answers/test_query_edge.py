@@ -14,7 +14,6 @@ from surrogate.answers import Fit, Plateau
 from surrogate.base.errors import DataError, Status
 from surrogate.fitting.stability import Stability
 
-pytestmark = [pytest.mark.numeric, pytest.mark.once]
 ASK: dict[str, Any] = {"params": 3.3e8, "tokens": 1.7e10}
 BOWL = fit_support.BOWL
 CENTRE = BOWL.centre(**ASK)

@@ -19,7 +19,6 @@ from surrogate.families import Quadratic, Shape
 from surrogate.families.forms import form
 from surrogate.numerics.half_plane import Cut
 
-pytestmark = [pytest.mark.numeric, pytest.mark.once]
 ASK: dict[str, Any] = {"params": 3.3e8, "tokens": 1.7e10}
 # Bowls a case of hypothesis, so that 20 of them are 1,280.
 BATCH = 64
@@ -109,7 +108,6 @@ def fitted(**table: Any) -> Fit:
     return fit(Runs.from_arrays(**table), family="quadratic", bootstrap=50)
 
 
-@pytest.mark.once
 def test_the_order_of_rows_changes_no_plateau() -> None:
     """Rounding: sums are taken in another order."""
     table = columns()
@@ -120,7 +118,6 @@ def test_the_order_of_rows_changes_no_plateau() -> None:
     check_same(one, other.plateau(**ASK), 1e-6)
 
 
-@pytest.mark.once
 def test_units_and_names_of_columns_change_no_plateau(tmp_path: Path) -> None:
     """The same table with batch and tokens in units of its own, other names."""
     table = columns()
@@ -137,7 +134,6 @@ def test_units_and_names_of_columns_change_no_plateau(tmp_path: Path) -> None:
     check_same(fit_support.quadratic().plateau(**ASK), other.plateau(**ASK), 1e-6)
 
 
-@pytest.mark.once
 def test_names_of_recipes_change_no_plateau() -> None:
     """Renamed so that the other one comes first, which has no offset of its own.
 

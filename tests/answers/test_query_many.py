@@ -16,7 +16,6 @@ from surrogate.base.errors import DataError
 from surrogate.data import Runs
 from surrogate.fitting.scores import band, loss_errors, mean_se, score_cell
 
-pytestmark = pytest.mark.numeric
 ASK: dict[str, Any] = {"params": 4e8, "tokens": 2e10}
 CELL = {
     "recipe",

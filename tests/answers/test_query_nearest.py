@@ -18,8 +18,6 @@ from surrogate.answers.solved import nearest_level
 from surrogate.fitting.model import CellRecord
 from surrogate.views.plots import numbers
 
-pytestmark = pytest.mark.once
-
 
 def cell_at(recipe: str, params: float, tokens: float, active: float) -> CellRecord:
     return CellRecord(

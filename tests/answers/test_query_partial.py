@@ -17,7 +17,6 @@ from surrogate.base.errors import DataError, Status
 from surrogate.data import Runs
 from surrogate.fitting.model import CellRecord
 
-pytestmark = pytest.mark.numeric
 ASK: dict[str, Any] = {"params": 3.3e8, "tokens": 1.7e10}
 BOWL = fit_support.BOWL
 

@@ -19,7 +19,6 @@ from surrogate.answers.extents import EDGES
 from surrogate.base.errors import DataError, Status
 from surrogate.fitting import intervals
 
-pytestmark = pytest.mark.numeric
 ASK: dict[str, Any] = {"params": 4e8, "tokens": 2e10}
 TOL = 0.0025
 ENDS = {"low", "high"}

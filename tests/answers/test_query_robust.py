@@ -20,7 +20,6 @@ from surrogate.base.errors import DataError
 from surrogate.fitting import intervals
 from surrogate.fitting.stability import Stability
 
-pytestmark = [pytest.mark.numeric, pytest.mark.once]
 ASK: dict[str, Any] = {"params": 3.3e8, "tokens": 1.7e10}
 TOL = 0.0025
 # What the extents are promised to [ln].
@@ -188,7 +187,6 @@ def extents(found: Plateau) -> np.ndarray:
     )
 
 
-@pytest.mark.once
 def test_extents_are_those_of_all_chords() -> None:
     """Brute force, and what follows from it, at several shares of the draws."""
     fit = spread_out()
@@ -294,7 +292,6 @@ def test_moved_draws_stay_in_the_box() -> None:
     assert np.log(found.robust["lr"]["high"]) == pytest.approx(np.log(top), abs=FINE)
 
 
-@pytest.mark.once
 def test_the_stability_edge_cuts_the_robust_plateau() -> None:
     """Brute force: chords up to the edge; each draw's level is that within it."""
     fit = spread_out()

@@ -15,7 +15,6 @@ from surrogate.answers import Fit
 from surrogate.base.errors import DataError, Status
 from surrogate.data import Runs
 
-pytestmark = [pytest.mark.numeric, pytest.mark.once]
 ASK: dict[str, Any] = {"params": 4e8, "tokens": 2e10}
 
 

@@ -19,7 +19,6 @@ from surrogate.answers.laws_at_point import beside
 from surrogate.base.errors import DataError, UnlikelyError
 from surrogate.cli.main import main
 
-pytestmark = pytest.mark.numeric
 Capture = pytest.CaptureFixture[str]
 GOOD: dict[str, Any] = {"params": 1e9, "tokens": 2e10}
 CHOICE: dict[str, Any] = {"lr": 1e-3, "batch": 5e5}

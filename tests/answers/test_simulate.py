@@ -13,7 +13,6 @@ from surrogate.base.errors import DataError
 from surrogate.data import Runs
 from surrogate.fitting.objective import Noise
 
-pytestmark = pytest.mark.numeric
 COLUMNS = ("lr", "batch", "params", "tokens", "loss", "diverged", "recipe")
 
 

@@ -19,7 +19,6 @@ from surrogate.numerics import argmin, plateau
 from surrogate.numerics.half_plane import Cut
 
 # JAX is asked with 64-bit floats on in any case.
-pytestmark = pytest.mark.once
 SIZES = 1_000
 TOL = 0.0025
 # With recipes and a further scale.

@@ -43,7 +43,6 @@ def programs(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in found}
 
 
-@pytest.mark.once
 def test_a_second_process_finds_what_the_first_compiled(tmp_path: Path) -> None:
     assert fit(tmp_path, "a") == (0, "")
     first = programs(tmp_path)
@@ -65,13 +64,11 @@ def test_a_second_process_finds_what_the_first_compiled(tmp_path: Path) -> None:
     assert min(map(len, programs(tmp_path).values())) > 40
 
 
-@pytest.mark.once
 def test_without_a_cache_nothing_is_written(tmp_path: Path) -> None:
     assert fit(tmp_path, "a", SURROGATE_CACHE="off") == (0, "")
     assert not (tmp_path / "cache").exists()
 
 
-@pytest.mark.once
 def test_a_folder_that_cannot_be_made_costs_one_warning(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("no folder")
     code, said = fit(tmp_path, "a")

@@ -13,8 +13,6 @@ from surrogate.families import Bowl, Family, Mix, Posynomial, Quadratic, Shape
 from surrogate.families.forms import log_losses
 from surrogate.families.scaling_law import Law
 
-# The helpers import jax for this file.
-pytestmark = pytest.mark.numeric
 # With recipes and further scales, with one choice, without scales, with neither.
 SIZES = ((2, 3, 2), (2, 2, 0), (1, 2, 1), (2, 0, 1), (1, 1, 0))
 ROUNDING = 1e-12

@@ -296,6 +296,7 @@ def test_settled_is_converged_or_below_the_noise() -> None:
     np.testing.assert_array_equal(settled, [True, False, True])
 
 
+@pytest.mark.once
 def test_a_full_process_drops_its_programs_and_computes_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

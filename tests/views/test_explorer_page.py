@@ -11,10 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.once
 
 
 PAGE: Any = importlib.import_module("explorer_page")

@@ -17,7 +17,6 @@ from surrogate.views.plots.slices import SlicesPicture
 from surrogate.views.plots.surface import SurfacePicture
 
 WHERE: dict[str, Any] = {"params": 1e8, "tokens": 2e9}
-pytestmark = pytest.mark.once
 
 
 def fitted(shape: Any, **grid: Any) -> Fit:

@@ -32,7 +32,6 @@ from surrogate.views.explorer.document import MAX_RUNS, _laws, _spec, _vectors
 
 ASSETS = Path(page.__file__).parent / "assets"
 HOSTILE = "</script><img src=x onerror=alert(1)>\u2028\x00\x1b[31m<!--'\"&"
-pytestmark = pytest.mark.once
 needs_node = pytest.mark.skipif(
     report_support.NODE is None, reason="node, which runs the page's core, is missing"
 )

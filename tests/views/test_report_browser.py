@@ -26,7 +26,6 @@ HOSTILE = "</script><img src=x onerror=document.title='owned'>\x00\x1b[31m\u202e
 pytestmark = [
     pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no Chromium at {CHROMIUM}"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.once,
 ]
 
 

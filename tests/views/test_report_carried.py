@@ -15,10 +15,7 @@ from surrogate import Fit, fit
 from surrogate.answers.limits import loose, pairs
 from surrogate.views.explorer import told as told_document
 
-pytestmark = [
-    pytest.mark.once,
-    pytest.mark.skipif(report_support.NODE is None, reason="node is missing"),
-]
+pytestmark = pytest.mark.skipif(report_support.NODE is None, reason="node is missing")
 SCRIPT = """
   const model = prepare(given.document);
   return given.asked.map((question) => {

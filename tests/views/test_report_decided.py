@@ -16,10 +16,7 @@ from surrogate.answers import Fit
 from surrogate.base.errors import DataError
 from surrogate.views.explorer import squeeze
 
-pytestmark = [
-    pytest.mark.once,
-    pytest.mark.skipif(report_support.NODE is None, reason="node is missing"),
-]
+pytestmark = pytest.mark.skipif(report_support.NODE is None, reason="node is missing")
 # Both stop at rounding.
 NEAR = 1e-9
 

@@ -8,10 +8,7 @@ import numpy as np
 import pytest
 from support import report as report_support
 
-pytestmark = [
-    pytest.mark.once,
-    pytest.mark.skipif(report_support.NODE is None, reason="node is missing"),
-]
+pytestmark = pytest.mark.skipif(report_support.NODE is None, reason="node is missing")
 Line = dict[str, Any]
 
 

@@ -18,10 +18,7 @@ from surrogate.answers import results
 from surrogate.base.errors import UnlikelyError
 from surrogate.data import Runs
 
-pytestmark = [
-    pytest.mark.once,
-    pytest.mark.skipif(report_support.NODE is None, reason="node is missing"),
-]
+pytestmark = pytest.mark.skipif(report_support.NODE is None, reason="node is missing")
 # The page's leaves and draws are float32: seven digits of a difference.
 NEAR = 1e-4
 TOL = report_support.TOL
