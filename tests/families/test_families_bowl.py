@@ -201,6 +201,7 @@ def test_starts_are_many_finite_and_given_by_the_key(family: Bowl) -> None:
     assert (found != draw_starts(family, 5))[:, ~steps].all()
 
 
+@pytest.mark.once
 def test_a_planted_surface_is_found_again() -> None:
     # Planted: the fit from a start nearby reproduces it where it was seen and beyond.
     family, rng = Bowl(Shape(2, 2, 0)), np.random.default_rng(8)

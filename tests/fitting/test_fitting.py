@@ -90,6 +90,7 @@ def test_the_order_of_rows_is_of_no_account() -> None:
         assert new.scores[name]["mean"] == pytest.approx(spread["mean"], rel=1e-6)
 
 
+@pytest.mark.once
 def test_the_order_of_rows_is_of_no_account_to_a_posynomial() -> None:
     """Iterative: it stops when the cost falls by under 1e-9 of itself."""
     old = fit_support.posynomial()
@@ -457,6 +458,7 @@ def test_the_fit_says_where_it_comes_from() -> None:
     json.dumps(found.summary_json(), allow_nan=False)
 
 
+@pytest.mark.once
 def test_a_backend_that_no_draw_ran_on_is_not_recorded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

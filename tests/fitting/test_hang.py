@@ -53,6 +53,7 @@ def test_nothing_that_runs_calls_lapack() -> None:
     assert any(n.startswith(LAPACK) for n in imported(ast.parse(REFERENCE.read_text())))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", NAMES)
 def test_programs_hold_no_foreign_calls(name: str) -> None:
     family = make(name, Shape(2, 2, 0), 3)
