@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import mmap
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,12 @@ import numpy as np
 
 Arrays = dict[str, np.ndarray]
 _METADATA = "_METADATA"
+# What is read is small.
+_ONE_THREAD = {
+    name: {"limit": 1} for name in ("data_copy_concurrency", "file_io_concurrency")
+}
+# For its threads, their stacks and heaps: it ends the process where one cannot begin.
+_ROOM = 256 * 2**20
 # Seconds that a failed or interrupted save waits for threads which still write.
 _SETTLED_AFTER = 0.5
 
@@ -66,16 +73,18 @@ def restore(files: Mapping[str, bytes]) -> Arrays:
 
     Raises:
         ValueError: they are no checkpoint of arrays by name.
+        MemoryError: there is no room for the threads that read them.
     """
     import tensorstore as ts
 
+    _check_room()
     try:
         about = json.loads(files[_METADATA])
         entries = about["tree_metadata"].values()
         names = [entry["key_metadata"][0]["key"] for entry in entries]
         driver = "zarr3" if about.get("use_zarr3") else "zarr"
         # A context of its own: what is in memory is seen by nobody else, and goes.
-        context = ts.Context()
+        context = ts.Context(_ONE_THREAD)
         base = ts.KvStore.open("memory://", context=context).result()
         for name, content in files.items():
             base.write(name, content).result()
@@ -107,3 +116,11 @@ def restore(files: Mapping[str, bytes]) -> Arrays:
         TypeError,
     ) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+def _check_room() -> None:
+    """Ask for memory before others do, who would not say that there is none."""
+    try:
+        mmap.mmap(-1, _ROOM).close()
+    except OSError as error:
+        raise MemoryError(f"no {_ROOM >> 20} MiB of memory are left") from error

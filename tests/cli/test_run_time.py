@@ -48,6 +48,20 @@ def test_no_memory_for_what_is_imported(tmp_path: Path) -> None:
     one_sentence(done, "enough memory")
 
 
+@pytest.mark.parametrize("kib", [250_000, 400_000, 450_000, 600_000])
+def test_little_memory_ends_in_an_answer_or_a_sentence(
+    tmp_path: Path, kib: int
+) -> None:
+    # Tensorstore aborts where a thread of its own cannot begin.
+    done = ran(*ASK, cwd=tmp_path, shell=f"ulimit -v {kib}; ")
+    if "thread-local data" in done.stderr:
+        pytest.skip("the loader itself had no memory left")
+    if done.returncode:
+        one_sentence(done, "enough memory")
+    else:
+        assert "Use" in done.stdout
+
+
 def test_no_memory_in_python_is_no_bug(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
