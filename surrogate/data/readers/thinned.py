@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Bool, Float64, Int64
 
 from surrogate.data.readers.columns import ALIASES, fold, role_of
 
@@ -90,19 +91,6 @@ class Thinned:
         default_factory=dict
     )
 
-    def add(self, line: int, fields: Fields) -> None:
-        """One more row."""
-        key = tuple(fields[k] for k in self.log.keys)
-        place = self._seen.get(key, 0)
-        self._seen[key] = place + 1
-        self.rows += 1
-        if place & (place + 1) == 0:
-            self._kept[line] = fields
-        at = -np.inf
-        if self.log.order is not None:
-            at = number(fields[self.log.order])
-        self.end(key, at, line, fields)
-
     def seen(self, key: Fields, rows: int) -> int:
         """How many rows of a run came before; so many more come now."""
         before = self._seen.get(key, 0)
@@ -134,6 +122,24 @@ class Thinned:
         return len(self._seen)
 
 
+class Piece(NamedTuple):
+    """Rows that follow one another, as columns.
+
+    Attributes:
+        codes: of each key column, equal numbers for equal cells.
+        order: what orders the rows of a run; None for the file's order.
+        filled: of each loss column, which of its cells are not empty.
+        lines: of each row.
+        take: gives the fields of rows by their places.
+    """
+
+    codes: Sequence[Indices]
+    order: Float64[np.ndarray, " _"] | None
+    filled: Sequence[Bool[np.ndarray, " _"]]
+    lines: Indices
+    take: Callable[[Indices], Sequence[Fields]]
+
+
 def number(text: str) -> float:
     """A number of a cell for ordering; none is before all others."""
     try:
@@ -143,54 +149,82 @@ def number(text: str) -> float:
     return value if value == value else -np.inf
 
 
-def add_columns(
-    kept: Thinned,
-    codes: Sequence[Indices],
-    order: Float64[np.ndarray, " _"] | None,
-    filled: Sequence[np.ndarray],
-    lines: Indices,
-    take: Callable[[Indices], Sequence[Fields]],
-) -> None:
-    """`Thinned.add` of many rows at once.
+def piece_of(log: Log, lines: Sequence[int], rows: Sequence[Sequence[str]]) -> Piece:
+    """Rows of text, in the order of the file, as columns."""
+    columns = list(zip(*rows, strict=True))
+    codes = [coded(columns[k]) for k in log.keys]
+    order = None if log.order is None else numbers(columns[log.order])
+    filled = [
+        np.array(list(map(bool, map(str.strip, columns[k]))), dtype=bool)
+        for k in log.losses
+    ]
 
-    Args:
-        kept: so far.
-        codes: of each key column, equal numbers for equal cells.
-        order: what orders the rows of a run; None for the file's order.
-        filled: of each loss column, which of its cells are not empty.
-        lines: of each row.
-        take: gives the fields of rows by their places.
-    """
-    count = len(lines)
+    def take(places: Indices) -> list[Fields]:
+        return [tuple(text.strip() for text in rows[k]) for k in places.tolist()]
+
+    return Piece(codes, order, filled, np.array(lines, dtype=np.int64), take)
+
+
+def coded(texts: Sequence[str]) -> Indices:
+    """Equal numbers for texts that are equal without the blanks around them."""
+    bare: dict[str, int] = {}
+    seen = {t: bare.setdefault(t.strip(), len(bare)) for t in dict.fromkeys(texts)}
+    return np.array(list(map(seen.__getitem__, texts)), dtype=np.int64)
+
+
+def numbers(texts: Sequence[str]) -> Float64[np.ndarray, " _"]:
+    """`number` of each."""
+    try:
+        return np.array(list(map(float, texts)), dtype=np.float64)
+    except ValueError:
+        return np.array(list(map(number, texts)), dtype=np.float64)
+
+
+def add(kept: Thinned, piece: Piece) -> None:
+    """Offer the rows of a piece to those kept so far."""
+    count = len(piece.lines)
     by_group = np.arange(count)
-    group, first = _stretches(codes)
+    group, first = _stretches(piece.codes)
     if len(first) > _MOST_STRETCHES * count:
         # Runs take turns: rows of each are brought together.
-        group, first = _groups(codes)
+        group, first = _groups(piece.codes)
         by_group = np.argsort(group, kind="stable")
     starts = np.searchsorted(group[by_group], np.arange(len(first)))
     sizes = np.diff(np.append(starts, count))
-    keys = [tuple(row[k] for k in kept.log.keys) for row in take(first)]
+    keys = [tuple(row[k] for k in kept.log.keys) for row in piece.take(first)]
     before = [kept.seen(key, int(n)) for key, n in zip(keys, sizes, strict=True)]
     place = np.empty(count, dtype=np.int64)
     place[by_group] = np.arange(count) - np.repeat(starts, sizes)
     place += np.array(before, dtype=np.int64)[group]
     some = np.flatnonzero(place & (place + 1) == 0)
-    value = (
-        np.zeros(count) if order is None else np.where(np.isnan(order), -np.inf, order)
-    )
+    value = np.zeros(count)
+    if piece.order is not None:
+        value = np.where(np.isnan(piece.order), -np.inf, piece.order)
+    last = np.unique(np.concatenate(_ends(piece, group, by_group, starts, value)))
+    for row, fields in zip(some.tolist(), piece.take(some), strict=True):
+        kept.keep(int(piece.lines[row]), fields)
+    for row, fields in zip(last.tolist(), piece.take(last), strict=True):
+        at = -np.inf if piece.order is None else float(value[row])
+        kept.end(keys[group[row]], at, int(piece.lines[row]), fields)
+
+
+def _ends(
+    piece: Piece, group: Indices, by_group: Indices, starts: Indices, value: np.ndarray
+) -> list[Indices]:
+    """Rows that may be the last of their group, by all rows and by each loss."""
     falls = np.flatnonzero(np.diff(value[by_group]) < 0) + 1
-    # None where rows of a run come in order, as in most logs.
-    all_rows = [] if np.isin(falls, starts).all() else [np.ones(count, dtype=bool)]
-    ends = [] if all_rows else [by_group[starts + sizes - 1]]
-    masks = [*all_rows, *(mask for mask in filled if not mask.all())]
-    ends += [_last(group, value, mask, len(first)) for mask in masks]
-    last = np.unique(np.concatenate(ends))
-    for row, fields in zip(some.tolist(), take(some), strict=True):
-        kept.keep(int(lines[row]), fields)
-    for row, fields in zip(last.tolist(), take(last), strict=True):
-        at = -np.inf if order is None else float(value[row])
-        kept.end(keys[group[row]], at, int(lines[row]), fields)
+    is_ordered = bool(np.isin(falls, starts).all())
+    found = []
+    for mask in (np.ones(len(group), dtype=bool), *piece.filled):
+        if found and mask.all():
+            continue
+        rows = by_group[mask[by_group]]
+        if not is_ordered:
+            rows = rows[np.lexsort((rows, value[rows], group[rows]))]
+        of = group[rows]
+        is_last = np.append(of[1:] != of[:-1], True)[: len(of)]
+        found.append(rows[is_last])
+    return found
 
 
 def _stretches(codes: Sequence[Indices]) -> tuple[Indices, Indices]:
@@ -212,12 +246,3 @@ def _groups(codes: Sequence[Indices]) -> tuple[Indices, Indices]:
         joined = joined * span + more
     _, first, group = np.unique(joined, return_index=True, return_inverse=True)
     return group.astype(np.int64).reshape(-1), first.astype(np.int64)
-
-
-def _last(group: Indices, value: np.ndarray, mask: np.ndarray, groups: int) -> Indices:
-    """The row of the largest value in each group, the later of equal ones."""
-    rows = np.flatnonzero(mask)
-    order = rows[np.lexsort((rows, value[rows], group[rows]))]
-    ends = np.searchsorted(group[order], np.arange(groups), side="right") - 1
-    # A group without a row finds another's last, which is kept anyway.
-    return order[ends[ends >= 0]].astype(np.int64)
