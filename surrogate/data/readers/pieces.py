@@ -1,0 +1,279 @@
+"""Delimited text in pieces of whole lines, parsed by pyarrow or Python's csv module.
+
+pyarrow parses only the columns that tell runs, and only pieces in which every line is a
+row of the header's length; all others, and all where it is not installed, go through
+csv. Either way the same rows are kept, with the lines on which they stand.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import importlib
+import io
+import re
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from itertools import accumulate, islice
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+
+from surrogate.base.errors import DataError
+from surrogate.data import Dropped
+from surrogate.data.readers.arrow_columns import codes_of, filled_of, order_of
+from surrogate.data.readers.thinned import (
+    Fields,
+    Indices,
+    Piece,
+    Thinned,
+    add,
+    piece_of,
+)
+
+_BREAK = re.compile(r"\r\n|\r|\n")
+_BOM = b"\xef\xbb\xbf"
+# Tries to end a piece where no quote is open.
+_TRIES = 64
+# Of a piece, how much a quote may stay open, and in any case [bytes].
+_MOST_OPEN, _LEAST_OPEN = 16, 2**20
+# Rows that csv reads at once, and pieces that are parsed ahead.
+_ROWS, _AHEAD = 20_000, 2
+
+
+class Text(NamedTuple):
+    """A table of delimited text while it is read.
+
+    Attributes:
+        file: its name, for messages.
+        mark: between cells.
+        skipped: lines up to and with its header.
+        width: how many columns it has.
+        size: of a piece [bytes].
+        kept: its rows so far.
+        left: its rows of another length.
+        advance: is told of bytes that were read.
+    """
+
+    file: str
+    mark: str
+    skipped: int
+    width: int
+    size: int
+    kept: Thinned
+    left: list[Dropped]
+    advance: Callable[[int], None]
+
+
+class _Lines(NamedTuple):
+    """Whole lines: the number of the first, and the bytes."""
+
+    first: int
+    data: bytes
+
+
+def read_pieces(stream: BinaryIO, text: Text) -> str:
+    """Keep the rows of `stream` that tell its runs; return the SHA-256 of its bytes.
+
+    Raises:
+        DataError: it is no UTF-8, or no CSV.
+    """
+    digest = hashlib.sha256()
+    arrow = _arrow()
+    with (
+        ThreadPoolExecutor(1) as hashing,
+        ThreadPoolExecutor(2) as parsing,
+        closing(_lines(stream, text, digest, hashing)) as pieces,
+    ):
+        ahead: deque[tuple[_Lines, Future[Piece | None] | None]] = deque()
+        for lines in pieces:
+            future = arrow and parsing.submit(_parsed, arrow, lines, text)
+            ahead.append((lines, future))
+            if len(ahead) > _AHEAD:
+                _take(*ahead.popleft(), text)
+        while ahead:
+            _take(*ahead.popleft(), text)
+    return digest.hexdigest()
+
+
+def _take(lines: _Lines, future: Future[Piece | None] | None, text: Text) -> None:
+    piece = future.result() if future is not None else None
+    if piece is None:
+        _by_csv(lines, text)
+    else:
+        add(text.kept, piece)
+    text.advance(len(lines.data))
+
+
+def _lines(
+    stream: BinaryIO, text: Text, digest: Any, hashing: ThreadPoolExecutor
+) -> Iterator[_Lines]:
+    """Pieces of whole lines that end where no quote is open, without the header."""
+    rest, first, todo = b"", 1, text.skipped
+    done: Future[None] | None = None
+    size = text.size
+    while True:
+        data = stream.read(size)
+        if done is not None:
+            done.result()
+        done = hashing.submit(digest.update, data)
+        if first == 1 and not rest and data.startswith(_BOM):
+            data = data[len(_BOM) :]
+        is_end = not data
+        data = rest + data
+        while todo and (at := data.find(b"\n") + 1):
+            data, first, todo = data[at:], first + 1, todo - 1
+        at = len(data) if is_end else 0 if todo else _cut(data)
+        # What holds no end of a row yet is read on, in ever larger steps.
+        size = text.size if at else 2 * size
+        if size > max(_MOST_OPEN * text.size, _LEAST_OPEN):
+            raise DataError(
+                f"{text.file} line {first}: expected CSV in UTF-8, got a quote below "
+                f"this line that is open for {len(data):,} bytes. Look for one that is "
+                "not closed."
+            )
+        if at:
+            yield _Lines(first, data[:at])
+            first += data.count(b"\n", 0, at)
+        rest = data[at:]
+        if is_end:
+            done.result()
+            return
+
+
+def _cut(data: bytes) -> int:
+    """Where the last line ends after which no quote is open; 0 where none does."""
+    at = data.rfind(b"\n") + 1
+    if b'"' not in data:
+        return at
+    is_open = data.count(b'"', 0, at) % 2
+    for _ in range(_TRIES):
+        if not is_open or not at:
+            break
+        before = data.rfind(b"\n", 0, at - 1) + 1
+        is_open = (is_open + data.count(b'"', before, at)) % 2
+        at = before
+    return 0 if is_open else at
+
+
+def _by_csv(lines: _Lines, text: Text) -> None:
+    """Read a piece row by row."""
+    line = lines.first
+    try:
+        stream = io.StringIO(lines.data.decode("utf-8"), newline="")
+        reader = csv.reader(stream, delimiter=text.mark, strict=True)
+        while rows := list(islice(reader, _ROWS)):
+            _offer(_starts_of(rows, line, lines.first + reader.line_num), rows, text)
+            line = lines.first + reader.line_num
+    except (csv.Error, UnicodeDecodeError) as error:
+        if isinstance(error, UnicodeDecodeError):
+            line = lines.first + lines.data.count(b"\n", 0, error.start)
+        raise DataError(
+            f"{text.file} line {line}: expected CSV in UTF-8, got a row that cannot be "
+            f"read ({error}). Look for a quote that is not closed."
+        ) from error
+
+
+def _starts_of(rows: list[list[str]], first: int, end: int) -> Sequence[int]:
+    """The line on which each of some rows starts; the next would start at `end`."""
+    if end - first == len(rows):
+        return range(first, end)
+    lines = [1 + sum(len(_BREAK.findall(cell)) for cell in row) for row in rows]
+    return list(accumulate(lines[:-1], initial=first))
+
+
+def _offer(starts: Sequence[int], rows: list[list[str]], text: Text) -> None:
+    widths = list(map(len, rows))
+    if widths.count(text.width) < len(rows):
+        found = list(zip(starts, rows, strict=True))
+        text.left.extend(
+            _odd(text.file, at, len(row), text.width)
+            for at, row in found
+            if len(row) not in (0, text.width)
+        )
+        found = [pair for pair in found if len(pair[1]) == text.width]
+        starts, rows = [at for at, _ in found], [row for _, row in found]
+    if rows:
+        add(text.kept, piece_of(text.kept.log, starts, rows))
+
+
+def _odd(file: str, line: int, found: int, expected: int) -> Dropped:
+    reason = f"{found} fields where the header has {expected}"
+    return Dropped(file, line, "", "", reason)
+
+
+def _arrow() -> Any:
+    """The CSV reader of pyarrow, None where it is not installed."""
+    try:
+        return importlib.import_module("pyarrow.csv")
+    except ImportError:
+        return None
+
+
+def _parsed(arrow: Any, lines: _Lines, text: Text) -> Piece | None:
+    """A piece by pyarrow, or None where a line is no row or something is no text."""
+    data, log = lines.data, text.kept.log
+    if not data.isascii():
+        try:
+            data.decode("utf-8")
+        except UnicodeDecodeError:
+            return None
+    starts = _starts(data)
+    table = _columns(arrow, data, text, is_number=True)
+    if table is None:
+        table = _columns(arrow, data, text, is_number=False)
+    if table is None or table.num_rows != len(starts) - 1:
+        return None
+    # Blanks around cells are no part of them.
+    is_padded = not data.isascii() or b" " in data or b"\t" in data
+    order = None if log.order is None else order_of(table.column(str(log.order)))
+
+    def take(rows: Indices) -> list[Fields]:
+        texts = [data[starts[k] : starts[k + 1]].decode("utf-8") for k in rows.tolist()]
+        fields = csv.reader(texts, delimiter=text.mark, strict=True)
+        return [tuple(cell.strip() for cell in row) for row in fields]
+
+    return Piece(
+        codes=[codes_of(table.column(str(k))) for k in log.keys],
+        order=order,
+        filled=[filled_of(table.column(str(k)), is_padded) for k in log.losses],
+        lines=np.arange(lines.first, lines.first + table.num_rows, dtype=np.int64),
+        take=take,
+    )
+
+
+def _starts(data: bytes) -> Indices:
+    """Where each line begins, and where the last ends."""
+    ends = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == 10) + 1
+    last = [] if data.endswith(b"\n") else [len(data)]
+    return np.concatenate(([0], ends, last)).astype(np.int64)
+
+
+def _columns(arrow: Any, data: bytes, text: Text, *, is_number: bool) -> Any:
+    """The columns that tell runs; the ordering one as numbers, if it can be read so."""
+    pa = importlib.import_module("pyarrow")
+    log = text.kept.log
+    types = dict.fromkeys(map(str, log.losses), pa.string())
+    if log.order is not None:
+        types[str(log.order)] = pa.float64() if is_number else pa.string()
+    types.update({str(k): pa.dictionary(pa.int32(), pa.string()) for k in log.keys})
+    try:
+        return arrow.read_csv(
+            pa.BufferReader(data),
+            read_options=arrow.ReadOptions(
+                column_names=[str(k) for k in range(text.width)],
+                use_threads=False,
+                block_size=len(data) + 1,
+            ),
+            parse_options=arrow.ParseOptions(delimiter=text.mark),
+            convert_options=arrow.ConvertOptions(
+                column_types=types,
+                include_columns=list(types),
+                strings_can_be_null=False,
+                check_utf8=False,
+            ),
+        )
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return None
