@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,17 @@ def codes_of(column: Any) -> Indices:
         same.append(seen.setdefault("", len(seen)))
     found = indices.to_numpy(zero_copy_only=False).astype(np.int64)
     return found if len(seen) == len(same) else np.array(same, dtype=np.int64)[found]
+
+
+def changes_of(columns: Sequence[Any]) -> Bool[np.ndarray, " _"]:
+    """Where any cell differs from the one above; the first row does."""
+    compute = importlib.import_module("pyarrow.compute")
+    found = np.zeros(len(columns[0]), dtype=bool)
+    found[:1] = True
+    for column in columns:
+        above = column.slice(0, len(column) - 1)
+        found[1:] |= np.asarray(compute.not_equal(column.slice(1), above), dtype=bool)
+    return found
 
 
 def order_of(column: Any) -> Float64[np.ndarray, " _"]:

@@ -18,12 +18,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from surrogate.base.errors import DataError
 from surrogate.base.progress import Progress
 from surrogate.data import Dropped
-from surrogate.data.readers.arrow_columns import codes_of, filled_of, order_of
+from surrogate.data.readers.arrow_columns import (
+    codes_of,
+    filled_of,
+    order_of,
+)
 from surrogate.data.readers.content import check_size, printable
 from surrogate.data.readers.csv import Table, build, delimiter_of, numbered
 from surrogate.data.readers.delimited import header_line
@@ -36,6 +38,7 @@ from surrogate.data.readers.thinned import (
     Piece,
     Thinned,
     add,
+    changes,
     log_of,
 )
 from surrogate.data.readers.values import text_of
@@ -219,7 +222,7 @@ def _parquet(
         line = 1
         with _Digest(path) as digest:
             for batch in _chain(first, pieces):
-                add(kept, _piece(batch, log, line))
+                add(kept, _piece(batch, log), line)
                 line += batch.num_rows
                 if progress is not None:
                     progress.advance()
@@ -233,7 +236,7 @@ def _parquet(
     return _table(file, sha256, names, kept, [], [])
 
 
-def _piece(batch: Any, log: Log, line: int) -> Piece:
+def _piece(batch: Any, log: Log) -> Piece:
     """The rows of a batch as columns."""
     pa = importlib.import_module("pyarrow")
 
@@ -242,11 +245,13 @@ def _piece(batch: Any, log: Log, line: int) -> Piece:
         lists = [column.to_pylist() for column in part.columns]
         return [tuple(map(text_of, row)) for row in zip(*lists, strict=True)]
 
+    codes = [codes_of(batch.column(k)) for k in log.keys]
     return Piece(
-        codes=[codes_of(batch.column(k)) for k in log.keys],
+        moves=changes(codes),
+        codes=lambda: codes,
         order=None if log.order is None else order_of(batch.column(log.order)),
         filled=[filled_of(batch.column(k), is_padded=True) for k in log.losses],
-        lines=np.arange(line, line + batch.num_rows, dtype=np.int64),
+        lines=range(batch.num_rows),
         take=take,
     )
 

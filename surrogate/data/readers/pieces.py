@@ -22,8 +22,14 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from surrogate.base.errors import DataError
+from surrogate.base.units import quote
 from surrogate.data import Dropped
-from surrogate.data.readers.arrow_columns import codes_of, filled_of, order_of
+from surrogate.data.readers.arrow_columns import (
+    changes_of,
+    codes_of,
+    filled_of,
+    order_of,
+)
 from surrogate.data.readers.thinned import (
     Fields,
     Indices,
@@ -39,6 +45,8 @@ _BOM = b"\xef\xbb\xbf"
 _TRIES = 64
 # Of a piece, how much a quote may stay open, and in any case [bytes].
 _MOST_OPEN, _LEAST_OPEN = 16, 2**20
+# What pyarrow parses at once [bytes].
+_BLOCK = 2**18
 # Rows that csv reads at once, and pieces that are parsed ahead.
 _ROWS, _AHEAD = 20_000, 2
 
@@ -67,13 +75,6 @@ class Text(NamedTuple):
     advance: Callable[[int], None]
 
 
-class _Lines(NamedTuple):
-    """Whole lines: the number of the first, and the bytes."""
-
-    first: int
-    data: bytes
-
-
 def read_pieces(stream: BinaryIO, text: Text) -> str:
     """Keep the rows of `stream` that tell its runs; return the SHA-256 of its bytes.
 
@@ -82,36 +83,42 @@ def read_pieces(stream: BinaryIO, text: Text) -> str:
     """
     digest = hashlib.sha256()
     arrow = _arrow()
+    line = 1 + text.skipped
     with (
         ThreadPoolExecutor(1) as hashing,
         ThreadPoolExecutor(2) as parsing,
-        closing(_lines(stream, text, digest, hashing)) as pieces,
+        closing(_pieces(stream, text, digest, hashing)) as pieces,
     ):
-        ahead: deque[tuple[_Lines, Future[Piece | None] | None]] = deque()
-        for lines in pieces:
-            future = arrow and parsing.submit(_parsed, arrow, lines, text)
-            ahead.append((lines, future))
+        ahead: deque[tuple[bytes, Future[Piece | None] | None]] = deque()
+        for data in pieces:
+            future = arrow and parsing.submit(_parsed, arrow, data, text)
+            ahead.append((data, future))
             if len(ahead) > _AHEAD:
-                _take(*ahead.popleft(), text)
+                line += _take(*ahead.popleft(), line, text)
         while ahead:
-            _take(*ahead.popleft(), text)
+            line += _take(*ahead.popleft(), line, text)
     return digest.hexdigest()
 
 
-def _take(lines: _Lines, future: Future[Piece | None] | None, text: Text) -> None:
+def _take(
+    data: bytes, future: Future[Piece | None] | None, line: int, text: Text
+) -> int:
+    """Offer a piece that begins on a line; return how many lines it has."""
     piece = future.result() if future is not None else None
     if piece is None:
-        _by_csv(lines, text)
+        lines = _by_csv(data, line, text)
     else:
-        add(text.kept, piece)
-    text.advance(len(lines.data))
+        add(text.kept, piece, line)
+        lines = len(piece.lines)
+    text.advance(len(data))
+    return lines
 
 
-def _lines(
+def _pieces(
     stream: BinaryIO, text: Text, digest: Any, hashing: ThreadPoolExecutor
-) -> Iterator[_Lines]:
+) -> Iterator[bytes]:
     """Pieces of whole lines that end where no quote is open, without the header."""
-    rest, first, todo = b"", 1, text.skipped
+    rest, is_first, todo = b"", True, text.skipped
     done: Future[None] | None = None
     size = text.size
     while True:
@@ -119,24 +126,23 @@ def _lines(
         if done is not None:
             done.result()
         done = hashing.submit(digest.update, data)
-        if first == 1 and not rest and data.startswith(_BOM):
-            data = data[len(_BOM) :]
         is_end = not data
-        data = rest + data
+        if is_first:
+            data, is_first = data.removeprefix(_BOM), False
+        data = rest + data if rest else data
         while todo and (at := data.find(b"\n") + 1):
-            data, first, todo = data[at:], first + 1, todo - 1
+            data, todo = data[at:], todo - 1
         at = len(data) if is_end else 0 if todo else _cut(data)
         # What holds no end of a row yet is read on, in ever larger steps.
         size = text.size if at else 2 * size
         if size > max(_MOST_OPEN * text.size, _LEAST_OPEN):
             raise DataError(
-                f"{text.file} line {first}: expected CSV in UTF-8, got a quote below "
-                f"this line that is open for {len(data):,} bytes. Look for one that is "
-                "not closed."
+                f"{text.file}: expected CSV in UTF-8, got a quote that is open for "
+                f"{len(data):,} bytes. Look for one that is not closed: from "
+                f"{quote(data[:80].decode('utf-8', 'replace'))} on."
             )
         if at:
-            yield _Lines(first, data[:at])
-            first += data.count(b"\n", 0, at)
+            yield data[:at]
         rest = data[at:]
         if is_end:
             done.result()
@@ -158,18 +164,19 @@ def _cut(data: bytes) -> int:
     return 0 if is_open else at
 
 
-def _by_csv(lines: _Lines, text: Text) -> None:
-    """Read a piece row by row."""
-    line = lines.first
+def _by_csv(data: bytes, first: int, text: Text) -> int:
+    """Read a piece row by row; return how many lines it has."""
+    line = first
     try:
-        stream = io.StringIO(lines.data.decode("utf-8"), newline="")
+        stream = io.StringIO(data.decode("utf-8"), newline="")
         reader = csv.reader(stream, delimiter=text.mark, strict=True)
         while rows := list(islice(reader, _ROWS)):
-            _offer(_starts_of(rows, line, lines.first + reader.line_num), rows, text)
-            line = lines.first + reader.line_num
+            _offer(_starts_of(rows, line, first + reader.line_num), rows, text)
+            line = first + reader.line_num
+        return reader.line_num
     except (csv.Error, UnicodeDecodeError) as error:
         if isinstance(error, UnicodeDecodeError):
-            line = lines.first + lines.data.count(b"\n", 0, error.start)
+            line = first + data.count(b"\n", 0, error.start)
         raise DataError(
             f"{text.file} line {line}: expected CSV in UTF-8, got a row that cannot be "
             f"read ({error}). Look for a quote that is not closed."
@@ -196,7 +203,7 @@ def _offer(starts: Sequence[int], rows: list[list[str]], text: Text) -> None:
         found = [pair for pair in found if len(pair[1]) == text.width]
         starts, rows = [at for at, _ in found], [row for _, row in found]
     if rows:
-        add(text.kept, piece_of(text.kept.log, starts, rows))
+        add(text.kept, piece_of(text.kept.log, starts, rows), 0)
 
 
 def _odd(file: str, line: int, found: int, expected: int) -> Dropped:
@@ -212,43 +219,42 @@ def _arrow() -> Any:
         return None
 
 
-def _parsed(arrow: Any, lines: _Lines, text: Text) -> Piece | None:
+def _parsed(arrow: Any, data: bytes, text: Text) -> Piece | None:
     """A piece by pyarrow, or None where a line is no row or something is no text."""
-    data, log = lines.data, text.kept.log
-    if not data.isascii():
+    log = text.kept.log
+    is_ascii = data.isascii()
+    if not is_ascii:
         try:
             data.decode("utf-8")
         except UnicodeDecodeError:
             return None
-    starts = _starts(data)
+    ends = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == 10)
+    if not data.endswith(b"\n"):
+        ends = np.append(ends, len(data))
     table = _columns(arrow, data, text, is_number=True)
     if table is None:
         table = _columns(arrow, data, text, is_number=False)
-    if table is None or table.num_rows != len(starts) - 1:
+    if table is None or table.num_rows != len(ends):
         return None
     # Blanks around cells are no part of them.
-    is_padded = not data.isascii() or b" " in data or b"\t" in data
-    order = None if log.order is None else order_of(table.column(str(log.order)))
+    is_padded = not is_ascii or b" " in data or b"\t" in data
+    keys = [table.column(str(k)) for k in log.keys]
 
     def take(rows: Indices) -> list[Fields]:
-        texts = [data[starts[k] : starts[k + 1]].decode("utf-8") for k in rows.tolist()]
+        places = rows.tolist()
+        lines = [data[ends[k - 1] + 1 if k else 0 : ends[k]] for k in places]
+        texts = [line.decode("utf-8") for line in lines]
         fields = csv.reader(texts, delimiter=text.mark, strict=True)
         return [tuple(cell.strip() for cell in row) for row in fields]
 
     return Piece(
-        codes=[codes_of(table.column(str(k))) for k in log.keys],
-        order=order,
+        moves=changes_of(keys),
+        codes=lambda: [codes_of(column) for column in keys],
+        order=None if log.order is None else order_of(table.column(str(log.order))),
         filled=[filled_of(table.column(str(k)), is_padded) for k in log.losses],
-        lines=np.arange(lines.first, lines.first + table.num_rows, dtype=np.int64),
+        lines=range(table.num_rows),
         take=take,
     )
-
-
-def _starts(data: bytes) -> Indices:
-    """Where each line begins, and where the last ends."""
-    ends = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == 10) + 1
-    last = [] if data.endswith(b"\n") else [len(data)]
-    return np.concatenate(([0], ends, last)).astype(np.int64)
 
 
 def _columns(arrow: Any, data: bytes, text: Text, *, is_number: bool) -> Any:
@@ -258,14 +264,16 @@ def _columns(arrow: Any, data: bytes, text: Text, *, is_number: bool) -> Any:
     types = dict.fromkeys(map(str, log.losses), pa.string())
     if log.order is not None:
         types[str(log.order)] = pa.float64() if is_number else pa.string()
-    types.update({str(k): pa.dictionary(pa.int32(), pa.string()) for k in log.keys})
+    types.update(dict.fromkeys(map(str, log.keys), pa.string()))
+    # Small blocks stay in the cache; a line end in quotes would part a row.
+    block = len(data) + 1 if b'"' in data else _BLOCK
     try:
         return arrow.read_csv(
             pa.BufferReader(data),
             read_options=arrow.ReadOptions(
                 column_names=[str(k) for k in range(text.width)],
                 use_threads=False,
-                block_size=len(data) + 1,
+                block_size=block,
             ),
             parse_options=arrow.ParseOptions(delimiter=text.mark),
             convert_options=arrow.ConvertOptions(

@@ -126,17 +126,20 @@ class Piece(NamedTuple):
     """Rows that follow one another, as columns.
 
     Attributes:
-        codes: of each key column, equal numbers for equal cells.
+        moves: whether a key cell of a row differs from the row's before; the first's
+            does.
+        codes: gives for each key column equal numbers for equal cells.
         order: what orders the rows of a run; None for the file's order.
         filled: of each loss column, which of its cells are not empty.
-        lines: of each row.
+        lines: of each row, counted from the piece's first.
         take: gives the fields of rows by their places.
     """
 
-    codes: Sequence[Indices]
+    moves: Bool[np.ndarray, " _"]
+    codes: Callable[[], Sequence[Indices]]
     order: Float64[np.ndarray, " _"] | None
     filled: Sequence[Bool[np.ndarray, " _"]]
-    lines: Indices
+    lines: Sequence[int]
     take: Callable[[Indices], Sequence[Fields]]
 
 
@@ -162,7 +165,16 @@ def piece_of(log: Log, lines: Sequence[int], rows: Sequence[Sequence[str]]) -> P
     def take(places: Indices) -> list[Fields]:
         return [tuple(text.strip() for text in rows[k]) for k in places.tolist()]
 
-    return Piece(codes, order, filled, np.array(lines, dtype=np.int64), take)
+    return Piece(changes(codes), lambda: codes, order, filled, lines, take)
+
+
+def changes(codes: Sequence[Indices]) -> Bool[np.ndarray, " _"]:
+    """Where any code differs from the one before; the first does."""
+    found = np.zeros(len(codes[0]), dtype=bool)
+    found[:1] = True
+    for code in codes:
+        found[1:] |= code[1:] != code[:-1]
+    return found
 
 
 def coded(texts: Sequence[str]) -> Indices:
@@ -180,69 +192,89 @@ def numbers(texts: Sequence[str]) -> Float64[np.ndarray, " _"]:
         return np.array(list(map(number, texts)), dtype=np.float64)
 
 
-def add(kept: Thinned, piece: Piece) -> None:
-    """Offer the rows of a piece to those kept so far."""
-    count = len(piece.lines)
-    by_group = np.arange(count)
-    group, first = _stretches(piece.codes)
-    if len(first) > _MOST_STRETCHES * count:
-        # Runs take turns: rows of each are brought together.
-        group, first = _groups(piece.codes)
-        by_group = np.argsort(group, kind="stable")
-    starts = np.searchsorted(group[by_group], np.arange(len(first)))
-    sizes = np.diff(np.append(starts, count))
-    keys = [tuple(row[k] for k in kept.log.keys) for row in piece.take(first)]
-    before = [kept.seen(key, int(n)) for key, n in zip(keys, sizes, strict=True)]
-    place = np.empty(count, dtype=np.int64)
-    place[by_group] = np.arange(count) - np.repeat(starts, sizes)
-    place += np.array(before, dtype=np.int64)[group]
-    some = np.flatnonzero(place & (place + 1) == 0)
+def add(kept: Thinned, piece: Piece, first: int) -> None:
+    """Offer the rows of a piece to those kept so far.
+
+    Args:
+        kept: those so far.
+        piece: the next ones.
+        first: the line on which the piece begins.
+    """
+    count = len(piece.moves)
+    starts = np.flatnonzero(piece.moves)
+    # Rows brought together by run, where runs take turns.
+    rows = None
+    if len(starts) > _MOST_STRETCHES * count:
+        rows, starts = _groups(piece.codes())
+    sizes = np.diff(starts, append=count)
+    heads = piece.take(_at(rows, starts))
+    keys = [tuple(row[k] for k in kept.log.keys) for row in heads]
+    some = []
+    for key, start, size in zip(keys, starts.tolist(), sizes.tolist(), strict=True):
+        before = kept.seen(key, size)
+        some.extend(start + at for at in _powers(before, before + size))
+    some = _at(rows, np.array(some, dtype=np.int64))
+    for row, fields in zip(some.tolist(), piece.take(some), strict=True):
+        kept.keep(first + piece.lines[row], fields)
     value = np.zeros(count)
     if piece.order is not None:
-        value = np.where(np.isnan(piece.order), -np.inf, piece.order)
-    last = np.unique(np.concatenate(_ends(piece, group, by_group, starts, value)))
-    for row, fields in zip(some.tolist(), piece.take(some), strict=True):
-        kept.keep(int(piece.lines[row]), fields)
-    for row, fields in zip(last.tolist(), piece.take(last), strict=True):
-        at = -np.inf if piece.order is None else float(value[row])
-        kept.end(keys[group[row]], at, int(piece.lines[row]), fields)
+        value = _at_all(rows, np.where(np.isnan(piece.order), -np.inf, piece.order))
+    last = np.unique(np.concatenate(_ends(piece, rows, starts, sizes, value)))
+    owner = np.searchsorted(starts, last, side="right") - 1
+    place = _at(rows, last)
+    ends = zip(place.tolist(), owner.tolist(), last.tolist(), strict=True)
+    found = zip(ends, piece.take(place), strict=True)
+    for (row, group, position), fields in sorted(found):
+        at = -np.inf if piece.order is None else float(value[position])
+        kept.end(keys[group], at, first + piece.lines[row], fields)
+
+
+def _powers(first: int, end: int) -> list[int]:
+    """From `first` on, the places 0, 1, 3, 7, 15, ... below `end`."""
+    powers = (2**k - 1 for k in range(first.bit_length(), end.bit_length() + 1))
+    return [at - first for at in powers if first <= at < end]
+
+
+def _at(rows: Indices | None, places: Indices) -> Indices:
+    """The rows at places among rows that were brought together."""
+    return places if rows is None else rows[places]
+
+
+def _at_all(rows: Indices | None, values: np.ndarray) -> np.ndarray:
+    return values if rows is None else values[rows]
 
 
 def _ends(
-    piece: Piece, group: Indices, by_group: Indices, starts: Indices, value: np.ndarray
+    piece: Piece,
+    rows: Indices | None,
+    starts: Indices,
+    sizes: Indices,
+    value: np.ndarray,
 ) -> list[Indices]:
-    """Rows that may be the last of their group, by all rows and by each loss."""
-    falls = np.flatnonzero(np.diff(value[by_group]) < 0) + 1
+    """Places that may be the last of their run, by all rows and by each loss."""
+    falls = np.flatnonzero(value[1:] < value[:-1]) + 1
     is_ordered = bool(np.isin(falls, starts).all())
-    found = []
-    for mask in (np.ones(len(group), dtype=bool), *piece.filled):
+    found = [starts + sizes - 1] if is_ordered else []
+    for mask in (np.ones(len(value), dtype=bool), *piece.filled):
         if found and mask.all():
             continue
-        rows = by_group[mask[by_group]]
+        places = np.flatnonzero(_at_all(rows, mask))
+        of = np.searchsorted(starts, places, side="right")
         if not is_ordered:
-            rows = rows[np.lexsort((rows, value[rows], group[rows]))]
-        of = group[rows]
-        is_last = np.append(of[1:] != of[:-1], True)[: len(of)]
-        found.append(rows[is_last])
+            order = np.lexsort((places, value[places], of))
+            places, of = places[order], of[order]
+        found.append(places[np.append(of[1:] != of[:-1], True)[: len(of)]])
     return found
 
 
-def _stretches(codes: Sequence[Indices]) -> tuple[Indices, Indices]:
-    """The stretch of rows of one run that each row is in, and the first of each."""
-    is_new = np.zeros(len(codes[0]), dtype=bool)
-    is_new[:1] = True
-    for code in codes:
-        is_new[1:] |= code[1:] != code[:-1]
-    return np.cumsum(is_new) - 1, np.flatnonzero(is_new)
-
-
 def _groups(codes: Sequence[Indices]) -> tuple[Indices, Indices]:
-    """The group of each row, and the first row of each."""
+    """The rows of one run after another, and the places where each begins."""
     joined = codes[0]
     for more in codes[1:]:
         span = int(more.max(initial=0)) + 1
         if int(joined.max(initial=0)) >= 2**62 // span:
             joined = np.unique(joined, return_inverse=True)[1].astype(np.int64)
         joined = joined * span + more
-    _, first, group = np.unique(joined, return_index=True, return_inverse=True)
-    return group.astype(np.int64).reshape(-1), first.astype(np.int64)
+    rows = np.argsort(joined, kind="stable")
+    starts = np.flatnonzero(changes([joined[rows]]))
+    return rows.astype(np.int64), starts.astype(np.int64)
