@@ -107,7 +107,7 @@ def build(
         if not header:
             header = _header(file, fields)
         elif len(fields) == len(header):
-            rows.append(Row(start, tuple(field.strip() for field in fields)))
+            rows.append(Row(start, tuple(map(str.strip, fields))))
         else:
             reason = f"{len(fields)} fields where the header has {len(header)}"
             left.append(Dropped(file, start, "", "", reason))
@@ -225,7 +225,7 @@ def delimiter_of(file: str, first: str) -> str:
 
 def _header(file: str, fields: Sequence[str]) -> tuple[str, ...]:
     check_size(file, 1, len(fields))
-    header = tuple(field.strip() for field in fields)
+    header = tuple(map(str.strip, fields))
     for name, count in Counter(header).items():
         # A blank name cannot be asked for: pandas writes one over its index.
         if count > 1 and name:

@@ -143,7 +143,7 @@ def _delimited(
         skipped, header = next(body)
         names = tuple(name.strip() for name in header)
         first = [
-            tuple(x.strip() for x in row) for _, row in body if len(row) == len(names)
+            tuple(map(str.strip, row)) for _, row in body if len(row) == len(names)
         ]
         log = log_of(names, first)
         is_broken = any("\n" in name for name in header)

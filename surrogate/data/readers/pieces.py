@@ -48,7 +48,7 @@ _MOST_OPEN, _LEAST_OPEN = 16, 2**20
 # What pyarrow parses at once [bytes].
 _BLOCK = 2**18
 # Rows that csv reads at once, and pieces that are parsed ahead.
-_ROWS, _AHEAD = 20_000, 2
+_ROWS, _AHEAD = 2000, 2
 
 
 class Text(NamedTuple):
@@ -245,7 +245,7 @@ def _parsed(arrow: Any, data: bytes, text: Text) -> Piece | None:
         lines = [data[ends[k - 1] + 1 if k else 0 : ends[k]] for k in places]
         texts = [line.decode("utf-8") for line in lines]
         fields = csv.reader(texts, delimiter=text.mark, strict=True)
-        return [tuple(cell.strip() for cell in row) for row in fields]
+        return [tuple(map(str.strip, row)) for row in fields]
 
     return Piece(
         moves=changes_of(keys),
