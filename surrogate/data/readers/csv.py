@@ -20,6 +20,8 @@ from surrogate.data.readers.content import Content, check_size
 
 # Rows of another width below a table that are one of its own.
 _BLOCK = 3
+# Rows after which a table's size is looked at again.
+_CHECKED = 2**16
 # Columns that a message names.
 _SHOWN = 16
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
@@ -108,6 +110,8 @@ def build(
             header = _header(file, fields)
         elif len(fields) == len(header):
             rows.append(Row(start, tuple(map(str.strip, fields))))
+            if len(rows) % _CHECKED == 0:
+                check_size(file, len(rows), len(header))
         else:
             reason = f"{len(fields)} fields where the header has {len(header)}"
             left.append(Dropped(file, start, "", "", reason))

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any
+from typing import Any, BinaryIO
 
 from surrogate.base.errors import DataError
 from surrogate.base.progress import Progress
@@ -45,7 +45,7 @@ from surrogate.data.readers.values import text_of
 
 # From so many bytes on a file is read in pieces, of so many, up to so many.
 LARGE = 2**25
-_PIECE = 2**24
+_PIECE = 2**22
 MOST_STREAMED = 2**37
 _HEAD = 2**19
 _DELIMITED = (".csv", ".tsv", ".txt")
@@ -147,6 +147,8 @@ def _delimited(
         ]
         log = log_of(names, first)
         is_broken = any("\n" in name for name in header)
+        if log is None:
+            _check_whole(file, stream, names)
         if log is None or is_broken or len(set(names)) < len(names):
             return None
         tell = _Bytes(progress, file, size)
@@ -157,6 +159,24 @@ def _delimited(
             Text(file, mark, skipped, len(names), _PIECE, kept, left, tell.advance),
         )
     return _table(file, digest, names, kept, left, notes)
+
+
+def _check_whole(file: str, stream: BinaryIO, names: Sequence[str]) -> None:
+    """Refuse what is read whole, before it is, where it holds too much."""
+    stream.seek(0)
+    lines = 0
+    while data := stream.read(_PIECE):
+        if b'"' in data:
+            # Line ends in quotes end no rows: the reader counts them.
+            return
+        lines += data.count(b"\n")
+    try:
+        check_size(file, lines, len(names))
+    except DataError as error:
+        raise DataError(
+            f"{error} A log of checkpoints is read in pieces if a column names the run "
+            "of each row (run_id)."
+        ) from error
 
 
 class _Bytes:

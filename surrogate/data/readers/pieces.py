@@ -15,7 +15,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import accumulate, islice
 from typing import Any, BinaryIO, NamedTuple
 
@@ -105,11 +105,14 @@ def _take(
 ) -> int:
     """Offer a piece that begins on a line; return how many lines it has."""
     piece = future.result() if future is not None else None
-    if piece is None:
+    lines = -1
+    if piece is not None:
+        # What pyarrow takes for a row may be none to csv, which tells its line.
+        with suppress(csv.Error):
+            add(text.kept, piece, line)
+            lines = len(piece.lines)
+    if lines < 0:
         lines = _by_csv(data, line, text)
-    else:
-        add(text.kept, piece, line)
-        lines = len(piece.lines)
     text.advance(len(data))
     return lines
 
@@ -166,7 +169,7 @@ def _cut(data: bytes) -> int:
 
 def _by_csv(data: bytes, first: int, text: Text) -> int:
     """Read a piece row by row; return how many lines it has."""
-    line = first
+    line, reader = first, csv.reader(())
     try:
         stream = io.StringIO(data.decode("utf-8"), newline="")
         reader = csv.reader(stream, delimiter=text.mark, strict=True)
@@ -177,6 +180,8 @@ def _by_csv(data: bytes, first: int, text: Text) -> int:
     except (csv.Error, UnicodeDecodeError) as error:
         if isinstance(error, UnicodeDecodeError):
             line = first + data.count(b"\n", 0, error.start)
+        else:
+            line = first + reader.line_num - 1
         raise DataError(
             f"{text.file} line {line}: expected CSV in UTF-8, got a row that cannot be "
             f"read ({error}). Look for a quote that is not closed."
