@@ -215,8 +215,10 @@ def decode(content: Content) -> str:
 
 
 def delimiter_of(file: str, first: str) -> str:
-    """A comma, or what a header without one plainly uses instead."""
+    """A comma, or what a header without one plainly uses instead: ; tab or |."""
     found = [mark for mark in ",;\t" if mark in first]
+    if not found and first.count("|") > 1:
+        return "|"
     if found[:1] == [","] or not found:
         return ","
     if len(found) > 1:
