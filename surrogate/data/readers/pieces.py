@@ -13,7 +13,7 @@ import importlib
 import io
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from itertools import accumulate, islice
@@ -119,7 +119,7 @@ def _take(
 
 def _pieces(
     stream: BinaryIO, text: Text, digest: Any, hashing: ThreadPoolExecutor
-) -> Iterator[bytes]:
+) -> Generator[bytes, None, None]:
     """Pieces of whole lines that end where no quote is open, without the header."""
     rest, is_first, todo = b"", True, text.skipped
     done: Future[None] | None = None

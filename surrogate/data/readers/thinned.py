@@ -163,7 +163,7 @@ def piece_of(log: Log, lines: Sequence[int], rows: Sequence[Sequence[str]]) -> P
     ]
 
     def take(places: Indices) -> list[Fields]:
-        return [tuple(map(str.strip, rows[k])) for k in places.tolist()]
+        return [tuple(map(str.strip, rows[int(k)])) for k in places]
 
     return Piece(changes(codes), lambda: codes, order, filled, lines, take)
 
