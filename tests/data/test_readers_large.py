@@ -197,6 +197,7 @@ def test_both_ways_keep_the_same_rows(
         lines[300] = lines[300].replace(",finished", ',"say ""x"""')
     else:
         lines[50] = lines[50].replace(",", " , ")
+    lines.insert(350, "")
     lines[200:200] = ["", "r0,1", "   "]
     lines[400] = ",".join(
         [*lines[400].split(",")[:2], "n/a", *lines[400].split(",")[3:]]
