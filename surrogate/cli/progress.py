@@ -7,7 +7,8 @@ a step has a count, and seconds that pass.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -146,9 +147,16 @@ def read(files: Sequence[Path], how: Reading) -> Runs:
     from surrogate.data.readers import read_runs
 
     reading(files)
+    with shown() as bar:
+        return read_runs(files, **how, progress=bar)
+
+
+@contextmanager
+def shown() -> Iterator[Bar]:
+    """A bar that is cleared at the end."""
     bar = Bar()
     try:
-        return read_runs(files, **how, progress=bar)
+        yield bar
     finally:
         bar.stop()
 

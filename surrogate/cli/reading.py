@@ -118,10 +118,11 @@ _OPTIONS = Group(
         "also": (Also, None),
     }
 )
-# All of them; without --also; those of tables that need little said.
+# All of them; those of tables that need little said.
 Typed = Annotated[dict[str, Any], _OPTIONS]
-TypedOfOne = Annotated[dict[str, Any], _OPTIONS.only(*list(_OPTIONS.options)[:-1])]
-TypedPlainly = Annotated[dict[str, Any], _OPTIONS.only(*list(_OPTIONS.options)[:7])]
+TypedPlainly = Annotated[
+    dict[str, Any], _OPTIONS.only(*list(_OPTIONS.options)[:7], "also")
+]
 # The bundled fit that few runs are compared with.
 OTHERS = "steplaw-dense"
 _SINGLE = (
@@ -179,6 +180,19 @@ def parsed(typed: Mapping[str, Any]) -> Reading:
         "lr_is_schedule": typed.get("lr_is_schedule"),
         "also": typed.get("also"),
     }
+
+
+def check_also(command: str, also: str | None, files: Sequence[Path]) -> None:
+    """Refuse `--also` where no table is read.
+
+    Raises:
+        DataError: it is given without files.
+    """
+    if also is not None and not files:
+        raise DataError(
+            f"{command}: --also says how a table of runs is read, but none is named. "
+            "Add --runs FILE, or leave it out: a fit knows the levels it was fitted to."
+        )
 
 
 def fit_command(files: Sequence[Path], how: Mapping[str, Any]) -> str:

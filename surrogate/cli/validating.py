@@ -35,14 +35,12 @@ def validate(
         int, typer.Option(min=0, metavar="R", help="Resampled fits of every fold.")
     ] = defaults.VALIDATION_DRAWS,
     seed: options.Seed = defaults.SEED,
-    typed: reading.TypedOfOne,
+    typed: reading.Typed,
     device: options.Device = "auto",
     backend: options.Backend = "auto",
     json: options.Json = False,
 ) -> int:
     """Fit without some cells and score what the fit says of them."""
-    from surrogate.data.readers import read_runs
-
     how = reading.parsed(typed)
     settings: dict[str, Any] = {
         "folds": options.choose("--folds", folds, defaults.FOLDS),
@@ -53,8 +51,7 @@ def validate(
         "device": options.choose("--device", device, defaults.DEVICES),
         "backend": options.choose("--backend", backend, options.BACKENDS),
     }
-    progress.reading(runs)
-    table = read_runs(runs, **how)
+    table = progress.read(runs, how)
     from surrogate.answers import validation
 
     bar = Bar()

@@ -199,6 +199,52 @@ def test_a_fit_answers_at_the_best_level(
     assert "Expected one of the fit's recipes" in capsys.readouterr().err
 
 
+def test_every_verb_that_reads_runs_takes_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = grid()
+    path = str(write(tmp_path, *rows))
+    fit = surrogate.fit(
+        read_runs(path, also="wd"), family="quadratic", bootstrap=0, backend="numpy"
+    )
+    fit.save(tmp_path / "fit")
+    out = str(tmp_path / "fit")
+    where = ["--params", "4e8", "--tokens", "8e9"]
+    page, picture = str(tmp_path / "page.html"), str(tmp_path / "plot.png")
+    figure = ["plot", "surface", out, *where, "--recipe", "wd=0", "--out", picture]
+    report = ["report", out, "--out", page]
+    for words in (figure, report, ["compare", out, *where]):
+        more = ["--overwrite"] if words[0] != "compare" else []
+        assert main([*words, "--also", "wd", *more, "--json"]) == 2
+        assert "--also says how a table of runs is read" in capsys.readouterr().err
+        with_runs = [*words, "--runs", path, "--also", "wd", *more, "--json"]
+        assert main(with_runs) in (0, 1), words
+        document = json.loads(capsys.readouterr().out)
+    assert main([*report, "--overwrite", "--runs", path, "--also", "wd", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["runs_of"] == len(rows)
+    # Without a fit: the levels are recipes with cells of their own.
+    law = ["compare", path, "--family", "quadratic", "--also", "wd", "--json"]
+    assert main(law) in (0, 1)
+    cells = json.loads(capsys.readouterr().out)["laws"][0]["cells"]
+    assert {cell["recipe"] for cell in cells} == {"wd=0", "wd=0.1", "wd=0.3"}
+
+
+def test_next_plans_at_the_best_level(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path, *grid())
+    fit = surrogate.fit(
+        read_runs(path, also="wd"), family="quadratic", bootstrap=10, backend="numpy"
+    )
+    fit.save(tmp_path / "fit")
+    words = ["next", str(tmp_path / "fit"), "--params", "4e9", "--tokens", "8e10"]
+    assert main([*words, "--budget", "1e20", "--runs", "1", "--json"]) in (0, 1)
+    document = json.loads(capsys.readouterr().out)
+    assert document["recipe"] == "wd=0.1"
+    assert any("wd 0.1 is taken" in text for text in document["warnings"])
+
+
 def test_with_another_recipe_that_one_is_named(tmp_path: Path) -> None:
     runs = read_runs(write(tmp_path, *grid("ab")), also="wd", recipe="opt")
     found = compare(runs)

@@ -11,8 +11,8 @@ import pytest
 
 from surrogate.base.errors import DataError
 from surrogate.data import Runs
-from surrogate.data.readers import large, read_runs
-from surrogate.data.readers.thinned import Thinned, log_of
+from surrogate.data.readers import content, large, pieces, read_runs
+from surrogate.data.readers.thinned import Thinned, add, log_of, piece_of
 
 HEADER = "run_id,step,tokens,lr,batch,params,val_loss,grad_norm,status"
 WAYS = ("arrow", "csv")
@@ -114,12 +114,8 @@ def test_titles_odd_rows_and_faults(tmp_path: Path, way: str) -> None:
     assert any("3 fields where the header has 9" in x.reason for x in runs.dropped)
     assert any("header is line 2" in note for note in runs.notes)
     path.write_text("\n".join([HEADER, *lines, '"r9,1']) + "\n", encoding="utf-8")
-    if way == "csv":
-        with pytest.raises(DataError, match=r"expected CSV.*not closed"):
-            read_runs(path)
-    else:
-        # Arrow takes the file's end for the quote's: a row of another length.
-        assert len(read_runs(path).dropped) == len(runs.dropped) + 1
+    with pytest.raises(DataError, match=r"expected CSV.*not closed"):
+        read_runs(path)
     path.write_bytes(
         "\n".join([HEADER, *lines[:400]]).encode() + b"\nr9,\xff,1,1,1,1,1,1,1\n"
     )
@@ -166,11 +162,83 @@ def test_columns_that_move_are_no_keys() -> None:
     assert log.keys == (0, 4, 5, 8)
     assert (log.order, log.losses) == (2, (6,))
     kept = Thinned(log)
-    for k, row in enumerate(table):
-        kept.add(k + 2, row)
+    add(kept, piece_of(log, range(len(table)), table), 2)
     found: dict[str, list[Any]] = {}
     for line, fields in kept.result():
         found.setdefault(fields[0], []).append(line)
     # Rows 1, 2, 4, ... 32, the last with a loss and the last.
     assert found["r0"] == [2, 3, 5, 9, 17, 33, 40, 41]
     assert log_of(["lr", "loss"], [("1", "2")]) is None
+
+
+def test_a_large_log_without_names_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = [",".join(row.split(",")[1:]) for row in rows()]
+    path = write(tmp_path / "log.csv", plain, HEADER.partition(",")[2])
+    monkeypatch.setattr(large, "LARGE", 32)
+    monkeypatch.setattr(content, "MOST_CELLS", 3000)
+    monkeypatch.setattr(content, "read_content", None)
+    with pytest.raises(DataError, match=r"at most 3,000 cells.*\(run_id\)"):
+        read_runs(path)
+
+
+@pytest.mark.parametrize("quoted", [False, True])
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_both_ways_keep_the_same_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quoted: bool, shuffled: bool
+) -> None:
+    """Blanks, quotes, line ends in quotes, CRLF, blank and odd lines, a late word."""
+    pytest.importorskip("pyarrow", reason="needs the extra `formats`")
+    lines = rows(shuffled=shuffled)
+    if quoted:
+        lines = [f'"{a}",{b}' for a, _, b in (row.partition(",") for row in lines)]
+        lines[100] = lines[100].replace(",finished", ',"fin\nished"')
+        lines[300] = lines[300].replace(",finished", ',"say ""x"""')
+    else:
+        lines[50] = lines[50].replace(",", " , ")
+    lines.insert(350, "")
+    lines[200:200] = ["", "r0,1", "   "]
+    lines[400] = ",".join(
+        [*lines[400].split(",")[:2], "n/a", *lines[400].split(",")[3:]]
+    )
+    text = "\ufeff" + "\r\n".join([HEADER, *lines])
+    path = tmp_path / "log.csv"
+    path.write_bytes(text.encode())
+    monkeypatch.setattr(large, "LARGE", 32)
+    monkeypatch.setattr(large, "_PIECE", 3000)
+    one = large.read_large(path, None)
+    monkeypatch.setitem(sys.modules, "pyarrow.csv", None)
+    other = large.read_large(path, None)
+    assert one is not None
+    assert one == other
+    whole = dict(enumerate(text.replace('"', "").split("\r\n"), 1))
+    for row in one.rows[:40]:
+        shift = 0 if quoted and row.line > 103 else None
+        if shift is None:
+            plain = [cell.strip() for cell in whole[row.line].split(",")]
+            assert plain == list(row.fields)
+
+
+@pytest.mark.parametrize("way", WAYS, indirect=True)
+def test_a_blank_after_a_quote_is_no_csv(
+    tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(large, "_HEAD", 1000)
+    lines = rows()
+    lines[440] = '"r11" ' + lines[440].removeprefix("r11")
+    with pytest.raises(DataError, match=r"line 442: expected CSV"):
+        read_runs(write(tmp_path / "log.csv", lines))
+
+
+def test_a_quote_that_stays_open_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [*rows(), 'r0,1,"2', *rows(runs=300)]
+    path = write(tmp_path / "log.csv", lines)
+    monkeypatch.setattr(large, "LARGE", 32)
+    monkeypatch.setattr(large, "_PIECE", 2000)
+    monkeypatch.setattr(large, "_HEAD", 1000)
+    monkeypatch.setattr(pieces, "_LEAST_OPEN", 2000)
+    with pytest.raises(DataError, match=r"quote that is open.*'r0,1,"):
+        read_runs(path)

@@ -268,3 +268,39 @@ def test_outcomes_do_not_keep_replicates_apart(tmp_path: Path) -> None:
     ]
     header = HEADER + ",seed,valid/acc,hostname"
     assert read_runs(write(tmp_path, header, *rows)).seed_noise is not None
+
+
+AGGREGATES = """run,lr,batch,params,tokens,loss
+a,1e-3,65536,2e8,4e9,2.9
+b,2e-3,65536,2e8,4e9,2.8
+c,4e-3,131072,2e8,4e9,2.85
+"""
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "Average,0.00233,87381,2e8,4e9,2.85",
+        "Total,7e-3,262144,6e8,12e9,8.55",
+        "median,2e-3,65536,2e8,4e9,2.85",
+    ],
+)
+def test_a_row_that_a_spreadsheet_computed_is_no_run(tmp_path: Path, row: str) -> None:
+    path = tmp_path / "runs.csv"
+    path.write_text(f"{AGGREGATES}{row}\n")
+    runs = read_runs(path)
+    assert len(runs) == 3
+    name = row.partition(",")[0]
+    assert any(f"left out: 5 ({name!r})" in note for note in runs.notes)
+    # A run of that name, but of numbers of its own.
+    path.write_text(f"{AGGREGATES}average,3e-3,65536,2e8,4e9,2.83\n")
+    assert len(read_runs(path)) == 4
+
+
+def test_bars_part_columns_where_nothing_else_does(tmp_path: Path) -> None:
+    path = tmp_path / "runs.csv"
+    path.write_text(AGGREGATES.replace(",", "|"))
+    assert read_runs(path).lr.tolist() == [1e-3, 2e-3, 4e-3]
+    path = tmp_path / "named.csv"
+    path.write_text(AGGREGATES.replace("run", "a|b|c"))
+    assert len(read_runs(path)) == 3

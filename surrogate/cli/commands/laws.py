@@ -183,6 +183,7 @@ def compare(
     loss_kind: reading.LossKind = None,
     params_kind: reading.ParamsKind = None,
     diverged_above: reading.DivergedAbove = None,
+    also: reading.Also = None,
     seed: options.Seed = defaults.SEED,
     max_dropped: options.MaxDropped = options.MAX_DROPPED,
     allow: options.Allow = [],  # noqa: B006
@@ -213,6 +214,7 @@ def compare(
             "loss_kind": loss_kind,
             "params_kind": params_kind,
             "diverged_above": diverged_above,
+            "also": also,
         }
     )
     point, shape = None, None
@@ -232,16 +234,15 @@ def compare(
         )
 
     if several:
+        reading.check_also("compare", also, [])
         return _side_by_side(several, point, json)
 
     from surrogate.cli.commands.compare import at_point, fit_of, on_cells
     from surrogate.cli.text import laws
-    from surrogate.data.readers import read_runs
 
     files = runs if fit_name else [Path(name) for name in target]
-    if files:
-        progress.reading(files)
-    table = read_runs(files, **how) if files else None
+    reading.check_also("compare", also, files)
+    table = progress.read(files, how) if files else None
     interrupts.begin("compare")
     bar = Bar()
     try:

@@ -9,7 +9,14 @@ import typer
 
 from surrogate.base import interrupts
 from surrogate.base.errors import DataError
-from surrogate.cli import documents, options, output, typing_numbers
+from surrogate.cli import (
+    documents,
+    options,
+    output,
+    progress,
+    reading,
+    typing_numbers,
+)
 from surrogate.cli.text import common
 
 if TYPE_CHECKING:
@@ -56,6 +63,7 @@ def plot(
             help="How --runs is read, a scale of the fit being a role; repeatable.",
         ),
     ] = [],  # noqa: B006
+    also: reading.Also = None,
     overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> int:
@@ -70,9 +78,11 @@ def plot(
         "scales": options.scale_values(scale),
         "runs": list(runs) or None,
         "map": options.pairs("--map", column_map, "ROLE=COLUMN, such as active=Na"),
+        "also": also,
     }
     given = {name: value for name, value in asked.items() if value is not None}
     _check_options(what, given)
+    reading.check_also(f"plot {what}", also, runs)
     if what in AT_A_POINT:
         given["tol"] = typing_numbers.share_of_loss("--tol", tol)
 
@@ -89,7 +99,7 @@ def plot(
 
 def _check_options(what: str, given: dict[str, Any]) -> None:
     """Refuse options that a figure does not take, and sizes that it lacks."""
-    files = ("runs", "map")
+    files = ("runs", "map", "also")
     takes: dict[str, tuple[str, ...]] = {
         "surface": ("params", "tokens", "lr", "batch", "recipe", "scales", *files),
         "slices": ("params", "tokens", "recipe", "scales", *files),
@@ -126,13 +136,18 @@ def _draw(what: str, source: str, given: dict[str, Any]) -> tuple[Any, dict[str,
     from surrogate.data.readers import read_runs
 
     fit = load(source)
-    roles = given.pop("map", {})
+    roles, also = given.pop("map", {}), given.pop("also", None)
     if "runs" in given:
         columns = {n: c for n, c in roles.items() if n in fit.scale_names}
         rest = {n: c for n, c in roles.items() if n not in columns}
-        given["runs"] = read_runs(
-            given["runs"], map=rest or None, scales=columns or None
-        )
+        with progress.shown() as bar:
+            given["runs"] = read_runs(
+                given["runs"],
+                map=rest or None,
+                scales=columns or None,
+                also=also,
+                progress=bar,
+            )
     pictures: dict[str, Any] = {
         "surface": plots.SurfacePicture,
         "slices": plots.SlicesPicture,

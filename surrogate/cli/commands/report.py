@@ -33,14 +33,12 @@ def report(
     """Write a fit as one HTML page that answers without a network."""
     from surrogate.answers import load
     from surrogate.cli.text import tables
-    from surrogate.data.readers import read_runs
     from surrogate.views.explorer import page
 
     how = reading.parsed(typed)
+    reading.check_also("report", how["also"], runs)
     page.check_out(out, overwrite=overwrite)
-    if runs:
-        progress.reading(runs)
-    table = read_runs(runs, **how) if runs else None
+    table = progress.read(runs, how) if runs else None
     interrupts.begin("writing the page")
     fitted = load(fit)
     made = page.write(fitted, out, runs=table, name=fit, overwrite=overwrite)

@@ -20,6 +20,8 @@ from surrogate.data.readers.content import Content, check_size
 
 # Rows of another width below a table that are one of its own.
 _BLOCK = 3
+# Rows after which a table's size is looked at again.
+_CHECKED = 2**16
 # Columns that a message names.
 _SHOWN = 16
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
@@ -107,7 +109,9 @@ def build(
         if not header:
             header = _header(file, fields)
         elif len(fields) == len(header):
-            rows.append(Row(start, tuple(field.strip() for field in fields)))
+            rows.append(Row(start, tuple(map(str.strip, fields))))
+            if len(rows) % _CHECKED == 0:
+                check_size(file, len(rows), len(header))
         else:
             reason = f"{len(fields)} fields where the header has {len(header)}"
             left.append(Dropped(file, start, "", "", reason))
@@ -211,8 +215,10 @@ def decode(content: Content) -> str:
 
 
 def delimiter_of(file: str, first: str) -> str:
-    """A comma, or what a header without one plainly uses instead."""
+    """A comma, or what a header without one plainly uses instead: ; tab or |."""
     found = [mark for mark in ",;\t" if mark in first]
+    if not found and first.count("|") > 1:
+        return "|"
     if found[:1] == [","] or not found:
         return ","
     if len(found) > 1:
@@ -225,7 +231,7 @@ def delimiter_of(file: str, first: str) -> str:
 
 def _header(file: str, fields: Sequence[str]) -> tuple[str, ...]:
     check_size(file, 1, len(fields))
-    header = tuple(field.strip() for field in fields)
+    header = tuple(map(str.strip, fields))
     for name, count in Counter(header).items():
         # A blank name cannot be asked for: pandas writes one over its index.
         if count > 1 and name:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from surrogate.data.readers.csv import Table
+from itertools import pairwise
+
+from surrogate.data.readers.columns import role_of
+from surrogate.data.readers.csv import Table, parse_cell
 
 _TENSORBOARD = {"wall time", "step", "value"}
 
@@ -15,6 +18,11 @@ def known_exports(table: Table) -> list[str]:
             "This is one curve of TensorBoard. Write one row a run: its settings, and "
             "the last value of its loss."
         ]
+    if any("a chart of W&B" in note for note in table.notes):
+        return [
+            "These are the curves of a chart of W&B, which say no settings of their "
+            "runs. Export the table of runs instead (Runs, Export, CSV)."
+        ]
     losses = [k for k, name in enumerate(table.header) if name.endswith("_loss")]
     is_log = {"epoch", "step"} <= names and len(losses) > 1
     if is_log and all(sum(bool(r.fields[k]) for k in losses) < 2 for r in table.rows):
@@ -22,4 +30,15 @@ def known_exports(table: Table) -> list[str]:
             "This is the log of one run (Lightning's metrics.csv). Write one row a "
             "run: its settings, and the last of each loss."
         ]
+    roles = [role_of(name) for name in table.header]
+    if set(roles) & {"lr", "batch", "sequences", "params", "tokens", "name"}:
+        return []
+    if "loss" in roles and "last_step" in roles:
+        cells = [row.fields[roles.index("last_step")] for row in table.rows]
+        steps = [x for x in map(parse_cell, cells) if isinstance(x, float)]
+        if len(steps) > 1 and all(a < b for a, b in pairwise(steps)):
+            return [
+                "This looks like the log of one run: its steps and losses, without "
+                "settings. Write one row a run: its settings, and the last loss."
+            ]
     return []

@@ -1,4 +1,4 @@
-"""CSV, TSV and semicolons: the lines of a file, its titles left out, as a table."""
+"""CSV, TSV, semicolons, bars: lines of a file, its titles left out, as a table."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def header_line(text: str) -> str:
     """The line that names columns: the first, unless only a later one does."""
     lines = text[: 2**18].lstrip().splitlines()
     for line in lines[:_MOST_LINES]:
-        for mark in ",;\t":
+        for mark in ",;\t|":
             if roles_in(line[:_MOST_TEXT].replace('"', "").split(mark)) >= 3:
                 return line
     return lines[0]

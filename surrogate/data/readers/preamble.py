@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+import statistics
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, islice
 
@@ -23,6 +25,15 @@ _TOTALS = re.compile(
     re.IGNORECASE,
 )
 _SHOWN = 3
+# What a row of such a name holds in each column, as rounded, in so many columns.
+_AGGREGATES: dict[str, Callable[[list[float]], float]] = {
+    **dict.fromkeys(("total", "totals", "sum"), math.fsum),
+    **dict.fromkeys(("mean", "avg", "avg.", "average"), statistics.fmean),
+    "median": statistics.median,
+    **dict.fromkeys(("min", "minimum"), min),
+    **dict.fromkeys(("max", "maximum"), max),
+}
+_ROUNDED, _LEAST_MATCHES = 0.01, 2
 
 
 def skip_titles(file: str, lines: Iterable[Line]) -> tuple[Iterator[Line], list[str]]:
@@ -62,7 +73,7 @@ def without_totals(table: Table) -> Table:
     kept: list[Row] = []
     left: list[tuple[int, str]] = []
     for row in table.rows:
-        what = _no_run(table.header, row.fields)
+        what = _no_run(table.header, row.fields) or _aggregate(table.rows, row)
         if what is None:
             kept.append(row)
         else:
@@ -84,6 +95,28 @@ def _no_run(header: Sequence[str], fields: Sequence[str]) -> str | None:
         return "the header again"
     if set(first) <= set("-=_") and all(set(f) <= set("-=_") for f in fields):
         return "a rule"
-    is_total = _TOTALS.fullmatch(first.strip("*_: ")) is not None
     # A run may be called best: it has all of its cells.
-    return quote(first) if is_total and "" in fields else None
+    return quote(first) if _is_total(first) and "" in fields else None
+
+
+def _is_total(word: str) -> bool:
+    return _TOTALS.fullmatch(word.strip("*_: ")) is not None
+
+
+def _aggregate(rows: Sequence[Row], row: Row) -> str | None:
+    """The name of a row that a spreadsheet computed of all others, or None."""
+    first = next((field for field in row.fields if field), "")
+    of = _AGGREGATES.get(first.strip("*_: ").lower().removeprefix("grand "))
+    if of is None:
+        return None
+    matches = 0
+    for k, text in enumerate(row.fields):
+        value = parse_cell(text)
+        cells = (parse_cell(x.fields[k]) for x in rows if x is not row)
+        column = [x for x in cells if isinstance(x, float)]
+        if not isinstance(value, float) or len(set(column)) < 2:
+            continue
+        if not math.isclose(value, of(column), rel_tol=_ROUNDED):
+            return None
+        matches += 1
+    return quote(first) if matches >= _LEAST_MATCHES else None

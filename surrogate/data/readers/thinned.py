@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Bool, Float64, Int64
 
 from surrogate.data.readers.columns import ALIASES, fold, role_of
 
@@ -90,19 +91,6 @@ class Thinned:
         default_factory=dict
     )
 
-    def add(self, line: int, fields: Fields) -> None:
-        """One more row."""
-        key = tuple(fields[k] for k in self.log.keys)
-        place = self._seen.get(key, 0)
-        self._seen[key] = place + 1
-        self.rows += 1
-        if place & (place + 1) == 0:
-            self._kept[line] = fields
-        at = -np.inf
-        if self.log.order is not None:
-            at = number(fields[self.log.order])
-        self.end(key, at, line, fields)
-
     def seen(self, key: Fields, rows: int) -> int:
         """How many rows of a run came before; so many more come now."""
         before = self._seen.get(key, 0)
@@ -134,6 +122,27 @@ class Thinned:
         return len(self._seen)
 
 
+class Piece(NamedTuple):
+    """Rows that follow one another, as columns.
+
+    Attributes:
+        moves: whether a key cell of a row differs from the row's before; the first's
+            does.
+        codes: gives for each key column equal numbers for equal cells.
+        order: what orders the rows of a run; None for the file's order.
+        filled: of each loss column, which of its cells are not empty.
+        lines: of each row, counted from the piece's first.
+        take: gives the fields of rows by their places.
+    """
+
+    moves: Bool[np.ndarray, " _"]
+    codes: Callable[[], Sequence[Indices]]
+    order: Float64[np.ndarray, " _"] | None
+    filled: Sequence[Bool[np.ndarray, " _"]]
+    lines: Sequence[int]
+    take: Callable[[Indices], Sequence[Fields]]
+
+
 def number(text: str) -> float:
     """A number of a cell for ordering; none is before all others."""
     try:
@@ -143,81 +152,129 @@ def number(text: str) -> float:
     return value if value == value else -np.inf
 
 
-def add_columns(
-    kept: Thinned,
-    codes: Sequence[Indices],
-    order: Float64[np.ndarray, " _"] | None,
-    filled: Sequence[np.ndarray],
-    lines: Indices,
-    take: Callable[[Indices], Sequence[Fields]],
-) -> None:
-    """`Thinned.add` of many rows at once.
+def piece_of(log: Log, lines: Sequence[int], rows: Sequence[Sequence[str]]) -> Piece:
+    """Rows of text, in the order of the file, as columns."""
+    columns = list(zip(*rows, strict=True))
+    codes = [coded(columns[k]) for k in log.keys]
+    order = None if log.order is None else numbers(columns[log.order])
+    filled = [
+        np.array(list(map(bool, map(str.strip, columns[k]))), dtype=bool)
+        for k in log.losses
+    ]
+
+    def take(places: Indices) -> list[Fields]:
+        return [tuple(map(str.strip, rows[int(k)])) for k in places]
+
+    return Piece(changes(codes), lambda: codes, order, filled, lines, take)
+
+
+def changes(codes: Sequence[Indices]) -> Bool[np.ndarray, " _"]:
+    """Where any code differs from the one before; the first does."""
+    found = np.zeros(len(codes[0]), dtype=bool)
+    found[:1] = True
+    for code in codes:
+        found[1:] |= code[1:] != code[:-1]
+    return found
+
+
+def coded(texts: Sequence[str]) -> Indices:
+    """Equal numbers for texts that are equal without the blanks around them."""
+    bare: dict[str, int] = {}
+    seen = {t: bare.setdefault(t.strip(), len(bare)) for t in dict.fromkeys(texts)}
+    return np.array(list(map(seen.__getitem__, texts)), dtype=np.int64)
+
+
+def numbers(texts: Sequence[str]) -> Float64[np.ndarray, " _"]:
+    """`number` of each."""
+    try:
+        return np.array(list(map(float, texts)), dtype=np.float64)
+    except ValueError:
+        return np.array(list(map(number, texts)), dtype=np.float64)
+
+
+def add(kept: Thinned, piece: Piece, first: int) -> None:
+    """Offer the rows of a piece to those kept so far.
 
     Args:
-        kept: so far.
-        codes: of each key column, equal numbers for equal cells.
-        order: what orders the rows of a run; None for the file's order.
-        filled: of each loss column, which of its cells are not empty.
-        lines: of each row.
-        take: gives the fields of rows by their places.
+        kept: those so far.
+        piece: the next ones.
+        first: the line on which the piece begins.
     """
-    count = len(lines)
-    by_group = np.arange(count)
-    group, first = _stretches(codes)
-    if len(first) > _MOST_STRETCHES * count:
-        # Runs take turns: rows of each are brought together.
-        group, first = _groups(codes)
-        by_group = np.argsort(group, kind="stable")
-    starts = np.searchsorted(group[by_group], np.arange(len(first)))
-    sizes = np.diff(np.append(starts, count))
-    keys = [tuple(row[k] for k in kept.log.keys) for row in take(first)]
-    before = [kept.seen(key, int(n)) for key, n in zip(keys, sizes, strict=True)]
-    place = np.empty(count, dtype=np.int64)
-    place[by_group] = np.arange(count) - np.repeat(starts, sizes)
-    place += np.array(before, dtype=np.int64)[group]
-    some = np.flatnonzero(place & (place + 1) == 0)
-    value = (
-        np.zeros(count) if order is None else np.where(np.isnan(order), -np.inf, order)
-    )
-    falls = np.flatnonzero(np.diff(value[by_group]) < 0) + 1
-    # None where rows of a run come in order, as in most logs.
-    all_rows = [] if np.isin(falls, starts).all() else [np.ones(count, dtype=bool)]
-    ends = [] if all_rows else [by_group[starts + sizes - 1]]
-    masks = [*all_rows, *(mask for mask in filled if not mask.all())]
-    ends += [_last(group, value, mask, len(first)) for mask in masks]
-    last = np.unique(np.concatenate(ends))
-    for row, fields in zip(some.tolist(), take(some), strict=True):
-        kept.keep(int(lines[row]), fields)
-    for row, fields in zip(last.tolist(), take(last), strict=True):
-        at = -np.inf if order is None else float(value[row])
-        kept.end(keys[group[row]], at, int(lines[row]), fields)
+    count = len(piece.moves)
+    starts = np.flatnonzero(piece.moves)
+    # Rows brought together by run, where runs take turns.
+    rows = None
+    if len(starts) > _MOST_STRETCHES * count:
+        rows, starts = _groups(piece.codes())
+    sizes = np.diff(starts, append=count)
+    heads = piece.take(_at(rows, starts))
+    keys = [tuple(row[k] for k in kept.log.keys) for row in heads]
+    some = []
+    for key, start, size in zip(keys, starts.tolist(), sizes.tolist(), strict=True):
+        before = kept.seen(key, size)
+        some.extend(start + at for at in _powers(before, before + size))
+    some = _at(rows, np.array(some, dtype=np.int64))
+    for row, fields in zip(some.tolist(), piece.take(some), strict=True):
+        kept.keep(first + piece.lines[row], fields)
+    value = np.zeros(count)
+    if piece.order is not None:
+        value = _at_all(rows, np.where(np.isnan(piece.order), -np.inf, piece.order))
+    last = np.unique(np.concatenate(_ends(piece, rows, starts, sizes, value)))
+    owner = np.searchsorted(starts, last, side="right") - 1
+    place = _at(rows, last)
+    ends = zip(place.tolist(), owner.tolist(), last.tolist(), strict=True)
+    found = zip(ends, piece.take(place), strict=True)
+    for (row, group, position), fields in sorted(found):
+        at = -np.inf if piece.order is None else float(value[position])
+        kept.end(keys[group], at, first + piece.lines[row], fields)
 
 
-def _stretches(codes: Sequence[Indices]) -> tuple[Indices, Indices]:
-    """The stretch of rows of one run that each row is in, and the first of each."""
-    is_new = np.zeros(len(codes[0]), dtype=bool)
-    is_new[:1] = True
-    for code in codes:
-        is_new[1:] |= code[1:] != code[:-1]
-    return np.cumsum(is_new) - 1, np.flatnonzero(is_new)
+def _powers(first: int, end: int) -> list[int]:
+    """From `first` on, the places 0, 1, 3, 7, 15, ... below `end`."""
+    powers = (2**k - 1 for k in range(first.bit_length(), end.bit_length() + 1))
+    return [at - first for at in powers if first <= at < end]
+
+
+def _at(rows: Indices | None, places: Indices) -> Indices:
+    """The rows at places among rows that were brought together."""
+    return places if rows is None else rows[places]
+
+
+def _at_all(rows: Indices | None, values: np.ndarray) -> np.ndarray:
+    return values if rows is None else values[rows]
+
+
+def _ends(
+    piece: Piece,
+    rows: Indices | None,
+    starts: Indices,
+    sizes: Indices,
+    value: np.ndarray,
+) -> list[Indices]:
+    """Places that may be the last of their run, by all rows and by each loss."""
+    falls = np.flatnonzero(value[1:] < value[:-1]) + 1
+    is_ordered = bool(np.isin(falls, starts).all())
+    found = [starts + sizes - 1] if is_ordered else []
+    for mask in (np.ones(len(value), dtype=bool), *piece.filled):
+        if found and mask.all():
+            continue
+        places = np.flatnonzero(_at_all(rows, mask))
+        of = np.searchsorted(starts, places, side="right")
+        if not is_ordered:
+            order = np.lexsort((places, value[places], of))
+            places, of = places[order], of[order]
+        found.append(places[np.append(of[1:] != of[:-1], True)[: len(of)]])
+    return found
 
 
 def _groups(codes: Sequence[Indices]) -> tuple[Indices, Indices]:
-    """The group of each row, and the first row of each."""
+    """The rows of one run after another, and the places where each begins."""
     joined = codes[0]
     for more in codes[1:]:
         span = int(more.max(initial=0)) + 1
         if int(joined.max(initial=0)) >= 2**62 // span:
             joined = np.unique(joined, return_inverse=True)[1].astype(np.int64)
         joined = joined * span + more
-    _, first, group = np.unique(joined, return_index=True, return_inverse=True)
-    return group.astype(np.int64).reshape(-1), first.astype(np.int64)
-
-
-def _last(group: Indices, value: np.ndarray, mask: np.ndarray, groups: int) -> Indices:
-    """The row of the largest value in each group, the later of equal ones."""
-    rows = np.flatnonzero(mask)
-    order = rows[np.lexsort((rows, value[rows], group[rows]))]
-    ends = np.searchsorted(group[order], np.arange(groups), side="right") - 1
-    # A group without a row finds another's last, which is kept anyway.
-    return order[ends[ends >= 0]].astype(np.int64)
+    rows = np.argsort(joined, kind="stable")
+    starts = np.flatnonzero(changes([joined[rows]]))
+    return rows.astype(np.int64), starts.astype(np.int64)
