@@ -348,3 +348,14 @@ def test_roots_are_the_nearest_to_the_start() -> None:
     assert roots[4] == 0.0
     wave = first_roots(np.sin, 0.0, 20.0, np.array([0.5]), points=101)
     assert wave[0] == pytest.approx(math.pi / 6, abs=1e-12)
+
+
+def test_a_robust_box_too_narrow_to_type_gives_way_to_the_inner_one() -> None:
+    """Nine lr at one size: of the draws' plateaus hardly anything is shared."""
+    fitted = lr_alone()
+    answer = fitted.plateau(params=1e8, tokens=2e9)
+    wide = answer.decision.inner
+    assert wide is not None
+    narrow = np.log(answer.optimum[0]) + np.array([-1e-4, 1e-4])
+    assert not typed.is_typable((float(np.exp(narrow[0])), float(np.exp(narrow[1]))))
+    assert typed.is_typable((0.000807, 0.000807))
