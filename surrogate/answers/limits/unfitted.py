@@ -154,7 +154,8 @@ def untried_at(
     """Which of many values of a setting that is not fitted no run stands for.
 
     A setting may follow the sizes from cell to cell: what counts is how far it lies off
-    that line, in cells that tell the other setting.
+    that line, in cells that tell the other setting, and whether the nearest of these
+    has it.
     """
     found = np.zeros(len(values), dtype=bool)
     for own in np.unique(recipe).tolist():
@@ -164,7 +165,18 @@ def untried_at(
         rows = recipe == own
         given = [np.log(sizes[other][rows]) for other in fit.features.givens]
         found[rows] = line.distance(np.log(values[rows]), given) > 1
+        cells = _telling(fit, name, own)
+        for row in np.flatnonzero(found & rows):
+            at = {other: float(column[row]) for other, column in sizes.items()}
+            near = np.log(_levels(min(cells, key=lambda c: _off(c, at)), name))
+            found[row] = np.abs(near - math.log(values[row])).min() > HELD_SPAN
     return found
+
+
+def _off(cell: CellRecord, sizes: Mapping[str, float]) -> float:
+    """How far a cell is from sizes [ln]."""
+    own = {"params": cell.params, "tokens": cell.tokens, **cell.scales}
+    return math.hypot(*(math.log(own[name] / value) for name, value in sizes.items()))
 
 
 def _line(fit: Model, name: str, recipe: str) -> Line | None:
