@@ -224,7 +224,10 @@ def _model(
         loss_unit=runs.loss_unit,
         params_kind=runs.params_kind,
         provenance=NOWHERE,
-        warnings=(lack.said,) if lack.said else (),
+        warnings=(
+            *((lack.said,) if lack.said else ()),
+            *odd_runs.set_apart(runs, evidence.odd_rows(features, rows, spread)),
+        ),
         runs=runs,
     )
 

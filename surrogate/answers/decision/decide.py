@@ -125,7 +125,8 @@ def _suggestion(told: Answered, found: Boxes) -> Suggestion | None:
         return None
     known = [box for box in (found.robust, found.inner) if box is not None]
     # A box in which no lr of two digits lies is surer than anybody types.
-    known.sort(key=lambda box: not typed.is_typable(_ends(told, found, box)["lr"]))
+    if "lr" in told.solved.fit.features.choices:
+        known.sort(key=lambda box: not typed.is_typable(_ends(told, found, box)["lr"]))
     for box in (*known, None):
         chosen = _rounded(told, _ends(told, found, box))
         if chosen is not None:
