@@ -123,9 +123,7 @@ def odd_rows(
 
 
 def _without(rows: Rows, odd: Bool[np.ndarray, " n"]) -> Rows:
-    return rows._replace(
-        z=rows.z[~odd], target=rows.target[~odd], cell=rows.cell[~odd]
-    )
+    return rows._replace(z=rows.z[~odd], target=rows.target[~odd], cell=rows.cell[~odd])
 
 
 def is_sure(count: int, groups: int) -> bool:

@@ -22,6 +22,7 @@ from surrogate.data.coordinates import Rows
 
 # One-sided, for each of the two: a table is tested twice.
 _LEVEL = 0.005
+_NORMAL = student(1 - _LEVEL, 10**9)
 # A line has so many settings, and the lines together so many runs.
 _LEAST_LINE, _LEAST_RUNS = 6, 10
 # Repeats with fewer degrees of freedom tell no noise.
@@ -113,7 +114,7 @@ def _by_neighbours(rows: Rows, at: np.ndarray, means: np.ndarray) -> tuple[float
             continue
         ratio = steps / squares
         error = 2 * np.sqrt((runs - 2) / (runs**2 - 1))
-        if ratio >= 2 - error * student(1 - _LEVEL, runs):
+        if ratio >= 2 - error * _NORMAL:
             continue
         memory = 1 - ratio / 2
         factor = (1 + memory) / (1 - memory)
