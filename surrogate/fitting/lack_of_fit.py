@@ -11,18 +11,18 @@ they are, and the variance of what they tell is so many times larger.
 
 from __future__ import annotations
 
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
 
-from surrogate.base.chances import student
 from surrogate.base.units import format_percent
 from surrogate.data.coordinates import Rows
 
 # One-sided, for each of the two: a table is tested twice.
 _LEVEL = 0.005
-_NORMAL = student(1 - _LEVEL, 10**9)
+_NORMAL = NormalDist().inv_cdf(1 - _LEVEL)
 # A line has so many settings, and the lines together so many runs.
 _LEAST_LINE, _LEAST_RUNS = 6, 10
 # Repeats with fewer degrees of freedom tell no noise.

@@ -1,4 +1,4 @@
-"""Repeats that agree and neighbours that lie to one side say that a form misses runs."""
+"""Repeats that agree, and neighbours to one side, say that a form misses runs."""
 
 from __future__ import annotations
 
