@@ -77,6 +77,6 @@ def _said(name: str, levels: Sequence[str]) -> str:
     more = f" and {len(levels) - _MOST} more" if len(levels) > _MOST else ""
     return (
         f"Column {quote(name)} has several values at one size ({shown}{more}) and "
-        "plays no role: all are fitted as one recipe, whose best need be that of none. Keep "
-        f"them apart with --recipe {name}, or compare them with --also {name}."
+        "plays no role: all are fitted as one recipe, whose best need be that of none. "
+        f"Keep them apart with --recipe {name}, or compare them with --also {name}."
     )
