@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -72,7 +73,8 @@ def test_two_optimizers_fitted_as_one_are_named(tmp_path: Path) -> None:
     (said,) = [text for text in read_runs(path).warnings if "recipe" in text]
     assert "'optimizer' has several values at one size ('adamw', 'muon')" in said
     assert "--recipe optimizer" in said
-    for how in ({"recipe": "optimizer"}, {"also": "optimizer"}):
+    ways: list[dict[str, Any]] = [{"recipe": "optimizer"}, {"also": "optimizer"}]
+    for how in ways:
         assert not any("no role" in text for text in read_runs(path, **how).warnings)
 
 
