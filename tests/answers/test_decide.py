@@ -354,7 +354,7 @@ def test_a_robust_box_too_narrow_to_type_gives_way_to_the_inner_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fitted, find = lr_alone(), decide.boxes.boxes
-    at = {"params": 3.3e8, "tokens": 1.7e10, "recipe": "adamw"}
+    at: dict[str, Any] = {"params": 3.3e8, "tokens": 1.7e10, "recipe": "adamw"}
     batch = (fitted.optimum(**at).offer or {})["batch"]
 
     def narrow(*given: Any) -> decide.boxes.Boxes:

@@ -69,7 +69,8 @@ def test_nearly_their_batch_is_theirs() -> None:
 
 
 def test_a_single_run_does_not_tell_the_best_lr_at_its_batch() -> None:
-    fitted, far = sweep(ONE, 2.0**20), {"params": 7e9, "tokens": 1.4e11}
+    fitted = sweep(ONE, 2.0**20)
+    far: dict[str, Any] = {"params": 7e9, "tokens": 1.4e11}
     held = fitted.optimum(**far, batch=2.0**20)
     assert held.status is Status.not_identifiable
     offer = fitted.optimum(**far).to_json()["offer"]
@@ -80,6 +81,6 @@ def test_a_single_run_does_not_tell_the_best_lr_at_its_batch() -> None:
 def test_a_batch_that_follows_the_size_is_answered_along_it() -> None:
     fitted = sweep((2.0**16, 2.0**17.1, 2.0**18.2))
     assert fitted.optimum(**WHERE, batch=2.0**17.1).status is Status.ok
-    beyond = {"params": 9e8, "tokens": 1.8e10}
+    beyond: dict[str, Any] = {"params": 9e8, "tokens": 1.8e10}
     assert fitted.optimum(**beyond, batch=2.0**19.2).status is Status.ok
     assert fitted.optimum(**WHERE, batch=2.0**19).status is Status.not_identifiable
