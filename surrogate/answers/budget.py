@@ -21,6 +21,7 @@ from surrogate.answers.context import context_of
 from surrogate.answers.decision.answered import Answered
 from surrogate.answers.decision.deferred import answered
 from surrogate.answers.decision.document import Limits
+from surrogate.answers.limits.offers import untried
 from surrogate.answers.limits.unfitted import unfitted
 from surrogate.answers.optimum import refused
 from surrogate.answers.question import Question
@@ -155,6 +156,9 @@ def _optimum(path: _Path, held: dict[str, float]) -> Optimum:
     unknown = unfitted(question)
     if unknown is not None:
         return refused(question, unknown)
+    far = untried(question, held)
+    if far is not None:
+        return refused(question, *far)
     more = path.more(held, float(chosen[0]))
     box = question.box | {name: (value, value) for name, value in more.items()}
     solved = solve_box(question, box, more)

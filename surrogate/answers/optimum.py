@@ -13,7 +13,7 @@ from surrogate.answers.context import context_of
 from surrogate.answers.decision.answered import Answered
 from surrogate.answers.decision.deferred import answered, undecided
 from surrogate.answers.decision.document import Limits
-from surrogate.answers.limits.offers import not_told, offer
+from surrogate.answers.limits.offers import not_told, offer, untried
 from surrogate.answers.limits.sides import say, say_open
 from surrogate.answers.limits.unfitted import unfitted
 from surrogate.answers.question import Question
@@ -53,6 +53,9 @@ def optimum(
         return refused(question, unknown)
     _check_choice(question.fit, held)
     held = only_levels(question.fit) | held
+    far = untried(question, held)
+    if far is not None:
+        return refused(question, *far)
     why = not_told(question, held)
     if why:
         return refused(question, *offer(question, why, held))

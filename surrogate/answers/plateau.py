@@ -28,7 +28,7 @@ from surrogate.answers.extents import (
 from surrogate.answers.limits import carry
 from surrogate.answers.limits.offers import not_told, offer
 from surrogate.answers.limits.sides import say
-from surrogate.answers.limits.unfitted import unfitted
+from surrogate.answers.limits.unfitted import unfitted, untried_choice
 from surrogate.answers.limits.unstable import (
     plateau_warnings,
     reaches,
@@ -56,6 +56,9 @@ def plateau(question: Question, wanted: Wanted) -> Plateau:
         return _no_plateau(question, wanted.tol, wanted.slices, *said)
     asked = only_levels(fit) | dict(wanted.slices)
     given = {n: v for n, v in asked.items() if n not in fit.features.choices}
+    far = untried_choice(question, given)
+    if far is not None:
+        return _no_plateau(question, wanted.tol, asked, far)
     why = not_told(question, given)
     if len(why) == len(CHOICES):
         return _no_plateau(question, wanted.tol, asked, offer(question, why, given)[0])

@@ -21,7 +21,11 @@ from surrogate.answers.checks import (
 from surrogate.answers.context import interval_warnings
 from surrogate.answers.extents import check_tol
 from surrogate.answers.limits import levels
-from surrogate.answers.limits.unfitted import unfitted_at
+from surrogate.answers.limits.unfitted import (
+    unfitted_at,
+    untried_at,
+    untried_words,
+)
 from surrogate.answers.question import Values
 from surrogate.answers.results import Evaluation, Prediction
 from surrogate.base.defaults import SMALL
@@ -78,6 +82,9 @@ def predict(
     distance = levels.distance(fit, sizes, chosen)
     inside = neighbours.inside(fit, sizes, names, distance)
     unknown = unfitted_at(fit, sizes)
+    for name in CHOICES:
+        if name not in fit.features.choices:
+            unknown = _untried(fit, name, table[name], sizes, names, unknown)
     status = _statuses(fit, sizes, unknown, _natural(fit, losses[0]), allow)
     is_told = np.array([text == "ok" for text in status])
     columns = (
@@ -97,6 +104,23 @@ def predict(
         **arrays.ran(),
         warnings=(*_warnings(fit, inside), *_unanswered(unknown, "points")),
     )
+
+
+def _untried(
+    fit: Model,
+    name: str,
+    values: Column,
+    sizes: Mapping[str, Column],
+    recipe: np.ndarray,
+    unknown: Sequence[str | None],
+) -> list[str | None]:
+    """With the points at values of lr or batch that no run stands for."""
+    found = list(unknown)
+    for row in np.flatnonzero(untried_at(fit, name, values, sizes, recipe)):
+        if found[row] is None:
+            value = float(values[row])
+            found[row] = untried_words(fit, name, value, str(recipe[row]))
+    return found
 
 
 def _statuses(

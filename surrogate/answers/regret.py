@@ -19,7 +19,7 @@ from surrogate.answers.extents import Wanted, check_tol
 from surrogate.answers.limits import carry
 from surrogate.answers.limits.offers import not_told
 from surrogate.answers.limits.sides import say
-from surrogate.answers.limits.unfitted import unfitted
+from surrogate.answers.limits.unfitted import unfitted, untried_choice
 from surrogate.answers.question import Question, Range, Values
 from surrogate.answers.results import UNKNOWN, Regret
 from surrogate.answers.robust import Share
@@ -57,6 +57,9 @@ def regret(question: Question, choice: Choice, wanted: Wanted) -> Regret:
     if unknown is not None:
         said = unknown, *carry.offer(question)
         return _no_regret(question, wanted.tol, choice, *said)
+    far = untried_choice(question, choice)
+    if far is not None:
+        return _no_regret(question, wanted.tol, choice, far)
     why = untold(question, choice)
     if len(why) == len(question.fit.features.choices):
         return _no_regret(question, wanted.tol, choice, " ".join(why.values()))
@@ -204,6 +207,9 @@ def _probabilities(
     """Of choices of one group."""
     why = untold(question, choices[0])
     if len(why) == len(question.fit.features.choices):
+        return np.full(len(choices), np.nan)
+    # Of a group all that is not fitted is one value.
+    if untried_choice(question, choices[0]) is not None:
         return np.full(len(choices), np.nan)
     sided = judged(question, choices[0], why).sided
     if sided.one_sided and len(choices) > 1:

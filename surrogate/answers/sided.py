@@ -43,6 +43,10 @@ def solve_sides(
     """Minimise, kept to what was tried where the best lies beyond it."""
     fit, solved = question.fit, solve_box(question, box, held)
     intervals = choice_intervals(solved)
+    for i, name in enumerate(fit.features.choices):
+        # The surface is lower still beyond the edge of stability: no upper end is told.
+        if solved.on_edge[i]:
+            intervals[name] = (intervals[name][0], math.nan)
     free = {n: v for n, v in held.items() if n in fit.features.choices}
     found: dict[str, Side] = {}
     if np.isfinite(solved.value):

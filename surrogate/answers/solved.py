@@ -289,8 +289,16 @@ def only_levels(fit: Model) -> dict[str, float]:
 
 
 def nearest_level(question: Question, missing: str) -> float:
-    """The middle value of a setting in the cell nearest to what is asked."""
+    """The middle value of a setting in the cell nearest to what is asked.
+
+    Of the cells that tell the other setting, where there are some: a single run of its
+    own batch does not tell which lr is best there.
+    """
+    other = "lr" if missing == "batch" else "batch"
     cells = question.fit.cells
+    telling = [c for c in cells if len(getattr(c, other)) > 1]
+    if any(c.recipe == question.recipe for c in telling):
+        cells = telling
     index = nearest_cell(cells, question)
     # A question's recipe is one of the fit's, and each of those has cells.
     assert index is not None

@@ -185,10 +185,20 @@ def twice(columns: Mapping[str, np.ndarray], loss: Numbers) -> Rows:
     key = _numbered(*columns.values(), np.nan_to_num(loss, nan=-1.0))
     _, first = np.unique(key, return_index=True)
     again = np.setdiff1d(np.arange(len(loss)), first)
-    exact = np.array(
-        [r for r in again if _digits(float(loss[r])) >= _DIGITS], dtype=int
-    )
-    return exact if len(exact) >= max(2, _TWICE * len(loss)) else exact[:0]
+    copies = np.zeros(len(loss), dtype=bool)
+    copies[again] = [_digits(float(loss[r])) >= _DIGITS for r in again]
+    return np.flatnonzero(copies & is_habit(copies, loss)).astype(np.int64)
+
+
+def is_habit(copies: np.ndarray, loss: Numbers) -> bool:
+    """Whether rows that repeat earlier ones are too many for chance.
+
+    Args:
+        copies: which rows do.
+        loss: of all rows; of few digits two runs may share one.
+    """
+    exact = sum(_digits(float(value)) >= _DIGITS for value in loss[copies])
+    return bool(exact >= max(2, _TWICE * np.unique(loss).size))
 
 
 def _digits(value: float) -> int:

@@ -20,6 +20,7 @@ from surrogate.base.chances import coin, student
 from surrogate.base.units import format_lr, format_tokens_exact
 from surrogate.data import Runs
 from surrogate.data.coordinates import Features, Rows, level_columns
+from surrogate.fitting.outliers import outliers
 from surrogate.fitting.two_sided import Near, is_seen
 
 _ONE_SIDED = 0.025
@@ -93,7 +94,9 @@ def directions(
         spread: size of the residual to expect of each row, in ln loss.
         near: a fit of few cells about its optimum; None of many.
     """
-    free = _Polynomial.of(features, rows, spread)
+    odd = odd_rows(features, rows, spread)
+    kept = _without(rows, odd)
+    free = _Polynomial.of(features, kept, spread[~odd])
     signs = dict.fromkeys(features.choices, 0)
     if free is not None:
         signs = free.signs(features.choices)
@@ -101,9 +104,26 @@ def directions(
         if near is not None and not signs[name] and is_seen(near, rows, i):
             signs[name] = 1
     noise = free.noise if free is not None else np.inf
+    sound = runs.usable
+    sound[np.flatnonzero(sound)[odd]] = False
     return {
-        name: _direction(name, runs, signs[name], noise) for name in features.choices
+        name: _direction(name, runs, sound, signs[name], noise)
+        for name in features.choices
     }
+
+
+def odd_rows(
+    features: Features, rows: Rows, spread: Float64[np.ndarray, " n"]
+) -> Bool[np.ndarray, " n"]:
+    """Runs of which the others say that they cannot be; they are no evidence."""
+    root = spread.min() / spread
+    levels, slopes, _, bends = _columns(len(features.choices), rows)
+    design = np.concatenate([*levels, *slopes, *bends], axis=1) * root[:, None]
+    return outliers(design, rows.target * root, root)
+
+
+def _without(rows: Rows, odd: Bool[np.ndarray, " n"]) -> Rows:
+    return rows._replace(z=rows.z[~odd], target=rows.target[~odd], cell=rows.cell[~odd])
 
 
 def is_sure(count: int, groups: int) -> bool:
@@ -224,10 +244,16 @@ def _basis(columns: np.ndarray) -> np.ndarray:
     return u[:, size > _RANK * size[0]]
 
 
-def _direction(name: str, runs: Runs, sign: int, noise: float) -> Direction:
+def _direction(
+    name: str,
+    runs: Runs,
+    sound: Bool[np.ndarray, " runs"],
+    sign: int,
+    noise: float,
+) -> Direction:
     values = runs.lr_level if name == "lr" else runs.batch
     levels = int(runs.levels_within_cells(values).max())
-    groups = [_group(runs, rows, values) for rows in _groups(name, runs)]
+    groups = [_group(runs, rows, values, sound) for rows in _groups(name, runs)]
     groups = [group for group in groups if len(group.values) >= 2]
     low = [g for g in groups if g.best == 0]
     high = [g for g in groups if g.best == len(g.values) - 1 and not g.is_capped]
@@ -274,9 +300,11 @@ def _groups(name: str, runs: Runs) -> list[np.ndarray]:
     return np.split(order, np.flatnonzero(np.diff(group[order])) + 1)
 
 
-def _group(runs: Runs, rows: np.ndarray, values: np.ndarray) -> _Group:
-    """Of the usable runs among these rows; at each value the best of the others."""
-    kept = rows[runs.usable[rows]]
+def _group(
+    runs: Runs, rows: np.ndarray, values: np.ndarray, sound: np.ndarray
+) -> _Group:
+    """Of the sound runs among these rows; at each value the best of the others."""
+    kept = rows[sound[rows]]
     each, at = np.unique(values[kept], return_inverse=True)
     loss = np.full(len(each), np.inf)
     np.minimum.at(loss, at, runs.loss[kept])
@@ -290,10 +318,13 @@ def _group(runs: Runs, rows: np.ndarray, values: np.ndarray) -> _Group:
 def _is_finding(
     at_end: list[_Group], groups: int, end: int, beside: int, noise: float
 ) -> bool:
-    if groups == 1 and at_end:
-        loss = np.log(at_end[0].loss)
-        return bool(loss[beside] - loss[end] > _STEP * noise)
-    return is_sure(len(at_end), groups)
+    if len(at_end) == groups > 0:
+        # So few that a coin may fall so: by how much counts as well.
+        logs = [np.log(group.loss) for group in at_end]
+        steps = [float(loss[beside] - loss[end]) for loss in logs]
+        if np.mean(steps) * np.sqrt(groups) > _STEP * noise:
+            return True
+    return groups > 1 and is_sure(len(at_end), groups)
 
 
 def unclear(found: Direction | None, name: str) -> str | None:

@@ -26,6 +26,7 @@ from surrogate.fitting import (
     fit_time,
     intervals,
     irls,
+    lack_of_fit,
     odd_runs,
     replicates,
 )
@@ -140,6 +141,7 @@ def _fit(
     done = _model(table, found, alone, taken, wrong)
     about = _provenance(runs, found, choice, task, device)
     said = [*runs.warnings, *features.notes(), *warnings, *taken.warnings]
+    said += done.warnings
     said += [*found.warnings, *_idle(backend, found.backend)]
     doubts = [unclear(done.evidence.get(name), name) for name in features.choices]
     doubts = [text for text in doubts if text]
@@ -196,6 +198,8 @@ def _model(
         noise = of_plateau(noise, rows, excess, alone.family.misfit, found.spare)
         off = rows.z[:, : len(task.unit)] - surface.cell_u[0][rows.cell]
         near = Near(off, excess, found.misfit, found.spare)
+    spent = alone.family.size if found.spare is None else len(excess) - found.spare
+    lack = lack_of_fit.measure(rows, residual, noise.within(excess), spent)
     wrong = None
     if task.has_draws and choice.held:
         one_out = choice.held[choice.chosen]
@@ -220,6 +224,10 @@ def _model(
         loss_unit=runs.loss_unit,
         params_kind=runs.params_kind,
         provenance=NOWHERE,
+        warnings=(
+            *((lack.said,) if lack.said else ()),
+            *odd_runs.set_apart(runs, evidence.odd_rows(features, rows, spread)),
+        ),
         runs=runs,
     )
 

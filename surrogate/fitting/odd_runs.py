@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 
 from surrogate.base.units import format_lr, format_percent, format_tokens_exact
 from surrogate.data import Runs
@@ -60,6 +60,25 @@ def warnings_of(runs: Runs, noise: Noise, *, is_unclear: bool) -> list[str]:
     return [_said(runs, odd) for odd in ranked[:_MOST]]
 
 
+def set_apart(runs: Runs, odd: Bool[np.ndarray, " n"]) -> list[str]:
+    """A sentence on runs of which all others say that they cannot be.
+
+    Args:
+        runs: of the table.
+        odd: which of the usable ones.
+    """
+    rows = np.flatnonzero(runs.usable)[odd]
+    if not rows.size:
+        return []
+    named = "; ".join(_place(runs, int(row)) for row in rows[:_MOST])
+    more = f"; and {len(rows) - _MOST} more" if len(rows) > _MOST else ""
+    return [
+        f"{len(rows)} of {int(runs.usable.sum())} runs lie where no smooth surface of "
+        f"the others has them, and do not count as evidence on where the best lies: "
+        f"{named}{more}. Check them."
+    ]
+
+
 def _of_line(
     runs: Runs, line: np.ndarray, along: np.ndarray, least: float
 ) -> Odd | None:
@@ -94,13 +113,17 @@ def _above_chords(
 
 
 def _said(runs: Runs, odd: Odd) -> str:
-    where = str(runs.where[odd.row] or runs.name[odd.row])
-    batch = format_tokens_exact(round(float(runs.batch[odd.row])))
-    setting = f"lr {format_lr(float(runs.lr[odd.row]))}, batch {batch} tokens"
-    named = f"{where} ({setting})" if where else f"The run at {setting}"
     side = "above" if odd.off > 0 else "below"
     return (
-        f"{named}: its loss, {float(runs.loss[odd.row]):.4g}, lies "
+        f"{_place(runs, odd.row)}: its loss, {float(runs.loss[odd.row]):.4g}, lies "
         f"{format_percent(abs(odd.off))} {side} that of the runs beside it, which no "
         "smooth surface explains. Check it."
     )
+
+
+def _place(runs: Runs, row: int) -> str:
+    """Where a run stands, and its setting."""
+    where = str(runs.where[row] or runs.name[row])
+    batch = format_tokens_exact(round(float(runs.batch[row])))
+    setting = f"lr {format_lr(float(runs.lr[row]))}, batch {batch} tokens"
+    return f"{where} ({setting})" if where else f"The run at {setting}"

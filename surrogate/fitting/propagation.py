@@ -25,7 +25,7 @@ from jaxtyping import Float64
 from surrogate.data.coordinates import Rows
 from surrogate.families import Bowl, Family, Posynomial, Quadratic, Shared, forms
 from surrogate.families.protocol import CELL_SPREAD
-from surrogate.fitting import irls, run_noise
+from surrogate.fitting import irls, lack_of_fit, run_noise
 from surrogate.fitting.freedom import Parts
 from surrogate.fitting.halves import shift
 from surrogate.fitting.objective import Noise, Objective, measure_noise
@@ -101,6 +101,9 @@ def propagate(
     # In an order of their own, so that draws do not depend on that of the table.
     order = np.lexsort((rows.target, *rows.z.T))
     member = member[:, member.any(axis=0)]
+    spent = round(float(line.leverage.sum()))
+    lack = lack_of_fit.measure(rows, own, np.sqrt(variance), spent).inflation
+    variance = lack * variance
     causes = [
         np.diag(np.sqrt((1 - trunk.share) * variance))[:, order],
         trunk.member * np.sqrt(trunk.share * variance)[:, None],

@@ -16,7 +16,7 @@ from support.fit import bare, bundled, exact, lr_alone, quadratic, table
 
 from surrogate import fit as fit_runs
 from surrogate.answers import Fit, load
-from surrogate.answers.decision import gpus, trust, typed
+from surrogate.answers.decision import decide, gpus, trust, typed
 from surrogate.answers.decision.document import Decision, InnerBox
 from surrogate.base.errors import DataError
 from surrogate.data import Runs
@@ -207,9 +207,9 @@ def test_a_fit_without_draws_or_batch_decides_what_it_can() -> None:
     assert plain.trust.level in ("near", "far")
     alone = lr_alone()
     size: dict[str, Any] = {"params": 3e8, "tokens": 1e10, "recipe": "adamw"}
-    held = alone.optimum(**size, batch=5e5).decision
+    held = alone.optimum(**size, batch=2.4e5).decision
     assert held.suggestion is not None
-    assert held.suggestion.batch == 5e5
+    assert held.suggestion.batch == 2.4e5
     assert held.ladder is None
     refused = alone.optimum(**size)
     assert refused.decision.suggestion is None
@@ -348,3 +348,21 @@ def test_roots_are_the_nearest_to_the_start() -> None:
     assert roots[4] == 0.0
     wave = first_roots(np.sin, 0.0, 20.0, np.array([0.5]), points=101)
     assert wave[0] == pytest.approx(math.pi / 6, abs=1e-12)
+
+
+def test_a_robust_box_too_narrow_to_type_gives_way_to_the_inner_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fitted, find = lr_alone(), decide.boxes.boxes
+    at: dict[str, Any] = {"params": 3.3e8, "tokens": 1.7e10, "recipe": "adamw"}
+    batch = (fitted.optimum(**at).offer or {})["batch"]
+
+    def narrow(*given: Any) -> decide.boxes.Boxes:
+        found = find(*given)
+        middle = fitted.features.u_of({"lr": 0.000807, "batch": batch})
+        return found._replace(robust=middle[:, None] + np.array([[-1e-4, 1e-4]]))
+
+    monkeypatch.setattr(decide.boxes, "boxes", narrow)
+    suggested = fitted.plateau(**at, batch=batch).decision.suggestion
+    assert suggested is not None
+    assert typed.rounded((suggested.lr, suggested.lr), 2)

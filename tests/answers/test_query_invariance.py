@@ -145,7 +145,7 @@ def test_names_of_recipes_change_no_plateau() -> None:
     table: dict[str, Any] = {name: getattr(one.runs, name) for name in names}
     other = fitted(**table, recipe=np.where(one.runs.recipe == "muon", "a", "z"))
     assert (one.recipes, other.recipes) == (("adamw", "muon"), ("a", "z"))
-    where: dict[str, Any] = {**ASK, "batch": 3e5}
+    where: dict[str, Any] = {**ASK, "batch": 6e5}
     check_same(
         one.plateau(**where, recipe="muon"), other.plateau(**where, recipe="a"), 1e-4
     )

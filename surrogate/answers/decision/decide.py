@@ -124,6 +124,9 @@ def _suggestion(told: Answered, found: Boxes) -> Suggestion | None:
     if within is None:
         return None
     known = [box for box in (found.robust, found.inner) if box is not None]
+    # A box in which no lr of two digits lies is surer than anybody types.
+    if "lr" in told.solved.fit.features.choices:
+        known.sort(key=lambda box: not typed.is_typable(_ends(told, found, box)["lr"]))
     for box in (*known, None):
         chosen = _rounded(told, _ends(told, found, box))
         if chosen is not None:
@@ -184,8 +187,8 @@ def _stated(solved: Solved, chosen: typed.Typed, is_inside: bool) -> Suggestion:
     u = fit.features.u_of({"lr": chosen.lr, "batch": batch})
     drawn = solved.drawn_regrets(u)
     return Suggestion(
-        lr=chosen.lr,
-        batch=batch,
+        lr=_plain(chosen.lr),
+        batch=_plain(batch),
         sequences=int(batch / length) if length and fits else None,
         seq_len=int(length) if length else None,
         steps=solved.question.tokens / batch,
@@ -193,6 +196,11 @@ def _stated(solved: Solved, chosen: typed.Typed, is_inside: bool) -> Suggestion:
         regret_upper=beyond.regret_bound(fit, chosen.regret, drawn),
         is_inside=is_inside,
     )
+
+
+def _plain(value: float) -> float:
+    """Without what rounding leaves of a setting that went through logarithms."""
+    return float(f"{value:.12g}")
 
 
 def known_seq_len(fit: Model) -> float | None:

@@ -80,6 +80,11 @@ def round_setting(
     return _cheapest(some, tier, cost)
 
 
+def is_typable(lr: Interval) -> bool:
+    """Whether a range holds an lr of two digits at most, or is a given one."""
+    return lr[0] == lr[1] or bool(rounded(lr, 2))
+
+
 def _tiers(ends: Interval, round_ones: list[list[float]]) -> list[list[float]]:
     """What is tried of a setting, the roundest first; one that is given stays."""
     return [[ends[0]]] if ends[0] == ends[1] else round_ones

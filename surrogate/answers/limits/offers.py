@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from surrogate.answers.limits.loose import too_loose
 from surrogate.answers.limits.measured import best_measured
 from surrogate.answers.limits.sides import say
+from surrogate.answers.limits.unfitted import untried_choice
 from surrogate.answers.question import Question
 from surrogate.answers.sided import solve_sides
 from surrogate.answers.solved import nearest_level, only_levels, point_only
@@ -58,6 +59,22 @@ def offer(
         f"{setting(name, offered)}; hold it with --{name}." + "".join(said),
         offered,
     )
+
+
+def untried(
+    question: Question, held: Mapping[str, float]
+) -> tuple[str, dict[str, float] | None] | None:
+    """Why a held setting that the fit does not see has no answer, and what has one."""
+    why = untried_choice(question, held)
+    if why is None:
+        return None
+    (name,) = (n for n in held if n not in question.fit.features.choices)
+    offered = _offered(question, name)
+    other = "lr" if name == "batch" else "batch"
+    if not_told(question, {name: offered[name]}):
+        return why, None
+    told = f"{setting(other, offered)} at {setting(name, offered)}"
+    return f"{why} What they can tell: {told}.", offered
 
 
 def refusal(missing: str, offered: Mapping[str, float]) -> str:

@@ -15,9 +15,10 @@ from jaxtyping import Float64
 
 from surrogate.answers.limits.levels import Few, few_levels
 from surrogate.answers.question import Question
-from surrogate.base.units import format_count
+from surrogate.base.units import format_count, format_lr, format_tokens_exact
 from surrogate.data.coordinates import CHOICES
-from surrogate.fitting.model import Model
+from surrogate.data.extrapolation import HELD_SPAN, Line
+from surrogate.fitting.model import CellRecord, Model
 
 
 def unfitted(question: Question) -> str | None:
@@ -119,3 +120,106 @@ def _sentence(
 
 def _shown(value: float) -> str:
     return format_count(value) if value >= 1 else f"{value:.4g}"
+
+
+def tells(cell: CellRecord, name: str) -> bool:
+    """Whether a cell tells how the loss moves with lr, or with batch."""
+    return len(cell.lr if name == "lr" else cell.batch) > 1
+
+
+def untried_choice(question: Question, given: Mapping[str, float]) -> str | None:
+    """Why a setting that the fit does not see has no answer there; None if it has.
+
+    One batch in all runs tells the best lr at that batch. At another one the best lr
+    moves, as a root or in proportion, and the loss with it, by what no run tells.
+    """
+    fit = question.fit
+    for name, value in given.items():
+        if name in fit.features.choices or not math.isfinite(value):
+            continue
+        column = np.array([float(value)])
+        names = np.array([question.recipe])
+        if untried_at(fit, name, column, question.columns, names)[0]:
+            return untried_words(fit, name, value, question.recipe)
+    return None
+
+
+def untried_at(
+    fit: Model,
+    name: str,
+    values: Float64[np.ndarray, " m"],
+    sizes: Mapping[str, Float64[np.ndarray, " m"]],
+    recipe: np.ndarray,
+) -> np.ndarray:
+    """Which of many values of a setting that is not fitted no run stands for.
+
+    A setting may follow the sizes from cell to cell: what counts is how far it lies off
+    that line, in cells that tell the other setting, and whether the nearest of these
+    has it.
+    """
+    found = np.zeros(len(values), dtype=bool)
+    for own in np.unique(recipe).tolist():
+        line = _line(fit, name, own)
+        if line is None:
+            continue
+        rows = recipe == own
+        given = [np.log(sizes[other][rows]) for other in fit.features.givens]
+        found[rows] = line.distance(np.log(values[rows]), given) > 1
+        cells = _telling(fit, name, own)
+        for row in np.flatnonzero(found & rows):
+            at = {other: float(column[row]) for other, column in sizes.items()}
+            near = np.log(_levels(min(cells, key=lambda c: _off(c, at)), name))
+            found[row] = np.abs(near - math.log(values[row])).min() > HELD_SPAN
+    return found
+
+
+def _off(cell: CellRecord, sizes: Mapping[str, float]) -> float:
+    """How far a cell is from sizes [ln]."""
+    own = {"params": cell.params, "tokens": cell.tokens, **cell.scales}
+    return math.hypot(*(math.log(own[name] / value) for name, value in sizes.items()))
+
+
+def _line(fit: Model, name: str, recipe: str) -> Line | None:
+    """What a setting follows in the cells that tell the other; None if none does."""
+    cells = _telling(fit, name, recipe)
+    if not cells:
+        return None
+    names = fit.features.givens
+    sizes = [{"params": c.params, "tokens": c.tokens, **c.scales} for c in cells]
+    own = [np.log(_levels(cell, name)) for cell in cells]
+    count = [len(each) for each in own]
+    logs = [np.repeat(np.log([each[n] for each in sizes]), count) for n in names]
+    values = np.concatenate(own)
+    is_one = np.ptp(values) < HELD_SPAN or len(cells) <= len(names)
+    return Line.of(values, () if is_one else logs)
+
+
+def _telling(fit: Model, name: str, recipe: str) -> list[CellRecord]:
+    other = "lr" if name == "batch" else "batch"
+    return [c for c in fit.cells if c.recipe == recipe and tells(c, other)]
+
+
+def _levels(cell: CellRecord, name: str) -> tuple[float, ...]:
+    return cell.lr if name == "lr" else cell.batch
+
+
+def untried_words(fit: Model, name: str, value: float, recipe: str) -> str:
+    """Why a value of a setting has no answer, and what can be asked."""
+    other = "lr" if name == "batch" else "batch"
+    every = [x for c in _telling(fit, name, recipe) for x in _levels(c, name)]
+    low, high = min(every), max(every)
+    at = _setting(name, low)
+    if high > low * math.exp(HELD_SPAN):
+        at += f" to {_setting(name, high)}, as their sizes go"
+    return (
+        f"The runs that tell the best {other} have a {name} of {at}, and nothing tells "
+        f"how the loss and the best {other} move with {name}: "
+        f"{_setting(name, value)} cannot be answered. Ask at a {name} of theirs, or "
+        f"add runs of several {other} at yours."
+    )
+
+
+def _setting(name: str, value: float) -> str:
+    if name == "lr":
+        return format_lr(value)
+    return f"{format_tokens_exact(round(value))} tokens"

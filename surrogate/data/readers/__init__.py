@@ -18,6 +18,7 @@ from surrogate.base.defaults import SMALL
 from surrogate.base.errors import DataError
 from surrogate.data import SETTINGS, Runs, Source, Understood, check_kinds
 from surrogate.data.advice import is_repeat_warning
+from surrogate.data.readers.copies import once
 from surrogate.data.readers.csv import Table
 from surrogate.data.readers.formats import read_any
 from surrogate.data.readers.frames import is_frame
@@ -30,6 +31,7 @@ from surrogate.data.readers.replicates import with_replicates
 from surrogate.data.readers.rows import Converted, Words, convert
 from surrogate.data.readers.schedule import parse_schedule
 from surrogate.data.readers.understood import understood
+from surrogate.data.readers.unnamed import with_unnamed
 
 __all__ = ["read_runs"]
 
@@ -137,17 +139,16 @@ def read_runs(
             "--lr-is-schedule: expected rows that are checkpoints of runs, but "
             "--checkpoints runs says that each is a run. Leave one of them out."
         )
-    files = [
-        _File(table, plan, convert(table, plan, words))
-        for table, plan in zip(tables, plans, strict=True)
-    ]
+    parts = [convert(*pair, words) for pair in zip(tables, plans, strict=True)]
+    parts, copied = once(tables, parts)
+    files = [_File(*each) for each in zip(tables, plans, parts, strict=True)]
     kinds = {
         "loss_kind": loss_kind or _same(files, "loss_kind"),
         "params_kind": params_kind or _same(files, "params_kind"),
         "loss_unit": _kept_unit(loss_unit or _same(files, "loss_unit")),
     }
     above = math.inf if isinstance(diverged_above, str) else diverged_above
-    runs = _join(files, sorted(said.scales), kinds, above)
+    runs = _join(files, sorted(said.scales), kinds, above, copied)
     runs = replace(runs, understood=_understood(files, kinds), also=also or "")
     check_levels(runs)
     return _with_hint(with_caution(runs), files)
@@ -230,6 +231,7 @@ def _join(
     scales: Sequence[str],
     kinds: Mapping[str, str],
     diverged_above: float | None,
+    cautions: Sequence[str],
 ) -> Runs:
     tables = [file.table for file in files]
     rows = [item for file in files for item in file.part.runs]
@@ -257,7 +259,7 @@ def _join(
             *(note for table in tables for note in table.notes),
         ],
         called=_labels(files),
-        cautions=[text for file in files for text in file.part.warnings],
+        cautions=[*(text for f in files for text in f.part.warnings), *cautions],
         sources=[
             Source(table.file, table.sha256, len(table.rows) + len(table.dropped))
             for table in tables
@@ -279,6 +281,7 @@ def _with_hint(runs: Runs, files: Sequence[_File]) -> Runs:
     header, used = files[0].table.header, files[0].plan.used()
     fields = [item.row.fields for item in files[0].part.runs]
     runs = with_replicates(runs, header, fields, used)
+    runs = with_unnamed(runs, header, fields, used)
     repeats = runs.repeats()
     if not any(is_repeat_warning(text) for text in runs.warnings):
         return runs
