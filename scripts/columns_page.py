@@ -12,7 +12,7 @@ import sys
 import textwrap
 from pathlib import Path
 
-from surrogate.data.readers.columns import (
+from surrogate.data.readers.columns.roles import (
     ALIASES_BY_SOURCE,
     LAYOUTS,
     PREFIXES,
@@ -47,9 +47,9 @@ _HEAD = """\
 # Names of columns
 
 Written by `python scripts/columns_page.py` from
-`surrogate/data/readers/columns.py`; do not edit. Case, blanks, `-`, `_`, `.` and `/`
-do not matter, and prefixes are taken off: `config.learning_rate`, `Learning Rate` and
-Optuna's `params_learning_rate` are `learning_rate`; `val/loss` is `val_loss`. The
+`surrogate/data/readers/columns/roles.py`; do not edit. Case, blanks, `-`, `_`, `.` and
+`/` do not matter, and prefixes are taken off: `config.learning_rate`, `Learning Rate`
+and Optuna's `params_learning_rate` are `learning_rate`; `val/loss` is `val_loss`. The
 prefixes:
 {prefixes}.
 

@@ -36,8 +36,8 @@ Kills, full disks and two writers at once are `python bench/crash.py` (200 rando
 and every file event; `--quick` a tenth). What a machine may be out of (memory, space,
 open output, home, locale, width) is `tests/cli/test_run_time.py`, in real children. The
 short forms of all of these run with the tests: `tests/base/test_arguments.py` (every
-public function, every argument), `tests/answers/test_query_schema.py` (forged
-manifests), `tests/bench/test_fuzz.py`, `tests/storage/test_store_crash.py`.
+public function, every argument), `tests/answers/test_schema.py` (forged
+manifests), `tests/bench/test_fuzz.py`, `tests/storage/test_crash.py`.
 
 Limits, each named with its number in the message: a table of 1 GiB, 10,000 columns, 20
 million cells, JSON 32 levels deep; a manifest of 256 MiB, 32 levels, 20 million values;

@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from heldout.baselines import Ols15, near_best
-from heldout.surrogates import SEED
-from heldout.tables import new_table
 from rich.console import Console
 from scipy.special import expit
 
+from heldout.baselines import Ols15, near_best
+from heldout.surrogates import SEED
+from heldout.tables import new_table
 from surrogate import families
 from surrogate.data import Runs
 from surrogate.data.coordinates import Features, Rows, settings_of

@@ -13,6 +13,7 @@ import warnings
 from typing import Any, Protocol
 
 import numpy as np
+
 from heldout.baselines import Ols15
 
 # Runs that the process is conditioned on, and those that its kernel is fitted to.

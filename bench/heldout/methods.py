@@ -12,7 +12,6 @@ from heldout.baselines import Ols15
 from heldout.learned import PROCESS_RUNS, GaussianProcess, Trees
 from heldout.protocols import Protocol
 from heldout.scores import Answers
-
 from surrogate.data import Runs
 from surrogate.data.coordinates import Features
 from surrogate.fitting import cross_validation

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
+
 from heldout.baselines import Ols15, near_best, step_law_recipe
 from heldout.chinchilla import Chinchilla
 from heldout.learned import Model, lowest_on_grid
 from heldout.protocols import Protocol
 from heldout.scores import Answer, Answers
-
 from surrogate.data import Runs
 from surrogate.data.coordinates import Features, settings_of
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+
 from heldout.baselines import near_best
 from heldout.protocols import Protocol
-
 from surrogate.data import Runs
 from surrogate.data.coordinates import Features
 from surrogate.fitting import cross_validation

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from heldout.protocols import Protocol
-from heldout.scores import Answer, Answers
 
 import surrogate
+from heldout.protocols import Protocol
+from heldout.scores import Answer, Answers
 from surrogate import families
 from surrogate.answers import Fit
 from surrogate.data import Runs

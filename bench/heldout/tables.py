@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from heldout.pairs import PAIRED
-from heldout.scores import permille
 from rich import box
 from rich.console import Console
 from rich.table import Table
+
+from heldout.pairs import PAIRED
+from heldout.scores import permille
 
 WIDTH = 88
 _HEADS = {"regret": "regret", "regret_smoothed": "smoothed", "mae_ln": "error of ln L"}

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from replays.targets import Replay
 
+from replays.targets import Replay
 from surrogate.answers.fit import Fit
 from surrogate.answers.planned import Wanted
 from surrogate.answers.planning.belief import believe

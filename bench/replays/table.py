@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+
 from replays.targets import FLOOR
 
 # Budgets over which the comparison is averaged.

@@ -12,6 +12,7 @@ from itertools import product
 from typing import NamedTuple
 
 import numpy as np
+
 from simulation.small_truths import PARAMS, TOKENS, Truth, Wall
 from simulation.small_truths import draw as draw_truth
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
+
 from simulation.small_designs import CELL_LEVEL, Grid
 from simulation.small_truths import Truth
 

@@ -12,11 +12,11 @@ import time
 from typing import Any
 
 import numpy as np
+
+import surrogate
 from simulation.small_designs import Design, Grid
 from simulation.small_reference import Reference, reference
 from simulation.small_truths import Truth
-
-import surrogate
 from surrogate.answers import Fit
 from surrogate.base.errors import DataError, Status
 from surrogate.data import Runs

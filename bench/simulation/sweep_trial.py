@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from simulation.sweep_truth import Truth, fitted
 
 import surrogate
+from simulation.sweep_truth import Truth, fitted
 from surrogate import families
 from surrogate.answers import Fit, Surface
 from surrogate.answers.fit import DEFAULT_PROBABILITY, DEFAULT_TOL

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from harness.timing import Contender, race
 from peers import posynomial_lm
+
 from speed import counts, ours
 from speed.linear_rows import at_sizes
 from speed.rows import Peer, Setting, row

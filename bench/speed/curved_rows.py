@@ -12,6 +12,7 @@ import numpy as np
 import peers
 from harness.timing import Contender, Timed, blas_threads, in_best_threads, race
 from peers import gaussian_peak, posynomial_lm
+
 from speed import counts, judge, ours
 from speed.counts import Counts
 from speed.linear_rows import HERE, at_sizes, broken, child, growth_row

@@ -7,11 +7,11 @@ from functools import partial
 from typing import Any
 
 from harness.timing import Contender, race
+
 from speed import counts, ours
 from speed.linear_rows import at_sizes
 from speed.problems import TERMS, growth
 from speed.rows import Peer, Setting, missing_row, row
-
 from surrogate.base.errors import DataError
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from harness.timing import Contender, Timed, in_best_threads, race
 from peers import lstsq_loop, naive_jax
+
 from speed import counts, ours
 from speed.counts import Counts
 from speed.problems import Linear, growth

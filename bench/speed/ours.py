@@ -12,18 +12,18 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+
 from speed.models import Peak
 from speed.problems import Linear, Peaks, Sweep
-
 from surrogate.families import Family
-from surrogate.fitting import intervals, irls
+from surrogate.fitting import irls, resampling
 from surrogate.fitting.fit import work_of
 from surrogate.numerics import argmin, batches, least_squares, plateau, row_weights
 
 # Points of the plateau row solved in one call.
 POINTS_BLOCK = 2000
 # Of each replica: the full fit, and where other replicas end.
-WARM_STARTS = 1 + intervals.RIVALS
+WARM_STARTS = 1 + resampling.RIVALS
 # Further terms of the cold fit; steps in float32 of all starts, how many go on, their
 # steps in float32 and float64: the cheapest seen whose error is not above that of
 # gpfit's softmax-affine of six terms on the same columns, whatever the starts' seed.
@@ -76,7 +76,7 @@ def full_fit(sweep: Sweep, family: Family) -> FullFit:
 
 def cell_counts(replicas: int, cells: int, seed: int = 0) -> np.ndarray:
     """How often each cell is in each replica of `draws` [replicas, cells]."""
-    return intervals.resample(seed, replicas, cells)
+    return resampling.resample(seed, replicas, cells)
 
 
 def draws(
@@ -92,8 +92,8 @@ def draws(
     Raises:
         DataError: the backend cannot run here.
     """
-    has_rivals = intervals.starts(family, sweep.cells) > 1
-    rivals = cell_counts(intervals.RIVALS, sweep.cells, seed)
+    has_rivals = resampling.starts(family, sweep.cells) > 1
+    rivals = cell_counts(resampling.RIVALS, sweep.cells, seed)
     found = irls.refit(
         family,
         sweep.rows,

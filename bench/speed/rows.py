@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from harness.machine import Floors
 from harness.timing import Timed, ratio
+
 from speed import ours
 from speed.counts import Counts
 from speed.problems import Sweep

@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from trust.certify_exact import fitted, guessed
 
 from surrogate.answers import Fit, simulate
 from surrogate.data.coordinates import Features, Rows
@@ -21,6 +20,7 @@ from surrogate.families.quadratic import EPS
 from surrogate.fitting import irls
 from surrogate.numerics.minimum import lowest
 from surrogate.numerics.numpy_backend import least_squares
+from trust.certify_exact import fitted, guessed
 
 # An extra, which who checks types may lack.
 cp: Any = importlib.import_module("cvxpy")

@@ -22,7 +22,7 @@ from surrogate.base.units import (
     parse_range,
 )
 from surrogate.data.readers import read_runs
-from surrogate.data.readers.expression import parse
+from surrogate.data.readers.columns.expression import parse
 from surrogate.storage import archive
 from surrogate.storage.sealed import seal
 from surrogate.views.explorer import page

@@ -26,7 +26,7 @@ import numpy as np
 from surrogate.answers.simulate import simulate
 from surrogate.data.coordinates import Features
 from surrogate.families import Posynomial, Shape
-from surrogate.fitting import intervals, ranges
+from surrogate.fitting import ranges, resampling
 from surrogate.fitting.shards import Shards
 
 _SEED = 3
@@ -65,7 +65,7 @@ def _draw(folder: str, process: int, processes: int, replicas: int) -> np.ndarra
     none = np.zeros((0, family.size))
     shards = Shards(Path(folder), process, processes, patience=60.0)
     asked = ranges.Asked(family, rows, weights, theta, _SEED, replicas, "numpy")
-    return intervals.draw(asked, none, shards=shards).theta
+    return resampling.draw(asked, none, shards=shards).theta
 
 
 def _child(core: int, start: Any, results: Any, *arguments: Any) -> None:

@@ -15,10 +15,10 @@ from surrogate.base.defaults import TOL as DEFAULT_TOL
 from surrogate.base.errors import DataError
 from surrogate.base.late import Late
 from surrogate.data import Runs
-from surrogate.data.also import compare
 from surrogate.data.arguments import RUNS
 from surrogate.data.coordinates import CHOICES
 from surrogate.data.recipes import best_recipe
+from surrogate.data.third_setting import compare
 from surrogate.fitting.model import Model
 from surrogate.fitting.stability import P_MAX
 

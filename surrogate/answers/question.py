@@ -11,7 +11,6 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
-from surrogate.answers.also import best_level
 from surrogate.answers.checks import (
     check_allow,
     check_positive,
@@ -20,6 +19,7 @@ from surrogate.answers.checks import (
     check_share,
     check_sizes,
 )
+from surrogate.answers.third_setting import best_level
 from surrogate.base.defaults import SMALL
 from surrogate.base.errors import DataError
 from surrogate.data.coordinates import CHOICES, WIDEN

@@ -65,8 +65,8 @@ def check(runs: Runs, following: str = "", others: str = "") -> dict[str, Any]:
         others: the command that asks how a bundled fit does on them.
     """
     # Not above: NumPy would slow `--help`.
-    from surrogate.data.also import compare
     from surrogate.data.recipes import best_recipe
+    from surrogate.data.third_setting import compare
 
     best = best_recipe(runs.cells)
     aside = (~(runs.usable | runs.diverged)).nonzero()[0].tolist()

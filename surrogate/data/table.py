@@ -16,8 +16,8 @@ from surrogate.base.units import format_lr, format_tokens_exact, quote
 from surrogate.data import advice, cells, checks, divergence, oddities, spikes, ties
 from surrogate.data.cells import Cell, Column, Marks, Rows
 from surrogate.data.checks import SETTINGS, LossKind, ParamsKind
+from surrogate.data.column_units import odd_columns
 from surrogate.data.divergence import Verdict
-from surrogate.data.units_of_all import odd_columns
 
 # An exponent fitted over a shorter range of logarithms than this is noise.
 MIN_LOG_SPAN = 0.1

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 from jaxtyping import Float
 
 from surrogate.base.late import Late
-from surrogate.base.worlds import Array, Numbers, jax, jnp
+from surrogate.base.namespaces import Array, Numbers, jax, jnp
 from surrogate.families.protocol import (
     CELL_SPREAD,
     Prior,

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from jaxtyping import Float, Float64
 
-from surrogate.base.worlds import (
+from surrogate.base.namespaces import (
     Array,
     Late,
     Numbers,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from surrogate.base.worlds import Numbers, log_sum_exp, namespace, product
+from surrogate.base.namespaces import Numbers, log_sum_exp, namespace, product
 from surrogate.families.bowl import Bowl
 from surrogate.families.mix import Mix
 from surrogate.families.posynomial import Posynomial

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 from surrogate.base.defaults import MIX
-from surrogate.base.worlds import Array, Numbers, jnp
+from surrogate.base.namespaces import Array, Numbers, jnp
 from surrogate.families.protocol import Family, Prior, Shape, blocks
 
 

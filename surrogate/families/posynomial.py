@@ -23,7 +23,7 @@ from jaxtyping import Float, Float64
 
 from surrogate.base.errors import DataError
 from surrogate.base.late import Late
-from surrogate.base.worlds import Array, Numbers, jax, jnp, namespace, product
+from surrogate.base.namespaces import Array, Numbers, jax, jnp, namespace, product
 from surrogate.families.affine import Affine, Table
 from surrogate.families.protocol import Prior, Shape, blocks
 from surrogate.families.scaling_law import Law

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64
 
 from surrogate.base.late import Late
-from surrogate.base.worlds import Array, Numbers, jnp, product
+from surrogate.base.namespaces import Array, Numbers, jnp, product
 
 if TYPE_CHECKING:
     from surrogate_kernels import dispatch, ref

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from surrogate.base.late import Late
-from surrogate.base.worlds import Array, Numbers, jax, jnp
+from surrogate.base.namespaces import Array, Numbers, jax, jnp
 from surrogate.families.protocol import Prior, Shape, blocks
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from surrogate.base.worlds import Array, Numbers, jax, jnp, log_sum_exp, namespace
+from surrogate.base.namespaces import Array, Numbers, jax, jnp, log_sum_exp, namespace
 
 
 class Values(NamedTuple):

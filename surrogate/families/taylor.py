@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from surrogate.base.worlds import Numbers, each
+from surrogate.base.namespaces import Numbers, each
 
 
 class Local(NamedTuple):

@@ -17,8 +17,8 @@ from surrogate.fitting import (
     clusters,
     cross_validation,
     few_cells,
-    intervals,
     replicates,
+    resampling,
     stacking,
 )
 from surrogate.fitting.cross_validation import HeldOut
@@ -264,7 +264,7 @@ def joined(choice: Choice, parts: dict[str, Fitted], task: Task) -> Fitted:
     first = next(iter(parts.values()))
     if len(parts) == 1 and choice.chosen != MIX:
         return first
-    counts = intervals.cell_counts(task.rows, len(first.draws), task.seed)
+    counts = resampling.cell_counts(task.rows, len(first.draws), task.seed)
     taken = cross_validation.winners(list(choice.held.values()), counts)
     share = np.bincount(taken, minlength=len(choice.held)) / max(len(taken), 1)
     without = clusters.units(task.rows).cells.astype(float)[: len(first.leaves)]

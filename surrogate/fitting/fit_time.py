@@ -17,8 +17,9 @@ from surrogate.data.coordinates import Features, Rows
 from surrogate.families import MIX, Curved, Family, Shape
 from surrogate.fitting import cross_validation, irls, shared_search
 from surrogate.fitting.cross_validation import Folds
-from surrogate.fitting.intervals import MIN_CELLS_PAIRS, starts
+from surrogate.fitting.intervals import MIN_CELLS_PAIRS
 from surrogate.fitting.irls import Wide
+from surrogate.fitting.resampling import starts
 from surrogate.numerics import batches, least_squares, row_weights
 
 # Steps that a start takes before it ends or meets its limit, that one near an end

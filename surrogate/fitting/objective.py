@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Float64
 
-from surrogate.base.worlds import Numbers, namespace
+from surrogate.base.namespaces import Numbers, namespace
 
 # A normal standard deviation over its median absolute deviation.
 NORMAL_MAD = 1.4826

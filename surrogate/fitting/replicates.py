@@ -10,10 +10,10 @@ from jaxtyping import Float64
 
 from surrogate.base import interrupts
 from surrogate.families import Family, Mix
-from surrogate.fitting import clusters, intervals, irls, ranges
+from surrogate.fitting import clusters, irls, ranges, resampling
 from surrogate.fitting.freedom import Parts
-from surrogate.fitting.intervals import Draws
 from surrogate.fitting.propagation import Propagated, propagate, sharpen
+from surrogate.fitting.resampling import Draws
 from surrogate.fitting.task import Task
 from surrogate.numerics import least_squares
 from surrogate.numerics.least_squares import Progress
@@ -124,16 +124,16 @@ def _resampled(
     left_out = clusters.units(rows)
     start(task.progress, "Leaving out each cell", len(left_out.kept))
     host = least_squares.arithmetic(backend)
-    leaves, unsettled = intervals.leave_each_out(
+    leaves, unsettled = resampling.leave_each_out(
         family, rows, weights, theta, task.box, task.progress, host
     )
     interrupts.keep(completes)
-    fits = task.bootstrap * intervals.starts(family, task.cells)
+    fits = task.bootstrap * resampling.starts(family, task.cells)
     start(task.progress, "Resampling cells", fits)
     asked = ranges.Asked(
         family, rows, weights, theta, task.seed, task.bootstrap, backend
     )
-    drawn = intervals.draw(asked, leaves, progress=task.progress, shards=task.shards)
+    drawn = resampling.draw(asked, leaves, progress=task.progress, shards=task.shards)
     more = {
         "leaves_unsettled": unsettled,
         "draws_unsettled": drawn.unsettled,

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from surrogate.data.coordinates import Rows
-from surrogate.fitting import intervals
+from surrogate.fitting import intervals, resampling
 from surrogate.fitting.shards import Shards
 from surrogate.numerics.least_squares import Progress
 
@@ -47,4 +47,4 @@ class Task(NamedTuple):
     @property
     def has_draws(self) -> bool:
         """Whether there are draws and leaves."""
-        return intervals.has_draws(self.rows, len(self.unit), self.bootstrap)
+        return resampling.has_draws(self.rows, len(self.unit), self.bootstrap)

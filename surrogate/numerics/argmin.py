@@ -21,7 +21,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Array, Float
 
 from surrogate.base.errors import DataError
-from surrogate.base.worlds import Numbers
+from surrogate.base.namespaces import Numbers
 from surrogate.families.taylor import Local
 from surrogate.numerics.descent import (
     CERTIFIED_GAP,

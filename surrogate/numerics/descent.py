@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from surrogate.base.worlds import Numbers, each, loop, namespace
+from surrogate.base.namespaces import Numbers, each, loop, namespace
 from surrogate.families.taylor import Local
 
 _EPS = float(np.finfo(np.float64).eps)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from jaxtyping import Bool, Float
 
-from surrogate.base.worlds import Numbers, namespace, stacked
+from surrogate.base.namespaces import Numbers, namespace, stacked
 
 # Rounding by which a point on the line may seem beyond it.
 _SLACK = 1e-12

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from jaxtyping import Bool, Float
 
-from surrogate.base.worlds import Numbers, each, namespace, stacked
+from surrogate.base.namespaces import Numbers, each, namespace, stacked
 from surrogate.families.taylor import Frame, Framed, Surface
 from surrogate.numerics.descent import (
     CERTIFIED_GAP,

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from surrogate.base.worlds import Numbers
+from surrogate.base.namespaces import Numbers
 from surrogate.numerics.newton_step import (
     CONVERGED,
     LIMIT,

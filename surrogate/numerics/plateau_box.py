@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from surrogate.base.worlds import Numbers, namespace, stacked
+from surrogate.base.namespaces import Numbers, namespace, stacked
 from surrogate.families.taylor import Frame, Framed, Surface
 from surrogate.numerics.descent import box_of
 from surrogate.numerics.half_plane import Cut, line_of

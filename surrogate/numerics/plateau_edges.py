@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from surrogate.base.worlds import Numbers, loop, namespace
+from surrogate.base.namespaces import Numbers, loop, namespace
 from surrogate.families.taylor import Local, Surface
 
 _PATIENCE = 12

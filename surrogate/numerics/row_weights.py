@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float64, Int
 
-from surrogate.base.worlds import Numbers
+from surrogate.base.namespaces import Numbers
 
 # A matrix product is fast where its columns come in multiples of so many.
 _LANES = 16

@@ -85,7 +85,7 @@ def test_a_table_takes_the_memory_that_it_is_long(
     """A read of the most that may come would take a gigabyte for two lines."""
     import tracemalloc
 
-    from surrogate.data.readers.content import read_content
+    from surrogate.data.readers.formats.content import read_content
 
     (tmp_path / "t.csv").write_text("lr\n1\n")
     tracemalloc.start()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from surrogate.data.readers.columns import ALIASES_BY_SOURCE, fold, role_of
+from surrogate.data.readers.columns.roles import ALIASES_BY_SOURCE, fold, role_of
 
 ROOT = Path(__file__).resolve().parents[2]
 

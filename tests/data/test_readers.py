@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from surrogate.base.errors import DataError, FlagsError
 from surrogate.data import Runs, Source, Verdict
 from surrogate.data.readers import read_runs
-from surrogate.data.readers.columns import ALIASES, LAYOUTS, fold
-from surrogate.data.readers.csv import Table
-from surrogate.data.readers.repeats import separating_columns
-from surrogate.data.readers.terms import Mapped
+from surrogate.data.readers.columns.repeats import separating_columns
+from surrogate.data.readers.columns.roles import ALIASES, LAYOUTS, fold
+from surrogate.data.readers.columns.terms import Mapped
+from surrogate.data.readers.formats.csv import Table
 
 HEADER = "lr,batch,params,tokens,loss"
 ROWS = (

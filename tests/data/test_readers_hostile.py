@@ -20,8 +20,9 @@ import pytest
 
 from surrogate.base.errors import DataError
 from surrogate.cli.main import main
-from surrogate.data.readers import content, read_runs
-from surrogate.data.readers.expression import parse
+from surrogate.data.readers import read_runs
+from surrogate.data.readers.columns.expression import parse
+from surrogate.data.readers.formats import content
 
 HEADER = "lr,batch,params,tokens,loss"
 ROW = "1e-3,65536,2e8,4e9,2.9"

@@ -11,8 +11,9 @@ import pytest
 
 from surrogate.base.errors import DataError
 from surrogate.data import Runs
-from surrogate.data.readers import content, large, pieces, read_runs
-from surrogate.data.readers.thinned import Thinned, add, log_of, piece_of
+from surrogate.data.readers import read_runs
+from surrogate.data.readers.formats import content, large, pieces
+from surrogate.data.readers.formats.thinned import Thinned, add, log_of, piece_of
 
 HEADER = "run_id,step,tokens,lr,batch,params,val_loss,grad_norm,status"
 WAYS = ("arrow", "csv")

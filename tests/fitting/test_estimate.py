@@ -16,7 +16,7 @@ from surrogate.data import Runs
 from surrogate.data.coordinates import Features, Rows
 from surrogate.families import Family, Posynomial, Quadratic, Shape
 from surrogate.families.protocol import CELL_SPREAD
-from surrogate.fitting import intervals, irls
+from surrogate.fitting import irls, resampling
 from surrogate.fitting.irls import Estimate
 from surrogate.fitting.objective import Objective
 from surrogate.numerics import batches, least_squares, newton
@@ -269,7 +269,7 @@ def test_rivals_lower_costs_and_depend_on_no_other_draw() -> None:
     # Property: another start can but help; to rounding whatever is asked for beside.
     _, rows = sweep(1)
     found = fit(POSYNOMIAL, 1)
-    counts = intervals.resample(3, 12, len(rows.cell_s))
+    counts = resampling.resample(3, 12, len(rows.cell_s))
     run = partial(
         irls.refit,
         POSYNOMIAL,

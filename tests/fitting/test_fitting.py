@@ -17,7 +17,7 @@ from surrogate.base.errors import DataError
 from surrogate.data import Runs, Source
 from surrogate.data.coordinates import Features
 from surrogate.fitting import choice as choosing
-from surrogate.fitting import cross_validation, intervals, objective
+from surrogate.fitting import cross_validation, intervals, objective, resampling
 from surrogate.fitting.cross_validation import HeldOut
 from surrogate.fitting.fit import versions
 from surrogate.fitting.stability import Stability
@@ -258,7 +258,7 @@ def test_an_unsettled_choice_is_made_anew_in_each_draw(
     assert "mix" in kept
     whole = [(chosen["weights"] or {})[n] for n in names]
     np.testing.assert_allclose(weights("mix", np.ones(8)), whole, atol=1e-5)
-    counts = intervals.resample(0, 20, 8)
+    counts = resampling.resample(0, 20, 8)
     taken = []
     for k, line in enumerate(counts):
         totals = {n: float(h.totals_under(line[None])[0]) for n, h in kept.items()}

@@ -12,7 +12,7 @@ from support.fit import sweep
 
 from surrogate.data.coordinates import Features
 from surrogate.families import Posynomial, Quadratic, Shape
-from surrogate.fitting import intervals, irls, ranges
+from surrogate.fitting import irls, ranges, resampling
 from surrogate.fitting.shards import Part, Shards, digest
 from surrogate.numerics import least_squares
 
@@ -171,9 +171,9 @@ def test_draws_in_ranges_are_those_of_one_call(
     weights = rng.uniform(0.5, 1.0, len(rows.target)) * 1e4
     none = np.zeros((0, family.size))
 
-    def draw(shards: Shards | None) -> intervals.Draws:
+    def draw(shards: Shards | None) -> resampling.Draws:
         asked = ranges.Asked(family, rows, weights, theta, 3, 130, "numpy")
-        return intervals.draw(asked, none, shards=shards)
+        return resampling.draw(asked, none, shards=shards)
 
     whole = draw(None)
     shards = Shards(tmp_path / "fit.draws")

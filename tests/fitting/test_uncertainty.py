@@ -13,7 +13,7 @@ from support import fit as fit_support
 from surrogate import families
 from surrogate.data import Runs
 from surrogate.data.coordinates import Features, Rows
-from surrogate.fitting import intervals, irls, ranges
+from surrogate.fitting import intervals, irls, ranges, resampling
 
 REPLICAS, CELLS = 20_000, 7
 # Enough for draws that are refits.
@@ -25,7 +25,7 @@ MANY = (
 
 @pytest.mark.parametrize(("seed", "cells"), [(0, 5), (0, 17), (3, 17)])
 def test_every_replica_holds_as_many_cells_as_there_are(seed: int, cells: int) -> None:
-    counts = intervals.resample(seed, 64, cells)
+    counts = resampling.resample(seed, 64, cells)
     assert counts.shape == (64, cells)
     assert counts.dtype == np.float64
     assert (counts >= 0).all()
@@ -34,23 +34,23 @@ def test_every_replica_holds_as_many_cells_as_there_are(seed: int, cells: int) -
 
 
 def test_a_replica_does_not_depend_on_how_many_are_asked_for() -> None:
-    many = intervals.resample(4, 50, 9)
-    np.testing.assert_array_equal(intervals.resample(4, 20, 9), many[:20])
-    np.testing.assert_array_equal(intervals.resample(4, 1, 9), many[:1])
-    assert not np.array_equal(intervals.resample(5, 50, 9), many)
+    many = resampling.resample(4, 50, 9)
+    np.testing.assert_array_equal(resampling.resample(4, 20, 9), many[:20])
+    np.testing.assert_array_equal(resampling.resample(4, 1, 9), many[:1])
+    assert not np.array_equal(resampling.resample(5, 50, 9), many)
     assert len(np.unique(many, axis=0)) > 45
 
 
 def test_replicas_do_not_depend_on_the_width_of_floats() -> None:
     with jax.enable_x64(False):
-        narrow = intervals.resample(4, 20, 9)
+        narrow = resampling.resample(4, 20, 9)
     with jax.enable_x64(True):
-        np.testing.assert_array_equal(intervals.resample(4, 20, 9), narrow)
+        np.testing.assert_array_equal(resampling.resample(4, 20, 9), narrow)
 
 
 def test_counts_are_multinomial() -> None:
     """Statistical: 4.5 standard errors, under 1e-5 a check."""
-    counts = intervals.resample(1, REPLICAS, CELLS)
+    counts = resampling.resample(1, REPLICAS, CELLS)
     root = np.sqrt(REPLICAS)
     variance = 1 - 1 / CELLS
     assert np.abs(counts.mean(axis=0) - 1).max() < 4.5 * np.sqrt(variance) / root
@@ -79,8 +79,8 @@ def test_draws_are_least_squares_under_the_resampled_weights() -> None:
     zero = np.zeros(family.size)
     none = np.zeros((len(MANY), family.size))
     asked = ranges.Asked(family, rows, weights, zero, 3, 12, "numpy")
-    found = intervals.draw(asked, none)
-    counts = intervals.resample(3, 12, len(runs.cells))
+    found = resampling.draw(asked, none)
+    counts = resampling.resample(3, 12, len(runs.cells))
     pairs = zip(*np.triu_indices(4), strict=True)
     products = [rows.z[:, i] * rows.z[:, j] for i, j in pairs]
     ones = np.ones((len(rows.z), 1))
@@ -99,15 +99,15 @@ def test_replicas_of_few_cells_are_counted_and_kept(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Of 12 cells hardly any replica has under 3: here under 7.
-    monkeypatch.setattr(intervals, "MIN_DISTINCT", 7)
+    monkeypatch.setattr(resampling, "MIN_DISTINCT", 7)
     runs = Runs.from_arrays(**fit_support.table(sizes=MANY))
     rows = Features.of(runs).rows(runs)
     family = families.Quadratic(families.Shape(2, 2, 0))
     weights = np.full(len(rows.target), 1e6)
     zero, none = np.zeros(family.size), np.zeros((len(MANY), family.size))
     asked = ranges.Asked(family, rows, weights, zero, 0, 200, "numpy")
-    found = intervals.draw(asked, none)
-    distinct = (intervals.resample(0, 200, len(MANY)) > 0).sum(axis=1)
+    found = resampling.draw(asked, none)
+    distinct = (resampling.resample(0, 200, len(MANY)) > 0).sum(axis=1)
     assert found.singular == (distinct < 7).sum() > 0
     assert found.theta.shape == (200, family.size)
     assert np.isfinite(found.theta).all()
@@ -119,10 +119,10 @@ def test_draws_of_a_sum_of_terms_start_where_others_end_too() -> None:
         families.make(name, families.Shape(2, 2, 0), 3)
         for name in ("bowl", "posynomial")
     )
-    assert intervals.starts(bowl, 40) == 1
-    assert intervals.starts(sums, 40) == 1 + intervals.RIVALS
+    assert resampling.starts(bowl, 40) == 1
+    assert resampling.starts(sums, 40) == 1 + resampling.RIVALS
     # Of few cells a draw is a leaf.
-    assert intervals.starts(sums, 11) == 1
+    assert resampling.starts(sums, 11) == 1
 
 
 # ------------------------------------------------------------- cells left out
@@ -154,7 +154,7 @@ def test_a_leaf_is_the_fit_of_the_table_without_a_cell() -> None:
     ones = np.ones((1, len(rows.target)))
     full = irls.estimate(family, rows, ones, box)
     weights, theta = full.weights[0], full.solution.theta[0]
-    leaves, unsettled = intervals.leave_each_out(family, rows, weights, theta, box)
+    leaves, unsettled = resampling.leave_each_out(family, rows, weights, theta, box)
     assert unsettled == 0
     assert leaves.shape == (6, family.size)
     for cell in range(6):
@@ -173,7 +173,7 @@ def test_a_leaf_from_the_whole_fit_is_that_from_cold_starts() -> None:
     counts = np.stack([rows.cell != cell for cell in (-1, 4)]).astype(np.float64)
     cold = irls.estimate(family, rows, counts, box)
     weights, theta = cold.weights[0], cold.solution.theta[0]
-    leaves, unsettled = intervals.leave_each_out(family, rows, weights, theta, box)
+    leaves, unsettled = resampling.leave_each_out(family, rows, weights, theta, box)
     assert unsettled == 0
     warm = irls.evaluate(family, rows, leaves[[4]], box)
     off = np.abs(warm.cell_u - cold.surface.cell_u[1:]).max()
@@ -228,7 +228,7 @@ def test_under_12_cells_draws_are_leaves_in_turn() -> None:
     leaves = np.random.default_rng(0).normal(size=(6, family.size))
     ones = np.ones(len(rows.target))
     asked = ranges.Asked(family, rows, ones, leaves[0], 5, 30, "mosaic")
-    found = intervals.draw(asked, leaves)
+    found = resampling.draw(asked, leaves)
     np.testing.assert_array_equal(found.theta, np.tile(leaves, (5, 1)))
     assert found.backend is None
     assert (found.unsettled, found.singular, found.is_whole) == (0, 0, True)

@@ -6,8 +6,8 @@ import dataclasses
 from typing import Any
 
 import numpy as np
-from support.fit import quadratic
 
+from support.fit import quadratic
 from surrogate.answers import Fit
 from surrogate.fitting import discrepancy
 from surrogate.fitting.discrepancy import Discrepancy

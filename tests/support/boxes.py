@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
-from support.families import draw_theta
 
+from support.families import draw_theta
 from surrogate import families
 from surrogate.answers import arrays
 from surrogate.answers.stability_edge import Bounds

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+
 from support.nist import FORMULAS, LeastSquares, Problem
 from support.numerics import digits, standard_errors
-
 from surrogate.numerics import least_squares
 from surrogate.numerics.newton import Minima
 from surrogate.numerics.newton_step import CONVERGED

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from surrogate.answers import Fit
-    from surrogate.data.readers.csv import Table
+    from surrogate.data.readers.formats.csv import Table
 
 PointsFile = Annotated[
     Path | None,
@@ -102,7 +102,7 @@ def answer(fit: Fit, asked: Questions) -> dict[str, Any]:
     """
     from surrogate.base.files import write_whole
     from surrogate.cli.commands.predict import check_out
-    from surrogate.data.readers.formats import read_any
+    from surrogate.data.readers.formats.choose import read_any
     from surrogate.data.readers.formula import guarded_row
 
     check(asked.points, asked.out)

@@ -18,20 +18,20 @@ from surrogate.base.defaults import SMALL
 from surrogate.base.errors import DataError
 from surrogate.data import SETTINGS, Runs, Source, Understood, check_kinds
 from surrogate.data.advice import is_repeat_warning
+from surrogate.data.readers.columns.levels import check_levels, with_caution
+from surrogate.data.readers.columns.mapping import Plan, Said, make_plan
+from surrogate.data.readers.columns.repeats import separating_columns
+from surrogate.data.readers.columns.understood import understood
+from surrogate.data.readers.columns.unnamed import with_unnamed
 from surrogate.data.readers.copies import once
-from surrogate.data.readers.csv import Table
-from surrogate.data.readers.formats import read_any
-from surrogate.data.readers.frames import is_frame
-from surrogate.data.readers.further import check_levels, with_caution
-from surrogate.data.readers.large import Progress
-from surrogate.data.readers.mapping import Plan, Said, make_plan
+from surrogate.data.readers.formats.choose import read_any
+from surrogate.data.readers.formats.csv import Table
+from surrogate.data.readers.formats.frames import is_frame
+from surrogate.data.readers.formats.large import Progress
 from surrogate.data.readers.numbers import tidy
-from surrogate.data.readers.repeats import separating_columns
-from surrogate.data.readers.replicates import with_replicates
 from surrogate.data.readers.rows import Converted, Words, convert
 from surrogate.data.readers.schedule import parse_schedule
-from surrogate.data.readers.understood import understood
-from surrogate.data.readers.unnamed import with_unnamed
+from surrogate.data.readers.seeds import with_replicates
 
 __all__ = ["read_runs"]
 

@@ -15,14 +15,14 @@ import numpy as np
 from surrogate.base.errors import DataError, FlagsError
 from surrogate.base.units import quote
 from surrogate.data.cells import Column
-from surrogate.data.readers.columns import (
+from surrogate.data.readers.columns.mapping import Plan
+from surrogate.data.readers.columns.roles import (
     ALIASES,
     LAST_STEPS,
     LEAST_LRS,
     fold,
 )
-from surrogate.data.readers.csv import Table, parse_cell
-from surrogate.data.readers.mapping import Plan
+from surrogate.data.readers.formats.csv import Table, parse_cell
 
 # Whole steps miss a nominal number of tokens by up to half a step, tokens are rounded.
 _AGREEMENT = 0.02

@@ -14,9 +14,9 @@ import numpy as np
 
 from surrogate.base.errors import DataError, FlagsError
 from surrogate.base.units import quote
-from surrogate.data.readers.columns import ALIASES, fold
-from surrogate.data.readers.csv import Table
-from surrogate.data.readers.mapping import Plan
+from surrogate.data.readers.columns.mapping import Plan
+from surrogate.data.readers.columns.roles import ALIASES, fold
+from surrogate.data.readers.formats.csv import Table
 
 # Rows of a run without an id, and by how much their steps of tokens may differ.
 _LEAST_ROWS, _EVEN = 4, 0.02

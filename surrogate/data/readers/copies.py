@@ -14,7 +14,7 @@ import numpy as np
 
 from surrogate.data import oddities
 from surrogate.data.advice import count
-from surrogate.data.readers.csv import Table
+from surrogate.data.readers.formats.csv import Table
 from surrogate.data.readers.rows import Converted
 
 

@@ -14,10 +14,10 @@ from dataclasses import replace
 
 from surrogate.base.errors import DataError
 from surrogate.base.units import parse_number, quote
-from surrogate.data.readers.columns import COUNTS, role_of
-from surrogate.data.readers.csv import Row, Table, parse_cell
+from surrogate.data.readers.columns.roles import COUNTS, role_of
+from surrogate.data.readers.columns.terms import Term
+from surrogate.data.readers.formats.csv import Row, Table, parse_cell
 from surrogate.data.readers.powers import plain_fraction, plain_power
-from surrogate.data.readers.terms import Term
 
 _NOTES = r"\*{1,2}|†|‡|\(best\)|←|\[\^?[0-9a-z]{1,3}\]|\^\{?[*†‡a-z]\}?|[✓★]"
 _MARKS = re.compile(rf"(\*{{1,3}}|_{{1,3}}|`|~~)?(.*?)(?:\1)?\s*(?:(?:{_NOTES})\s*)*")

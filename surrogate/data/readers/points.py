@@ -17,9 +17,9 @@ from jaxtyping import Float64
 from surrogate.base.errors import DataError
 from surrogate.base.units import quote
 from surrogate.data import SETTINGS, row_fault
-from surrogate.data.readers.columns import ALIASES, fold
-from surrogate.data.readers.csv import Table, parse_cell
-from surrogate.data.readers.formats import read_any
+from surrogate.data.readers.columns.roles import ALIASES, fold
+from surrogate.data.readers.formats.choose import read_any
+from surrogate.data.readers.formats.csv import Table, parse_cell
 
 Column = Float64[np.ndarray, " points"]
 

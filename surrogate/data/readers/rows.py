@@ -22,7 +22,6 @@ from surrogate.data import (
     unit_fault,
 )
 from surrogate.data.advice import count
-from surrogate.data.also import label, level_of
 from surrogate.data.readers.arithmetic import Read, check_peak
 from surrogate.data.readers.batch import tokens_per_step
 from surrogate.data.readers.checkpoints import (
@@ -30,11 +29,12 @@ from surrogate.data.readers.checkpoints import (
     check_ids,
     last_of_each,
 )
-from surrogate.data.readers.csv import Row, Table, parse_cell
-from surrogate.data.readers.differences import is_share, relative_to
-from surrogate.data.readers.mapping import Plan, is_same
+from surrogate.data.readers.columns.differences import is_share, relative_to
+from surrogate.data.readers.columns.mapping import Plan, is_same
+from surrogate.data.readers.columns.terms import Term
+from surrogate.data.readers.formats.csv import Row, Table, parse_cell
 from surrogate.data.readers.schedule import Log, Schedule, peak_of
-from surrogate.data.readers.terms import Term
+from surrogate.data.third_setting import label, level_of
 
 _LOSS_DIVERGED = ("nan", "inf", "infinity", "diverged")
 _DIVERGED = ("diverged", "nan", "inf")

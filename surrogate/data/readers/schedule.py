@@ -17,8 +17,8 @@ from jaxtyping import Float64
 
 from surrogate.base.errors import DataError
 from surrogate.base.units import parse_count, parse_number, quote
-from surrogate.data.readers.csv import Table
-from surrogate.data.readers.mapping import Plan
+from surrogate.data.readers.columns.mapping import Plan
+from surrogate.data.readers.formats.csv import Table
 
 _OPTION = "--lr-is-schedule"
 _FORM = "cosine, with floor=10% or warmup=2000 (steps) behind a colon if it has them"

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float64
 
-from surrogate.base.worlds import jax, jnp
+from surrogate.base.namespaces import jax, jnp
 from surrogate.families import Linear, Quadratic
 from surrogate.numerics.newton import Minima
 from surrogate.numerics.newton_step import CONVERGED, NOT_FINITE

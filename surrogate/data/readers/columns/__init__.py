@@ -1,0 +1,1 @@
+"""Which column is what: names, what the user says, guesses, and expressions."""
