@@ -20,6 +20,7 @@ LOSS_UNITS = ("nats", "bits_per_byte", "bits_per_token", "perplexity")
 
 # The reason of rows that a user says never count.
 SAID_FAILED = "failed run, as --failed says"
+A_COPY = "the same row as an earlier one, in every column: it counts once"
 # What becomes of rows that are checkpoints of one run.
 CHECKPOINTS = ("last", "refuse", "runs")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from surrogate.base.defaults import SAID_FAILED
+from surrogate.base.defaults import A_COPY, SAID_FAILED
 from surrogate.cli import output
 
 if TYPE_CHECKING:
@@ -150,8 +150,8 @@ def dropped_too_many(runs: Runs, max_dropped: float) -> str | None:
         max_dropped: the share of all rows that may be dropped.
     """
     rows = len(runs) + len(runs.dropped)
-    # What the user calls failed was not lost.
-    dropped = sum(row.reason != SAID_FAILED for row in runs.dropped)
+    # What the user calls failed was not lost, and what is there twice neither.
+    dropped = sum(row.reason not in (SAID_FAILED, A_COPY) for row in runs.dropped)
     if dropped <= max_dropped * rows:
         return None
     return (

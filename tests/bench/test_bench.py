@@ -314,7 +314,7 @@ def test_counts_by_hand() -> None:
 
 
 def test_a_row_says_what_is_met_and_its_share_of_the_floor() -> None:
-    floors = load("machine").Floors({"float32": 1e9, "float64": 5e8}, 1e9, {})
+    floors = load("harness.machine").Floors({"float32": 1e9, "float64": 5e8}, 1e9, {})
     setting = rows.Setting(quick=True, floors=floors, platform="cpu")
     mine = timing.Timed("ours", 1000, (1.0, 1.0))
     slow, close = (timing.Timed("", 10, (s, s)) for s in (1.0, 0.02))
@@ -392,7 +392,7 @@ def test_steps_that_were_checked_are_joined(tmp_path: Path) -> None:
 
 
 def accuracy(name: str) -> Any:
-    return load(f"accuracy_{name}")
+    return load(f"heldout.{name}")
 
 
 def exact_sweep(recipes: tuple[str, ...] = ("",)) -> tuple[Runs, Any]:
@@ -605,7 +605,7 @@ def test_a_protocol_that_is_not_there_is_named(
 def test_least_squares_finds_a_quadratic_with_an_offset_a_recipe() -> None:
     # Exact data; tolerance: rounding.
     runs, optimum = exact_sweep(("a", "b", "c"))
-    rivals, baselines = accuracy("rivals"), load("baselines")
+    rivals, baselines = accuracy("rivals"), load("heldout.baselines")
     answers = rivals.regression(baselines.Ols15, 0.2, runs, one_by_one(runs))
     logs = rivals.Logs(runs)
     assert (logs.x.shape[1], logs.offsets) == (6, 2)
@@ -635,8 +635,8 @@ def answers_of(method: Any, runs: Runs) -> list[tuple[Any, Any]]:
 def test_no_baseline_sees_the_cell_that_is_held(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(load("baselines_chinchilla"), "STARTS", 2)
-    rivals, baselines = accuracy("rivals"), load("baselines")
+    monkeypatch.setattr(load("heldout.chinchilla"), "STARTS", 2)
+    rivals, baselines = accuracy("rivals"), load("heldout.baselines")
     method = {
         "OLS": partial(rivals.regression, baselines.Ols15, 0.1),
         "Chinchilla": rivals.chinchilla,
@@ -657,7 +657,7 @@ def test_the_chinchilla_fit_finds_planted_coefficients() -> None:
     )
     law = 1.7 + 400.0 * n**-0.34 + 410.0 * d**-0.28
     s = np.stack([np.log(n), np.log(d), which], axis=1)
-    fit = load("baselines_chinchilla").Chinchilla(s, np.log(law) + 0.02 * which, 1)
+    fit = load("heldout.chinchilla").Chinchilla(s, np.log(law) + 0.02 * which, 1)
     found = fit.coefficients
     np.testing.assert_allclose(found["E"], [1.7], rtol=1e-4)
     np.testing.assert_allclose(found["alpha"], [0.34, 0.28], rtol=1e-4)
@@ -673,7 +673,7 @@ def test_the_lowest_place_on_a_grid_is_the_middle_of_equals() -> None:
             return np.where(x[:, 0] >= 2.0, 0.0, 1.0) + (x[:, 1] - x[:, 2]) ** 2
 
     u = np.array([[1.0, 5.0], [2.0, 6.0], [4.0, 5.0], [1.0, 7.0]])
-    learned = load("baselines_learned")
+    learned = load("heldout.learned")
     found = learned.lowest_on_grid(Steps(), u, np.array([6.2]))
     np.testing.assert_allclose(found, [3.0, 6.0])
 
@@ -690,8 +690,8 @@ def wave(count: int) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("is_on_ols", [False, True])
 def test_a_process_finds_what_a_quadratic_misses(is_on_ols: bool) -> None:
     pytest.importorskip("sklearn")
-    model = load("baselines_learned").GaussianProcess(*wave(80), 1, is_on_ols=is_on_ols)
-    ols = load("baselines").Ols15(*wave(80), 1)
+    model = load("heldout.learned").GaussianProcess(*wave(80), 1, is_on_ols=is_on_ols)
+    ols = load("heldout.baselines").Ols15(*wave(80), 1)
     x, value = wave(50)
     missed = [np.abs(m.log_loss(x) - value).mean() for m in (model, ols)]
     # The sine is no quadratic; a process finds it to its white noise.
@@ -701,7 +701,7 @@ def test_a_process_finds_what_a_quadratic_misses(is_on_ols: bool) -> None:
 
 def test_trees_are_constant_beyond_the_data() -> None:
     pytest.importorskip("sklearn")
-    model = load("baselines_learned").Trees(*wave(400), 1)
+    model = load("heldout.learned").Trees(*wave(400), 1)
     x, value = wave(50)
     assert np.abs(model.log_loss(x) - value).mean() < 1e-2
     ends = np.array([[1.0, 0.0, 0.0], [9.0, 0.0, 0.0]])

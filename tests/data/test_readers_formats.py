@@ -141,6 +141,8 @@ TABLES = st.lists(
     ),
     min_size=1,
     max_size=5,
+    # Of rows that are there twice one counts.
+    unique=True,
 ).map(lambda rows: dict(zip(COLUMNS, map(list, zip(*rows, strict=True)), strict=True)))
 
 

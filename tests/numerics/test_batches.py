@@ -20,7 +20,7 @@ from surrogate.families import Posynomial, Quadratic, Shape
 from surrogate.numerics import batches, least_squares, row_weights
 from surrogate.numerics.batches import Call, Interrupted
 
-DEVICES = 3
+DEVICES = 2
 EACH = (np.arange(10.0), np.arange(20.0).reshape(10, 2))
 
 

@@ -27,11 +27,11 @@ def solve_on(devices: int, file: Path) -> dict[str, np.ndarray]:
         return dict(arrays)
 
 
-def test_three_devices_give_what_one_gives(tmp_path: Path) -> None:
-    # Property, to the bit: 600 problems are 10 linear calls of 64, 75 curved ones of 8.
+def test_two_devices_give_what_one_gives(tmp_path: Path) -> None:
+    # Property, to the bit: 200 problems are 4 linear calls of 64, 25 curved ones of 8.
     one = solve_on(1, tmp_path / "one.npz")
-    many = solve_on(3, tmp_path / "many.npz")
-    assert (one.pop("devices"), many.pop("devices")) == (1, 3)
+    many = solve_on(2, tmp_path / "many.npz")
+    assert (one.pop("devices"), many.pop("devices")) == (1, 2)
     assert one.keys() == many.keys()
     for name, array in one.items():
         np.testing.assert_array_equal(array, many[name], err_msg=name)

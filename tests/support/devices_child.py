@@ -1,4 +1,4 @@
-"""Solves one set of problems on all devices of its process; run by test_engine_devices.
+"""Solves one set of problems on all devices of its process; run by test_devices.
 
 python devices_child.py FILE
 """
@@ -14,7 +14,7 @@ import numpy as np
 from surrogate.families import Posynomial, Quadratic, Shape
 from surrogate.numerics import least_squares, row_weights
 
-ROWS, PROBLEMS, CELLS = 40, 600, 5
+ROWS, PROBLEMS, CELLS = 40, 200, 5
 
 
 def main(file: str) -> None:

@@ -239,10 +239,14 @@ def test_robust_plateau_of_page_and_command_are_alike(pair: Any) -> None:
 def test_regret_of_page_and_command_are_alike(pair: Any) -> None:
     fitted, asked, told = pair
     for question, page in zip(asked, told, strict=True):
-        if page["refused"] or page["choice"]["refused"]:
+        if page["refused"]:
             continue
         chosen = {"lr": question["lr"], "batch": question["batch"]}
         lost = fitted.regret(**where(question), **chosen, tol=TOL)
+        if page["choice"]["refused"]:
+            assert page["choice"]["refused"] in lost.context.warnings
+            assert math.isnan(lost.regret)
+            continue
         assert page["choice"]["regret"] == pytest.approx(lost.regret, abs=1e-8)
         assert page["upper"] == pytest.approx(lost.upper, rel=1e-3, abs=1e-6)
 

@@ -159,16 +159,16 @@ def untried_at(
     """
     found = np.zeros(len(values), dtype=bool)
     for own in np.unique(recipe).tolist():
-        line = _line(fit, name, own)
+        line = followed(fit, name, own)
         if line is None:
             continue
         rows = recipe == own
         given = [np.log(sizes[other][rows]) for other in fit.features.givens]
         found[rows] = line.distance(np.log(values[rows]), given) > 1
-        cells = _telling(fit, name, own)
+        cells = telling(fit, name, own)
         for row in np.flatnonzero(found & rows):
             at = {other: float(column[row]) for other, column in sizes.items()}
-            near = np.log(_levels(min(cells, key=lambda c: _off(c, at)), name))
+            near = np.log(levels_of(min(cells, key=lambda c: _off(c, at)), name))
             found[row] = np.abs(near - math.log(values[row])).min() > HELD_SPAN
     return found
 
@@ -179,14 +179,14 @@ def _off(cell: CellRecord, sizes: Mapping[str, float]) -> float:
     return math.hypot(*(math.log(own[name] / value) for name, value in sizes.items()))
 
 
-def _line(fit: Model, name: str, recipe: str) -> Line | None:
+def followed(fit: Model, name: str, recipe: str) -> Line | None:
     """What a setting follows in the cells that tell the other; None if none does."""
-    cells = _telling(fit, name, recipe)
+    cells = telling(fit, name, recipe)
     if not cells:
         return None
     names = fit.features.givens
     sizes = [{"params": c.params, "tokens": c.tokens, **c.scales} for c in cells]
-    own = [np.log(_levels(cell, name)) for cell in cells]
+    own = [np.log(levels_of(cell, name)) for cell in cells]
     count = [len(each) for each in own]
     logs = [np.repeat(np.log([each[n] for each in sizes]), count) for n in names]
     values = np.concatenate(own)
@@ -194,29 +194,36 @@ def _line(fit: Model, name: str, recipe: str) -> Line | None:
     return Line.of(values, () if is_one else logs)
 
 
-def _telling(fit: Model, name: str, recipe: str) -> list[CellRecord]:
+def telling(fit: Model, name: str, recipe: str) -> list[CellRecord]:
+    """Cells of a recipe that tell the other setting."""
     other = "lr" if name == "batch" else "batch"
     return [c for c in fit.cells if c.recipe == recipe and tells(c, other)]
 
 
-def _levels(cell: CellRecord, name: str) -> tuple[float, ...]:
+def levels_of(cell: CellRecord, name: str) -> tuple[float, ...]:
+    """The values of lr or batch that were tried in a cell."""
     return cell.lr if name == "lr" else cell.batch
 
 
 def untried_words(fit: Model, name: str, value: float, recipe: str) -> str:
     """Why a value of a setting has no answer, and what can be asked."""
     other = "lr" if name == "batch" else "batch"
-    every = [x for c in _telling(fit, name, recipe) for x in _levels(c, name)]
-    low, high = min(every), max(every)
-    at = _setting(name, low)
-    if high > low * math.exp(HELD_SPAN):
-        at += f" to {_setting(name, high)}, as their sizes go"
+    at = tried_words(fit, name, recipe)
     return (
         f"The runs that tell the best {other} have a {name} of {at}, and nothing tells "
         f"how the loss and the best {other} move with {name}: "
         f"{_setting(name, value)} cannot be answered. Ask at a {name} of theirs, or "
         f"add runs of several {other} at yours."
     )
+
+
+def tried_words(fit: Model, name: str, recipe: str) -> str:
+    """What values of a setting stand in the runs that tell the other one."""
+    every = [x for c in telling(fit, name, recipe) for x in levels_of(c, name)]
+    low, high = min(every), max(every)
+    if high <= low * math.exp(HELD_SPAN):
+        return _setting(name, low)
+    return f"{_setting(name, low)} to {_setting(name, high)}, as their sizes go"
 
 
 def _setting(name: str, value: float) -> str:

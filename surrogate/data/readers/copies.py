@@ -12,7 +12,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from surrogate.data import oddities
+from surrogate.base.defaults import A_COPY
+from surrogate.data import Dropped, oddities
 from surrogate.data.advice import count
 from surrogate.data.readers.formats.csv import Table
 from surrogate.data.readers.rows import Converted
@@ -43,16 +44,22 @@ def once(
         return list(parts), []
     ends = np.cumsum([0, *(len(part.runs) for part in parts)])
     kept = [
-        replace(
-            part,
-            runs=tuple(
-                run for run, no in zip(part.runs, again[low:], strict=False) if not no
-            ),
-        )
-        for part, low in zip(parts, ends.tolist(), strict=False)
+        _without(table.file, part, again[low : low + len(part.runs)])
+        for table, part, low in zip(tables, parts, ends.tolist(), strict=False)
     ]
     number = int(copies.sum())
     return kept, [
         f"{count(number, 'row')} in the table twice, in every column (first: {first}): "
         "each counts once."
     ]
+
+
+def _without(file: str, part: Converted, again: Sequence[bool]) -> Converted:
+    """The copies among a file's runs moved to its dropped rows."""
+    pairs = list(zip(part.runs, again, strict=True))
+    copies = [Dropped(file, run.row.line, "", "", A_COPY) for run, no in pairs if no]
+    return replace(
+        part,
+        runs=tuple(run for run, no in pairs if not no),
+        dropped=tuple(sorted((*part.dropped, *copies), key=lambda row: row.line)),
+    )

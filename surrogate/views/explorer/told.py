@@ -18,6 +18,12 @@ from surrogate.answers.limits.measured import measured_in
 from surrogate.answers.limits.pairs import APART, tried_pairs
 from surrogate.answers.limits.sides import AGREE, SHARE
 from surrogate.answers.limits.transfer import OFFERED, carriers
+from surrogate.answers.limits.unfitted import (
+    followed,
+    levels_of,
+    telling,
+    tried_words,
+)
 from surrogate.answers.solved import middle_level, only_levels
 from surrogate.data.cells import Cell
 from surrogate.data.coordinates import CHOICES
@@ -54,6 +60,7 @@ def document(fit: Fit) -> dict[str, Any]:
         if has_cells
         else [],
         "only": only,
+        "untried": {name: _untried(fit, name) for name in missing},
         "untold": {n: "" for n in missing if n not in only} | untold,
         "evidence": {name: each.to_json() for name, each in fit.evidence.items()},
         "held_sizes": [n for n in fit.features.held if n not in CHOICES],
@@ -72,6 +79,21 @@ def document(fit: Fit) -> dict[str, Any]:
         "offered": OFFERED,
         "carriers": [_carrier(find(name)) for name in carriers()],
     }
+
+
+def _untried(fit: Fit, name: str) -> dict[str, Any]:
+    """By recipe where runs stand along a setting that is not fitted."""
+    found = {}
+    for recipe in fit.recipes:
+        line = followed(fit, name, recipe)
+        if line is not None:
+            cells = telling(fit, name, recipe)
+            found[recipe] = {
+                "line": line._asdict(),
+                "at": tried_words(fit, name, recipe),
+                "cells": [where(c) | {"levels": levels_of(c, name)} for c in cells],
+            }
+    return found
 
 
 def where(cell: Cell | CellRecord) -> dict[str, Any]:

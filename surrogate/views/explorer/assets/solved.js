@@ -142,7 +142,7 @@ function choiceOf(model, question, answer) {
   return {
     ...choice, s: answer.s, region: solved.region, found: solved.found, leaves: solved.leaves, wrong: solved.wrong, regionAt: solved.regionAt, isSame, u, loss: lossOf(model, value), regret: Math.max(regret, 0),
     isInside: regret <= question.tol && isHeldBy(solved.region, ...u), risk: riskOf(model, question, choice), distance: distanceOf(model, question, choice),
-    refused: refusedLoss(model, lossOf(model, value)),
+    refused: untriedChoice(model, question, choice) || refusedLoss(model, lossOf(model, value)),
   };
 }
 

@@ -209,3 +209,21 @@ function sayOf(name, side) {
   const beyond = side.side === "above" ? "over" : "under";
   return `The ${end} ${name} is best in ${side.count} of ${side.groups} ${what}${side.isSure ? "" : ", which may be chance"}, ${than}${step}; nothing ${beyond} ${valueText(name, side.at)} was tried.`;
 }
+
+// Why a setting that the fit does not see has no answer at such a value, "" where it has
+// (`untried_choice` in surrogate/answers/limits/unfitted.py).
+function untriedChoice(model, question, choice) {
+  const sizes = sizesOf(question);
+  for (const name of CHOICES) {
+    const known = (model.untried[name] || {})[question.recipe], value = Math.log(choice[name]), other = name === "lr" ? "batch" : "lr";
+    if (!known) continue;
+    const { line } = known, rest = value - line.slopes.reduce((sum, slope, i) => sum + slope * Math.log(sizes[model.givens[i]]), 0);
+    if (Math.max(line.low - rest, rest - line.high, 0) / model.held_span <= 1) continue;
+    const off = (cell) => Math.hypot(...Object.entries(sizesOf(cell)).map(([key, size]) => Math.log(size / sizes[key])));
+    const nearest = known.cells.reduce((a, b) => (off(b) < off(a) ? b : a));
+    if (Math.min(...nearest.levels.map((level) => Math.abs(Math.log(level) - value))) <= model.held_span) continue;
+    const shown = name === "lr" ? formatLr(choice.lr) : `${formatTokens(Math.round(choice.batch))} tokens`;
+    return `The runs that tell the best ${other} have a ${name} of ${known.at}, and nothing tells how the loss and the best ${other} move with ${name}: ${shown} cannot be answered. Ask at a ${name} of theirs, or add runs of several ${other} at yours.`;
+  }
+  return "";
+}
