@@ -152,10 +152,12 @@ class _Parser:
             self.steps.append(sign)
 
     def power(self) -> None:
-        """A factor, raised to another where ^ follows: 2^log2lr, lr^0.5."""
+        """A factor, raised to another: 2^log2lr, 10**log10lr."""
         self.factor()
-        if self.peek() == "^":
-            self.take()
+        self.skip()
+        sign = "**" if self.text.startswith("**", self.at) else "^"
+        if self.text.startswith(sign, self.at):
+            self.at += len(sign)
             self.factor()
             self.steps.append("^")
 
