@@ -534,7 +534,7 @@ def test_an_expression_is_what_it_says(text: str, expected: float) -> None:
         ("C N", r"expected \+ - \* or / before 'N'"),
         ("(C", r"expected \) before 'the end'"),
         ("C)", r"before '\)'"),
-        ("C**2", "expected a column"),
+        ("C***2", "expected a column"),
         ("C//2", "expected a column"),
         ("__import__('os')", "got '__import__'"),
         ("C.real", "got|before"),
