@@ -24,20 +24,33 @@ def distances(cells: Cells, question: Question) -> Float64[np.ndarray, " cells"]
 
     Infinity for a cell of another recipe.
     """
-    sizes, recipe = question.sizes, question.recipe
-    return np.array([_distance(cell, sizes, recipe) for cell in cells])
+    return _distances(cells, question.sizes, question.recipe)
 
 
 def nearest_cell(cells: Cells, question: Question) -> int | None:
     """Return the index of the cell of the question's recipe that is nearest to it.
 
-    The first of equally near ones; None where no cell is of that recipe. nearestCell
-    in explorer/assets/answer.js is the same rule.
+    None where no cell is of that recipe.
     """
-    off = distances(cells, question)
+    return nearest_to(cells, question.sizes, question.recipe)
+
+
+def nearest_to(cells: Cells, sizes: Mapping[str, float], recipe: str) -> int | None:
+    """Return the index of the cell of a recipe that is nearest to these sizes.
+
+    The first of equally near ones; None where no cell is of that recipe. nearestCell
+    in explorer/assets/told.js is the same rule.
+    """
+    off = _distances(cells, sizes, recipe)
     if not np.isfinite(off).any():
         return None
     return int(np.flatnonzero(off <= off.min() + _TIE)[0])
+
+
+def _distances(
+    cells: Cells, sizes: Mapping[str, float], recipe: str
+) -> Float64[np.ndarray, " cells"]:
+    return np.array([_distance(cell, sizes, recipe) for cell in cells])
 
 
 def _distance(

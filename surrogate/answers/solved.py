@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float64
 
 from surrogate.answers import arrays, beyond, stability_edge
 from surrogate.answers.checks import check_positive
+from surrogate.answers.limits.unfitted import telling
 from surrogate.answers.nearest import nearest_cell
 from surrogate.answers.question import Question, Range
 from surrogate.answers.results import (
@@ -294,11 +295,8 @@ def nearest_level(question: Question, missing: str) -> float:
     Of the cells that tell the other setting, where there are some: a single run of its
     own batch does not tell which lr is best there.
     """
-    other = "lr" if missing == "batch" else "batch"
-    cells = question.fit.cells
-    telling = [c for c in cells if len(getattr(c, other)) > 1]
-    if any(c.recipe == question.recipe for c in telling):
-        cells = telling
+    fit = question.fit
+    cells = telling(fit, missing, question.recipe) or fit.cells
     index = nearest_cell(cells, question)
     # A question's recipe is one of the fit's, and each of those has cells.
     assert index is not None
@@ -307,5 +305,5 @@ def nearest_level(question: Question, missing: str) -> float:
 
 def middle_level(cell: CellRecord, name: str) -> float:
     """The middle value of a setting in a cell, the upper one of two."""
-    levels = cell.lr if name == "lr" else cell.batch
+    levels = cell.levels(name)
     return levels[len(levels) // 2]

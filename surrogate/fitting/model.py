@@ -48,6 +48,10 @@ class CellRecord:
     around: dict[str, tuple[float, float]] = field(default_factory=dict)
     unstable: tuple[tuple[float, float], ...] = ()
 
+    def levels(self, name: str) -> tuple[float, ...]:
+        """The values of lr or batch that were tried."""
+        return self.lr if name == "lr" else self.batch
+
 
 @dataclass(frozen=True)
 class Provenance:

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from surrogate.answers.limits.levels import Few, few_levels
+from surrogate.answers.nearest import nearest_to
 from surrogate.answers.question import Question
 from surrogate.base.units import format_count, format_lr, format_tokens_exact
 from surrogate.data.coordinates import CHOICES
@@ -122,11 +123,6 @@ def _shown(value: float) -> str:
     return format_count(value) if value >= 1 else f"{value:.4g}"
 
 
-def tells(cell: CellRecord, name: str) -> bool:
-    """Whether a cell tells how the loss moves with lr, or with batch."""
-    return len(cell.lr if name == "lr" else cell.batch) > 1
-
-
 def untried_choice(question: Question, given: Mapping[str, float]) -> str | None:
     """Why a setting that the fit does not see has no answer there; None if it has.
 
@@ -168,15 +164,12 @@ def untried_at(
         cells = telling(fit, name, own)
         for row in np.flatnonzero(found & rows):
             at = {other: float(column[row]) for other, column in sizes.items()}
-            near = np.log(levels_of(min(cells, key=lambda c: _off(c, at)), name))
+            nearest = nearest_to(cells, at, own)
+            # They are of this recipe, and there are some.
+            assert nearest is not None
+            near = np.log(cells[nearest].levels(name))
             found[row] = np.abs(near - math.log(values[row])).min() > HELD_SPAN
     return found
-
-
-def _off(cell: CellRecord, sizes: Mapping[str, float]) -> float:
-    """How far a cell is from sizes [ln]."""
-    own = {"params": cell.params, "tokens": cell.tokens, **cell.scales}
-    return math.hypot(*(math.log(own[name] / value) for name, value in sizes.items()))
 
 
 def followed(fit: Model, name: str, recipe: str) -> Line | None:
@@ -186,7 +179,7 @@ def followed(fit: Model, name: str, recipe: str) -> Line | None:
         return None
     names = fit.features.givens
     sizes = [{"params": c.params, "tokens": c.tokens, **c.scales} for c in cells]
-    own = [np.log(levels_of(cell, name)) for cell in cells]
+    own = [np.log(cell.levels(name)) for cell in cells]
     count = [len(each) for each in own]
     logs = [np.repeat(np.log([each[n] for each in sizes]), count) for n in names]
     values = np.concatenate(own)
@@ -197,12 +190,7 @@ def followed(fit: Model, name: str, recipe: str) -> Line | None:
 def telling(fit: Model, name: str, recipe: str) -> list[CellRecord]:
     """Cells of a recipe that tell the other setting."""
     other = "lr" if name == "batch" else "batch"
-    return [c for c in fit.cells if c.recipe == recipe and tells(c, other)]
-
-
-def levels_of(cell: CellRecord, name: str) -> tuple[float, ...]:
-    """The values of lr or batch that were tried in a cell."""
-    return cell.lr if name == "lr" else cell.batch
+    return [c for c in fit.cells if c.recipe == recipe and len(c.levels(other)) > 1]
 
 
 def untried_words(fit: Model, name: str, value: float, recipe: str) -> str:
@@ -219,7 +207,7 @@ def untried_words(fit: Model, name: str, value: float, recipe: str) -> str:
 
 def tried_words(fit: Model, name: str, recipe: str) -> str:
     """What values of a setting stand in the runs that tell the other one."""
-    every = [x for c in telling(fit, name, recipe) for x in levels_of(c, name)]
+    every = [x for c in telling(fit, name, recipe) for x in c.levels(name)]
     low, high = min(every), max(every)
     if high <= low * math.exp(HELD_SPAN):
         return _setting(name, low)

@@ -20,7 +20,6 @@ from surrogate.answers.limits.sides import AGREE, SHARE
 from surrogate.answers.limits.transfer import OFFERED, carriers
 from surrogate.answers.limits.unfitted import (
     followed,
-    levels_of,
     telling,
     tried_words,
 )
@@ -87,12 +86,8 @@ def _untried(fit: Fit, name: str) -> dict[str, Any]:
     for recipe in fit.recipes:
         line = followed(fit, name, recipe)
         if line is not None:
-            cells = telling(fit, name, recipe)
-            found[recipe] = {
-                "line": line._asdict(),
-                "at": tried_words(fit, name, recipe),
-                "cells": [where(c) | {"levels": levels_of(c, name)} for c in cells],
-            }
+            at = tried_words(fit, name, recipe)
+            found[recipe] = {"line": line._asdict(), "at": at}
     return found
 
 
@@ -110,6 +105,8 @@ def _cell(fit: Fit, cell: CellRecord, held: list[str]) -> dict[str, Any]:
     """A cell, what is held at its own, and what was tried in it."""
     return where(cell) | {
         "held": {name: middle_level(cell, name) for name in held},
+        "levels": {name: cell.levels(name) for name in held},
+        "telling": [n for n in held if cell in telling(fit, n, cell.recipe)],
         "ends": {
             name: [min(getattr(cell, name)), max(getattr(cell, name))]
             for name in fit.evidence

@@ -91,7 +91,12 @@ function nearestCell(cells, question) {
 // Settings that are no answer, as the nearest cell had them.
 function heldOf(model, question) {
   const cell = nearestCell(model.cells, question);
-  return cell ? cell.held : {};
+  return cell ? Object.fromEntries(Object.keys(cell.held).map((name) => [name, nearestTelling(model, question, name).held[name]])) : {};
+}
+
+// The nearest of the cells that tell the other setting; of all where none does.
+function nearestTelling(model, question, name) {
+  return nearestCell(model.cells.filter((cell) => cell.telling.includes(name)), question) || nearestCell(model.cells, question);
 }
 
 // Of the cells that know where a setting was tried, the nearest third.
@@ -219,9 +224,8 @@ function untriedChoice(model, question, choice) {
     if (!known) continue;
     const { line } = known, rest = value - line.slopes.reduce((sum, slope, i) => sum + slope * Math.log(sizes[model.givens[i]]), 0);
     if (Math.max(line.low - rest, rest - line.high, 0) / model.held_span <= 1) continue;
-    const off = (cell) => Math.hypot(...Object.entries(sizesOf(cell)).map(([key, size]) => Math.log(size / sizes[key])));
-    const nearest = known.cells.reduce((a, b) => (off(b) < off(a) ? b : a));
-    if (Math.min(...nearest.levels.map((level) => Math.abs(Math.log(level) - value))) <= model.held_span) continue;
+    const { levels } = nearestTelling(model, question, name);
+    if (Math.min(...levels[name].map((level) => Math.abs(Math.log(level) - value))) <= model.held_span) continue;
     const shown = name === "lr" ? formatLr(choice.lr) : `${formatTokens(Math.round(choice.batch))} tokens`;
     return `The runs that tell the best ${other} have a ${name} of ${known.at}, and nothing tells how the loss and the best ${other} move with ${name}: ${shown} cannot be answered. Ask at a ${name} of theirs, or add runs of several ${other} at yours.`;
   }
