@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,7 @@ def test_without_a_cluster_hosts_says_what_to_set(
 
 def _dying(ranges: int) -> None:
     """Run the command; after so many ranges a signal: SIGINT where it is negative."""
+    from surrogate.base import interrupts
     from surrogate.cli import scale_out
     from surrogate.fitting import ranges as room
     from surrogate.fitting.shards import Shards
@@ -179,6 +181,9 @@ def _dying(ranges: int) -> None:
         left -= 1
         if ranges < 0 and left == 0:
             os.kill(os.getpid(), signal.SIGINT)
+            # The main thread hears it; this one would go on to the last range.
+            while interrupts.now().signal is None:
+                time.sleep(0.01)
 
     setattr(Shards, "_keep", kept)  # noqa: B010
     setattr(Shards, "_solve_run", solve)  # noqa: B010
