@@ -15,7 +15,6 @@ import shutil
 import stat
 import sys
 from collections.abc import Callable, Iterator
-from importlib import metadata
 from pathlib import Path
 
 SWITCH = "SURROGATE_CACHE"
@@ -164,6 +163,8 @@ def _programs(home: Path) -> Iterator[Path]:
 
 
 def _version() -> str:
+    from importlib import metadata
+
     try:
         return metadata.version("jaxlib")
     except metadata.PackageNotFoundError:

@@ -7,14 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from surrogate.base.errors import DataError
+from surrogate.base.late import Late
 from surrogate.cli import options, typing_numbers
 from surrogate.cli.groups import Group
-from surrogate.laws.public_models import Model, model, without_embeddings
+
+if TYPE_CHECKING:
+    from surrogate.laws import public_models
+else:
+    # Help is there without waiting for what only a question needs.
+    public_models = Late("surrogate.laws.public_models")
 
 ModelName = Annotated[
     str | None,
@@ -75,7 +81,7 @@ class Sizes:
 
     params: float | None
     tokens: str | None
-    named: Model | None
+    named: public_models.Model | None
     total: tuple[float, float, float] | None
     tied: bool
 
@@ -91,7 +97,7 @@ class Sizes:
         if self.total is not None:
             if kind != "non_embedding":
                 return self.total[0]
-            return without_embeddings(*self.total, tied=self.tied)
+            return public_models.without_embeddings(*self.total, tied=self.tied)
         return self.named.params(kind) if self.named else None
 
     def tokens_of(self, params: float | None) -> float | None:
@@ -127,7 +133,7 @@ def read(typed: Mapping[str, Any]) -> Sizes:
             typing_numbers.count(vocab, what="--vocab"),
             typing_numbers.count(width, what="--width"),
         )
-        without_embeddings(*whole, tied=tied)
+        public_models.without_embeddings(*whole, tied=tied)
     elif vocab is not None or width is not None or tied:
         raise DataError(
             "--vocab, --width and --tied: expected with --total-params, got them alone."
@@ -137,7 +143,7 @@ def read(typed: Mapping[str, Any]) -> Sizes:
         if params is None
         else typing_numbers.count(params, what="--params"),
         tokens=tokens,
-        named=None if named is None else model(named),
+        named=None if named is None else public_models.model(named),
         total=whole,
         tied=tied,
     )

@@ -21,9 +21,9 @@ _X, _Y = _E[_OF_X], _E[_OF_Y]
 # The log of the area may fall short of the best by so much.
 GAP = 1e-4
 # By how much the gap is to shrink in a step, and how many steps and halvings of one.
-_SHRINK, _STEPS, _HALVINGS = 0.1, 60, 50
+_SHRINK, _STEPS, _HALVINGS = 0.3, 60, 50
 # The gap to begin with.
-_FIRST = 4.0
+_FIRST = 1.0
 # A step may take so much of the room to a wall.
 _NEAREST = 0.01
 
@@ -91,8 +91,12 @@ def _primal_dual(
         weight = left / count * (_SHRINK if off <= left else 1.0)
         gradient, hessian = _newton(now, v, weight, price)
         step = _step(v, gradient, hessian)
-        move = weight / now.room - price + price / now.room * (now.rows @ step)
-        way = _Way(step, move, _NEAREST * now.room)
+        # Room is concave: it never grows by more than its slopes say.
+        gain = now.rows @ step
+        move = weight / now.room - price + price / now.room * gain
+        losing = gain > 0
+        reach = now.room[losing] * (1 - _NEAREST) / gain[losing]
+        way = _Way(step, move, _NEAREST * now.room, float(np.min(reach, initial=2.0)))
         advanced = _advanced(walls, lines, v, price, way)
         if advanced is None:
             return v, False
@@ -248,11 +252,12 @@ def _newton(
 
 
 class _Way(NamedTuple):
-    """Where to step: the box, the prices, and the room to leave at each wall."""
+    """Where to step: the box, the prices, the room to leave at each wall, how far."""
 
     step: np.ndarray
     move: np.ndarray
     least: np.ndarray
+    reach: float
 
 
 def _advanced(
@@ -261,7 +266,7 @@ def _advanced(
     """As far along the way as prices stay positive and walls above the least room."""
     falling = way.move < 0
     reach = -price[falling] / way.move[falling]
-    size = min(1.0, 0.99 * float(np.min(reach, initial=2.0)))
+    size = min(1.0, 0.99 * float(np.min(reach, initial=2.0)), 0.99 * way.reach)
     for _ in range(_HALVINGS):
         after = v + size * way.step
         if after[1] > after[0] and after[3] > after[2]:

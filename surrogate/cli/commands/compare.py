@@ -13,10 +13,10 @@ from surrogate.base.late import Late
 from surrogate.cli import compiled, documents, output
 from surrogate.cli.progress import warn
 from surrogate.data import Runs
-from surrogate.laws import Shape
 from surrogate.storage import archive
 
 if TYPE_CHECKING:
+    from surrogate.laws import Shape
     from surrogate.numerics import least_squares
 else:
     # Stored scores and fits are shown without waiting for a fit.

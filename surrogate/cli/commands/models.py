@@ -8,12 +8,12 @@ import typer
 
 from surrogate.base.errors import DataError
 from surrogate.cli import options, output
-from surrogate.laws.public_models import MODELS, Model
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from surrogate.answers import Fit
+    from surrogate.laws.public_models import Model
 
 
 def models(
@@ -31,6 +31,8 @@ def models(
     With a fit, what each maker's choice loses by it:
     surrogate models steplaw-dense
     """
+    from surrogate.laws.public_models import MODELS
+
     scales = options.scale_values(scale)
     rows: list[dict[str, Any]] = [_row(each) for each in MODELS]
     kind = None

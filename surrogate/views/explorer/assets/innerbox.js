@@ -5,7 +5,7 @@
 // every b}. A box is v = [x low, x high, y low, y high].
 
 const OF_X = [0, 0, 1, 1], OF_Y = [2, 3, 2, 3];
-const SHRINK = 0.1, BOX_STEPS = 60, HALVINGS = 50, NEAREST = 0.01;
+const SHRINK = 0.3, BOX_STEPS = 60, HALVINGS = 50, NEAREST = 0.01;
 
 // Linear walls: rows . v <= bounds.
 function boxLines({ low, high, cut }) {
@@ -114,14 +114,18 @@ function boxShrunk(walls, lines, [a, b, c, d]) {
 }
 
 // As far along the step as prices stay positive and walls above the least room.
-function boxAdvanced(walls, lines, v, price, step, move, least) {
+function boxAdvanced(walls, lines, v, price, step, move, room, along) {
   let size = 1;
-  for (let k = 0; k < price.length; k++) if (move[k] < 0) size = Math.min(size, 0.99 * (-price[k] / move[k]));
+  price.forEach((p, k) => {
+    if (move[k] < 0) size = Math.min(size, 0.99 * (-p / move[k]));
+    // Room is concave: it never grows by more than its slopes say.
+    if (along[k] > 0) size = Math.min(size, (0.99 * room[k] * (1 - NEAREST)) / along[k]);
+  });
   for (let k = 0; k < HALVINGS; k++, size *= 0.5) {
     const after = v.map((x, i) => x + size * step[i]);
     if (!(after[1] > after[0] && after[3] > after[2])) continue;
     const now = boxLocal(walls, lines, after), at = size;
-    if (now.room.every((r, i) => r > least[i])) return { v: after, price: price.map((p, i) => p + at * move[i]), now };
+    if (now.room.every((r, i) => r > NEAREST * room[i])) return { v: after, price: price.map((p, i) => p + at * move[i]), now };
   }
   return null;
 }
@@ -130,7 +134,7 @@ function boxAdvanced(walls, lines, v, price, step, move, least) {
 function primalDual(walls, lines, v, gap) {
   let now = boxLocal(walls, lines, v);
   const count = now.room.length;
-  let price = now.room.map((r) => 4 / (count * r));
+  let price = now.room.map((r) => 1 / (count * r));
   for (let k = 0; k < BOX_STEPS; k++) {
     const left = price.reduce((sum, p, i) => sum + p * now.room[i], 0);
     const [w, h] = [v[1] - v[0], v[3] - v[2]], own = [1 / w, -1 / w, 1 / h, -1 / h], sides = [w, w, h, h];
@@ -140,7 +144,7 @@ function primalDual(walls, lines, v, gap) {
     const weight = (left / count) * (off <= left ? SHRINK : 1), room = now.room;
     const step = boxStep(v, ...boxNewton(now, v, weight, price)), along = boxAlong(now, step);
     const move = price.map((p, i) => weight / room[i] - p + (p / room[i]) * along[i]);
-    const next = boxAdvanced(walls, lines, v, price, step, move, room.map((r) => NEAREST * r));
+    const next = boxAdvanced(walls, lines, v, price, step, move, room, along);
     if (!next) return [v, false];
     ({ v, price, now } = next);
   }
