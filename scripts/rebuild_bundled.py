@@ -35,6 +35,10 @@ BUNDLES = {
     "steplaw-dense": Bundle("steplaw/dense_lr_bs_loss.csv"),
     # The structures differ in active parameters; all have 2.15B in total.
     "steplaw-moe": Bundle("steplaw/moe_lr_bs_loss.csv", {"active": "Na"}),
+    # Another lab, schedule and loss (validation); to 983M parameters.
+    "openeurollm-dense": Bundle(
+        "openeurollm/loss_all_exps_post_annealing_upto_983m.csv"
+    ),
 }
 
 

@@ -125,7 +125,9 @@ class Solved:
     ) -> Float64[np.ndarray, " draws"]:
         """The regret of a setting in every draw."""
         losses = self.drawn_losses(u[None])[:, 0]
-        return np.expm1(losses - self.draws(self.minimum.value))
+        # Far up a wall that a draw puts elsewhere it is beyond all numbers.
+        with np.errstate(over="ignore"):
+            return np.expm1(losses - self.draws(self.minimum.value))
 
     @property
     def is_cut(self) -> bool:

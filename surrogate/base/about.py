@@ -19,14 +19,19 @@ _KINDS = ("params_kind", "loss_kind")
 # in alphaxiv.org/overview/2503.04715, the cosine as in issue 19, and the length of a
 # sequence as the reader of its files has it. Nothing else was found.
 _STEP_LAW = {
+    "lab": "Step Law",
     "optimizer": "AdamW",
     "schedule": "cosine",
     "final_lr": "1e-5",
     "seq_len": "2048",
 }
+# OpenEuroLLM's (arXiv:2608.28308): its file has beta2, and does not name the optimizer.
+_OPEN_EURO = {"lab": "OpenEuroLLM", "schedule": "WSD", "seq_len": "4096"}
 KNOWN: dict[str, dict[str, str]] = {
     "9e46181076c04d450294d75dfe6f72adc416e231e154a07b337e378f9410002c": _STEP_LAW,
     "653d585244a7b227423007e8b796bc16d76f6d24eb87b1919b8f048a91897b92": _STEP_LAW,
+    # Up to 983M parameters.
+    "62c30ae2b15d3e80e08f0d5b902a9756e4cc22fa17f2ae5fbc2de2ef917dbf3d": _OPEN_EURO,
 }
 
 
@@ -127,7 +132,9 @@ def sentence(about: Mapping[str, str | None]) -> str:
     kind = counts.get(str(about.get("params_kind")))
     if kind:
         parts.append(kind)
-    shown = {"optimizer", "schedule", "final_lr", "seq_len", *_KINDS}
+    if about.get("lab"):
+        parts[:1] = [" ".join([f"{about['lab']}'s", *(parts[:1] or ["recipe"])])]
+    shown = {"lab", "optimizer", "schedule", "final_lr", "seq_len", *_KINDS}
     rest = ("warmup", "weight_decay")
     parts += [
         f"{name.replace('_', ' ')} {value}"

@@ -10,7 +10,7 @@ INTRODUCTION = """What learning rate and batch size should the next pretraining 
 
 \b
 Ask a fit that comes with the package, of Step Law's 1,911 released runs:
-  surrogate plateau steplaw-dense --params 7B --tokens 2T
+  surrogate plateau steplaw-dense --params 3B --tokens 60B
 """
 
 GROUPS = {

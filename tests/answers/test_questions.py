@@ -184,13 +184,13 @@ def test_without_draws_every_interval_is_null(steplaw: Fit) -> None:
 # ------------------------------------------------------------- how far, how it went
 
 
-def test_distance_is_one_at_the_farthest_cell_and_grows(steplaw: Fit) -> None:
+def test_distance_is_under_one_at_every_cell_and_grows(steplaw: Fit) -> None:
     def distance(params: float, tokens: float) -> float:
         return steplaw.optimum(params=params, tokens=tokens).context.distance
 
     cells = [steplaw.optimum(params=c.params, tokens=c.tokens) for c in steplaw.cells]
     assert all(cell.context.inside for cell in cells)
-    assert max(cell.context.distance for cell in cells) == pytest.approx(1, abs=1e-9)
+    assert 0.5 < max(cell.context.distance for cell in cells) < 1
     away = [distance(1.07e9 * k, 1e11 * k) for k in (1.5, 3, 10, 100)]
     assert (np.diff(away) > 0).all()
     assert away[0] > 1

@@ -37,7 +37,7 @@ def test_commands_are_those_of_the_contract(tmp_path: Path) -> None:
         *("demo", "check", "fit", "evaluate", "validate", "compare", "data"),
         *("report", "plot"),
     ]
-    assert "surrogate plateau steplaw-dense --params 7B --tokens 2T" in done.stdout
+    assert "surrogate plateau steplaw-dense --params 3B --tokens 60B" in done.stdout
 
 
 def test_help_imports_neither_jax_nor_numpy(tmp_path: Path) -> None:

@@ -56,9 +56,9 @@ def test_answers_show_themselves() -> None:
     size: dict[str, Any] = {"params": 7e9, "tokens": 2e12}
     text = repr(fit.plateau(**size))
     assert text.splitlines()[0] == "Plateau"
-    assert "  use: lr 8e-4, batch 4Mi tokens (2,048 x 2,048)" in text
-    assert "far outside the data" in text
-    assert "Holds for AdamW" in text
+    assert "  use: lr 6.4e-4, batch 3Mi tokens (1,536 x 2,048)" in text
+    assert "too uncertain to rely on" in text
+    assert "Holds for Step Law's AdamW" in text
     assert "optimum: lr 7.94e-4" in repr(fit.optimum(**size))
     regret = fit.regret(**size, lr=3e-4, batch=2.0**22)
     assert "choice: lr 3e-4, batch 4.19M" in repr(regret)

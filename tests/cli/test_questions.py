@@ -48,15 +48,17 @@ def test_every_row_comes_back(command: str, points: Path, capsys: Capture) -> No
     assert [row["name"] for row in found] == ["a", "b", "c", "d"]
     assert "'big'" in found[2]["status"]
     assert "--tokens" in found[3]["status"]
-    assert found[1]["trust"] == "far"
-    assert float(found[1]["suggested_lr"]) == 8e-4
+    assert found[1]["trust"] == "too_uncertain"
+    assert float(found[1]["suggested_lr"]) == 6.4e-4
     if command == "regret":
         fit = load(DENSE)
         one = fit.regret(params=1e9, tokens=2e10, lr=1e-3, batch=2.0**19)
         assert float(found[0]["regret"]) == one.regret
         assert float(found[0]["regret_upper"]) == one.upper
     if command == "plateau":
-        assert float(found[1]["inner_lr_low"]) < 8e-4 < float(found[1]["inner_lr_high"])
+        assert (
+            float(found[1]["inner_lr_low"]) < 6.4e-4 < float(found[1]["inner_lr_high"])
+        )
     assert main(asked) == 2
     assert "the file exists" in capsys.readouterr().err
 

@@ -114,7 +114,7 @@ def test_models_are_listed_with_a_fit_s_opinion(capsys: Capture) -> None:
     by_name = {each["name"]: each for each in found["models"]}
     assert by_name["llama-7b"]["regret"] > 0
     assert by_name["llama-3-8b"]["regret"] is None
-    assert by_name["llama-3-8b"]["trust"] == "far"
+    assert by_name["llama-3-8b"]["trust"] == "too_uncertain"
 
 
 def test_the_next_command_counts_the_same_parameters(

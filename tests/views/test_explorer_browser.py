@@ -148,10 +148,10 @@ def test_a_size_is_typed_as_people_write_it(tab: Tab) -> None:
     assert "n=400000000&d=20000000000" in tab.hash()
     tab.type("params", "7b")
     tab.type("tokens", "2t")
-    assert "For a 7B model on 2T tokens use lr 8e-4, batch 4Mi" in tab.said()
-    assert "Far outside the data: 7B is 6.5 times" in tab.said()
+    assert "For a 7B model on 2T tokens use lr 6.4e-4, batch 3Mi" in tab.said()
+    assert "Too uncertain to rely on: 7B is 6.5 times" in tab.said()
     tab.type("seq", "8192")
-    assert "512 × 8,192 tokens" in tab.said()  # noqa: RUF001 - as it is shown
+    assert "384 × 8,192 tokens" in tab.said()  # noqa: RUF001 - as it is shown
     tab.type("tol", "0.5")
     assert "tol=0.005" in tab.hash()
 
@@ -464,8 +464,8 @@ def test_a_second_report_is_laid_over(tab: Tab, dense: Path, tmp_path: Path) -> 
 
 
 def test_the_robust_plateau_is_a_closed_region(browser: Any, dense: Path) -> None:
-    """Where a scan line has two pieces, as 7B x 2T, it was a stack of dashes."""
-    tab = Tab(browser, dense, "#n=7000000000&d=2000000000000")
+    """Where a scan line has two pieces, as 7B x 140B, it was a stack of dashes."""
+    tab = Tab(browser, dense, "#n=7000000000&d=140000000000")
     drawn = tab.page.locator("#map-area .robust")
     outline = drawn.get_attribute("d")
     assert outline.count("M") == outline.count("Z") <= 3
@@ -480,7 +480,9 @@ def test_an_interval_beyond_the_map_ends_in_an_arrow(
 ) -> None:
     fitted = fit_support.bundled()
     leaves = fitted.theta + 40 * (fitted.leaves - fitted.theta)
-    write(replace(fitted, leaves=leaves), tmp_path / "wide.html")
+    # Without what was tried about each optimum, or so wide an interval is no answer.
+    cells = tuple(replace(cell, around={}) for cell in fitted.cells)
+    write(replace(fitted, leaves=leaves, cells=cells), tmp_path / "wide.html")
     for file, arrows in ((dense, 0), (tmp_path / "wide.html", 4)):
         tab = Tab(browser, file)
         assert tab.page.locator("#map-area .interval").count() == 6
@@ -557,7 +559,7 @@ def test_page_fits_a_phone_in_the_dark_with_targets_for_thumbs(
     assert small == []
     tab.page.mouse.wheel(0, 2500)
     tab.page.wait_for_timeout(300)
-    assert "lr 8e-4, batch 4Mi for 7B on 2T" in tab.page.locator("#bar").inner_text()
+    assert "lr 6.4e-4, batch 3Mi for 7B on 2T" in tab.page.locator("#bar").inner_text()
     tab.close()
 
 

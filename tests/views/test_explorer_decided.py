@@ -178,11 +178,11 @@ def test_a_kept_batch_has_the_lr_of_the_command() -> None:
 
 def test_the_sentence_says_what_to_use_what_yours_costs_and_how_far_to_trust() -> None:
     said = pages()[2][0]["said"]
-    assert said.startswith("For a 7B model on 2T tokens use lr 8e-4, batch 4Mi = 2,048")
+    assert said.startswith("For a 7B model on 2T tokens use lr 6.4e-4, batch 3Mi = 1")
     assert "within 0.25 % of the best loss in 90 % of refits" in said
     assert "Yours: lr 3e-4 at batch 4Mi loses 0.26 % of the loss" in said
     assert "11 % of the tokens" in said
-    assert "Far outside the data: 7B is 6.5 times the largest model fitted" in said
+    assert "Too uncertain to rely on: 7B is 6.5 times the largest model" in said
 
 
 def test_few_cells_one_setting_and_recipes_decide_as_the_command_does() -> None:

@@ -22,8 +22,8 @@ FAR_FACTOR, FAR_DISTANCE = 4.0, 2.0
 FAR_FACTOR_LOSS = 2.0
 # The best lr known to a factor above this, or a regret to no better than so many tol.
 LR_FACTOR, REGRET_TOLS = 2.0, 4.0
-# A factor below this goes without saying.
-_SAID = 1.05
+# A factor below this goes without saying, and one above the other says no more.
+_SAID, _HARDLY = 1.05, 99
 # Half of the interval of the loss, relative.
 LOSS_WIDTH = 0.02
 
@@ -87,7 +87,7 @@ def judge(told: Evidence) -> Trust:
     """Two words and their reasons."""
     reasons = list(told.untold)
     ratios = {name: _beyond(told, name) for name in told.sizes if name in told.fitted}
-    reasons += [_said(told, name) for name, times in ratios.items() if times > 1.005]
+    reasons += [_said(told, name) for name, times in ratios.items() if times >= _SAID]
     most = max(ratios.values(), default=1.0)
     is_alone = told.cells_near < NEAR_CELLS
     if is_alone and most <= NEAR_FACTOR:
@@ -95,7 +95,8 @@ def judge(told: Evidence) -> Trust:
         reasons.append(f"{what} within a factor of {NEAR_FACTOR:.0f} in every size")
     factor = math.sqrt(told.lr[1] / told.lr[0]) if _is_known(told.lr) else math.nan
     if factor >= _SAID:
-        reasons.append(f"the best lr is known to a factor of {factor:.2g}")
+        known = f"{factor:.2g}" if factor < _HARDLY else f"over {_HARDLY}"
+        reasons.append(f"the best lr is known to a factor of {known}")
     elif math.isnan(factor) and not told.untold:
         reasons.append("there is no interval: how sure the setting is is not known")
     place = _place(told, most, FAR_FACTOR, is_alone)

@@ -34,7 +34,7 @@ from surrogate.views.explorer import decided, told
 MAX_DRAWS = 200
 MAX_RUNS = 4_000
 MAX_ROWS = 200
-# Base64 takes four thirds of each; a number of a draw takes so many.
+# Base64 takes four thirds of each; a number of a refit takes so many.
 _DRAW_BYTES, _BYTES = 100_000, 6
 _NAME_CHARACTERS = 60
 _NAMES_BYTES = 30_000
@@ -57,8 +57,8 @@ def document(fit: Fit, runs: Runs | None, name: str) -> dict[str, Any]:
         "shape": fit.family.shape._asdict(),
         "k": fit.family.terms,
         "theta": _vectors(fit.family, fit.theta[None])[0].tolist(),
-        "draws": _packed(fit.family, fit.draws, _most_draws(fit)),
-        "leaves": _packed(fit.family, fit.leaves, len(fit.leaves)),
+        "draws": _drawn(fit),
+        "leaves": _refits(fit),
         **_intervals(fit),
         "discrepancy": _discrepancy(fit),
         "near": _near(fit),
@@ -116,15 +116,12 @@ def _discrepancy(fit: Fit) -> dict[str, Any] | None:
     if law is None:
         return None
     system = System.of(np.array(law.cells))
-    drawn = (
-        None if not len(fit.draws) else _packed(fit.family, fit.draws, _most_draws(fit))
-    )
     return law.to_json() | {
         "centre": system.centre.tolist(),
         "unit": system.unit.tolist(),
         "nugget": NUGGET,
         "quantile": law.quantile,
-        "steps": _base64(law.steps(drawn["count"] if drawn else 0)),
+        "steps": _base64(law.steps(_draw_count(fit))),
     }
 
 
@@ -230,23 +227,34 @@ def _vectors(
     return np.concatenate(found, axis=1)
 
 
-def _packed(
-    family: Family, thetas: Float64[np.ndarray, "n p"], most: int
-) -> dict[str, Any] | None:
-    """The first thetas that there is room for."""
-    if not len(thetas):
+def _room(family: Family) -> int:
+    """How many thetas there is room for."""
+    return max(_DRAW_BYTES // (_BYTES * _spec(family)["size"]), 1)
+
+
+def _draw_count(fit: Fit) -> int:
+    """How many draws are embedded: the first that there is room for."""
+    return min(len(fit.draws), _most_draws(fit), _room(fit.family))
+
+
+def _drawn(fit: Fit) -> dict[str, Any] | None:
+    """The draws less the fit, each number to 6e-8 of what it differs by."""
+    count = _draw_count(fit)
+    if not count:
         return None
-    count = min(
-        len(thetas), most, max(_DRAW_BYTES // (_BYTES * _spec(family)["size"]), 1)
+    less = _vectors(fit.family, fit.draws[:count]) - _vectors(
+        fit.family, fit.theta[None]
     )
-    if most == len(thetas) and count < most:
-        # Jackknife refits all or none: an interval needs every cell.
+    return {"count": count, "of": len(fit.draws), "base64": _base64(less)}
+
+
+def _refits(fit: Fit) -> dict[str, Any] | None:
+    """The jackknife's refits, all or none: an interval needs every cell."""
+    count = len(fit.leaves)
+    if not 0 < count <= _room(fit.family):
         return None
-    return {
-        "count": count,
-        "of": len(thetas),
-        "base64": short_floats(_vectors(family, thetas[:count])),
-    }
+    packed = short_floats(_vectors(fit.family, fit.leaves))
+    return {"count": count, "of": count, "base64": packed}
 
 
 def _base64(values: np.ndarray, kind: str = "<f4") -> str:

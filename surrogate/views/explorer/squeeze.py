@@ -16,7 +16,7 @@ _PLAIN = re.compile(r"[^\s'\"`/]+")
 _BEFORE_PATTERN = set("(,=:[!&|?{};+-*%<>~^\n")
 # After these no line break means anything.
 _GOES_ON = set(";,{([")
-_STATEMENT = re.compile(r"(?:const|let|for|if|return|function|async|switch|throw|try)\b")
+_STATEMENT = re.compile(r"(?:const|let|for|if|return|function|switch|throw|try)\b")
 _WORDS_BEFORE_PATTERN = re.compile(r"(?:return|typeof|case|in|of|void|delete)$")
 
 

@@ -5,12 +5,12 @@ const CHOICES = ["lr", "batch"];
 // The embedded document, with its numbers unpacked.
 function prepare(data) {
   const p = data.family.size;
-  const unpack = (part) => (part ? rowsOf(decode(part.base64, true), p) : []);
+  const unpack = (part, isShort) => (part ? rowsOf(decode(part.base64, isShort), p) : []);
   return {
     ...data,
     theta: Float64Array.from(data.theta),
-    draws: unpack(data.draws),
-    leaves: unpack(data.leaves),
+    draws: unpack(data.draws, false).map((less) => less.map((v, k) => v + data.theta[k])),
+    leaves: unpack(data.leaves, true),
     factors: data.factors ? rowsOf(decode(data.factors, true), data.leaves.count) : null,
     scale_names: data.givens.filter((name) => name !== "params" && name !== "tokens"),
     unit: data.scale.slice(0, data.choices.length),
