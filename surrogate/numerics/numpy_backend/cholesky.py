@@ -12,8 +12,9 @@ def solve_spd(
     """Solve each; NaN where one is not positive definite.
 
     Equals the reference kernel to rounding. LAPACK's `cholesky` would give up on
-    all where one fails, and calls it once a system: here columns are a loop and the
-    problems the last axis.
+    all where one fails, and four in ten do on the way: here columns are a loop and the
+    problems the last axis. Each column takes off what those before it make of it, once:
+    half the work of taking every column off the rest.
     """
     size = right.shape[1]
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
@@ -24,12 +25,11 @@ def solve_spd(
         np.multiply(right.T, scale, out=rest[size])
         inverse = np.empty((size, len(right)))
         for j in range(size):
-            pivot = rest[j, j]
-            inverse[j] = 1 / np.sqrt(np.where(pivot > 0, pivot, np.nan))
-            rest[j:, j] *= inverse[j]
-            below = rest[j + 1 :, j]
-            if j + 1 < size:
-                rest[j + 1 :, j + 1 :] -= below[:, None] * below[None, :-1]
+            column = rest[j:, j]
+            if j > 0:
+                column -= np.einsum("ikr,kr->ir", rest[j:, :j], rest[j, :j])
+            inverse[j] = 1 / np.sqrt(np.where(column[0] > 0, column[0], np.nan))
+            column *= inverse[j]
         found = rest[size].copy()
         for j in range(size - 1, -1, -1):
             found[j] *= inverse[j]
