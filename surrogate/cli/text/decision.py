@@ -93,8 +93,10 @@ class _Page:
                 continue
             is_mark = len(label) == 1
             indent = _INDENT + (2 if is_mark else _LABEL if label is not None else 0)
-            parts = textwrap.wrap(plain(said), max(width - indent, 20)) or [""]
-            for k, part in enumerate(parts):
+            # A number and its % stay on one line.
+            joined = plain(said).replace(" %", "\xa0%")
+            parts = textwrap.wrap(joined, max(width - indent, 20)) or [""]
+            for k, part in enumerate(part.replace("\xa0", " ") for part in parts):
                 head = (label or "") if k == 0 else ""
                 line = Text(" " * _INDENT + head.ljust(indent - _INDENT), style="cyan")
                 found.append(line + Text(part, style=style))
