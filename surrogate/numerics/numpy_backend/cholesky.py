@@ -16,6 +16,9 @@ def solve_spd(
     problems the last axis. Each column takes off what those before it make of it, once:
     half the work of taking every column off the rest.
     """
+    if len(right) == 1:
+        # Alone its sums would be taken in another order than beside others.
+        return solve_spd(matrix.repeat(2, axis=0), right.repeat(2, axis=0))[:1]
     size = right.shape[1]
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         scale = 1 / np.sqrt(np.diagonal(matrix, axis1=1, axis2=2).T)
