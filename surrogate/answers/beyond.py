@@ -65,13 +65,31 @@ def widened(ends: np.ndarray, half: np.ndarray | float) -> np.ndarray:
 def regret_bound(
     fit: Model, regret: float, draws: Float64[np.ndarray, " draws"]
 ) -> float:
-    """Upper end of [0, upper] of a regret; NaN without draws.
+    """Upper end of [0, upper] of a regret; NaN without draws."""
+    return regret_end(fit, regret, intervals.upper(regret, draws))
 
-    Not under what cells left out were measured to lose at their own proposals, which
-    no draw of a law tells: their optima lie off the law, and their losses are noisy.
+
+def regret_end(fit: Model, regret: float, drawn: float) -> float:
+    """That end from what draws say of it: with what the form misses, and the law.
+
+    A form misses a share of the excess, as predictions count it, which no draw of the
+    form tells. Not under what cells left out were measured to lose at their own
+    proposals: their optima lie off the law, and their losses are noisy.
     """
-    upper = intervals.upper(regret, draws)
+    if not math.isfinite(drawn):
+        return drawn
+    excess, missed = math.log1p(regret), missed_share(fit)
+    sampled = math.log1p(drawn) - excess
+    with np.errstate(over="ignore"):
+        upper = float(np.expm1(excess + math.hypot(sampled, missed * excess)))
     law = fit.discrepancy
     if law is None or math.isnan(law.regret):
         return upper
-    return max(upper, regret + law.regret) if len(draws) else upper
+    return max(upper, regret + law.regret)
+
+
+def missed_share(fit: Model) -> float:
+    """Of an excess [ln], what the form may miss at most, one-sided; 0 if not known."""
+    level = 2 * intervals.LEVEL - 1
+    times = intervals.student(fit.fitted_cells, level, fit.freedom)
+    return 0.0 if math.isnan(times) else times * float(fit.noise.missed(1.0))

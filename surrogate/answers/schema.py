@@ -137,7 +137,7 @@ _CELL = record(
 )
 _DIRECTION = record(
     {
-        **dict.fromkeys(("levels", "low", "high", "groups"), count()),
+        **dict.fromkeys(("levels", "low", "high", "groups", "capped"), count()),
         **dict.fromkeys(("is_curved", "is_hill", "is_low", "is_high"), flag),
         **dict.fromkeys(("above", "below"), maybe(_SIZE)),
         "ends": rows(_SIZE, size=2),

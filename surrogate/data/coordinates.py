@@ -321,13 +321,14 @@ def _choices(runs: Runs) -> tuple[str, ...]:
             f"lower learning rates.{_unused(runs)}"
         )
     choices = tuple(name for name in CHOICES if _is_told(runs, name))
-    if not any(_most_levels(runs, name) > 2 for name in choices):
+    if not any(_most_levels(runs, n) > 2 or _is_slope(runs, n) for n in choices):
         raise DataError(
             "Neither lr nor batch can be fitted: expected at least one cell (one "
             "params and tokens) with 3 or more values of lr, or of batch, among runs "
-            "that did not diverge, or runs at random settings, many more than a "
-            "surface has parameters, and there are neither. Add runs, or check that "
-            f"params and tokens are mapped to the right columns.{_unused(runs)}"
+            "that did not diverge, or 2 in half of the cells, or runs at random "
+            "settings, many more than a surface has parameters, and there are none. "
+            "Add runs, or check that params and tokens are mapped to the right "
+            f"columns.{_unused(runs)}"
         )
     if len(choices) == 2 and _moves_together(runs):
         raise DataError(
@@ -360,6 +361,19 @@ def _is_told(runs: Runs, name: str) -> bool:
     if len(values) - size < _SPARE or np.ptp(values) < MIN_LOG_SPAN:
         return False
     return Line.of(values, scales).span >= MIN_LOG_SPAN
+
+
+def _is_slope(runs: Runs, name: str) -> bool:
+    """Whether two values of lr or batch stand side by side in half of the cells.
+
+    They tell which is better, though no optimum; in fewer cells they may be one table's
+    sizes that were read wrongly.
+    """
+    if _is_scattered(runs):
+        return False
+    levels = runs.levels_within_cells(settings_of(runs)[name])
+    used = np.unique(runs.cell[runs.usable])
+    return bool(2 * (levels[used] > 1).sum() >= len(used))
 
 
 def _moves_together(runs: Runs) -> bool:

@@ -35,6 +35,7 @@ class Verdict(IntEnum):
     SPIKE = 2
     TOO_LOW = 3
     UNEXPLAINED = 4
+    IMPOSSIBLE = 5
 
 
 # Why runs that are set aside are, for people.
@@ -42,7 +43,13 @@ REASONS = {
     Verdict.SPIKE: "that spiked: stable runs at higher lr are better",
     Verdict.TOO_LOW: "far below all others of their cell (another unit, a slip?)",
     Verdict.UNEXPLAINED: "far above the rest of their cell, by no trend in lr",
+    Verdict.IMPOSSIBLE: (
+        "whose loss is more than twice what a guess at random costs, about 11 nats a "
+        "token (a sum over tokens, a perplexity, another unit?)"
+    ),
 }
+# Nats a token: twice a guess among a million words. Bits a byte are less.
+MOST_NATS = 28.0
 # The lowest loss of a cell is too low if it is below the next by this in ln, and by
 # three times what lies between that one and the median: a bowl is flat at its bottom.
 LOW_GAP, LOW_TIMES, LOW_OTHERS = 0.12, 3.0, 4
@@ -85,6 +92,20 @@ def judge(
     for line in lines:
         _judge_first(line, verdict, (lr, batch, loss))
     return verdict
+
+
+def impossible(loss: Column, verdict: Int64[np.ndarray, " runs"]) -> np.ndarray:
+    """Which stable runs of a table have a loss that no stable run has.
+
+    None where most have: the column is then in another unit, and is warned of as such.
+
+    Args:
+        loss: of all runs.
+        verdict: of all runs.
+    """
+    stable = verdict == Verdict.STABLE
+    found = stable & (loss > MOST_NATS)
+    return np.flatnonzero(found if 2 * found.sum() < stable.sum() else found & False)
 
 
 def _too_low(loss: Column) -> Bool[np.ndarray, " runs"]:

@@ -216,7 +216,8 @@ def not_a_loss(
     if middle > _MOST_NATS:
         return (
             f"half of the values are above {middle:.4g}, and a guess at random costs "
-            f"about 11 nats a token: a sum, per cent or perplexity? (--loss-unit)"
+            f"about 11 nats a token: a sum over tokens or a batch, per cent, or "
+            f"perplexity (--loss-unit perplexity)?"
         )
     if finite.max() <= 1 and _rises(cell, lr, loss, usable, sizes):
         return (

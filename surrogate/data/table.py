@@ -221,6 +221,8 @@ class Runs:
             for rows in groups:
                 columns = levels[rows], table["batch"][rows], losses[rows]
                 found[rows] = divergence.judge(*columns, marks[rows], diverged_above)
+            if diverged_above is None:
+                found[divergence.impossible(losses, found)] = Verdict.IMPOSSIBLE
         else:
             found = checks.verdicts(verdict, size)
         runs = cls(

@@ -46,7 +46,7 @@ class Direction:
         is_hill: it is negative, likewise.
         low: in how many groups of runs (one cell; for lr also one batch) the lowest
             value is best.
-        high: in how many the highest is, and none that diverged lies above it.
+        high: in how many the highest that did not diverge is.
         groups: of at least two values.
         is_low: the first is a finding: a sign test under 5 %, or in one group a step
             of 2 standard deviations.
@@ -54,6 +54,7 @@ class Direction:
         above: a value that lies below the optimum of every group of `high`.
         below: a value that lies above that of every group of `low`.
         ends: lowest and highest value of the best levels' groups, natural units.
+        capped: in how many of `high` runs above it diverged.
     """
 
     levels: int
@@ -67,6 +68,7 @@ class Direction:
     above: float | None
     below: float | None
     ends: tuple[float, float]
+    capped: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers; `from_json` gives the same back."""
@@ -256,7 +258,7 @@ def _direction(
     groups = [_group(runs, rows, values, sound) for rows in _groups(name, runs)]
     groups = [group for group in groups if len(group.values) >= 2]
     low = [g for g in groups if g.best == 0]
-    high = [g for g in groups if g.best == len(g.values) - 1 and not g.is_capped]
+    high = [g for g in groups if g.best == len(g.values) - 1]
     usable = values[runs.usable]
     return Direction(
         levels=levels if levels > 1 else len(np.unique(usable)),
@@ -270,6 +272,7 @@ def _direction(
         above=min((float(g.values[-2]) for g in high), default=None),
         below=max((float(g.values[1]) for g in low), default=None),
         ends=(float(usable.min()), float(usable.max())),
+        capped=sum(g.is_capped for g in high),
     )
 
 
@@ -339,6 +342,13 @@ def unclear(found: Direction | None, name: str) -> str | None:
     if found.is_low or found.is_high:
         return None
     low, high = (setting(name, end) for end in found.ends)
+    if found.levels == 2:
+        return (
+            f"These runs do not show a best {name}: it takes two values in a cell, "
+            "which tell a slope and no optimum, and the lower one is better in "
+            f"{found.low} of {found.groups} groups of runs, the higher one in "
+            f"{found.high}, too few to be sure. Add runs at a third value."
+        )
     counts = (
         f"the lowest is best in {found.low} of {found.groups} groups of runs, the "
         f"highest in {found.high}"

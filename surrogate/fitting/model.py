@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,9 @@ from surrogate.fitting.discrepancy import Discrepancy
 from surrogate.fitting.evidence import Direction
 from surrogate.fitting.objective import Noise
 from surrogate.fitting.stability import Stability
+
+# Two learning rates nearer than this are one.
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,14 @@ class CellRecord:
     def levels(self, name: str) -> tuple[float, ...]:
         """The values of lr or batch that were tried."""
         return self.lr if name == "lr" else self.batch
+
+    def ends(self, name: str) -> tuple[float, float]:
+        """The lowest and the highest of them; of lr below all that went unstable."""
+        levels = self.levels(name)
+        if name == "lr":
+            edge = min((lr for _, lr in self.unstable), default=math.inf)
+            levels = tuple(v for v in levels if v < edge * (1 - _ROUNDING)) or levels
+        return min(levels), max(levels)
 
 
 @dataclass(frozen=True)

@@ -101,9 +101,13 @@ class Noise(NamedTuple):
     floor: float
     growth: float
 
+    def missed(self, excess: np.ndarray | float) -> np.ndarray | float:
+        """Standard deviation of what the form misses at these fitted excesses."""
+        return self.growth * excess
+
     def within(self, excess: np.ndarray) -> np.ndarray:
         """Standard deviation within a cell at these fitted excesses."""
-        return np.sqrt(self.floor**2 + (self.growth * excess) ** 2)
+        return np.sqrt(self.floor**2 + self.missed(excess) ** 2)
 
 
 # Runs this near to the fitted minimum tell the noise of the plateau.

@@ -16,6 +16,7 @@ from support import fit as fit_support
 
 from surrogate.answers import Fit, Optimum, Plateau
 from surrogate.answers.extents import EDGES
+from surrogate.base.chances import student
 from surrogate.base.errors import DataError, Status
 from surrogate.fitting import intervals
 
@@ -373,7 +374,10 @@ def test_the_draws_one_by_one_say_how_sure_it_is(
     )
     assert found.probability_inside == np.mean(alone <= TOL)
     upper = max(np.quantile(alone, 0.95), found.regret)
-    assert found.upper == pytest.approx(upper, rel=1e-6)
+    excess, t = np.log1p(found.regret), student(0.95, steplaw.fitted_cells - 3)
+    sides = np.log1p(upper) - excess, t * steplaw.noise.growth * excess
+    expected = np.expm1(excess + np.hypot(*sides))
+    assert found.upper == pytest.approx(expected, rel=1e-6)
 
 
 @cache

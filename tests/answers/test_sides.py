@@ -161,3 +161,61 @@ def test_an_interval_that_is_open_says_why() -> None:
     assert said.endswith(
         "groups of runs of one size and batch: the interval of lr is open below."
     )
+
+
+def cliff(best: float, lr: tuple[float, ...] = LR[:3]) -> Fit:
+    """Three sizes, three batches; at the highest lr all runs diverged."""
+    at = np.log(best / 4e-4)
+    runs = table(lambda x, y: 0.03 * (x - at) ** 2 + 0.02 * y**2, 0, lr=lr, cells=3)
+    columns = {n: getattr(runs, n) for n in ("lr", "batch", "params", "tokens")}
+    loss = np.where(runs.lr == lr[-1], np.nan, runs.loss)
+    return fit(Runs.from_arrays(**columns, loss=loss), bootstrap=50)
+
+
+def test_two_stable_values_beside_a_cliff_say_below_which_the_best_lies() -> None:
+    found = cliff(best=LR[0] / 2).optimum(**WHERE)
+    side = found.to_json()["one_sided"]["lr"]
+    assert (side["side"], side["than"], side["at"]) == ("below", LR[1], LR[0])
+    assert found.lr == LR[0]
+
+
+def test_beside_a_cliff_nothing_unstable_is_answered() -> None:
+    """The higher of two stable values is best, the third diverged everywhere."""
+    found = cliff(best=LR[1] * 2).optimum(**WHERE)
+    side = found.to_json()["one_sided"]["lr"]
+    assert (side["side"], side["than"], side["at"]) == ("above", LR[0], LR[1])
+    assert found.lr == LR[1]
+    said = " ".join(found.context.warnings)
+    assert f"over {LR[1]:.2e} runs diverged" in said
+
+
+def two_by_two(cells: int) -> Fit:
+    """Two lr and two batches, of which the lower wins everywhere by 2 %."""
+    corner = {"lr": LR[:2], "batch": BATCH[:2]}
+    runs = table(lambda x, y: 0.03 * x + 0.03 * y, 0, cells=cells, **corner)
+    return fit(runs, bootstrap=50)
+
+
+def test_two_values_of_each_say_which_is_better() -> None:
+    found = two_by_two(cells=3)
+    asked = found.optimum(**WHERE)
+    sides = asked.to_json()["one_sided"]
+    assert asked.status is Status.at_bound
+    assert (asked.lr, asked.batch) == (LR[0], BATCH[0])
+    assert (sides["lr"]["side"], sides["lr"]["than"]) == ("below", LR[1])
+    assert (sides["batch"]["side"], sides["batch"]["than"]) == ("below", BATCH[1])
+    assert (sides["lr"]["count"], sides["batch"]["count"]) == (6, 3)
+
+
+def test_of_one_cell_too_few_to_be_sure_are_counted() -> None:
+    asked = two_by_two(cells=1).optimum(**WHERE)
+    assert asked.status is Status.not_identifiable
+    said = " ".join(asked.context.warnings)
+    assert "lower one is better in 2 of 2 groups of runs" in said
+
+
+def test_beyond_the_sizes_of_the_runs_a_side_bounds_nothing() -> None:
+    """Without a bend nothing tells how the optimum moves with size."""
+    asked = two_by_two(cells=3).optimum(params=2e9, tokens=4e10)
+    sides = asked.to_json()["one_sided"]
+    assert all(side["than"] is None for side in sides.values())

@@ -194,7 +194,7 @@ def test_every_run_twice() -> None:
 def test_what_is_no_mean_loss(design: str) -> None:
     table = DESIGNS[design]
     for loss, word in (
-        (2048 * table["loss"], "a sum, per cent"),
+        (2048 * table["loss"], "a sum over tokens or a batch"),
         (1 / table["loss"], "accuracy?"),
     ):
         runs = Runs.from_arrays(**{**table, "loss": loss}, called={"loss": "'acc'"})
@@ -244,3 +244,33 @@ def test_a_fit_names_file_line_and_column(tmp_path: Path) -> None:
     fitted = fit(read_runs(path), family="quadratic", bootstrap=0)
     place = f"{path} line 5, column 'learning_rate', value 0.024: 10 times 0.0024"
     assert any(place in text for text in fitted.warnings)
+
+
+@pytest.mark.parametrize("rows", [[0], [7], [0, 1, 2, 3, 4]])
+def test_a_loss_that_no_stable_run_has_is_named_and_no_part_of_the_surface(
+    rows: list[int],
+) -> None:
+    """The coldest run, one in the middle, a whole cell: 23,041 nats, a sum."""
+    table = DESIGNS["lr at four sizes"]
+    loss = table["loss"].copy()
+    loss[rows] *= 6_500.0
+    runs = Runs.from_arrays(**{**table, "loss": loss})
+    assert not runs.usable[rows].any()
+    assert runs.usable.sum() == len(loss) - len(rows)
+    said = " ".join(runs.warnings)
+    assert "set aside" in said
+    assert f"loss {loss[rows[0]]:.4g}" in said
+
+
+def test_a_table_of_sums_is_kept_and_warned_of_as_one() -> None:
+    table = DESIGNS["lr at four sizes"]
+    runs = Runs.from_arrays(**{**table, "loss": 6_500 * table["loss"]})
+    assert runs.usable.all()
+    assert any("a sum over tokens or a batch" in text for text in runs.warnings)
+
+
+def test_who_says_what_diverged_is_believed_of_high_losses_too() -> None:
+    table = DESIGNS["lr at four sizes"]
+    loss = np.where(np.arange(len(table["loss"])) == 0, 50.0, table["loss"])
+    runs = Runs.from_arrays(**{**table, "loss": loss}, diverged_above=np.inf)
+    assert runs.usable.all()

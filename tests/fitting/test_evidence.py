@@ -76,7 +76,7 @@ def test_a_diverged_run_above_the_best_bounds_it() -> None:
         name: getattr(runs, name) for name in ("lr", "batch", "params", "tokens")
     }
     lr = told(Runs.from_arrays(**columns, loss=loss))["lr"]
-    assert (lr.high, lr.is_high, lr.above) == (0, False, None)
+    assert (lr.high, lr.is_high, lr.above, lr.capped) == (6, True, LR[2], 6)
 
 
 @pytest.mark.parametrize(

@@ -219,8 +219,7 @@ def _prices(
     bound = math.nan
     if u is not None:
         drawn = prices.regret_bound(solved.drawn_regrets(u))
-        floor = beyond.regret_bound(fit, regret, np.zeros(len(fit.draws)))
-        bound = max(drawn, floor) if math.isfinite(drawn) else drawn
+        bound = beyond.regret_end(fit, regret, max(drawn, regret))
     steps = None
     if _has_ladder(told):
         i = fit.features.choices.index("batch")

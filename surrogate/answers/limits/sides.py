@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from surrogate.answers.limits.levels import distance as level_distance
 from surrogate.answers.nearest import distances, nearest_cell
 from surrogate.answers.question import Question
 from surrogate.fitting.evidence import Direction, setting
@@ -34,6 +35,7 @@ class Side:
         groups: of so many.
         is_sure: that many are more than chance gives, at 5 %.
         levels: that the setting takes in a cell, at most.
+        capped: in so many of `count` runs above the end of the grid diverged.
     """
 
     side: str
@@ -43,6 +45,7 @@ class Side:
     groups: int
     is_sure: bool
     levels: int
+    capped: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers; `than` null where it is not known."""
@@ -84,16 +87,20 @@ def _monotone(question: Question, name: str, told: Direction) -> Side | None:
     cells = question.fit.cells
     index = nearest_cell(cells, question)
     assert index is not None
-    levels = getattr(cells[index], name)
+    lowest, highest = cells[index].ends(name)
+    capped = 0
     if told.is_high:
-        than = told.above if told.above is not None else math.nan
-        ends = ("above", than, max(levels), told.high)
+        than, capped = told.above, told.capped
+        ends = ("above", highest, told.high)
     elif told.is_low:
-        than = told.below if told.below is not None else math.nan
-        ends = ("below", than, min(levels), told.low)
+        than, ends = told.below, ("below", lowest, told.low)
     else:
         return None
-    return Side(*ends, told.groups, True, told.levels)
+    # Without a bend nothing tells how the best moves beyond the sizes of the runs.
+    is_far = level_distance(question.fit, question.columns, {})[0] > 1
+    known = math.nan if than is None or is_far else than
+    side, at, count = ends
+    return Side(side, known, at, count, told.groups, True, told.levels, capped)
 
 
 def _beyond(
@@ -116,6 +123,7 @@ def _beyond(
             told.groups,
             told.is_high,
             told.levels,
+            told.capped,
         )
     if low > AGREE:
         than = told.below if told.is_low and told.below is not None else interval[1]
@@ -207,7 +215,12 @@ def say(name: str, side: Side) -> str:
     sure = "" if side.is_sure else ", which may be chance"
     step = " (two values tell a slope and no optimum)" if side.levels == 2 else ""
     beyond = {"above": "over", "below": "under"}[side.side]
+    rest = f"nothing {beyond} {setting(name, side.at)} was tried"
+    if side.capped:
+        end = "highest stable"
+        rest = f"over {setting(name, side.at)} runs diverged"
+        rest += "" if side.capped == side.count else " or none was tried"
     return (
         f"The {end} {name} is best in {side.count} of {side.groups} {what}{sure}, "
-        f"{than}{step}; nothing {beyond} {setting(name, side.at)} was tried."
+        f"{than}{step}; {rest}."
     )

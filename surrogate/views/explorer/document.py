@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from surrogate.answers import Fit
+from surrogate.answers.beyond import missed_share
 from surrogate.answers.decision.trust import NEAR_CELLS, NEAR_FACTOR
 from surrogate.answers.fit import DEFAULT_PROBABILITY, DEFAULT_TOL
 from surrogate.answers.predict import check_known
@@ -99,6 +100,7 @@ def _intervals(fit: Fit) -> dict[str, Any]:
         "min_cells_pairs": intervals.MIN_CELLS_PAIRS,
         "factors": _factors(fit),
         "most_stretch": intervals.MOST_STRETCH,
+        "missed": missed_share(fit),
     }
 
 

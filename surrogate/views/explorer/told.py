@@ -107,10 +107,7 @@ def _cell(fit: Fit, cell: CellRecord, held: list[str]) -> dict[str, Any]:
         "held": {name: middle_level(cell, name) for name in held},
         "levels": {name: cell.levels(name) for name in held},
         "telling": [n for n in held if cell in telling(fit, n, cell.recipe)],
-        "ends": {
-            name: [min(getattr(cell, name)), max(getattr(cell, name))]
-            for name in fit.evidence
-        },
+        "ends": {name: list(cell.ends(name)) for name in fit.evidence},
         "unstable": [list(pair) for pair in cell.unstable],
         "batches": list(cell.batch) if cell.unstable else [],
         "around": {name: list(cell.around[name]) for name in cell.around},

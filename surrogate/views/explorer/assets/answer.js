@@ -107,11 +107,18 @@ function estimationMoves(model, point, leaves, draws) {
   return draws.map((d) => [0, 1].map((i) => ((ratio[i] ?? 1) - 1) * (d[i] - point[i])));
 }
 
-// Upper end of [0, upper] for a regret, from draws (surrogate/fitting/intervals.py), not under
-// what cells left out were measured to lose.
+// Upper end of [0, upper] for a regret, from draws (surrogate/answers/beyond.py).
 function upperOf(model, point, draws) {
-  const least = point + ((model.law && model.law.regret) || 0);
-  return draws.length ? Math.max(least, quantile(draws, model.level_of_intervals)) : null;
+  return draws.length ? regretEnd(model, point, Math.max(point, quantile(draws, model.level_of_intervals))) : null;
+}
+
+// Likewise from what draws say of it: with what the form misses, and not under what cells
+// left out were measured to lose.
+function regretEnd(model, regret, drawn) {
+  if (!Number.isFinite(drawn)) return drawn;
+  const excess = Math.log1p(regret);
+  const upper = Math.expm1(excess + Math.hypot(Math.log1p(drawn) - excess, model.missed * excess));
+  return Math.max(upper, regret + ((model.law && model.law.regret) || 0));
 }
 
 // How far a point is from the data: 1 is the farthest that was fitted.

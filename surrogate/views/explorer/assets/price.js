@@ -63,7 +63,7 @@ function regretBound(model, prices, regret, regrets, lows) {
     return Math.log1p(regret) * (own < 0 ? prices.slope / own : Infinity);
   });
   const drawn = Math.expm1(quantile(scaled.filter((v) => !Number.isNaN(v)), model.level_of_intervals));
-  return Number.isFinite(drawn) ? Math.max(drawn, regret + ((model.law && model.law.regret) || 0)) : drawn;
+  return regretEnd(model, regret, Math.max(drawn, regret));
 }
 
 // level -> the place nearest to `start` where a function rises to it; null where it does

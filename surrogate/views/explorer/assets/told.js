@@ -131,8 +131,9 @@ function oneSidedOf(model, question, best, intervals) {
 
 function monotoneOf(model, question, told, name) {
   const [lowest, highest] = nearestCell(model.cells, question).ends[name];
-  if (told.is_high) return { side: "above", than: told.above, at: highest, count: told.high, isSure: true };
-  if (told.is_low) return { side: "below", than: told.below, at: lowest, count: told.low, isSure: true };
+  const known = (than) => (distanceOf(model, question, {}) > 1 ? null : than);
+  if (told.is_high) return { side: "above", than: known(told.above), at: highest, count: told.high, isSure: true, capped: told.capped };
+  if (told.is_low) return { side: "below", than: known(told.below), at: lowest, count: told.low, isSure: true, capped: 0 };
   return null;
 }
 
@@ -140,11 +141,11 @@ function beyondOf(model, question, told, name, best, interval) {
   const [low, high] = triedOf(model, question, name);
   if (high < -model.agree) {
     const than = told.is_high && told.above !== null ? told.above : interval[0], at = best * Math.exp(high);
-    return { side: "above", than: than === null ? at : Math.min(than, at), at, count: told.high, isSure: told.is_high };
+    return { side: "above", than: than === null ? at : Math.min(than, at), at, count: told.high, isSure: told.is_high, capped: told.capped };
   }
   if (low > model.agree) {
     const than = told.is_low && told.below !== null ? told.below : interval[1], at = best * Math.exp(low);
-    return { side: "below", than: than === null ? at : Math.max(than, at), at, count: told.low, isSure: told.is_low };
+    return { side: "below", than: than === null ? at : Math.max(than, at), at, count: told.low, isSure: told.is_low, capped: 0 };
   }
   return null;
 }
@@ -206,13 +207,14 @@ const valueText = (name, value) => (name === "lr" ? formatLr(value) : `${formatT
 
 // A side in words.
 function sayOf(name, side) {
-  const end = side.side === "above" ? "highest" : "lowest";
+  const end = side.side === "above" ? (side.capped ? "highest stable" : "highest") : "lowest";
   const than = side.than === null ? `so the best may lie ${side.side} it` : `so the best lies ${side.side} ${valueText(name, side.than)}`;
   if (!side.count) return `The fitted best ${name} lies ${side.side} all that was tried about it: the answer is at the end of that, ${valueText(name, side.at)}, ${than}.`;
   const what = name === "batch" ? "cells" : "groups of runs of one size and batch";
   const step = side.levels === 2 ? " (two values tell a slope and no optimum)" : "";
   const beyond = side.side === "above" ? "over" : "under";
-  return `The ${end} ${name} is best in ${side.count} of ${side.groups} ${what}${side.isSure ? "" : ", which may be chance"}, ${than}${step}; nothing ${beyond} ${valueText(name, side.at)} was tried.`;
+  const rest = side.capped ? `over ${valueText(name, side.at)} runs diverged${side.capped === side.count ? "" : " or none was tried"}` : `nothing ${beyond} ${valueText(name, side.at)} was tried`;
+  return `The ${end} ${name} is best in ${side.count} of ${side.groups} ${what}${side.isSure ? "" : ", which may be chance"}, ${than}${step}; ${rest}.`;
 }
 
 // Why a setting that the fit does not see has no answer at such a value, "" where it has
