@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from jaxtyping import Bool, Float64
 
 from surrogate.answers import arrays
 from surrogate.answers.question import Range
 from surrogate.answers.solved import Solved, limits
+from surrogate.base.shapes import Bool, Float64
 
 # Points of a line, and how often the place where it crosses the level is closed in on.
 _POINTS, _ROUNDS = arrays.BLOCK, 4

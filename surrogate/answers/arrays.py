@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import NamedTuple, TypedDict
 
 import numpy as np
-from jaxtyping import Float64, Int
 
+from surrogate.base.shapes import Float64, Int
 from surrogate.families import Family
 from surrogate.families.forms import Form, form
 from surrogate.numerics import plateau_box, plateau_shape

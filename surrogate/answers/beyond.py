@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
 
 from surrogate.answers.question import Question
+from surrogate.base.shapes import Float64
 from surrogate.fitting import intervals
 from surrogate.fitting.model import Model
 

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
 
 from surrogate.answers import arrays, beyond, stability_edge
 from surrogate.answers.checks import check_positive
@@ -34,6 +33,7 @@ from surrogate.answers.solved import (
     solve_box,
 )
 from surrogate.base.errors import DataError, Status
+from surrogate.base.shapes import Float64
 from surrogate.data.coordinates import WIDEN
 from surrogate.fitting import intervals
 from surrogate.fitting.model import Model

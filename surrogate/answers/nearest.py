@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Float64
 
 from surrogate.answers.question import Question
+from surrogate.base.shapes import Float64
 from surrogate.data.cells import Cell
 from surrogate.fitting.model import CellRecord
 

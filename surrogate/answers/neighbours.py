@@ -9,10 +9,10 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
 
 from surrogate.answers.beyond import log_scales
 from surrogate.answers.decision.trust import NEAR_CELLS, NEAR_FACTOR
+from surrogate.base.shapes import Bool, Float64, Int64
 from surrogate.fitting.model import CellRecord, Model
 
 # Forgives the rounding of a ratio of exactly the factor.

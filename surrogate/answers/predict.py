@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, cast
 
 import numpy as np
-from jaxtyping import Bool, Float64
 
 from surrogate.answers import arrays, beyond, neighbours
 from surrogate.answers.checks import (
@@ -30,6 +29,7 @@ from surrogate.answers.question import Values
 from surrogate.answers.results import Evaluation, Prediction
 from surrogate.base.defaults import SMALL
 from surrogate.base.errors import DataError, Status
+from surrogate.base.shapes import Bool, Float64
 from surrogate.base.units import quote
 from surrogate.data import Runs
 from surrogate.data.coordinates import CHOICES, settings_of

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
 from surrogate.answers.checks import (
@@ -22,6 +21,7 @@ from surrogate.answers.checks import (
 from surrogate.answers.third_setting import best_level
 from surrogate.base.defaults import SMALL
 from surrogate.base.errors import DataError
+from surrogate.base.shapes import Float64
 from surrogate.data.coordinates import CHOICES, WIDEN
 from surrogate.fitting.model import Model
 from surrogate.fitting.stability import P_MAX

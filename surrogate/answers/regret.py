@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
 
 from surrogate.answers import beyond, stability_edge
 from surrogate.answers.alone import alone
@@ -26,6 +25,7 @@ from surrogate.answers.robust import Share
 from surrogate.answers.sided import Sided, solve_sides
 from surrogate.answers.solved import loss_of, solve_box
 from surrogate.base.errors import DataError, Status
+from surrogate.base.shapes import Float64
 from surrogate.data.coordinates import CHOICES
 from surrogate.fitting import intervals
 

@@ -12,10 +12,10 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int
 
 from surrogate.answers import arrays
 from surrogate.answers.solved import Solved
+from surrogate.base.shapes import Bool, Float64, Int
 
 # Points of the grid along each of one or two coordinates.
 _POINTS = {1: 1025, 2: 81}

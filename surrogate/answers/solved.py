@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Bool, Float64
 
 from surrogate.answers import arrays, beyond, stability_edge
 from surrogate.answers.checks import check_positive
@@ -22,6 +21,7 @@ from surrogate.answers.results import (
 )
 from surrogate.answers.stability_edge import Bounds
 from surrogate.base.errors import Status
+from surrogate.base.shapes import Bool, Float64
 from surrogate.data.coordinates import CHOICES
 from surrogate.families.forms import form
 from surrogate.fitting.intervals import moves

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float64
 
 from surrogate.answers.question import Question
+from surrogate.base.shapes import Bool, Float64
 from surrogate.numerics.half_plane import Cut
 
 # Rounding by which a setting on a bound may seem beyond it [coordinates u, logit].

@@ -6,13 +6,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64
 
 from surrogate.answers.checks import check_loss
 from surrogate.answers.question import Question, Range, Values
 from surrogate.answers.results import Optimum, Plateau, Regret
 from surrogate.base.arguments import checked, kinds
 from surrogate.base.defaults import PROBABILITY, TOL
+from surrogate.base.shapes import Float64
 from surrogate.fitting.model import Model
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from jaxtyping import Float64
+
+from surrogate.base.shapes import Float64
 
 
 def logistic(logit: np.ndarray | np.float64 | float) -> np.ndarray | np.float64:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
 
+from surrogate.base.shapes import Bool, Float64, Int64
 from surrogate.base.units import format_count, quote
 
 Column: TypeAlias = Float64[np.ndarray, " runs"]

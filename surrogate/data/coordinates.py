@@ -14,9 +14,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float64, Int64
 
 from surrogate.base.errors import DataError
+from surrogate.base.shapes import Float64, Int64
 from surrogate.base.units import format_count
 from surrogate.data import MIN_LOG_SPAN, Runs
 from surrogate.data.extrapolation import Leverage, Line

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float64
 
+from surrogate.base.shapes import Bool, Float64
 from surrogate.data.steps import JUMP, LOWER_LR, WORSE, Line, is_worse, wall_step
 
 # A batch is held against the next one toward the best that is at most so far off: of

@@ -12,8 +12,8 @@ from __future__ import annotations
 from enum import IntEnum
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
 
+from surrogate.base.shapes import Bool, Float64, Int64
 from surrogate.data.dead import dead_batches
 from surrogate.data.steps import (
     LOWER_LR,

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
+
+from surrogate.base.shapes import Float64
 
 # A setting that is not fitted is outside when its ln is this far off its line.
 HELD_SPAN = 0.1

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Float64
 
+from surrogate.base.shapes import Float64
 from surrogate.data.cells import Rows
 
 # An anonymous axis: rows, cells, or the levels of a line.

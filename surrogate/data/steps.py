@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64, Int64
+
+from surrogate.base.shapes import Float64, Int64
 
 # A run counts as bad from here on: a share of a better one's loss, and nats.
 WORSE, WORSE_NATS = 0.25, 0.15

@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from jaxtyping import Int64
 from numpy.typing import ArrayLike
 
 from surrogate.base.arguments import Kind, checked, kinds
 from surrogate.base.errors import DataError
+from surrogate.base.shapes import Int64
 from surrogate.base.units import format_lr, format_tokens_exact, quote
 from surrogate.data import advice, cells, checks, divergence, oddities, spikes, ties
 from surrogate.data.cells import Cell, Column, Marks, Rows

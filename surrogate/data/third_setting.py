@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int64
 
+from surrogate.base.shapes import Int64
 from surrogate.data.cells import group
 from surrogate.data.table import Runs
 from surrogate.data.third_setting_surface import Low, fit, lowest, measured

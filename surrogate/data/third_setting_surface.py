@@ -21,9 +21,9 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64, Int64
 
 from surrogate.base.chances import student
+from surrogate.base.shapes import Float64, Int64
 
 LEVEL = 0.95
 # Excess of the loss over which weights fall, and how often they are found anew.

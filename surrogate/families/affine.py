@@ -12,10 +12,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
-from jaxtyping import Float
-
 from surrogate.base.late import Late
 from surrogate.base.namespaces import Array, Numbers, jax, jnp
+from surrogate.base.shapes import Float
 from surrogate.families.protocol import (
     CELL_SPREAD,
     Prior,

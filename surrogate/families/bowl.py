@@ -25,7 +25,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float64
 
 from surrogate.base.namespaces import (
     Array,
@@ -36,6 +35,7 @@ from surrogate.base.namespaces import (
     namespace,
     product,
 )
+from surrogate.base.shapes import Float, Float64
 from surrogate.families import scaling_law
 from surrogate.families.affine import Affine, Table
 from surrogate.families.protocol import (

@@ -13,9 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
 
 from surrogate.base.namespaces import Numbers, log_sum_exp, namespace, product
+from surrogate.base.shapes import Float
 from surrogate.families.bowl import Bowl
 from surrogate.families.mix import Mix
 from surrogate.families.posynomial import Posynomial

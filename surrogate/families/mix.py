@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float64
 
 from surrogate.base.defaults import MIX
 from surrogate.base.namespaces import Array, Numbers, jnp
+from surrogate.base.shapes import Float, Float64
 from surrogate.families.protocol import Family, Prior, Shape, blocks
 
 

@@ -19,11 +19,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float64
 
 from surrogate.base.errors import DataError
 from surrogate.base.late import Late
 from surrogate.base.namespaces import Array, Numbers, jax, jnp, namespace, product
+from surrogate.base.shapes import Float, Float64
 from surrogate.families.affine import Affine, Table
 from surrogate.families.protocol import Prior, Shape, blocks
 from surrogate.families.scaling_law import Law

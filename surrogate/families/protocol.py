@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64
 
 from surrogate.base.late import Late
 from surrogate.base.namespaces import Array, Numbers, jnp, product
+from surrogate.base.shapes import Bool, Float, Float64
 
 if TYPE_CHECKING:
     from surrogate_kernels import dispatch, ref

@@ -13,10 +13,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
 
 from surrogate.base.late import Late
 from surrogate.base.namespaces import Array, Numbers, jax, jnp
+from surrogate.base.shapes import Bool, Float, Int
 from surrogate.families.protocol import Prior, Shape, blocks
 
 if TYPE_CHECKING:

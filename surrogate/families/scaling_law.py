@@ -14,9 +14,9 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
 
 from surrogate.base.namespaces import Array, Numbers, jax, jnp, log_sum_exp, namespace
+from surrogate.base.shapes import Float
 
 
 class Values(NamedTuple):

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float64
 from scipy.optimize import minimize_scalar
 
+from surrogate.base.shapes import Bool, Float64
 from surrogate.data import Runs
 from surrogate.data.coordinates import Features, Rows
 from surrogate.families import Family, Mix

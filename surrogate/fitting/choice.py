@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
 
 from surrogate import families
 from surrogate.base.defaults import AUTO
 from surrogate.base.errors import DataError
+from surrogate.base.shapes import Float64
 from surrogate.data import Runs
 from surrogate.data.coordinates import Features
 from surrogate.families import MIX, Family, Mix, Shape

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float64
 
+from surrogate.base.shapes import Bool, Float64
 from surrogate.data.coordinates import Rows
 
 # Fewer degrees of freedom than this are called so many: trunks are few.

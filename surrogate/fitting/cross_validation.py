@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int
 
 from surrogate.base.late import Late
+from surrogate.base.shapes import Bool, Float64, Int
 from surrogate.data import WORSE, Runs
 from surrogate.data.coordinates import Features, Rows
 from surrogate.data.extrapolation import Leverage

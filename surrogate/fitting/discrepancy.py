@@ -22,9 +22,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
 
 from surrogate.base.chances import student
+from surrogate.base.shapes import Float64
 
 # Of the kernel's unit, what two cells at one place differ by [ln^3].
 NUGGET = 0.05

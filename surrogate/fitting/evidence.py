@@ -14,9 +14,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float64
 
 from surrogate.base.chances import coin, student
+from surrogate.base.shapes import Bool, Float64
 from surrogate.base.units import format_lr, format_tokens_exact
 from surrogate.data import Runs
 from surrogate.data.coordinates import Features, Rows, level_columns

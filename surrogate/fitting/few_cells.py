@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float64
 
 from surrogate.base.defaults import SINGLE_FAMILIES
+from surrogate.base.shapes import Float64
 from surrogate.families import Mix
 from surrogate.fitting import freedom
 from surrogate.fitting.replicates import Fitted, Shares, join

@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
+
+from surrogate.base.shapes import Float64
 
 # With so many the part of the form is known: three or four forms.
 _OF_FORMS = 4

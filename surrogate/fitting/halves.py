@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64, Int64
 
+from surrogate.base.shapes import Float64, Int64
 from surrogate.data.coordinates import level_columns
 
 # Of the distance, what counts as a standard deviation where halves are much better.

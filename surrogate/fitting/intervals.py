@@ -12,10 +12,10 @@ of their own.
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float64
 
 from surrogate.base.chances import student as quantile
 from surrogate.base.defaults import MIN_CELLS_FOR_INTERVALS
+from surrogate.base.shapes import Float64
 
 MIN_CELLS = MIN_CELLS_FOR_INTERVALS
 # From so many on draws are refits under resampled cells.

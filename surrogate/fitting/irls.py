@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float64
 
+from surrogate.base.shapes import Array, Bool, Float64
 from surrogate.data.coordinates import Rows
 from surrogate.families import (
     Curved,

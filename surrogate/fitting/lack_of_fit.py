@@ -15,8 +15,8 @@ from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
 
+from surrogate.base.shapes import Float64
 from surrogate.base.units import format_percent
 from surrogate.data.coordinates import Rows
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
 
 from surrogate.base.defaults import MIN_CELLS_FOR_INTERVALS
+from surrogate.base.shapes import Float64
 from surrogate.data import Runs
 from surrogate.data.coordinates import Features
 from surrogate.families import Family

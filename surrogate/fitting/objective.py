@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float64
 
 from surrogate.base.namespaces import Numbers, namespace
+from surrogate.base.shapes import Float, Float64
 
 # A normal standard deviation over its median absolute deviation.
 NORMAL_MAD = 1.4826

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float64
 
+from surrogate.base.shapes import Bool, Float64
 from surrogate.base.units import format_lr, format_percent, format_tokens_exact
 from surrogate.data import Runs
 from surrogate.fitting.objective import Noise

@@ -8,9 +8,9 @@ cell. Runs that share a slope or a bend with no other have no deleted residual.
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Float64
 
 from surrogate.base.chances import student
+from surrogate.base.shapes import Bool, Float64
 
 # Two-sided, shared out among the runs: one table in a thousand has one by chance.
 _LEVEL = 0.001

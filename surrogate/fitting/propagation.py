@@ -20,8 +20,8 @@ from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
-from jaxtyping import Float64
 
+from surrogate.base.shapes import Float64
 from surrogate.data.coordinates import Rows
 from surrogate.families import Bowl, Family, Posynomial, Quadratic, Shared, forms
 from surrogate.families.protocol import CELL_SPREAD

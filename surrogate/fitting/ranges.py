@@ -10,8 +10,8 @@ from importlib import metadata
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
 
+from surrogate.base.shapes import Float64
 from surrogate.data.coordinates import Rows
 from surrogate.families import Family
 from surrogate.fitting import irls

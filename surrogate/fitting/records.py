@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float64
 
+from surrogate.base.shapes import Float64
 from surrogate.data import Runs
 from surrogate.data.coordinates import Features
 from surrogate.fitting.model import CellRecord

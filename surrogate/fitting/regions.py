@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float64
 
 from surrogate.base.defaults import FOLDS
 from surrogate.base.errors import DataError
+from surrogate.base.shapes import Bool, Float64
 from surrogate.base.units import format_count, quote
 from surrogate.data import MIN_LOG_SPAN, Runs
 from surrogate.data.cells import levels

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
 
 from surrogate.base import interrupts
+from surrogate.base.shapes import Float64
 from surrogate.families import Family, Mix
 from surrogate.fitting import clusters, irls, ranges, resampling
 from surrogate.fitting.freedom import Parts

@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
 
+from surrogate.base.shapes import Bool, Float64, Int64
 from surrogate.data.coordinates import Rows
 from surrogate.fitting.objective import NORMAL_MAD, Noise, Objective
 

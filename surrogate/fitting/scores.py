@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from typing import NamedTuple, TypedDict
 
 import numpy as np
-from jaxtyping import Bool, Float
 
 from surrogate.base.errors import DataError
+from surrogate.base.shapes import Bool, Float
 from surrogate.fitting.read_off import (
     POWERS,
     SAME,

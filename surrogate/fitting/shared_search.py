@@ -9,7 +9,8 @@ out, so that a fold's fit depends in no digit on what it does not see.
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Int
+
+from surrogate.base.shapes import Bool, Int
 
 # Of the rows, what a search that serves several problems leaves out at most: of a
 # family with many minima little, since others are lowest then (docs/log.md).

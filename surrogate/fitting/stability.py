@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-from jaxtyping import Float64
 
 from surrogate.base.chances import logistic
 from surrogate.base.defaults import P_MAX
+from surrogate.base.shapes import Float64
 from surrogate.data import Runs
 from surrogate.data.coordinates import settings_of
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
 from scipy.optimize import nnls
 
+from surrogate.base.shapes import Float64
 from surrogate.data import Runs
 from surrogate.data.coordinates import Features, Rows
 from surrogate.families import Mix

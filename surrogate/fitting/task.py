@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
 
+from surrogate.base.shapes import Float64
 from surrogate.data.coordinates import Rows
 from surrogate.fitting import intervals, resampling
 from surrogate.fitting.shards import Shards

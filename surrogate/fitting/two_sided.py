@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
 
 from surrogate.base.chances import student
+from surrogate.base.shapes import Float64
 from surrogate.data.coordinates import Rows
 
 _ONE_SIDED = 0.025

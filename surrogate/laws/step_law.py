@@ -12,7 +12,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float64
+
+from surrogate.base.shapes import Bool, Float64
 
 # The authors take the runs this near to their cell's best.
 WITHIN = 0.0025

@@ -18,10 +18,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
 
 from surrogate.base.errors import DataError
 from surrogate.base.namespaces import Numbers
+from surrogate.base.shapes import Array, Float
 from surrogate.families.taylor import Local
 from surrogate.numerics.descent import (
     CERTIFIED_GAP,

@@ -10,9 +10,9 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
 
 from surrogate.base.namespaces import Numbers, each, loop, namespace
+from surrogate.base.shapes import Float
 from surrogate.families.taylor import Local
 
 _EPS = float(np.finfo(np.float64).eps)

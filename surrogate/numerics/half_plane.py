@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from jaxtyping import Bool, Float
-
 from surrogate.base.namespaces import Numbers, namespace, stacked
+from surrogate.base.shapes import Bool, Float
 
 # Rounding by which a point on the line may seem beyond it.
 _SLACK = 1e-12

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Float64, Int
 
 from surrogate.base import interrupts
 from surrogate.base.errors import DataError
+from surrogate.base.shapes import Array, Bool, Float, Float64, Int
 from surrogate.families import Bowl, Curved, Family, Linear, Posynomial, Quadratic
 from surrogate.numerics import batches, newton, normal_equations, row_weights
 from surrogate.numerics.batches import Device, Interrupted, Progress

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from jaxtyping import Bool, Float
-
 from surrogate.base.namespaces import Numbers, each, namespace, stacked
+from surrogate.base.shapes import Bool, Float
 from surrogate.families.taylor import Frame, Framed, Surface
 from surrogate.numerics.descent import (
     CERTIFIED_GAP,

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Bool, Float, Int
 
 from surrogate.base.namespaces import Numbers
+from surrogate.base.shapes import Array, Bool, Float, Int
 from surrogate.numerics.newton_step import (
     CONVERGED,
     LIMIT,

@@ -19,8 +19,8 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Bool, Float, Int
 
+from surrogate.base.shapes import Array, Bool, Float, Int
 from surrogate_kernels.ref import NormalEquations
 
 CONVERGED, LIMIT, NOT_FINITE, STUCK = range(4)

@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, Float64, Int
 
+from surrogate.base.shapes import Array, Float, Float64, Int
 from surrogate.families import Linear
 from surrogate.numerics import row_weights
 from surrogate.numerics.newton import CONVERGED, NOT_FINITE, Minima

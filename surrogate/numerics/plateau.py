@@ -14,9 +14,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float
 
 from surrogate.base.errors import DataError
+from surrogate.base.shapes import Array, Float
 from surrogate.numerics import plateau_box, plateau_shape
 from surrogate.numerics.argmin import (
     LogLoss,

@@ -11,9 +11,9 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
 
 from surrogate.base.namespaces import Numbers, loop, namespace
+from surrogate.base.shapes import Bool, Float
 from surrogate.families.taylor import Local, Surface
 
 _PATIENCE = 12

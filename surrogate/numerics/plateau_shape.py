@@ -9,9 +9,9 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
 
 from surrogate.base.namespaces import Numbers, namespace, stacked
+from surrogate.base.shapes import Bool, Float
 from surrogate.families.taylor import Frame, Framed, Surface
 from surrogate.numerics.descent import box_of, search
 from surrogate.numerics.half_plane import Cut

@@ -11,8 +11,8 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Bool, Float64
 
+from surrogate.base.shapes import Bool, Float64
 from surrogate.numerics.inner_box import Box, Walls, largest, slack
 
 # Lines of the grid each way, how many of its boxes are improved, and how often.

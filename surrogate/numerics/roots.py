@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Float64
+
+from surrogate.base.shapes import Float64
 
 _STEPS = 80
 # Of the argument, which is a logarithm.

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Float64, Int
 
 from surrogate.base.namespaces import Numbers
+from surrogate.base.shapes import Array, Float, Float64, Int
 
 # A matrix product is fast where its columns come in multiples of so many.
 _LANES = 16

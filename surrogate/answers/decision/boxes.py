@@ -7,11 +7,11 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool
 
 from surrogate.answers import arrays
 from surrogate.answers.solved import Solved
 from surrogate.answers.stability_edge import Bounds
+from surrogate.base.shapes import Bool
 from surrogate.families import Family
 from surrogate.families.forms import Form, form
 from surrogate.fitting.model import Model

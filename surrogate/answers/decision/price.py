@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float64
 
 from surrogate.answers import arrays
 from surrogate.answers.checks import check_share
@@ -29,6 +28,7 @@ from surrogate.answers.solved import (
 )
 from surrogate.answers.stability_edge import Bounds
 from surrogate.base.errors import DataError
+from surrogate.base.shapes import Float64
 from surrogate.base.units import format_count
 from surrogate.families.forms import form
 from surrogate.fitting import intervals

@@ -8,7 +8,8 @@ from itertools import product
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
+
+from surrogate.base.shapes import Float64
 
 # A rounder setting is taken where it costs less than this share of the tolerance, and
 # no more of the loss than this.

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
 
+from surrogate.base.shapes import Float64
 from surrogate.data.cells import levels
 from surrogate.data.extrapolation import HELD_SPAN
 from surrogate.fitting.model import Model

@@ -11,10 +11,10 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Float64
 
 from surrogate.answers.limits.sides import nearest_cells
 from surrogate.answers.question import Question
+from surrogate.base.shapes import Float64
 from surrogate.base.units import format_lr, format_tokens_exact
 from surrogate.data.coordinates import CHOICES
 from surrogate.fitting.model import Model

@@ -11,11 +11,11 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Float64
 
 from surrogate.answers.limits.levels import Few, few_levels
 from surrogate.answers.nearest import nearest_to
 from surrogate.answers.question import Question
+from surrogate.base.shapes import Float64
 from surrogate.base.units import format_count, format_lr, format_tokens_exact
 from surrogate.data.coordinates import CHOICES
 from surrogate.data.extrapolation import HELD_SPAN, Line

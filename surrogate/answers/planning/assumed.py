@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
+
+from surrogate.base.shapes import Float64
 
 # A size's own part, about the law: 0.042 and 0.048 over Step Law's 17 dense cells, as
 # `propagation.CELL_DRIFT` and `families.base.CELL_SPREAD` (of ln loss) have it.

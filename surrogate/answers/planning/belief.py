@@ -16,12 +16,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int64
 
 from surrogate.answers import arrays
 from surrogate.answers.planning.assumed import CELL_SPREAD, Kernels, kernels
 from surrogate.answers.planning.candidates import Candidates, deviations
 from surrogate.answers.planning.target import Target
+from surrogate.base.shapes import Float64, Int64
 from surrogate.fitting.intervals import MIN_CELLS_PAIRS
 from surrogate.fitting.model import Model
 from surrogate.fitting.objective import Noise

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
 
 from surrogate.answers import arrays
 from surrogate.answers.planned import Wanted
 from surrogate.answers.planning.places import Place, places_of
 from surrogate.answers.planning.target import Target
 from surrogate.base.errors import DataError
+from surrogate.base.shapes import Bool, Float64, Int64
 from surrogate.base.units import format_count
 from surrogate.families.forms import form
 from surrogate.fitting.model import Model

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float64
 
 from surrogate.answers.planning.belief import Belief
+from surrogate.base.shapes import Bool, Float64
 
 # Powers of a run's cost by which its gain is divided: few large runs to many small.
 _POWERS = (1.0, 0.5, 0.0)

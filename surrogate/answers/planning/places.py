@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Float64
 
 from surrogate.answers.laws_on_cells import ACTIVE
 from surrogate.answers.planned import Wanted
@@ -18,6 +17,7 @@ from surrogate.answers.planning.target import (
     shift_of,
 )
 from surrogate.base.errors import DataError
+from surrogate.base.shapes import Float64
 from surrogate.base.units import format_count
 
 FLOPS = 6.0

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
 
 from surrogate.answers.context import context_of
 from surrogate.answers.limits.transfer import check_law
@@ -22,6 +21,7 @@ from surrogate.answers.planning.stop import stop
 from surrogate.answers.planning.target import Target
 from surrogate.answers.question import Question
 from surrogate.base.errors import DataError
+from surrogate.base.shapes import Float64
 from surrogate.base.units import format_count
 from surrogate.fitting.model import CellRecord
 

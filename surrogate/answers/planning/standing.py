@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from jaxtyping import Float64
 
 from surrogate.answers.planned import Standing
 from surrogate.answers.planning.target import Target
 from surrogate.answers.results import UNKNOWN, Pair
 from surrogate.answers.solved import loss_of
+from surrogate.base.shapes import Float64
 from surrogate.families.forms import form
 from surrogate.fitting import intervals
 

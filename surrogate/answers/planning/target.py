@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float64
 
 from surrogate.answers import arrays
 from surrogate.answers.limits.transfer import OFFERED, check_law
@@ -15,6 +14,7 @@ from surrogate.answers.limits.unfitted import nearest_fitted
 from surrogate.answers.question import Question
 from surrogate.answers.solved import Solved, solve_box
 from surrogate.base.errors import DataError
+from surrogate.base.shapes import Float64
 from surrogate.data.coordinates import CHOICES
 from surrogate.data.extrapolation import HELD_SPAN
 from surrogate.families.forms import form

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from jaxtyping import Bool, Float64
 
 from surrogate.answers import Fit
 from surrogate.answers.predict import Points, surface_at
 from surrogate.answers.validated import Held
+from surrogate.base.shapes import Bool, Float64
 from surrogate.data import Runs
 from surrogate.data.cells import Cell
 from surrogate.fitting import cross_validation

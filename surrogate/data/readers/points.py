@@ -12,9 +12,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64
 
 from surrogate.base.errors import DataError
+from surrogate.base.shapes import Float64
 from surrogate.base.units import quote
 from surrogate.data import SETTINGS, row_fault
 from surrogate.data.readers.columns.roles import ALIASES, fold

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from jaxtyping import Float64
 
 from surrogate.base.errors import DataError
+from surrogate.base.shapes import Float64
 from surrogate.base.units import parse_count, parse_number, quote
 from surrogate.data.readers.columns.mapping import Plan
 from surrogate.data.readers.formats.csv import Table

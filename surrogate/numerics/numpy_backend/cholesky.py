@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float64
+
+from surrogate.base.shapes import Float64
 
 
 def solve_spd(

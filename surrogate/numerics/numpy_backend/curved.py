@@ -10,8 +10,8 @@ from functools import cached_property
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
-from jaxtyping import Float64
 
+from surrogate.base.shapes import Float64
 from surrogate.families import Bowl, Posynomial
 from surrogate.numerics.numpy_backend import law, sums
 from surrogate.numerics.numpy_backend.exponents import (

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float64
 
 from surrogate.base import interrupts
+from surrogate.base.shapes import Bool, Float64
 from surrogate.numerics.newton import Minima
 from surrogate.numerics.newton_step import (
     CONVERGED,

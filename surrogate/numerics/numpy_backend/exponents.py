@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64, Int
+
+from surrogate.base.shapes import Float64, Int
 
 
 class Places(NamedTuple):

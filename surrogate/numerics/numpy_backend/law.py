@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
 
+from surrogate.base.shapes import Float64
 from surrogate.families.scaling_law import Law
 from surrogate.numerics.numpy_backend import jet
 from surrogate.numerics.numpy_backend.jet import Jet

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Float64
 
+from surrogate.base.shapes import Bool, Float64
 from surrogate.families import Quadratic
 from surrogate.families.quadratic import EPS
 from surrogate.numerics.newton import Minima

@@ -11,9 +11,9 @@ Source: Björck 1996, Numerical Methods for Least Squares Problems, 2.4 and 2.9.
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float64
 
 from surrogate.base.namespaces import jax, jnp
+from surrogate.base.shapes import Float64
 from surrogate.families import Linear, Quadratic
 from surrogate.numerics.newton import Minima
 from surrogate.numerics.newton_step import CONVERGED, NOT_FINITE

@@ -14,8 +14,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float64, Int
 
+from surrogate.base.shapes import Float, Float64, Int
 from surrogate.families.protocol import CELL_SPREAD
 from surrogate.families.scaling_law import Law, Values
 from surrogate_kernels.pattern import Pattern

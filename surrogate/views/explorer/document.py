@@ -13,13 +13,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
 
 from surrogate.answers import Fit
 from surrogate.answers.beyond import missed_share
 from surrogate.answers.decision.trust import NEAR_CELLS, NEAR_FACTOR
 from surrogate.answers.fit import DEFAULT_PROBABILITY, DEFAULT_TOL
 from surrogate.answers.predict import check_known
+from surrogate.base.shapes import Float64
 from surrogate.data import Runs
 from surrogate.data.cells import Cell
 from surrogate.data.coordinates import WIDEN

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float64
 
 from surrogate.answers import arrays, beyond
 from surrogate.answers.fit import Fit
@@ -17,6 +16,7 @@ from surrogate.answers.question import Question
 from surrogate.answers.results import Optimum, Plateau
 from surrogate.answers.solved import nearest_level
 from surrogate.base.errors import SolveError, Status
+from surrogate.base.shapes import Float64
 from surrogate.base.units import format_count
 from surrogate.data import Runs
 from surrogate.data.coordinates import CHOICES

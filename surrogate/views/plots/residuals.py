@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float64, Int64
 
 from surrogate.answers.arguments import FIT
 from surrogate.answers.fit import Fit
 from surrogate.answers.predict import comparison_warnings
 from surrogate.base.arguments import checked
 from surrogate.base.errors import DataError, Status
+from surrogate.base.shapes import Float64, Int64
 from surrogate.base.units import format_count
 from surrogate.data import Runs
 from surrogate.data.arguments import RUNS

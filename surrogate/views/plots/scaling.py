@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Bool, Float64
 
 from surrogate.answers.arguments import FIT
 from surrogate.answers.checks import check_recipe, check_scales
@@ -15,6 +14,7 @@ from surrogate.answers.context import interval_warnings
 from surrogate.answers.fit import Fit
 from surrogate.base.arguments import checked
 from surrogate.base.errors import DataError, Status
+from surrogate.base.shapes import Bool, Float64
 from surrogate.base.units import format_count
 from surrogate.data import Runs
 from surrogate.data.arguments import RUNS

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float64
 
 from surrogate.answers.arguments import FIT
 from surrogate.answers.fit import DEFAULT_TOL, Fit
@@ -15,6 +14,7 @@ from surrogate.answers.question import Question
 from surrogate.answers.results import Optimum, Pair, Plateau
 from surrogate.base.arguments import checked
 from surrogate.base.errors import Status
+from surrogate.base.shapes import Float64
 from surrogate.base.units import format_count, format_lr, format_percent
 from surrogate.data import Runs
 from surrogate.data.arguments import RUNS

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float64
 
+from surrogate.base.shapes import Bool, Float64
 from surrogate.data.readers.formats.thinned import Indices, numbers
 from surrogate.data.readers.formats.values import text_of
 

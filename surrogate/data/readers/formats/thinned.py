@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
 
+from surrogate.base.shapes import Bool, Float64, Int64
 from surrogate.data.readers.columns.roles import ALIASES, fold, role_of
 
 # Roles that move along a run; the first of the ordering ones orders its rows.

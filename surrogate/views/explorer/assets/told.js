@@ -121,33 +121,20 @@ function oneSidedOf(model, question, best, intervals) {
   for (const name of toldChoices(model)) {
     const told = model.evidence[name];
     if (!told) continue;
-    const side = told.is_curved
-      ? beyondOf(model, question, told, name, best[name], intervals[name] || [null, null])
-      : monotoneOf(model, question, told, name);
-    if (side) found[name] = { ...side, groups: told.groups, levels: told.levels };
+    const isBent = told.is_curved;
+    const [low, high] = isBent ? triedOf(model, question, name) : nearestCell(model.cells, question).ends[name];
+    const isHigh = isBent ? high < -model.agree : told.is_high;
+    if (!isHigh && !(isBent ? low > model.agree : told.is_low)) continue;
+    const isSure = isHigh ? told.is_high : told.is_low, end = isHigh ? high : low;
+    const at = isBent ? best[name] * Math.exp(end) : end;
+    let than = isHigh ? told.above : told.below;
+    if (isBent) {
+      if (!isSure) than = null;
+      than = Math[isHigh ? "min" : "max"](than ?? (intervals[name] || [])[isHigh ? 0 : 1] ?? at, at);
+    } else if (distanceOf(model, question, {}) > 1) than = null;
+    found[name] = { side: isHigh ? "above" : "below", than, at, isSure, count: isHigh ? told.high : told.low, capped: isHigh && told.capped, groups: told.groups, levels: told.levels };
   }
   return found;
-}
-
-function monotoneOf(model, question, told, name) {
-  const [lowest, highest] = nearestCell(model.cells, question).ends[name];
-  const known = (than) => (distanceOf(model, question, {}) > 1 ? null : than);
-  if (told.is_high) return { side: "above", than: known(told.above), at: highest, count: told.high, isSure: true, capped: told.capped };
-  if (told.is_low) return { side: "below", than: known(told.below), at: lowest, count: told.low, isSure: true, capped: 0 };
-  return null;
-}
-
-function beyondOf(model, question, told, name, best, interval) {
-  const [low, high] = triedOf(model, question, name);
-  if (high < -model.agree) {
-    const than = told.is_high && told.above !== null ? told.above : interval[0], at = best * Math.exp(high);
-    return { side: "above", than: than === null ? at : Math.min(than, at), at, count: told.high, isSure: told.is_high, capped: told.capped };
-  }
-  if (low > model.agree) {
-    const than = told.is_low && told.below !== null ? told.below : interval[1], at = best * Math.exp(low);
-    return { side: "below", than: than === null ? at : Math.max(than, at), at, count: told.low, isSure: told.is_low, capped: 0 };
-  }
-  return null;
 }
 
 // An interval whose ends beyond what was tried are not known, and null.
