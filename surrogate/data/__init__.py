@@ -14,6 +14,7 @@ from surrogate.data.checks import (
     check_loss_unit,
     check_scale_names,
     in_nats,
+    nats_a_unit,
     row_fault,
     unit_fault,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "check_scale_names",
     "in_nats",
     "levels",
+    "nats_a_unit",
     "row_fault",
     "unit_fault",
 ]

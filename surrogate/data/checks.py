@@ -137,6 +137,14 @@ def in_nats(unit: str, losses: Column) -> tuple[Column, str]:
     return losses, unit
 
 
+def nats_a_unit(unit: str, losses: Column) -> Column | float:
+    """What a small step of a loss in its unit is in that of `in_nats`."""
+    if unit == "perplexity":
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return 1 / losses
+    return math.log(2) if unit == "bits_per_token" else 1.0
+
+
 def check_rows(columns: Mapping[str, Column], diverged: Marks) -> None:
     """Raise DataError at the first row with a `row_fault`, counted from 0."""
     lists = [values.tolist() for values in columns.values()]

@@ -190,7 +190,8 @@ class Runs:
             scales: further scale variables by name, each positive.
             loss_kind: which loss it is (`LossKind`).
             params_kind: which parameters are counted (`ParamsKind`).
-            loss_unit: of the loss: `nats` a token, or `bits_per_byte`.
+            loss_unit: of the loss: `nats` a token or `bits_per_byte`, which are kept;
+                `perplexity` or `bits_per_token`, of which nats are made.
             allow: `small`, for sizes that look like a forgotten unit.
             dropped: rows left out before, for the record.
             notes: what a reader recognised and converted.
@@ -211,6 +212,9 @@ class Runs:
         marks = checks.marks(diverged, size) | ~np.isfinite(losses)
         checks.check_units(table["params"], table["tokens"], allow)
         checks.check_loss_unit(loss_unit, losses)
+        a_unit = checks.nats_a_unit(loss_unit, losses)
+        losses, loss_unit = checks.in_nats(loss_unit, losses)
+        table["loss"] = losses
         checks.check_rows(table, marks)
         recipes = checks.labels(recipe, "recipe", size)
         further = {key: table.pop(key) for key in sorted(scales or {})}
@@ -235,7 +239,7 @@ class Runs:
             recipe=recipes,
             name=checks.labels(name, "name", size),
             cluster=checks.labels(cluster, "cluster", size),
-            loss_se=checks.standard_errors(loss_se, size),
+            loss_se=checks.standard_errors(loss_se, size) * a_unit,
             lr_level=levels,
             where=checks.labels(where, "where", size),
             cell=np.zeros(size, dtype=np.int64),

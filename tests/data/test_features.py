@@ -267,7 +267,9 @@ def test_batch_that_varies_only_across_cells_is_not_chosen() -> None:
 
 def test_nothing_to_choose_is_refused() -> None:
     with pytest.raises(DataError, match="Neither lr nor batch can be fitted"):
-        features_of(table(lr=[1e-3, 2e-3], batch=[1e5]))
+        features_of(table(lr=[1e-3], batch=[1e5]))
+    # Two side by side tell which is better.
+    assert features_of(table(lr=[1e-3, 2e-3], batch=[1e5])).choices == ("lr",)
 
 
 def test_a_refusal_names_rows_that_could_not_be_used() -> None:

@@ -292,3 +292,27 @@ def test_a_bad_row_is_refused(field: str, value: float, message: str) -> None:
 def test_wrong_arrays_are_refused(changed: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
         Runs.from_arrays(**sweep(**changed))
+
+
+@pytest.mark.parametrize("unit", ["perplexity", "bits_per_token", "nats"])
+def test_losses_of_any_unit_are_nats(unit: str) -> None:
+    """Perplexities of 36 were nats, so that half of them were no losses."""
+    nats = np.linspace(3.2, 3.9, 9)
+    losses, slope = {
+        "perplexity": (np.exp(nats), np.exp(nats)),
+        "bits_per_token": (nats / np.log(2), np.full(9, 1 / np.log(2))),
+        "nats": (nats, np.ones(9)),
+    }[unit]
+    runs = Runs.from_arrays(
+        lr=2.0 ** -np.arange(4, 13),
+        batch=np.full(9, 2.0**19),
+        params=np.full(9, 1e8),
+        tokens=np.full(9, 2e9),
+        loss=losses,
+        loss_se=0.002 * slope,
+        loss_unit=unit,
+    )
+    np.testing.assert_allclose(runs.loss, nats, rtol=1e-14)
+    np.testing.assert_allclose(runs.loss_se, 0.002, rtol=1e-14)
+    assert runs.loss_unit == "nats"
+    assert runs.usable.all()

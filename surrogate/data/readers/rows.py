@@ -18,6 +18,7 @@ from surrogate.data import (
     Dropped,
     check_loss_unit,
     in_nats,
+    nats_a_unit,
     row_fault,
     unit_fault,
 )
@@ -400,9 +401,7 @@ def _convert_loss(table: Table, plan: Plan, parsed: list[Parsed], words: Words) 
     if unit == "nats":
         return ""
     converted, kept = in_nats(unit, losses)
-    # d ln(ppl) = d ppl / ppl; the other units are proportional to nats.
-    with np.errstate(divide="ignore", invalid="ignore"):
-        scale = 1 / losses if unit == "perplexity" else converted / losses
+    scale = np.broadcast_to(nats_a_unit(unit, losses), losses.shape)
     for item, loss, unit_se in zip(
         parsed, converted.tolist(), scale.tolist(), strict=True
     ):
