@@ -412,9 +412,9 @@ def test_a_wrong_argument_is_refused(change: dict[str, Any], message: str) -> No
 
 def test_runs_that_tell_nothing_are_refused() -> None:
     columns = fit_support.table()
-    two = np.isin(np.arange(len(columns["lr"])) // 5 % 6, [1, 2])
-    two &= np.isin(np.arange(len(two)) % 5, [1, 2])
-    few = Runs.from_arrays(**{name: v[two] for name, v in columns.items()})
+    one = np.arange(len(columns["lr"])) // 5 % 6 == 1
+    one &= np.arange(len(one)) % 5 == 1
+    few = Runs.from_arrays(**{name: v[one] for name, v in columns.items()})
     with pytest.raises(DataError, match="Neither lr nor batch can be fitted"):
         fit(few)
     lost = noisy(diverged=np.ones(240, dtype=bool))
