@@ -163,7 +163,7 @@ def test_an_interval_that_is_open_says_why() -> None:
     )
 
 
-def cliff(best: float, lr: tuple[float, ...] = LR[:3]) -> Fit:
+def cliff(best: float, lr: np.ndarray = LR[:3]) -> Fit:
     """Three sizes, three batches; at the highest lr all runs diverged."""
     at = np.log(best / 4e-4)
     runs = table(lambda x, y: 0.03 * (x - at) ** 2 + 0.02 * y**2, 0, lr=lr, cells=3)

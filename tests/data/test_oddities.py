@@ -251,7 +251,7 @@ def test_a_loss_that_no_stable_run_has_is_named_and_no_part_of_the_surface(
     rows: list[int],
 ) -> None:
     """The coldest run, one in the middle, a whole cell: 23,041 nats, a sum."""
-    table = DESIGNS["lr at four sizes"]
+    table: dict[str, Any] = dict(DESIGNS["lr at four sizes"])
     loss = table["loss"].copy()
     loss[rows] *= 6_500.0
     runs = Runs.from_arrays(**{**table, "loss": loss})
@@ -263,14 +263,14 @@ def test_a_loss_that_no_stable_run_has_is_named_and_no_part_of_the_surface(
 
 
 def test_a_table_of_sums_is_kept_and_warned_of_as_one() -> None:
-    table = DESIGNS["lr at four sizes"]
+    table: dict[str, Any] = dict(DESIGNS["lr at four sizes"])
     runs = Runs.from_arrays(**{**table, "loss": 6_500 * table["loss"]})
     assert runs.usable.all()
     assert any("a sum over tokens or a batch" in text for text in runs.warnings)
 
 
 def test_who_says_what_diverged_is_believed_of_high_losses_too() -> None:
-    table = DESIGNS["lr at four sizes"]
+    table: dict[str, Any] = dict(DESIGNS["lr at four sizes"])
     loss = np.where(np.arange(len(table["loss"])) == 0, 50.0, table["loss"])
     runs = Runs.from_arrays(**{**table, "loss": loss}, diverged_above=np.inf)
     assert runs.usable.all()
