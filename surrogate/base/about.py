@@ -133,7 +133,8 @@ def sentence(about: Mapping[str, str | None]) -> str:
     if kind:
         parts.append(kind)
     if about.get("lab"):
-        parts[:1] = [" ".join([f"{about['lab']}'s", *(parts[:1] or ["recipe"])])]
+        first, *parts = parts or ["recipe"]
+        parts = [f"{about['lab']}'s {first}", *parts]
     shown = {"lab", "optimizer", "schedule", "final_lr", "seq_len", *_KINDS}
     rest = ("warmup", "weight_decay")
     parts += [

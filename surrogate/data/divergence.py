@@ -104,8 +104,8 @@ def impossible(loss: Column, verdict: Int64[np.ndarray, " runs"]) -> np.ndarray:
         verdict: of all runs.
     """
     stable = verdict == Verdict.STABLE
-    found = stable & (loss > MOST_NATS)
-    return np.flatnonzero(found if 2 * found.sum() < stable.sum() else found & False)
+    found = np.flatnonzero(stable & (loss > MOST_NATS))
+    return found if 2 * len(found) < stable.sum() else found[:0]
 
 
 def _too_low(loss: Column) -> Bool[np.ndarray, " runs"]:

@@ -91,13 +91,9 @@ def _primal_dual(
         weight = left / count * (_SHRINK if off <= left else 1.0)
         gradient, hessian = _newton(now, v, weight, price)
         step = _step(v, gradient, hessian)
-        # Room is concave: it never grows by more than its slopes say.
-        gain = now.rows @ step
-        move = weight / now.room - price + price / now.room * gain
-        losing = gain > 0
-        reach = now.room[losing] * (1 - _NEAREST) / gain[losing]
-        way = _Way(step, move, _NEAREST * now.room, float(np.min(reach, initial=2.0)))
-        advanced = _advanced(walls, lines, v, price, way)
+        loss = now.rows @ step
+        move = weight / now.room - price + price / now.room * loss
+        advanced = _advanced(walls, lines, v, price, _Way(step, move, now.room, loss))
         if advanced is None:
             return v, False
         v, price, now = advanced
@@ -252,26 +248,32 @@ def _newton(
 
 
 class _Way(NamedTuple):
-    """Where to step: the box, the prices, the room to leave at each wall, how far."""
+    """Where to step: the box, the prices; the room to each wall, and what it loses."""
 
     step: np.ndarray
     move: np.ndarray
-    least: np.ndarray
-    reach: float
+    room: np.ndarray
+    loss: np.ndarray
+
+
+def _reach(stock: np.ndarray, loss: np.ndarray) -> float:
+    """How many steps use up the first of several stocks, at most 2."""
+    falling = loss > 0
+    return float(np.min(stock[falling] / loss[falling], initial=2.0))
 
 
 def _advanced(
     walls: Walls, lines: _Lines, v: np.ndarray, price: np.ndarray, way: _Way
 ) -> tuple[np.ndarray, np.ndarray, _Local] | None:
     """As far along the way as prices stay positive and walls above the least room."""
-    falling = way.move < 0
-    reach = -price[falling] / way.move[falling]
-    size = min(1.0, 0.99 * float(np.min(reach, initial=2.0)), 0.99 * way.reach)
+    # Room is concave: it never grows by more than its slopes say.
+    reach = _reach(price, -way.move), _reach((1 - _NEAREST) * way.room, way.loss)
+    size = min(1.0, 0.99 * min(reach))
     for _ in range(_HALVINGS):
         after = v + size * way.step
         if after[1] > after[0] and after[3] > after[2]:
             now = _local(walls, lines, after)
-            if (now.room > way.least).all():
+            if (now.room > _NEAREST * way.room).all():
                 return after, price + size * way.move, now
         size *= 0.5
     return None

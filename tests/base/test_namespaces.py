@@ -118,7 +118,7 @@ def test_a_thousand_sizes_have_one_answer(family: Family, place: str) -> None:
     compare(family, steepest(family), PLACES[place])
 
 
-@pytest.mark.parametrize("name", ["steplaw-dense", "steplaw-moe"])
+@pytest.mark.parametrize("name", ["steplaw-dense", "steplaw-moe", "openeurollm-dense"])
 def test_a_bundled_fit_has_one_answer(name: str) -> None:
     fit = surrogate.load(f"bundled:{name}")
     compare(fit.family, fit.theta, PLACES["cut"])

@@ -63,7 +63,7 @@ def test_value_and_derivatives_are_those_of_the_family(
     close([part[:, 0] for part in longer], expected)
 
 
-@pytest.mark.parametrize("name", ["steplaw-dense", "steplaw-moe"])
+@pytest.mark.parametrize("name", ["steplaw-dense", "steplaw-moe", "openeurollm-dense"])
 def test_a_bundled_fit_has_the_same_surface_in_both_worlds(name: str) -> None:
     fit = surrogate.load(f"bundled:{name}")
     rng = np.random.default_rng(0)

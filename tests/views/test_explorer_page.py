@@ -44,8 +44,8 @@ def _same_value(key: str, one: Any, other: Any) -> bool:
     if len(one) != len(other):
         return False
     return any(
-        bool(np.allclose(read(one), read(other), rtol=1e-7, atol=1e-12))
-        for read in (_floats, _short_floats)
+        bool(np.allclose(read(one), read(other), rtol=rtol, atol=1e-12))
+        for read, rtol in ((_floats, 1e-7), (_short_floats, 1e-8))
     )
 
 

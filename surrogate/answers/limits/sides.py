@@ -88,18 +88,17 @@ def _monotone(question: Question, name: str, told: Direction) -> Side | None:
     index = nearest_cell(cells, question)
     assert index is not None
     lowest, highest = cells[index].ends(name)
-    capped = 0
     if told.is_high:
-        than, capped = told.above, told.capped
-        ends = ("above", highest, told.high)
+        side, than, at = "above", told.above, highest
+        count, capped = told.high, told.capped
     elif told.is_low:
-        than, ends = told.below, ("below", lowest, told.low)
+        side, than, at = "below", told.below, lowest
+        count, capped = told.low, 0
     else:
         return None
     # Without a bend nothing tells how the best moves beyond the sizes of the runs.
     is_far = level_distance(question.fit, question.columns, {})[0] > 1
     known = math.nan if than is None or is_far else than
-    side, at, count = ends
     return Side(side, known, at, count, told.groups, True, told.levels, capped)
 
 

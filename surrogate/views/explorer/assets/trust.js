@@ -1,7 +1,7 @@
 // How far to believe an answer: one word for the setting, one for the level of the loss,
 // and why, by the rule of surrogate/answers/decision/trust.py.
 
-const NEAR_FACTOR = 3, FAR_FACTOR = 4, FAR_DISTANCE = 2, FAR_FACTOR_LOSS = 2, LR_FACTOR = 2, REGRET_TOLS = 4, LOSS_WIDTH = 0.02;
+const NEAR_FACTOR = 3, FAR_FACTOR = 4, FAR_DISTANCE = 2, FAR_FACTOR_LOSS = 2, LR_FACTOR = 2, REGRET_TOLS = 4, LOSS_WIDTH = 0.02, SAID = 1.05, HARDLY = 99;
 const TRUST_WORDS = { inside: "Inside the data", near: "Near the edge of the data", far: "Far outside the data", too_uncertain: "Too uncertain to rely on" };
 const WHAT_SIZES = { params: ["model", "largest", "smallest"], tokens: ["run", "longest", "shortest"] };
 
@@ -19,12 +19,12 @@ function judgeTrust(model, question, told) {
     if (!(name in model.fitted)) continue;
     const [low, high] = model.fitted[name];
     ratios[name] = Math.max(value / high, low / value, 1);
-    if (ratios[name] >= 1.05) reasons.push(beyondSaid(model, name, value));
+    if (ratios[name] >= SAID) reasons.push(beyondSaid(model, name, value));
   }
   const most = Math.max(1, ...Object.values(ratios)), near = cellsNear(model, question), isAlone = near < model.near.least;
   if (isAlone && most <= NEAR_FACTOR) reasons.push(`${["no fitted cell lies", "only one fitted cell lies"][near]} within a factor of 3 in every size`);
   const isKnown = (pair) => pair && pair.every(Number.isFinite), factor = isKnown(told.lr) ? Math.sqrt(told.lr[1] / told.lr[0]) : NaN;
-  if (factor >= 1.05) reasons.push(`the best lr is known to a factor of ${factor < 99 ? general(factor, 2) : "over 99"}`);
+  if (factor >= SAID) reasons.push(`the best lr is known to a factor of ${factor < HARDLY ? general(factor, 2) : `over ${HARDLY}`}`);
   else if (Number.isNaN(factor) && !told.untold.length) reasons.push("there is no interval: how sure the setting is is not known");
   const placeOf = (far) => (most > far || told.distance > FAR_DISTANCE ? "far" : told.distance > 1 || isAlone ? "near" : "inside");
   const isLoose = told.upper !== null && told.upper > REGRET_TOLS * told.tol;
