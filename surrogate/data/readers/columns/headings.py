@@ -49,6 +49,7 @@ _BEHIND = re.compile(
 )
 _DECOR = re.compile(r"[↓↑*`$†‡]|\(\s*[↓↑]\s*\)|\[\^?[0-9]+\]|\\[du]ownarrow|\\uparrow")
 _LEADING = re.compile(r"^(?:#\s*(?:of\s+)?|n(?:o|um|umber)?\.?\s+of\s+)", re.IGNORECASE)
+_NUMBERED = re.compile(r"\.[0-9]{1,3}$")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -103,7 +104,14 @@ def variants(name: str) -> Iterator[str]:
         yield f"{unit.said} {unit.base}".strip()
         text = unit.base
     yield _HUMP.sub("_", text)
+    # Of several columns of one name: loss.1, loss.2.
+    yield _NUMBERED.sub("", text)
     yield text.replace(". ", " ").rstrip(".")
+
+
+def unit_of(text: str) -> tuple[str, str] | None:
+    """The factor and the rest of a unit; None where it is none that is known."""
+    return _unit(text)
 
 
 def _unit(text: str) -> tuple[str, str] | None:

@@ -1,4 +1,4 @@
-"""Columns whose names say a role in part: what is proposed where no name says it all."""
+"""Columns whose names say a role in part: proposed where no name says it all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from surrogate.data.readers.formats.csv import Table, parse_cell
 
 _LOSS = re.compile(r"loss|ppl|perplexity|bpb|nll|entropy|verlust|损失|損失")
 # What a tuner calls what it minimises, and how papers write a loss.
-_WIDE = re.compile(r"(^|_)(objective|values?(_0)?|score|metric)($|_)|^l$")
+_WIDE = re.compile(
+    r"(^|_)(objective|objective_value|values?(_0)?|score|metric)($|_)|^l$"
+)
 # Parts of a loss, its spread, and values that are not those of the end.
 _LESS = re.compile(
     r"(^|_)(step|min|max|std|stderr|stdev|se|var|aux|z|router|balance|moe|mtp|initial"
@@ -20,9 +22,9 @@ _LEAST = {"param": 1e4, "token": 1e6}
 
 
 def inner_role(name: str) -> str | None:
-    """The role of a name behind groups that are not known, as `a.b.lr`; else None.
+    """The role of a name behind groups that are not known, such as "a.b.lr"; else None.
 
-    A loss behind a group is of that group, as `aux/loss` is, and no candidate.
+    A loss behind a group is of that group, as "aux/loss" is, and no candidate.
     """
     if role_of(name) is not None:
         return None
@@ -40,7 +42,7 @@ def likely_losses(table: Table, *, is_wide: bool = False) -> list[str]:
     found = [
         name
         for k, name in enumerate(table.header)
-        if words.search(fold(name) if is_wide else name.lower())
+        if words.search(_words(name) if is_wide else name.lower())
         and (not is_wide or _are_losses(table, k))
     ]
     return sorted(found, key=lambda name: bool(_LESS.search(fold(name))))
@@ -57,6 +59,11 @@ def likely_sizes(table: Table, word: str) -> list[str]:
         and _largest(table, k) >= _LEAST[word]
     ]
     return sorted(found, key=lambda name: "non" not in fold(name))
+
+
+def _words(name: str) -> str:
+    """A name folded, with its humps as words: FinalObjectiveValue."""
+    return fold(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name))
 
 
 def _are_losses(table: Table, place: int) -> bool:

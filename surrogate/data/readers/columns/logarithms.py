@@ -19,7 +19,8 @@ _BEFORE = re.compile(
     re.IGNORECASE,
 )
 _BEHIND = re.compile(
-    r"\s*(.+?)[\s_]*[(\[,]\s*(-|neg )?\s*(log_?10|log_?2|ln|lg|log)\s*(?:scale)?[)\]]?\s*",
+    r"\s*(.+?)[\s_]*[(\[,]\s*(-|neg )?\s*(log_?10|log_?2|ln|lg|log)"
+    r"\s*(?:scale)?[)\]]?\s*",
     re.IGNORECASE,
 )
 # Below, no learning rate is the power of 10, and of these the least is one of e.

@@ -1,6 +1,6 @@
 """Further names of columns: of trackers and codebases, and in other languages.
 
-Each line is a role, its names as `fold` leaves them, and where they are written so.
+Each line is a role, its names in small letters joined by _, and who writes them so.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ TRACKERS: tuple[Names, ...] = (
         "samples",
         (
             *("samples_seen", "consumed_train_samples", "consumed_samples"),
-            *("sequences_seen", "num_sequences", "n_samples", "sequences"),
+            *("sequences_seen", "num_sequences", "n_samples"),
         ),
         "Megatron-LM",
     ),
@@ -109,7 +109,7 @@ TRACKERS: tuple[Names, ...] = (
 
 LANGUAGES: tuple[Names, ...] = (
     ("lr", ("lernrate", "max_lernrate", "maximale_lernrate"), "German"),
-    ("sequences", ("batchgröße", "batchgroesse", "stapelgröße"), "German"),
+    ("sequences", ("batchgrösse", "batchgroesse", "stapelgrösse"), "German"),
     ("params", ("parameteranzahl", "anzahl_parameter", "parameterzahl"), "German"),
     (
         "tokens",

@@ -401,11 +401,14 @@ def fold(name: str) -> str:
     first = _fold(name)
     if first in _ROLES or _BARE.fullmatch(name):
         return first
+    batch = _in_a_unit(name)
+    if batch is not None:
+        return batch
     for text in variants(name):
         folded = _fold(text)
         if folded in _ROLES:
             return folded
-    return _in_a_unit(name) or first
+    return first
 
 
 def _in_a_unit(name: str) -> str | None:
@@ -455,4 +458,4 @@ def role_of(name: str) -> str | None:
 
 
 def _plain(part: str) -> str:
-    return re.sub(r"[\s_-]+", "_", part.strip().lower())
+    return re.sub(r"[\s_-]+", "_", part.strip().lower().replace("ß", "ss"))

@@ -32,6 +32,8 @@ from surrogate.data.readers.formats.pivot import unpivot
 from surrogate.data.readers.formats.preamble import without_totals
 from surrogate.data.readers.formats.trackers import spread
 from surrogate.data.readers.formats.transpose import upright
+from surrogate.data.readers.formats.units_row import with_units
+from surrogate.data.readers.formats.wide import lengthened
 
 Reader = Callable[[Content], Table]
 
@@ -76,8 +78,8 @@ def read_any(
 
 def shaped(table: Table) -> Table:
     """A table as it was written, made one of a row a run."""
-    table = without_totals(spread(table))
-    return with_names(unpivot(upright(ends_of_curves(table))))
+    table = without_totals(spread(with_units(table)))
+    return with_names(lengthened(unpivot(upright(ends_of_curves(table)))))
 
 
 def _text(content: Content) -> Table:
