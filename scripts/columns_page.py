@@ -49,9 +49,10 @@ _HEAD = """\
 # Names of columns
 
 Written by `python scripts/columns_page.py` from
-`surrogate/data/readers/columns/roles.py` and `more_names.py`; do not edit. Case, blanks,
-`-`, `_`, `.` and `/` do not matter, and prefixes are taken off: `config.learning_rate`, `Learning Rate`
-and Optuna's `params_learning_rate` are `learning_rate`; `val/loss` is `val_loss`. The
+`surrogate/data/readers/columns/roles.py` and `more_names.py`; do not edit. Case,
+blanks, `-`, `_`, `.` and `/` do not matter, and prefixes are taken off:
+`config.learning_rate`, `Learning Rate` and Optuna's `params_learning_rate` are
+`learning_rate`; `val/loss` is `val_loss`. The
 prefixes:
 {prefixes}.
 
