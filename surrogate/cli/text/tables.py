@@ -264,14 +264,21 @@ def evaluate(document: Document) -> list[RenderableType]:
     band = document.get("band") or {}
     rows: list[Row] = [
         ("regret, mean", _with_error(raw)),
-        ("smoothed, mean", _with_error(smooth)),
+        (
+            "smoothed, mean",
+            "not known: too few runs near the best of any cell"
+            if smooth.get("mean") is None
+            else _with_error(smooth),
+        ),
         ("regret, worst", common.percent(raw.get("max"))),
         (
             "loss error",
             ", ".join(
                 f"{name} {_plain_number(document.get(name))}"
-                for name in ("mae", "rmse", "bias", "r2", "spearman")
-            ),
+                for name in ("mae", "rmse", "bias")
+            )
+            + f" {common.unit(document)}; r2 {_plain_number(document.get('r2'))}, "
+            f"spearman {_plain_number(document.get('spearman'))}",
         ),
         (
             f"band at {common.percent(band.get('tol'))}",
