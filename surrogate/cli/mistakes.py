@@ -73,7 +73,8 @@ def near_option(name: str, own: Sequence[str]) -> str | None:
     if known in own:
         return known
     near = difflib.get_close_matches(name, own, n=1, cutoff=0.75)
-    return near[0] if near else None
+    begins = [other for other in own if other.startswith(f"{name}-")]
+    return (near or begins or [None])[0]
 
 
 def command(name: str, known: Iterable[str]) -> str | None:

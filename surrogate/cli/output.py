@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -166,7 +167,8 @@ def emit(
 def fail(message: str, as_json: bool, status: str = "error") -> None:
     """Report that there is no answer: a paragraph on stderr, and JSON where asked."""
     if as_json:
-        write_json(
-            {"schema": SCHEMA, "status": status, "error": {"message": plain(message)}}
-        )
+        error = {"message": plain(message)}
+        # What cannot be written to may be what the message is about.
+        with contextlib.suppress(OSError):
+            write_json({"schema": SCHEMA, "status": status, "error": error})
     note("error", message)

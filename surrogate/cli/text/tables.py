@@ -167,7 +167,7 @@ def _cell_table(document: Document, most: int | None) -> list[RenderableType]:
     cells = document["cell_table"]
     if most is not None and most + 1 >= len(cells):
         most = len(cells)
-    if most is not None and most < _FEW < len(cells):
+    if most is not None and most < min(_FEW, len(cells)):
         return [common.plain_line(f"{_many(len(cells), 'cell')}: --all lists them.")]
     shown, more = common.first(
         cells, len(cells) if most is None else most, "cells", "--all"

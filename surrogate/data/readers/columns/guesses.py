@@ -86,7 +86,7 @@ def find_columns(
             # A label only: the first of its usual names does.
             names = ALIASES["name"]
             found[role] = min(places, key=lambda k: names.index(fold(table.header[k])))
-        elif len(places) == 1:
+        elif len(places) == 1 or (places and _are_alike(table, places)):
             found[role] = places[0]
         elif places or role in REQUIRED:
             asked[role] = places
@@ -99,6 +99,15 @@ def find_columns(
     if not asked:
         return found
     raise _Guess(table, found, known, asked, has_length).error()
+
+
+def _are_alike(table: Table, places: Sequence[int]) -> bool:
+    """Whether columns hold the same numbers, so that any of them does."""
+    cells = [[parse_cell(row.fields[k]) for k in places] for row in table.rows]
+    return all(
+        isinstance(row[0], float) and all(cell == row[0] for cell in row)
+        for row in cells
+    )
 
 
 def _of_one_device(table: Table, place: int) -> int | None:

@@ -28,10 +28,10 @@ def understood(
     units = {
         "lr": "peak",
         "batch": "sequences, made tokens" if plan.is_sequences else "tokens a step",
-        "params": _kind(kinds["params_kind"], "which count is not said", "count"),
+        "params": _kind(kinds["params_kind"], "count not said", "count"),
         "tokens": "tokens of the whole run",
         "loss": f"{_loss_unit(kinds['loss_unit'])}, "
-        f"{_kind(kinds['loss_kind'], 'of which data is not said')}",
+        f"{_kind(kinds['loss_kind'], 'kind not said')}",
     }
     lines = []
     for role, term in {**plan.terms, **plan.scales}.items():
