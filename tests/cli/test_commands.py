@@ -92,13 +92,13 @@ FAULTS = [
         "doubled column",
         "check bad.csv",
         "2 columns could be lr",
-        f"{HEADER},lr\n{ROW},1e-3",
+        f"{HEADER},lr\n{ROW},1e-4",
     ),
     Fault(
         "two candidates",
         "check bad.csv",
         "learning_rate",
-        f"{HEADER},learning_rate\n{ROW},1e-3",
+        f"{HEADER},learning_rate\n{ROW},1e-4",
     ),
     Fault(
         "looks like sequences",

@@ -141,7 +141,7 @@ REFUSED: list[tuple[str, str | bytes, str]] = [
     ("quote.csv", f'{HEADER}\n"1e-3,2', "not closed"),
     ("second.csv", f"{HEADER}\n{TWO}\n" + "a,b\n" * 3, "second header is missing"),
     ("html.csv", "<html>\n<body>\n</html>\n", "The columns are '<html>'"),
-    ("fold.csv", f"{HEADER},Learning-Rate\n{ROW},1e-3\n", "2 columns could be lr"),
+    ("fold.csv", f"{HEADER},Learning-Rate\n{ROW},1e-4\n", "2 columns could be lr"),
     ("units.csv", f"{HEADER}\n1e-3,65536,0.2,4,2.9\n", "no value reaches 1M"),
     ("words.tsv", "a\tb\n1\t2\n", "no column for lr"),
     ("marks.csv", f"{HEADER}\n1x,65536,2e8,4e9,2.9\n", "none of its 1 rows"),
@@ -214,7 +214,7 @@ MORE: list[tuple[str, str | bytes, str]] = [
     ("control.csv", "l\x07r,ba\x1btch\n1,2\n", "no column for lr"),
     ("bidi.csv", "\u202elr,loss\n1,2\n", "no column for lr|no column for batch"),
     # semantics
-    ("same lr.csv", f"{HEADER},peak_lr\n{ROW},1e-3\n", "2 columns could be lr"),
+    ("same lr.csv", f"{HEADER},peak_lr\n{ROW},1e-4\n", "2 columns could be lr"),
     ("same loss.csv", f"{HEADER},val_loss\n{ROW},3\n", "2 columns could be loss"),
     ("ppl.csv", "lr,batch,params,tokens,ppl\n1e-3,65536,2e8,4e9,0.5\n",
      "perplexities of at least 1"),
