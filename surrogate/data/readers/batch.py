@@ -50,6 +50,7 @@ def tokens_per_step(
             unused = "; --seq-len not used, the batch is in tokens" if seq_len else ""
             batch, how, warnings = agreed(read, batch)
             return batch, unused + how, warnings
+        _check_whole(read, batch)
         if seq_len is None and not looks_like_sequences(read.columns):
             row = int(batch.argmax())
             raise FlagsError(
@@ -59,6 +60,7 @@ def tokens_per_step(
                 read.table.file,
                 ["--seq-len", "LENGTH"],
             )
+    _check_whole(read, batch)
     length, how = _length(read, seq_len)
     tokens = batch * length
     if np.all(read.columns["tokens"] < _LEAST_STEPS * tokens) and not seq_len:
@@ -77,6 +79,28 @@ def tokens_per_step(
     tokens, more, warnings = agreed(read, tokens)
     warnings = [*warnings, *_of_one_device(read, tokens)]
     return tokens, f"; batch in sequences, {how}{more}", warnings
+
+
+def _check_whole(read: Read, batch: Column) -> None:
+    """Refuse sequences that are no whole numbers, as 65.536 for 65,536 tokens.
+
+    Raises:
+        FlagsError: with the batch as thousands, where those are whole.
+    """
+    term = read.plan.terms["batch"]
+    parts = batch[np.isfinite(batch)] % 1
+    thousands = 1000 * batch[np.isfinite(batch)]
+    is_thousands = np.allclose(thousands, np.round(thousands), rtol=0, atol=1e-6)
+    if not (term.is_column and (parts != 0).any() and is_thousands):
+        return
+    row = int((np.nan_to_num(batch) % 1 != 0).argmax())
+    raise FlagsError(
+        f"{read.place(row)}, column {term.label}, value {batch[row]:g}: expected a "
+        "whole number of sequences or tokens. If the point parts thousands, say so as "
+        "below; else correct it.",
+        read.table.file,
+        ["--map", f"batch={_quoted(read.table.header[term.columns[0]])}*1000"],
+    )
 
 
 def _check_not_tokens(read: Read, batch: Column, tokens: Column) -> None:

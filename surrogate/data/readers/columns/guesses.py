@@ -356,8 +356,14 @@ class _Guess:
         power = re.search(r"(^|_)log_?(2|10)", fold(loose[0]))
         if power:
             return f"{power[2]}^{spelled(loose[0])}"
-        times = re.search(r"mult|scale|factor|ratio|times", fold(loose[0]))
-        return f"{spelled(loose[0])}*BASE_LR" if times else loose[0]
+        times = [
+            n for n in loose if re.search(r"mult|scale|factor|ratio|times", fold(n))
+        ]
+        bases = [n for n in loose if n not in times]
+        if not times:
+            return loose[0]
+        base = spelled(bases[0]) if bases else "BASE_LR"
+        return f"{spelled(times[0])}*{base}"
 
     def loss(self) -> str:
         header = self.table.header
