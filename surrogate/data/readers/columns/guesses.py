@@ -417,8 +417,9 @@ class _Guess:
         if tokens:
             name = header[tokens[0]]
             length = self.length()
-            is_small = not self.is_tokens(name) and length is not None
-            return f"{spelled(name)}*{self.spelled(length)}" if is_small else name
+            if length is None or self.is_tokens(name):
+                return name
+            return f"{spelled(name)}*{self.spelled(length)}"
         places = list(self.asked.get("batch", ())) or [
             k for k in (self.found.get("batch"),) if k is not None
         ]
