@@ -25,6 +25,8 @@ _ROLES = {
     "sequences": "batch in sequences",
     "device": "sequences that one device takes at once (proposed, never assumed)",
     "devices": "how many devices share a step (proposed)",
+    "nodes": "how many nodes share a step (proposed)",
+    "per_node": "devices of a node (proposed)",
     "params": "parameters",
     "tokens": "training tokens",
     "loss": "final loss",
@@ -47,9 +49,10 @@ _HEAD = """\
 # Names of columns
 
 Written by `python scripts/columns_page.py` from
-`surrogate/data/readers/columns/roles.py`; do not edit. Case, blanks, `-`, `_`, `.` and
-`/` do not matter, and prefixes are taken off: `config.learning_rate`, `Learning Rate`
-and Optuna's `params_learning_rate` are `learning_rate`; `val/loss` is `val_loss`. The
+`surrogate/data/readers/columns/roles.py` and `more_names.py`; do not edit. Case,
+blanks, `-`, `_`, `.` and `/` do not matter, and prefixes are taken off:
+`config.learning_rate`, `Learning Rate` and Optuna's `params_learning_rate` are
+`learning_rate`; `val/loss` is `val_loss`. The
 prefixes:
 {prefixes}.
 

@@ -150,7 +150,8 @@ def check_scales(fit: Model, scales: Mapping[str, float]) -> dict[str, float]:
             low, high = fit.features.fitted[name]
             raise DataError(
                 f"Expected --scale {name}=VALUE: the fit depends on {name}, fitted "
-                f"from {low:g} to {high:g}, and has no default for it."
+                f"from {format_count(low)} to {format_count(high)}, and has no default "
+                f"for it. Add it, such as --scale {name}={format_count(high)}."
             )
     return dict(scales)
 

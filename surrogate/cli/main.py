@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import re
 import sys
 import traceback
 import warnings
 from collections.abc import Sequence
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -23,6 +24,7 @@ from surrogate.cli import (
     compiled,
     groups,
     guide,
+    mistakes,
     output,
     progress,
     screen,
@@ -181,31 +183,86 @@ def _run(given: list[str], as_json: bool) -> int:
         output.fail(error.typed(given), as_json)
         return ASKED_WRONGLY
     except DataError as error:
-        output.fail(str(error), as_json)
+        output.fail(mistakes.swapped(given, _bundled) or str(error), as_json)
         return ASKED_WRONGLY
     except SolveError as error:
         output.fail(str(error), as_json, Status.not_converged)
         return 1
     except UsageError as error:
-        output.fail(_usage_message(error), as_json)
+        output.fail(_usage_message(error, given), as_json)
         return ASKED_WRONGLY
     if code == INTERRUPTED:
         return _interrupted(as_json)
     return code or 0
 
 
-def _usage_message(error: BaseException) -> str:
-    """What the parser says, and where to read what the command takes."""
+def _bundled() -> Sequence[str]:
+    from surrogate.storage.archive import bundled
+
+    return bundled()
+
+
+def _usage_message(error: BaseException, given: list[str]) -> str:
+    """What the parser says, what was probably meant, and where to read more."""
     context = getattr(error, "ctx", None)
     path = "surrogate" if context is None else context.command_path
-    said = getattr(error, "format_message", error.__str__)()
+    said = _meant(error, given) or getattr(error, "format_message", error.__str__)()
     stop = "" if said.rstrip().endswith(("?", ".", ")")) else "."
+    if "Type: " in said or "For example: " in said:
+        return said
     return f"{said.rstrip()}{stop} Run `{path} --help` to see what it takes."
+
+
+def _meant(error: Any, given: list[str]) -> str | None:
+    """A better word than the parser's for a mistake that people make."""
+    name = given[0]
+    kind = type(error).__name__
+    if kind == "NoSuchOption" and name in COMMANDS:
+        own = mistakes.options_of(error.ctx.command)
+        typed = error.option_name
+        hint = mistakes.option(typed, own, _options_of_others(name))
+        near = mistakes.near_option(typed, own)
+        said = f"{name}: there is no option {typed}. {hint}".rstrip()
+        if near is None or not any(word.startswith(typed) for word in given):
+            return said
+        return f"{said} {mistakes.line(mistakes.corrected(given, own))}"
+    if kind == "MissingParameter" and error.param.param_type_name == "argument":
+        which = str(error.param.metavar or error.param.name).strip("{}[].")
+        return mistakes.missing(name, which, _bundled)
+    if kind == "MissingParameter" and error.param.opts and "Give" not in str(error):
+        return mistakes.missing(name, error.param.opts[0], _bundled)
+    if "unexpected extra argument" in str(error):
+        words = str(error).rpartition("(")[2].rstrip(")")
+        return f"{name}: expected options, each with its name, got the word {words!r}."
+    if name not in COMMANDS and kind in ("NoSuchCommand", "UsageError", "NoSuchOption"):
+        meant = mistakes.command(name, COMMANDS)
+        said = f"There is no command {name}."
+        if meant is None:
+            return f"{said} The commands are {', '.join(COMMANDS)}."
+        rest = given[1:]
+        if meant == "--help" and rest[:1] and rest[0] in COMMANDS:
+            meant, rest = rest[0], ["--help"]
+        words = mistakes.line([meant, *rest])
+        return f"{said} Did you mean {meant}? {words}"
+    return None
+
+
+def _options_of_others(name: str) -> dict[str, list[str]]:
+    """The options of all commands but one, read only where one was typed wrong."""
+    found = {}
+    for other in COMMANDS:
+        if other != name:
+            group = typer.main.get_command(_program(other))
+            command = cast("Any", group).commands[other]
+            found[other] = mistakes.options_of(command)
+    return found
 
 
 def _os_message(error: OSError) -> str:
     """Which file, and what the system says of it."""
-    file = "" if error.filename is None else f"{error.filename}: "
+    # A file is written beside its goal under a name of its own.
+    name = re.sub(r"(^|/)\.([^/]+)\.[a-z0-9_]{8}$", r"\1\2", str(error.filename))
+    file = "" if error.filename is None else f"{name}: "
     return (
         f"{file}{error.strerror or error}. Check the path, its permissions and the "
         "free space."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 
 _WIDEST = 100
+_USUAL, _NARROWEST = 80, 20
+# What stands for characters that an old terminal lacks.
+_PLAINER = str.maketrans({"·": ".", "░": "-", "▓": "#", "●": "@", "┤": "|", "±": "~"})
 _COLOURS = {"warning": "\x1b[33m", "error": "\x1b[31m"}
 _PLAIN = "\x1b[0m"
 
@@ -69,7 +73,7 @@ def write_text(renderables: Sequence[RenderableType]) -> None:
     from rich.console import Console
 
     # Strings from data are never markup, and numbers need no colours of their own.
-    console = Console(markup=False, highlight=False, emoji=False)
+    console = Console(markup=False, highlight=False, emoji=False, width=usual_width())
     with console.capture() as captured:
         for renderable in renderables:
             # A command to type stays on its line.
@@ -78,8 +82,24 @@ def write_text(renderables: Sequence[RenderableType]) -> None:
     # Rich pads each line of a table to its width.
     lines = captured.get().splitlines()
     screen.clear()
-    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in lines))
+    sys.stdout.write(_writable("".join(f"{line.rstrip()}\n" for line in lines)))
     sys.stdout.flush()
+
+
+def usual_width() -> int | None:
+    """A width that text fits in, where COLUMNS says one that none does; else None."""
+    said = os.environ.get("COLUMNS", "")
+    return _USUAL if said.isdigit() and int(said) < _NARROWEST else None
+
+
+def _writable(text: str) -> str:
+    """`text` in characters that standard output takes."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.translate(_PLAINER).encode(encoding, "replace").decode(encoding)
+    return text
 
 
 def note(kind: str, message: str) -> None:
@@ -147,7 +167,8 @@ def emit(
 def fail(message: str, as_json: bool, status: str = "error") -> None:
     """Report that there is no answer: a paragraph on stderr, and JSON where asked."""
     if as_json:
-        write_json(
-            {"schema": SCHEMA, "status": status, "error": {"message": plain(message)}}
-        )
+        error = {"message": plain(message)}
+        # What cannot be written to may be what the message is about.
+        with contextlib.suppress(OSError):
+            write_json({"schema": SCHEMA, "status": status, "error": error})
     note("error", message)

@@ -97,6 +97,13 @@ Also = Annotated[
         "levels.",
     ),
 ]
+FillDown = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN,COLUMN",
+        help="Columns whose empty cells mean the value above them.",
+    ),
+]
 
 _OPTIONS = Group(
     {
@@ -116,6 +123,7 @@ _OPTIONS = Group(
         "checkpoints": (Checkpoints, defaults.CHECKPOINTS[0]),
         "lr_is_schedule": (LrIsSchedule, None),
         "also": (Also, None),
+        "fill_down": (FillDown, None),
     }
 )
 # All of them; those of tables that need little said.
@@ -127,7 +135,7 @@ TypedPlainly = Annotated[
 OTHERS = "steplaw-dense"
 _SINGLE = (
     *("seq_len", "loss_kind", "params_kind", "loss_unit", "cluster", "loss_se"),
-    *("checkpoints", "lr_is_schedule", "also"),
+    *("checkpoints", "lr_is_schedule", "also", "fill_down"),
 )
 
 
@@ -150,6 +158,7 @@ class Reading(TypedDict):
     checkpoints: str
     lr_is_schedule: str | None
     also: str | None
+    fill_down: str
 
 
 def parsed(typed: Mapping[str, Any]) -> Reading:
@@ -179,6 +188,7 @@ def parsed(typed: Mapping[str, Any]) -> Reading:
         "checkpoints": choose("--checkpoints", checkpoints, defaults.CHECKPOINTS),
         "lr_is_schedule": typed.get("lr_is_schedule"),
         "also": typed.get("also"),
+        "fill_down": typed.get("fill_down") or "",
     }
 
 
@@ -224,7 +234,7 @@ def _read_so(files: Sequence[Path], how: Mapping[str, Any]) -> list[str]:
         words += ["--diverged-above", _above(above)]
     for name in _SINGLE:
         value = how.get(name)
-        if value is not None and (name, value) != ("checkpoints", "last"):
+        if value not in (None, "") and (name, value) != ("checkpoints", "last"):
             words += [f"--{name.replace('_', '-')}", str(value)]
     return words
 

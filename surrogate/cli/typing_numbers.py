@@ -45,10 +45,27 @@ def _strict(text: str) -> str:
         return str(int(power[1]) ** int(power[2]))
     if _GROUPED.fullmatch(bare):
         return re.sub(r"[,_' ]", "", bare)
+    scientific = _SCIENTIFIC.fullmatch(bare)
+    if scientific:
+        return f"{scientific[1]}e{scientific[2]}"
     suffixed = _SUFFIXED.fullmatch(bare)
     if suffixed and suffixed[2].lower() in _SUFFIXES:
         return suffixed[1] + _SUFFIXES[suffixed[2].lower()]
     return bare
+
+
+def _of_bytes(text: str) -> str | None:
+    """What a number with the sign of bytes was meant to be: 7GB, 4MiB, 2,000B."""
+    bare = _NOUNS.sub("", text.strip())
+    grouped = re.fullmatch(r"([0-9]{1,3}(?:,[0-9]{3})+)\s?([KMBTkmbt])", bare)
+    if grouped:
+        return grouped[1].replace(",", "") + grouped[2].upper()
+    found = re.fullmatch(rf"({_NUMBER})\s?([KMGT])(i?)B", bare, re.IGNORECASE)
+    if not found:
+        return None
+    letter = found[2].upper()
+    plain = {"G": "B"}.get(letter, letter)
+    return found[1] + (f"{letter}i" if found[3] and letter != "T" else plain)
 
 
 def count(text: str, *, what: str) -> float:
@@ -67,6 +84,15 @@ def count(text: str, *, what: str) -> float:
         return units.parse_count(_strict(text), what=what)
     except DataError as error:
         raise _renamed(error, text, _strict(text)) from None
+
+
+def _hinted(error: DataError, text: str) -> DataError:
+    """With what the sign of bytes was meant to be."""
+    meant = _of_bytes(text)
+    if meant is None:
+        return error
+    said = str(error).partition(" Suffixes are")[0]
+    return DataError(f"{said} Did you mean {meant}?")
 
 
 def scale(text: str, *, what: str) -> float:
@@ -157,7 +183,15 @@ def lr(text: str, *, what: str = "--lr") -> float:
             f"{what}: expected a number, got {units.quote(text)}. Write it out, such "
             "as 3e-4."
         )
-    value = units.parse_positive(bare, what=what)
+    try:
+        value = units.parse_positive(bare, what=what)
+    except DataError as error:
+        said = str(error).partition("expected a number such as")
+        if not said[1]:
+            raise
+        raise DataError(
+            f"{what}: expected a learning rate such as 3e-4, got {units.quote(text)}."
+        ) from None
     if value > _LARGEST_LR:
         meant = bare.lower().replace("e+", "e").replace("e", "e-")
         hint = f" Did you mean {meant}?" if "e" in bare.lower() else " Write 3e-4."
@@ -218,6 +252,6 @@ def share_of_loss(option: str, text: str) -> float:
 
 
 def _renamed(error: DataError, typed: str, strict: str) -> DataError:
-    """The message about what was typed, not what became of it."""
+    """The message about what was typed, not what became of it, and what was meant."""
     said = str(error).replace(units.quote(strict), units.quote(typed))
-    return DataError(said)
+    return _hinted(DataError(said), typed)

@@ -165,8 +165,12 @@ def model(name: str) -> Model:
     if wanted in known:
         return known[wanted]
     near = difflib.get_close_matches(wanted, known, n=3)
-    hint = f" Did you mean {' or '.join(near)}?" if near else ""
+    if near:
+        raise DataError(
+            f"--model: expected a model of `surrogate models`, got {quote(name)}. Did "
+            f"you mean {' or '.join(near)}? Otherwise give --params and --tokens."
+        )
     raise DataError(
-        f"--model: expected one of {', '.join(known)}, got {quote(name)}.{hint} "
+        f"--model: expected one of {', '.join(known)}, got {quote(name)}. "
         "Otherwise give --params and --tokens."
     )

@@ -78,9 +78,9 @@ class Fault:
 
 ROW = "1e-3,500000,1e8,4e9,3.1"
 FAULTS = [
-    Fault("unknown command", "ceck runs.csv", "No such command 'ceck'"),
-    Fault("unknown option", "check runs.csv --sec-len 3", "No such option: --sec-len"),
-    Fault("missing argument", "check", "Missing argument"),
+    Fault("unknown command", "ceck runs.csv", "There is no command ceck. Did"),
+    Fault("unknown option", "check runs.csv --sec-len 3", "no option --sec-len. Did"),
+    Fault("missing argument", "check", "expected a table of finished runs"),
     Fault("missing option", "plateau x --params 1B", "Missing option '--tokens'"),
     Fault("no such file", "check none.csv", "none.csv: expected a file of runs"),
     Fault("directory", "check .", "got a directory"),
@@ -89,13 +89,16 @@ FAULTS = [
     Fault("binary", "check bad.csv", "got a NUL byte", b"a\0b"),
     Fault("missing column", "check bad.csv", "batch", "lr,params,tokens,loss\n1,1,1,1"),
     Fault(
-        "doubled column", "check bad.csv", "expected every column once", "lr,lr\n1,1"
+        "doubled column",
+        "check bad.csv",
+        "2 columns could be lr",
+        f"{HEADER},lr\n{ROW},1e-4",
     ),
     Fault(
         "two candidates",
         "check bad.csv",
         "learning_rate",
-        f"{HEADER},learning_rate\n{ROW},1e-3",
+        f"{HEADER},learning_rate\n{ROW},1e-4",
     ),
     Fault(
         "looks like sequences",

@@ -246,7 +246,7 @@ def test_evaluate_text_has_cells_and_figures() -> None:
     }
     text = " ".join(rendered(document, tables.evaluate).split())
     assert "regret, mean 0.12 ± 0.01 %" in text
-    assert "smoothed, mean unknown" in text
+    assert "smoothed, mean not known: too few runs near" in text
     assert "a 1B 20B 7 1e-3 unknown unknown unknown 0.12 %" in text
 
 

@@ -95,7 +95,7 @@ REFUSED: list[tuple[Callable[[str], object], str, str]] = [
     (typing_numbers.batch, "1024 sequences", "Write 1024x4096"),
     (typing_numbers.batch, "1024 seqs", "Write 1024x4096"),
     (typing_numbers.batch, "2x3x4", "Write 524288 or 256x2048"),
-    (typing_numbers.batch, "4MiB", "Suffixes are"),
+    (typing_numbers.batch, "4MiB", "Did you mean 4Mi?"),
     (typing_numbers.lr, "3e4", "Did you mean 3e-4"),
     (typing_numbers.lr, "0,0003", r"Write 0\.0003"),
     (typing_numbers.lr, "1/3000", "such as 3e-4"),

@@ -55,7 +55,7 @@ TABLES = (
     Case("17-bits-per-byte.csv", 5, fill=SIZES),
     Case("17-dict-of-bpb.json", 5, fill=SIZES),
     Case("18-toy-scale.csv", 6),
-    Case("20-finetune-accumulation.csv", 5),
+    Case("20-finetune-accumulation.csv", 5, fill={"DEVICES": "1"}),
     Case("21-perplexity.csv", 7, is_asked=False),
 )
 # Runs and dropped rows of the released dumps; nanochat's rows are of two splits.
@@ -223,8 +223,8 @@ GUESSES = [
      {"params": '"params (M)"*1e6', "tokens": '"tokens (B)"*1e9'}),
     ("lr,batch,params in millions,tokens,loss", "1e-3,65536,124,2.6e9,2.9",
      {"params": '"params in millions"*1e6'}),
-    ("lr,total_batch_size,params,tokens,loss", "1e-3,524288,2e8,4e9,2.9",
-     {"batch": "total_batch_size"}),
+    ("lr,whole_batch,params,tokens,loss", "1e-3,524288,2e8,4e9,2.9",
+     {"batch": "whole_batch"}),
     ("lr,my_batch,params,tokens,loss", "1e-3,256,2e8,4e9,2.9",
      {"batch": "my_batch*LENGTH"}),
     ("eta,batch,params,tokens,loss", "1e-3,524288,2e8,4e9,2.9", {"lr": "eta"}),

@@ -98,7 +98,7 @@ def judge(told: Evidence) -> Trust:
         known = f"{factor:.2g}" if factor < _HARDLY else f"over {_HARDLY}"
         reasons.append(f"the best lr is known to a factor of {known}")
     elif math.isnan(factor) and not told.untold:
-        reasons.append("there is no interval: how sure the setting is is not known")
+        reasons.append("how sure the best lr is, is not known: it has no interval")
     place = _place(told, most, FAR_FACTOR, is_alone)
     is_wide = factor > LR_FACTOR
     is_loose = told.regret_upper > REGRET_TOLS * told.tol

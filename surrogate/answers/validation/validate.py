@@ -92,7 +92,8 @@ def validate(
         except DataError as error:
             skipped.append(Skipped(fold.name, str(error)))
     if not scored:
-        said = "; ".join(f"{skip.name}: {skip.why}" for skip in skipped)
+        said = "; ".join(f"{skip.name}: {skip.why}" for skip in skipped[:2])
+        said += f"; and so {len(skipped) - 2} more" if len(skipped) > 2 else ""
         raise DataError(
             f"Expected cells that can be left out so that {regions.LEAST_LEFT} or more "
             f"stay, and there are none among {len(runs.cells)} cells. Add runs at "

@@ -26,7 +26,7 @@ def models(
     scale: options.ScaleValues = [],  # noqa: B006
     json: options.Json = False,
 ) -> int:
-    """List public models with their learning rate and batch, for --model NAME.
+    """List public models with their lr and batch, for --model NAME.
 
     With a fit, what each maker's choice loses by it:
     surrogate models steplaw-dense

@@ -67,7 +67,7 @@ def plot(
     overwrite: options.Overwrite = False,
     json: options.Json = False,
 ) -> int:
-    """A figure of a fit or of a benchmark's document, with units and intervals."""
+    """A figure of a fit, or of what a benchmark printed."""
     options.choose("plot", what, FIGURES)
     asked: dict[str, Any] = {
         "params": options.optional_count("--params", params),

@@ -111,6 +111,7 @@ def answer(fit: Fit, asked: Questions) -> dict[str, Any]:
     table = read_any(asked.points)
     added = _columns(asked.command)
     _check(table, added, asked.command)
+    _check_told(table, asked)
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(guarded_row([*table.header, *added, "status"]))
@@ -203,6 +204,33 @@ def _check(table: Table, added: list[str], command: str) -> None:
         raise DataError(
             f"{table.dropped[0]}. Its cells cannot be told apart, so nothing was "
             "asked. Correct the row."
+        )
+
+
+def _check_told(table: Table, asked: Questions) -> None:
+    """Refuse what is said twice, in the file and by an option, or nowhere.
+
+    Raises:
+        DataError: naming the column.
+    """
+    has = {
+        name
+        for place, name in enumerate(table.header)
+        if any(row.fields[place] for row in table.rows)
+    }
+    for name, typed in asked.typed.items():
+        if typed is not None and name in has:
+            raise DataError(
+                f"--{name}: {table.file} has a column {name}. Leave one of them out."
+            )
+    if asked.command != "regret" or "model" in has or asked.typed.get("model"):
+        return
+    lacks = [n for n in ("lr", "batch") if n not in has and not asked.typed.get(n)]
+    if lacks:
+        raise DataError(
+            f"{table.file} line 1: expected columns lr and batch, the settings that "
+            f"regret is asked about, got {table.columns()}. Add {' and '.join(lacks)}, "
+            f"or give {' and '.join(f'--{name}' for name in lacks)} for all rows."
         )
 
 

@@ -196,7 +196,7 @@ def fit(
     scale_out.finish(shards, is_whole=not is_cut)
     document = _summary(fitted, out, time.monotonic() - start)
     document |= documents.tells(table, reading.evaluate_command(runs, how))
-    document["next"] = _first_question(fitted, out)
+    document["next"] = _first_question(fitted, out, is_swept=bool(table.also))
     return max(
         output.emit(document, json, tables.fit),
         _judge_dropped(table, limit),
@@ -316,7 +316,7 @@ def _summary(fitted: Fit, folder: Path, seconds: float) -> dict[str, Any]:
     }
 
 
-def _first_question(fitted: Fit, out: Path) -> str | None:
+def _first_question(fitted: Fit, out: Path, *, is_swept: bool) -> str | None:
     """The plateau at the largest of the fitted runs, to be changed to one's own."""
     if not fitted.cells:
         return None
@@ -326,7 +326,8 @@ def _first_question(fitted: Fit, out: Path) -> str | None:
         words += [f"--{name}", units.format_count(value)]
     for name, value in largest.scales.items():
         words += ["--scale", f"{name}={units.format_count(value)}"]
-    if len(fitted.features.recipes) > 1:
+    # Of a further setting the best level is taken where none is named.
+    if len(fitted.features.recipes) > 1 and not is_swept:
         words += ["--recipe", largest.recipe]
     return shlex.join(words)
 

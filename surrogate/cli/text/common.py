@@ -76,7 +76,8 @@ def span(ends: Sequence[Number] | None, form: Form) -> str:
         if low is None and high is None:
             return "none"
         return f"below {form(high)}" if low is None else f"above {form(low)}"
-    return f"{form(low)} to {form(high)}"
+    ends_shown = (form(low), form(high))
+    return ends_shown[0] if len(set(ends_shown)) == 1 else " to ".join(ends_shown)
 
 
 def edges(part: Document | None, form: Form) -> str:

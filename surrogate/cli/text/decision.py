@@ -14,7 +14,7 @@ from surrogate.base import shown
 from surrogate.base.about import sentence
 from surrogate.base.errors import Status
 from surrogate.cli import map_plot
-from surrogate.cli.output import plain
+from surrogate.cli.output import plain, usual_width
 from surrogate.cli.text import common
 from surrogate.cli.text.common import Document
 
@@ -78,7 +78,7 @@ class _Page:
         from rich.console import Console
         from rich.text import Text
 
-        whole = Console().width
+        whole = Console(width=usual_width()).width
         title, name = self._title
         side = max(map(len, self.map)) + 2 if self.map else 0
         width = min(whole - side, _WIDEST)
@@ -156,7 +156,7 @@ def plateau(
     from rich.text import Text
 
     page = _Page(common.place(document, "params"), asked.fit)
-    is_wide = Console().width >= map_plot.BESIDE
+    is_wide = Console(width=usual_width()).width >= map_plot.BESIDE
     rows = [] if with_ladder else map_plot.lines(document)
     page.map = rows if is_wide else []
     if document.get("loss_min") is None or document.get("suggestion") is None:
@@ -278,7 +278,9 @@ def _as_good(page: _Page, document: Document) -> None:
     share = price.get("tokens_share")
     worth = ""
     if share is not None and price.get("of") == "tolerance":
-        worth = f", as with {shown.percent(share)} fewer tokens"
+        hours = price.get("gpu_hours")
+        cost = f" ({common.count(hours)} hours of {price.get('gpu')})" if hours else ""
+        worth = f", as with {shown.percent(share)} fewer tokens{cost}"
     page.say("", f"at most {tolerance} above the best loss{worth}")
     probability = (document.get("robust") or {}).get("probability")
     if robust and probability:
@@ -290,6 +292,9 @@ def _as_good(page: _Page, document: Document) -> None:
 
 
 def _span(ends: Sequence[float | int | None], form: Callable[[float], str]) -> str:
+    low, high = ends[0], ends[1]
+    if low is not None and high is not None and form(low) == form(high):
+        return form(low)
     return shown.span(ends[0], ends[1], form)
 
 
@@ -337,20 +342,21 @@ def _asked_slices(page: _Page, document: Document) -> None:
     if at:
         page.say(
             "Then",
-            f"at batch {_batch(document, at['batch'])}: lr {_ends(at, shown.lr)}",
+            f"at batch {_batch(document, at['batch'])}: {_ends(at, 'lr', shown.lr)}",
         )
     at = document.get("batch_at_lr")
     if at:
         page.say(
-            "Then", f"at lr {shown.lr(at['lr'], 3)}: batch {_ends(at, shown.count)}"
+            "Then",
+            f"at lr {shown.lr(at['lr'], 3)}: {_ends(at, 'batch', shown.count)}",
         )
 
 
-def _ends(part: Document, form: Any) -> str:
+def _ends(part: Document, name: str, form: Any) -> str:
     low, high = part.get("low"), part.get("high")
     if low is None and high is None:
         return "nothing is within the tolerance"
-    return shown.span(low, high, form)
+    return f"{name} {shown.span(low, high, form)}"
 
 
 def _cost(page: _Page, document: Document) -> None:
@@ -452,16 +458,19 @@ def _diverges(page: _Page, document: Document) -> None:
     if risk["probability"] > limit:
         said = f"Likely to diverge: probability {risk['probability']:.2g}"
         if octaves is not None:
-            said += f", {abs(octaves):.2g} doublings of lr beyond the edge"
+            said += f", {_doublings(abs(octaves))} of lr beyond the edge"
         page.say("!", f"{said}.", "red")
     elif octaves is not None:
-        times = (
-            f"{octaves:.2g} doublings" if octaves >= 0.95 else f"{2**octaves:.2g} times"
-        )
+        times = _doublings(octaves) if octaves >= 0.95 else f"{2**octaves:.2g} times"
         how = "unlikely" if octaves >= 1 else "near"
         page.say(".", f"Divergence {how}: {times} of lr below the edge.")
     for name in risk.get("cuts") or ():
         page.say("!", f"The plateau ends at {name} where training diverges.", "yellow")
+
+
+def _doublings(octaves: float) -> str:
+    said = f"{octaves:.2g}"
+    return f"{said} doubling{'' if said == '1' else 's'}"
 
 
 def _more(page: _Page, document: Document, asked: Asked) -> None:

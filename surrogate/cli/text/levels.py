@@ -52,11 +52,7 @@ def _table(item: Document) -> list[RenderableType]:
 
 
 def _interval(ends: Sequence[float] | None) -> str:
-    return (
-        ""
-        if ends is None
-        else f"{common.percent(ends[0])} to {common.percent(ends[1])}"
-    )
+    return "" if ends is None else common.span(ends, common.percent)
 
 
 def _verdict(item: Document) -> str:

@@ -167,7 +167,7 @@ def _cell_table(document: Document, most: int | None) -> list[RenderableType]:
     cells = document["cell_table"]
     if most is not None and most + 1 >= len(cells):
         most = len(cells)
-    if most is not None and most < _FEW < len(cells):
+    if most is not None and most < min(_FEW, len(cells)):
         return [common.plain_line(f"{_many(len(cells), 'cell')}: --all lists them.")]
     shown, more = common.first(
         cells, len(cells) if most is None else most, "cells", "--all"
@@ -264,14 +264,21 @@ def evaluate(document: Document) -> list[RenderableType]:
     band = document.get("band") or {}
     rows: list[Row] = [
         ("regret, mean", _with_error(raw)),
-        ("smoothed, mean", _with_error(smooth)),
+        (
+            "smoothed, mean",
+            "not known: too few runs near the best of any cell"
+            if smooth.get("mean") is None
+            else _with_error(smooth),
+        ),
         ("regret, worst", common.percent(raw.get("max"))),
         (
             "loss error",
             ", ".join(
                 f"{name} {_plain_number(document.get(name))}"
-                for name in ("mae", "rmse", "bias", "r2", "spearman")
-            ),
+                for name in ("mae", "rmse", "bias")
+            )
+            + f" {common.unit(document)}; r2 {_plain_number(document.get('r2'))}, "
+            f"spearman {_plain_number(document.get('spearman'))}",
         ),
         (
             f"band at {common.percent(band.get('tol'))}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from surrogate.cli.output import usual_width
 from surrogate.cli.text import common
 from surrogate.cli.text.common import Document, Row
 
@@ -52,7 +53,7 @@ def lines_of(parts: Sequence[RenderableType]) -> int:
     """How many lines these take on this terminal."""
     from rich.console import Console
 
-    console = Console(markup=False, highlight=False, emoji=False)
+    console = Console(markup=False, highlight=False, emoji=False, width=usual_width())
     with console.capture() as captured:
         for part in parts:
             is_command = bool(getattr(part, "no_wrap", False))

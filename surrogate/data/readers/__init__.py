@@ -28,6 +28,7 @@ from surrogate.data.readers.formats.choose import read_any
 from surrogate.data.readers.formats.csv import Table
 from surrogate.data.readers.formats.frames import is_frame
 from surrogate.data.readers.formats.large import Progress
+from surrogate.data.readers.merged import fill_down as filled
 from surrogate.data.readers.numbers import tidy
 from surrogate.data.readers.rows import Converted, Words, convert
 from surrogate.data.readers.schedule import parse_schedule
@@ -39,6 +40,7 @@ __all__ = ["read_runs"]
 @checked(
     paths=kinds.anything,
     recipe=kinds.text_or_texts,
+    fill_down=kinds.text_or_texts,
     scales=kinds.texts_by_name,
     diverged_above=kinds.margin_or_text,
 )
@@ -61,6 +63,7 @@ def read_runs(
     checkpoints: str = "last",
     lr_is_schedule: str | None = None,
     also: str | None = None,
+    fill_down: str | Sequence[str] = (),
     progress: Progress | None = None,
 ) -> Runs:
     """Read one table of finished runs, or several as one.
@@ -97,6 +100,8 @@ def read_runs(
             computed, the schedule ending at the run's steps or its last row.
         also: the column of a further setting that was swept, such as weight_decay: its
             levels are recipes of their own, and compared at each size.
+        fill_down: columns, or their names between commas, whose empty cells mean the
+            value above them, as merged cells are saved.
         progress: is told of the reading of large files.
 
     Returns:
@@ -123,6 +128,9 @@ def read_runs(
     )
     found = [paths] if _is_one(paths) else list(paths)
     tables = _read_tables(found, progress, checkpoints == "runs")
+    down = fill_down.split(",") if isinstance(fill_down, str) else list(fill_down)
+    down = [name.strip() for name in down if name.strip()]
+    tables = [filled(table, down) for table in tables]
     plans = [make_plan(table, said) for table in tables]
     tables = [_tidied(*pair) for pair in zip(tables, plans, strict=True)]
     words = Words(

@@ -15,12 +15,14 @@ import numpy as np
 from surrogate.base.errors import DataError, FlagsError
 from surrogate.base.units import quote
 from surrogate.data.cells import Column
+from surrogate.data.readers.columns.guesses import spelled
 from surrogate.data.readers.columns.mapping import Plan
 from surrogate.data.readers.columns.roles import (
     ALIASES,
     LAST_STEPS,
     LEAST_LRS,
     fold,
+    role_of,
 )
 from surrogate.data.readers.formats.csv import Table, parse_cell
 
@@ -126,6 +128,18 @@ def agreed(read: Read, batch: Column) -> tuple[Column, str, list[str]]:
         return batch, "", [f"{text}. Tokens are read as they stand."]
     if not plan.terms["batch"].is_column:
         return batch, "", [f"{text}. The batch is believed, since --map says it."]
+    factor = _whole(missing[usable])
+    known = None if factor is None else _devices(read, factor)
+    if known is not None and plan.terms["batch"].is_column:
+        length = float((batch / columns["batch"])[0])
+        name = read.table.header[plan.terms["batch"].columns[0]]
+        raise FlagsError(
+            f"{text}. It is so in every row, and {quote(known)} is that factor: the "
+            "batch is what one device takes. Say so as below; else correct steps, "
+            "batch or tokens.",
+            read.table.file,
+            ["--map", f"batch={spelled(name)}*{spelled(known)}*{length:.0f}"],
+        )
     raise DataError(f"{text}. {_remedy(read, missing[usable], batch)}")
 
 
@@ -143,6 +157,17 @@ def _accumulated(
         )
     said = f"; batch times {label}, since steps x batch x length x accumulation"
     return batch * share, f"{said} = tokens", []
+
+
+def _devices(read: Read, factor: int) -> str | None:
+    """The column of devices, or of parts, that is the factor in every row."""
+    for place, name in enumerate(read.table.header):
+        if role_of(name) not in ("devices", "per_node", "accumulation"):
+            continue
+        cells = {parse_cell(row.fields[place]) for row in read.table.rows}
+        if cells == {float(factor)}:
+            return name
+    return None
 
 
 def _is_log(table: Table, plan: Plan) -> bool:

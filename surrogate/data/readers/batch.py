@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from surrogate.base.errors import DataError, FlagsError
+from surrogate.base.units import quote
 from surrogate.data.cells import Column
 from surrogate.data.readers.arithmetic import (
     Read,
@@ -14,9 +15,15 @@ from surrogate.data.readers.arithmetic import (
     lengths_by_steps,
     looks_like_sequences,
 )
+from surrogate.data.readers.columns.roles import fold, role_of
+from surrogate.data.readers.formats.csv import parse_cell
 
 # Nobody trains on fewer tokens a step in every run; sequences are about this many.
 _LEAST_TOKENS = 8192
+# So few steps beside so many sequences are those of a batch in tokens.
+_USUAL_STEPS = 2_000
+# Names of a batch that do not say whether it is of one device.
+_UNCLEAR = ("batch_size", "bs", "bsz", "train_batch_size")
 # No training has so few steps: then the batch is in tokens already.
 _LEAST_STEPS = 50
 # Whole steps miss a nominal number of tokens by up to half a step.
@@ -43,6 +50,7 @@ def tokens_per_step(
             unused = "; --seq-len not used, the batch is in tokens" if seq_len else ""
             batch, how, warnings = agreed(read, batch)
             return batch, unused + how, warnings
+        _check_whole(read, batch)
         if seq_len is None and not looks_like_sequences(read.columns):
             row = int(batch.argmax())
             raise FlagsError(
@@ -52,16 +60,82 @@ def tokens_per_step(
                 read.table.file,
                 ["--seq-len", "LENGTH"],
             )
+    _check_whole(read, batch)
     length, how = _length(read, seq_len)
     tokens = batch * length
     if np.all(read.columns["tokens"] < _LEAST_STEPS * tokens) and not seq_len:
-        raise DataError(
+        said = (
             f"{read.place(0)}, column {term.label}, value {batch[0]:g}: as sequences, "
             f"no run has {_LEAST_STEPS} steps, so it looks like tokens already. If it "
             f"is, say so with --map batch={term.label}*1."
         )
+        if not term.is_column:
+            raise DataError(said)
+        name = read.table.header[term.columns[0]]
+        flags = ["--map", f"batch={_quoted(name)}*1"]
+        raise FlagsError(said, read.table.file, flags)
+    if "seq_len" in read.columns and not seq_len and term.is_column:
+        _check_not_tokens(read, batch, tokens)
     tokens, more, warnings = agreed(read, tokens)
+    warnings = [*warnings, *_of_one_device(read, tokens)]
     return tokens, f"; batch in sequences, {how}{more}", warnings
+
+
+def _check_whole(read: Read, batch: Column) -> None:
+    """Refuse sequences that are no whole numbers, as 65.536 for 65,536 tokens.
+
+    Raises:
+        FlagsError: with the batch as thousands, where those are whole.
+    """
+    term = read.plan.terms["batch"]
+    parts = batch[np.isfinite(batch)] % 1
+    thousands = 1000 * batch[np.isfinite(batch)]
+    is_thousands = np.allclose(thousands, np.round(thousands), rtol=0, atol=1e-6)
+    if not (term.is_column and (parts != 0).any() and is_thousands):
+        return
+    row = int((np.nan_to_num(batch) % 1 != 0).argmax())
+    raise FlagsError(
+        f"{read.place(row)}, column {term.label}, value {batch[row]:g}: expected a "
+        "whole number of sequences or tokens. If the point parts thousands, say so as "
+        "below; else correct it.",
+        read.table.file,
+        ["--map", f"batch={_quoted(read.table.header[term.columns[0]])}*1000"],
+    )
+
+
+def _check_not_tokens(read: Read, batch: Column, tokens: Column) -> None:
+    """Refuse sequences so many that they must be tokens, beside their length.
+
+    Raises:
+        FlagsError: with the batch as tokens.
+    """
+    steps = read.columns["tokens"] / tokens
+    if batch.min() >= _LEAST_TOKENS and np.median(steps) < _USUAL_STEPS:
+        raise _unknown(read)
+
+
+def _of_one_device(read: Read, tokens: Column) -> list[str]:
+    """A word where several devices take part, and nothing tells whose batch it is."""
+    table, term = read.table, read.plan.terms["batch"]
+    name = table.header[term.columns[0]] if term.is_column else ""
+    if fold(name) not in _UNCLEAR or read.plan.title:
+        return []
+    own = set(term.columns) & set(read.plan.terms["tokens"].columns)
+    if read.plan.steps is not None and not own:
+        # Steps and tokens were compared with it.
+        return []
+    for place, other in enumerate(table.header):
+        cells = [parse_cell(row.fields[place]) for row in table.rows]
+        numbers = [x for x in cells if isinstance(x, float)]
+        if role_of(other) in ("devices", "per_node") and max(numbers, default=0) > 1:
+            length = tokens[0] / read.columns["batch"][0]
+            more = f"{_quoted(name)}*{_quoted(other)}*{length:.0f}"
+            return [
+                f"{table.file}: {quote(name)} is read as the batch of a whole step, "
+                f"though {quote(other)} says that several devices share it. If it is "
+                f"what one device takes, add --map 'batch={more}'."
+            ]
+    return []
 
 
 def _length(read: Read, seq_len: int | None) -> tuple[Column | float, str]:

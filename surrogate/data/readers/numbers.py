@@ -19,13 +19,15 @@ from surrogate.data.readers.columns.terms import Term
 from surrogate.data.readers.formats.csv import Row, Table, parse_cell
 from surrogate.data.readers.powers import plain_fraction, plain_power
 
-_NOTES = r"\*{1,2}|†|‡|\(best\)|←|\[\^?[0-9a-z]{1,3}\]|\^\{?[*†‡a-z]\}?|[✓★]"
+_NOTES = (
+    r"\*{1,2}|†|‡|\((?:best|peak|max)\)|←|\[\^?[0-9a-z]{1,3}\]|\^\{?[*†‡a-z]\}?|[✓★]"
+)
 _MARKS = re.compile(rf"(\*{{1,3}}|_{{1,3}}|`|~~)?(.*?)(?:\1)?\s*(?:(?:{_NOTES})\s*)*")
 _LATEX = re.compile(r"\\(?:textbf|textit|underline|mathbf|emph|bf)\s*\{(.*)\}")
 _ABOUT = re.compile(r"[~≈]\s*")
 # What follows a mean: its spread.
 _SPREAD = re.compile(r"(.+?)\s*(?:(?:±|\+/-|\\pm|\+-)\s*[0-9.eE-]+|\([0-9.]+\))")
-_COUNTED = re.compile(r"(.+?)\s*(?:tokens?|toks?|params|parameters)")
+_COUNTED = re.compile(r"(.+?)\s*(?:tokens?|toks?|params|parameters|nats)")
 _GROUPS = re.compile(r"[+]?[1-9][0-9]{0,2}(?:[,_' \u00a0\u202f][0-9]{3})+")
 _DOTTED = re.compile(r"[1-9][0-9]{0,2}(?:\.[0-9]{3})*")
 _UNDERSCORES = re.compile(r"[+-]?[0-9]+(?:_[0-9]+)+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?")
@@ -121,7 +123,8 @@ def _plain(
         shown = f"such as {quote(first)} as {first.replace('.', '')}"
         whole = {cell: cell.replace(".", "") for cell in cells}
         return whole, f"dots are read as thousands, {shown}"
-    if odd and table.has_commas and not is_count and _are_decimal(cells):
+    is_plain = table.has_commas or _cannot_group(cells)
+    if odd and is_plain and not is_count and _are_decimal(cells):
         shown = f"such as {quote(odd[0])} as {odd[0].replace(',', '.')}"
         decimal = {cell: cell.replace(",", ".") for cell in odd}
         return decimal, f"commas are read as decimal ones, {shown}"
@@ -137,6 +140,8 @@ def _plain(
     if not marked:
         return None
     shown = f"such as {quote(marked[0])} as {read[marked[0]]}"
+    if any(re.fullmatch(r"(?:[248]|16|32|64|128|256|512)\s?[Kk]", x) for x in marked):
+        shown += "; K is 1,000, Ki 1,024"
     if len(marked) > 1:
         return read, f"{len(marked)} cells are read without their marks, {shown}"
     return read, f"1 cell is read without its marks, {shown}"
@@ -177,11 +182,16 @@ def _are_decimal(cells: Iterable[str]) -> bool:
     return all(not cell or _COMMA.fullmatch(cell) for cell in cells)
 
 
+def _cannot_group(cells: Iterable[str]) -> bool:
+    """Whether some comma of a column parts no thousands: 0,001 or 2,3456."""
+    return any(
+        _COMMA.fullmatch(x) and "," in x and not _GROUPS.fullmatch(x) for x in cells
+    )
+
+
 def _has_decimal_comma(cells: Iterable[str]) -> bool:
     """Whether some number of a column has a comma that parts no thousands."""
-    return any(
-        "," in cell and not _GROUPS.fullmatch(cell.strip("*_` ")) for cell in cells
-    )
+    return any("," in cell and not _GROUPS.fullmatch(_unmarked(cell)) for cell in cells)
 
 
 def _replaced(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,9 +30,13 @@ from surrogate.data.readers.checkpoints import (
     last_of_each,
 )
 from surrogate.data.readers.columns.differences import is_share, relative_to
+from surrogate.data.readers.columns.guesses import spelled
+from surrogate.data.readers.columns.magnitudes import are_plausible, likely_factors
 from surrogate.data.readers.columns.mapping import Plan, is_same
 from surrogate.data.readers.columns.terms import Term
+from surrogate.data.readers.endings import FAILED, check_endings
 from surrogate.data.readers.formats.csv import Row, Table, parse_cell
+from surrogate.data.readers.merged import check_merged
 from surrogate.data.readers.schedule import Log, Schedule, peak_of
 from surrogate.data.third_setting import label, level_of
 
@@ -59,9 +62,12 @@ _UNFINISHED = (
     "pending",
     "crash",
     "error",
+    "oom",
+    "out of memory",
+    "out_of_memory",
+    "interrupted",
+    "stopped",
 )
-# Words that say of themselves that a run did not end.
-_FAILED = re.compile(r"crash|fail|error|oom|kill|abort|bad|broken|stop")
 _MARKED = {
     **dict.fromkeys(("true", "yes", "1", "1.0", "diverged"), True),
     **dict.fromkeys(("false", "no", "0", "0.0", ""), False),
@@ -133,6 +139,10 @@ def convert(table: Table, plan: Plan, words: Words) -> Converted:
         DataError: if the file as a whole is in other units, or no row can be used.
     """
     _check_statuses(table, plan, words)
+    if "status" not in plan.texts:
+        check_endings(table, plan.used())
+    settings = {k for key, t in plan.terms.items() if key != "loss" for k in t.columns}
+    check_merged(table, settings | set(plan.recipe), plan.terms["loss"].columns)
     _check_shares(table, plan)
     if words.schedule is None:
         check_peak(table, plan)
@@ -357,8 +367,8 @@ def _check_statuses(table: Table, plan: Plan, words: Words) -> None:
         return
     counts = Counter(word for _, word in unknown).most_common(6)
     named = ", ".join(f"{quote(word)} ({count(n, 'row')})" for word, n in counts)
-    ended = [word for word, _ in counts if not _FAILED.search(word)]
-    failed = [word for word, _ in counts if _FAILED.search(word)]
+    ended = [word for word, _ in counts if not FAILED.search(word)]
+    failed = [word for word, _ in counts if FAILED.search(word)]
     pairs = (("--finished", ended), ("--failed", failed))
     raise FlagsError(
         f"{table.file} line {unknown[0][0]}, column {clean(table.header[column])}: "
@@ -487,14 +497,35 @@ def _check_units(
     if fault:
         field, reason, index = fault
         term = plan.terms[field]
+        factors = _unit_flags(table, plan, columns)
+        how = (
+            "Multiply it by its unit, as below if that is it"
+            if factors
+            else f"Multiply it by its unit, such as --map {field}={term.label}*1e9"
+        )
         raise FlagsError(
             f"{table.file} line {parsed[index].row.line}, column {term.label}, value "
-            f"{columns[field][index]:g}: the largest {field}; {reason}. Multiply it "
-            f"by its unit, such as --map {field}={term.label}*1e9, or add --allow "
-            "small if it is meant.",
+            f"{columns[field][index]:g}: the largest {field}; {reason}. {how}, or add "
+            "--allow small if it is meant.",
             table.file,
-            ["--allow", SMALL],
+            factors or ["--allow", SMALL],
         )
+
+
+def _unit_flags(
+    table: Table, plan: Plan, columns: Mapping[str, np.ndarray]
+) -> list[str]:
+    """The units that sizes probably have, as --map says them; none where none fit."""
+    sizes = {key: columns[key] for key in ("params", "tokens", "batch")}
+    if are_plausible(*(float(np.median(x)) for x in sizes.values())):
+        return []
+    words = []
+    for role, factor in likely_factors(sizes).items():
+        term = plan.terms[role]
+        if not term.is_column:
+            return []
+        words += ["--map", f"{role}={spelled(table.header[term.columns[0]])}*{factor}"]
+    return words
 
 
 def _note(table: Table, plan: Plan) -> str:

@@ -72,6 +72,7 @@ SCRIPTS = (
     "worker.js",
     "page.js",
 )
+_SUFFIXES = (".html", ".htm")
 _SLOT = re.compile(r"\{\{(\w+)\}\}")
 
 
@@ -162,6 +163,11 @@ def check_out(path: str | Path, *, overwrite: bool) -> None:
         raise DataError(
             f"Expected --out to be a file such as report.html, but {shown(path)} is a "
             "folder."
+        )
+    if file.suffix.lower() not in _SUFFIXES:
+        raise DataError(
+            f"Expected --out to be a page, whose name ends in .html, got {shown(path)}."
+            " Figures are `surrogate plot`'s."
         )
     if not overwrite and (file.exists() or file.is_symlink()):
         raise DataError(

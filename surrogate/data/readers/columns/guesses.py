@@ -14,6 +14,12 @@ from surrogate.base.errors import FlagsError
 from surrogate.base.units import quote
 from surrogate.data.readers.columns.differences import difference
 from surrogate.data.readers.columns.headings import Heading, heading
+from surrogate.data.readers.columns.likely import (
+    inner_role,
+    likely_losses,
+    likely_sizes,
+)
+from surrogate.data.readers.columns.logarithms import power_of
 from surrogate.data.readers.columns.roles import (
     ALIASES,
     LEAST_LRS,
@@ -41,9 +47,13 @@ _EXAMPLES = {
     "TOKENS": "2.6B",
     "LOSS": "the column of the loss",
     "LENGTH": "2048",
+    "DEVICES": "8 (1 where one device trains)",
+    "BASE": "10 or 2.718281828459045",
     "BASE_LOSS": "2.9",
     "UNIT": "bits_per_token or bits_per_byte",
 }
+# Batches of a whole step, or of one device: the name does not tell.
+_PERHAPS_OF_A_DEVICE = ("train_batch_size", "batch_size", "bs", "bsz")
 # Nobody trains on fewer tokens a step in every run.
 _LEAST_TOKENS = 8192
 _PLAIN = re.compile(r"[A-Za-z_]\w*(?:[./]\w+)*")
@@ -76,16 +86,43 @@ def find_columns(
             # A label only: the first of its usual names does.
             names = ALIASES["name"]
             found[role] = min(places, key=lambda k: names.index(fold(table.header[k])))
-        elif len(places) == 1:
+        elif len(places) == 1 or (places and _are_alike(table, places)):
             found[role] = places[0]
         elif places or role in REQUIRED:
             asked[role] = places
+    place = found.get("batch")
+    if place is not None and _of_one_device(table, place) is not None:
+        asked = {"batch": [found.pop("batch")], **asked}
     if "seq_len" in asked and not _in_sequences(table, found, known, asked):
         # A batch in tokens needs no length.
         del asked["seq_len"]
     if not asked:
         return found
     raise _Guess(table, found, known, asked, has_length).error()
+
+
+def _are_alike(table: Table, places: Sequence[int]) -> bool:
+    """Whether columns hold the same numbers, so that any of them does."""
+    cells = [[parse_cell(row.fields[k]) for k in places] for row in table.rows]
+    return all(
+        isinstance(row[0], float) and all(cell == row[0] for cell in row)
+        for row in cells
+    )
+
+
+def _of_one_device(table: Table, place: int) -> int | None:
+    """The column that says that a batch is what one device takes, or None.
+
+    The Trainer's `train_batch_size` is its `per_device_train_batch_size`.
+    """
+    if fold(table.header[place]) not in _PERHAPS_OF_A_DEVICE:
+        return None
+    for k, name in enumerate(table.header):
+        if k != place and role_of(name) == "device":
+            pairs = ((row.fields[k], row.fields[place]) for row in table.rows)
+            if all(parse_cell(one) == parse_cell(other) for one, other in pairs):
+                return k
+    return None
 
 
 def _places(table: Table, names: Sequence[str]) -> list[int]:
@@ -123,6 +160,11 @@ def _asked(table: Table, role: str, places: Sequence[int]) -> str:
     if not places:
         names = ", ".join(names_of(role)[:_FEW])
         return f"  {role}: no column for {role} (known names: {names}, ...)"
+    if len(places) == 1:
+        of = _of_one_device(table, places[0])
+        name = quote(table.header[places[0]])
+        as_well = "" if of is None else f", as {quote(table.header[of])} says"
+        return f"  {role}: {name} is what one device takes at once{as_well}"
     named = ", ".join(
         f"{quote(table.header[k])} (column {k + 1})" for k in places[:_FEW]
     )
@@ -181,8 +223,8 @@ class _Guess:
 
     def notes(self, *, is_numbers: bool) -> list[str]:
         """What to fill in, if anything; a header of numbers is no table of settings."""
-        warned = [] if is_numbers else self.warned()
-        pattern = r"(?:[=*]|^)([A-Z_]{2,})(?=$|[*+])"
+        warned = [] if is_numbers else [*self.warned(), *self.doubts()]
+        pattern = r"(?:[=*/]|^)([A-Z_]{2,})(?=$|[*+^])"
         found = re.findall(pattern, "\n".join(self.flags()), re.MULTILINE)
         # A column may be called so as well.
         blank = [word for word in found if word in _EXAMPLES]
@@ -205,6 +247,51 @@ class _Guess:
             "papers print them, can be asked of `surrogate regret FIT`."
         ]
 
+    def doubts(self) -> list[str]:
+        """What a guess may be wrong in."""
+        said = []
+        lr = self.of("lr") if "lr" in self.asked else ""
+        if re.search(r"(^|[./])train/(lr|learning_rate)", lr.lower()):
+            said.append(
+                f"{quote(lr)} is logged during training: at its end it is the peak "
+                "only if lr is constant."
+            )
+        batch = self.of("batch") if "batch" in self.asked else ""
+        count = self.devices()
+        names = [] if "DEVICES" in count else count
+        is_many = names and not all(name in batch for name in names)
+        if batch and is_many and "batch_size" in batch and "global" not in batch:
+            said.append(
+                f"{' x '.join(names)} takes no part in the batch: if that is what one "
+                f"device takes, multiply it as well."
+            )
+        others = likely_losses(self.table) if self.asked.get("loss") == [] else []
+        if len(others) > 1:
+            named = ", ".join(map(quote, others[:_FEW]))
+            said.append(f"Columns that may be the loss: {named}.")
+        if "BASE^" in "".join(self.flags()):
+            said.append("Which base the logarithm has, its name does not say.")
+        return said
+
+    def devices(self) -> list[str]:
+        """Columns whose product is the number of devices; a word to fill in if none."""
+        places = [
+            k
+            for k in _places(self.table, ALIASES["devices"])
+            if _has_number(self.table, k)
+        ]
+        # Of devices that hold one model together, only groups take batches.
+        places.sort(
+            key=lambda k: not fold(self.table.header[k]).startswith(("dp", "data"))
+        )
+        if places:
+            return [self.spelled(places[0])]
+        per_node, nodes = self.one(ALIASES["per_node"]), self.one(ALIASES["nodes"])
+        if per_node is not None:
+            counts = [per_node] if nodes is None else [nodes, per_node]
+            return [self.spelled(k) for k in counts]
+        return ["DEVICES"]
+
     def of(self, role: str) -> str:
         """The right side of one --map."""
         text = getattr(self, role, lambda: self.best(role))()
@@ -213,6 +300,24 @@ class _Guess:
     def best(self, role: str) -> str:
         """The likeliest of several candidates, as it is typed."""
         return self.table.header[self.asked[role][0]]
+
+    def inner(self, role: str) -> str | None:
+        """A column whose name ends as one of the role does, behind unknown groups."""
+        names = self.table.header
+        return next((n for n in names if n and inner_role(n) == role), None)
+
+    def power(self, role: str) -> str | None:
+        """A column of the role's logarithm, as a power."""
+        for k, name in enumerate(self.table.header):
+            found = power_of(name, role, self.numbers(k), spelled(name))
+            if found is not None:
+                return found
+        return None
+
+    def numbers(self, place: int) -> list[float]:
+        """The cells of a column that are numbers."""
+        cells = (parse_cell(row.fields[place]) for row in self.table.rows)
+        return [x for x in cells if isinstance(x, float)]
 
     def lr(self) -> str:
         header = self.table.header
@@ -232,9 +337,12 @@ class _Guess:
                 ),
             )
             return header[named[0]] if len(order) > 1 else header[low[0]]
-        unit = self.in_unit("lr")
+        unit = self.in_unit("lr") or self.power("lr")
         if unit:
             return unit
+        inner = self.inner("lr")
+        if inner:
+            return inner
         loose = [
             name
             for name in header
@@ -248,8 +356,14 @@ class _Guess:
         power = re.search(r"(^|_)log_?(2|10)", fold(loose[0]))
         if power:
             return f"{power[2]}^{spelled(loose[0])}"
-        times = re.search(r"mult|scale|factor|ratio|times", fold(loose[0]))
-        return f"{spelled(loose[0])}*BASE_LR" if times else loose[0]
+        times = [
+            n for n in loose if re.search(r"mult|scale|factor|ratio|times", fold(n))
+        ]
+        bases = [n for n in loose if n not in times]
+        if not times:
+            return loose[0]
+        base = spelled(bases[0]) if bases else "BASE_LR"
+        return f"{spelled(times[0])}*{base}"
 
     def loss(self) -> str:
         header = self.table.header
@@ -261,8 +375,7 @@ class _Guess:
         unit = self.in_unit("loss")
         if unit:
             return unit
-        words = r"loss|ppl|perplexity|bpb|nll|entropy"
-        loose = [n for n in header if re.search(words, n.lower())]
+        loose = likely_losses(self.table)
         relative = [text for n in header if (text := difference(self.table, n))]
         loose = [n for n in loose if not difference(self.table, n)]
         # A score of a validation set is called after it.
@@ -270,12 +383,15 @@ class _Guess:
             n for n in header if fold(n) in ("val", "valid", "validation", "eval")
         ]
         loose += [n for n in header if fold(n) == "train"]
+        loose += likely_losses(self.table, is_wide=True)
         return loose[0] if loose else relative[0] if relative else "LOSS"
 
     def params(self) -> str:
         places = self.asked["params"]
         if places:
-            return self.table.header[places[0]]
+            # The fits that come with the package count without embeddings.
+            names = [self.table.header[k] for k in places]
+            return min(names, key=lambda n: "non" not in fold(n))
         layers, width = self.one(ALIASES["layers"]), self.one(ALIASES["width"])
         if layers is not None and width is not None:
             depth, wide = self.spelled(layers), self.spelled(width)
@@ -286,7 +402,9 @@ class _Guess:
         sizes = [n for n in self.table.header if n.startswith("size in ")]
         return (
             self.in_unit("params")
+            or self.inner("params")
             or self.of_names("params")
+            or next(iter(likely_sizes(self.table, "param")), None)
             or next((spelled(name) for name in sizes), "PARAMS")
         )
 
@@ -297,20 +415,26 @@ class _Guess:
             k for k in self.asked.get("batch", ()) if role_of(header[k]) == "batch"
         ]
         if tokens:
-            return header[tokens[0]]
+            name = header[tokens[0]]
+            length = self.length()
+            if length is None or self.is_tokens(name):
+                return name
+            return f"{spelled(name)}*{self.spelled(length)}"
         places = list(self.asked.get("batch", ())) or [
             k for k in (self.found.get("batch"),) if k is not None
         ]
         device = self.one(ALIASES["device"])
+        if places and _of_one_device(self.table, places[0]) is not None:
+            places = []
         steps = self.one(ALIASES["steps"]) or self.one(ALIASES["last_step"])
         seen = self.place("tokens")
         is_partial = not places or self.is_accumulated()
         if is_partial and device is not None and steps is not None and seen is not None:
             # Whatever the devices and parts of a step are, this is what it takes.
-            if self.one(ALIASES["devices"]) is None:
+            if self.devices() == ["DEVICES"]:
                 return f"{self.spelled(seen)}/{self.spelled(steps)}"
         if not places and device is None:
-            unit = self.in_unit("batch")
+            unit = self.in_unit("batch") or self.logarithmic_batch()
             if unit:
                 return unit
             named = self.of_names("batch")
@@ -325,26 +449,49 @@ class _Guess:
                 factor if length is None else self.spelled(length)
             )
         parts = [places[0] if places else device]
-        if not places:
-            parts.append(self.one(ALIASES["devices"]))
         if not places or self.is_accumulated():
             parts.append(self.one(ALIASES["accumulation"]))
         if len([k for k in parts if k is not None]) == 1 and not places == []:
             return header[places[0]]
         parts.append(self.length())
-        return "*".join(self.spelled(k) for k in parts if k is not None)
+        named = [self.spelled(k) for k in parts if k is not None]
+        if not places:
+            named[1:1] = self.devices()
+        return "*".join(named)
+
+    def logarithmic_batch(self) -> str | None:
+        """A power that is a batch, in tokens."""
+        power = self.power("batch")
+        if power is None:
+            return None
+        base, _, _ = power.removeprefix("1/").partition("^")
+        known = {"2": 2.0, "10": 10.0}.get(base, 2.718281828459045)
+        places = [
+            k
+            for k, n in enumerate(self.table.header)
+            if spelled(n) == power.partition("^")[2]
+        ]
+        largest = max(self.numbers(places[0]))
+        if largest < 300 and known**largest >= _LEAST_TOKENS:
+            return power
+        length = self.length()
+        return f"{power}*{'LENGTH' if length is None else self.spelled(length)}"
 
     def tokens(self) -> str:
         places = self.asked["tokens"]
         if places:
             return self.table.header[places[0]]
         flops = self.one(ALIASES["flops"])
-        if flops is not None:
-            return f"{self.spelled(flops)}/(6*{self.name('params')})"
+        computed = None if flops is None else self.spelled(flops)
+        computed = computed or self.in_unit("flops")
+        if computed is not None:
+            return f"{computed}/(6*{self.name('params')})"
         steps = self.one(ALIASES["steps"])
         if steps is None:
             steps = self.one(ALIASES["last_step"])
         length = self.length()
+        if steps is None and (counted := self.in_unit("steps")):
+            return f"{counted}*{self.batch_in_tokens(length)}"
         if steps is not None:
             # A batch in tokens is what is mapped, or a column of its own.
             return f"{self.spelled(steps)}*{self.batch_in_tokens(length)}"
@@ -354,13 +501,14 @@ class _Guess:
         ratio = self.one(ALIASES["ratio"])
         if ratio is not None:
             return f"{self.spelled(ratio)}*{self.name('params')}"
-        unit = self.in_unit("tokens") or self.of_names("tokens")
+        unit = self.in_unit("tokens") or self.inner("tokens") or self.of_names("tokens")
         if unit:
             return unit
         times = [n for n in self.table.header if "chinchilla" in n.lower()]
         if times:
             return f"20*{spelled(times[0])}*{self.name('params')}"
-        return self.epochs() or "TOKENS"
+        likely = likely_sizes(self.table, "token")
+        return self.epochs() or next(iter(likely), "TOKENS")
 
     def epochs(self) -> str | None:
         """Epochs times the size of the data."""
@@ -386,8 +534,19 @@ class _Guess:
                 continue
             for base in (found.base, f"{found.base} {found.said}"):
                 if role_of(base) == role or (role == "batch" and _is_batch(found)):
-                    return f"{spelled(name)}*{found.factor}"
+                    place = self.table.header.index(name)
+                    times = self.times(role, found.factor, place)
+                    return f"{spelled(name)}{times}"
         return None
+
+    def times(self, role: str, factor: str, place: int) -> str:
+        """How a factor is meant: `lr x1e4` is what lr was multiplied by."""
+        numbers = sorted(self.numbers(place))
+        if role != "lr" or not numbers:
+            return f"*{factor}"
+        middle = numbers[len(numbers) // 2]
+        is_inverse = middle * float(factor) > 1.0 and middle / float(factor) < 1.0
+        return f"/{factor}" if is_inverse else f"*{factor}"
 
     def loose_batch(self) -> str:
         """A column that is called a batch somehow, or the unnamed side of a pivot."""
@@ -395,7 +554,8 @@ class _Guess:
         named = [
             k for k, n in enumerate(header) if re.search(r"batch|bsz|\bbs\b", n.lower())
         ]
-        named += [k for k, n in enumerate(header) if n in ("column", "row")]
+        named += [k for k, n in enumerate(header) if n in ("column", "row", "B")]
+        named.sort(key=lambda k: inner_role(header[k]) not in ("batch", "sequences"))
         places = [k for k in named if role_of(header[k]) is None]
         places = [k for k in places if self.is_free(k, 1.0, 1e12)]
         if not places:
@@ -434,6 +594,8 @@ class _Guess:
         if "batch" in self.asked or self.is_accumulated():
             text = self.batch()
             is_column = text in self.table.header
+            if is_column and role_of(text) != "sequences":
+                return spelled(text)
             if not is_column:
                 return "batch" if "batch" not in self.table.header else f"({text})"
         place = self.place("batch")
@@ -458,10 +620,13 @@ class _Guess:
             return self.found[role]
         if role in self.known and self.known[role].is_column:
             return self.known[role].columns[0]
-        return next(iter(self.asked.get(role, ())), None)
+        asked = next(iter(self.asked.get(role, ())), None)
+        inner = self.inner(role) if asked is None and role in self.asked else None
+        return self.table.header.index(inner) if inner is not None else asked
 
     def length(self) -> int | None:
-        return self.place("seq_len")
+        place = self.place("seq_len")
+        return self.one(ALIASES["seq_len"]) if place is None else place
 
     def needs_length(self, batch: str | None) -> bool:
         """Whether a batch is in sequences of a length that nothing tells."""
@@ -495,8 +660,12 @@ class _Guess:
         return all(parse_cell(a) == parse_cell(b) for a, b in cells)
 
     def one(self, names: Sequence[str]) -> int | None:
-        """The first column of such a name."""
+        """The first column of such a name, or one that ends so behind a group."""
         places = _places(self.table, names)
+        role = role_of(names[0])
+        inner = None if places or role is None else self.inner(role)
+        if inner is not None:
+            return self.table.header.index(inner)
         return places[0] if places else None
 
     def spelled(self, place: int) -> str:

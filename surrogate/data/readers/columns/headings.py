@@ -18,7 +18,12 @@ _FACTORS = {
     **dict.fromkeys(("m", "million", "millions", "mio", "mn"), "1e6"),
     **dict.fromkeys(("b", "billion", "billions", "bn", "g"), "1e9"),
     **dict.fromkeys(("t", "trillion", "trillions"), "1e12"),
+    **dict.fromkeys(("ki", "kib"), "1024"),
+    **dict.fromkeys(("mi", "mib"), "1048576"),
+    **dict.fromkeys(("gi", "gib"), "1073741824"),
 }
+# A factor that is written into its unit, as in Mtok.
+_GLUED = re.compile(r"([KMBGTk]i?)(tokens?|toks?|params?|flops?)")
 # What a bracket may say that changes nothing, and what it says of a unit.
 _SAID = {
     **dict.fromkeys(("tokens", "token", "tok", "toks"), "tokens"),
@@ -28,7 +33,9 @@ _SAID = {
     **dict.fromkeys(("bits/token", "bits per token"), "bits_per_token"),
     **dict.fromkeys(("ppl", "perplexity"), "ppl"),
     **dict.fromkeys(("peak", "max"), "peak"),
-    **dict.fromkeys(("final", "end"), ""),
+    **dict.fromkeys(("final", "end", "last", "mean", "avg"), ""),
+    **dict.fromkeys(("params", "parameters", "param"), "params"),
+    **dict.fromkeys(("flops", "flop"), "flops"),
     **dict.fromkeys(("val", "validation", "valid"), "val"),
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("total", "count", "#"), ""),
@@ -37,10 +44,12 @@ _BRACKET = re.compile(r"(.+?)\s*[(\[{]\s*([^()\[\]{}]+?)\s*[)\]}]\s*")
 _BEHIND = re.compile(
     r"(.+?)(?:\s*/\s*|\s+in\s+|,\s*|[\s_]+in[\s_]+|\s+|_)"
     r"(K|M|B|T|[kmbt]illions?|millions?|billions?|trillions?|thousands?"
-    r"|[x×*]?\s?10\^?\{?[-+⁻0-9⁰¹²³⁴⁵⁶⁷⁸⁹]+\}?|[x×]?\s?1e-?[0-9]+)"  # noqa: RUF001
+    r"|[x×*]?\s?10\^?\{?[-+⁻0-9⁰¹²³⁴⁵⁶⁷⁸⁹]+\}?|[x×]?\s?1e-?[0-9]+"  # noqa: RUF001
+    r"|(?<=_)[kmbt])"
 )
 _DECOR = re.compile(r"[↓↑*`$†‡]|\(\s*[↓↑]\s*\)|\[\^?[0-9]+\]|\\[du]ownarrow|\\uparrow")
 _LEADING = re.compile(r"^(?:#\s*(?:of\s+)?|n(?:o|um|umber)?\.?\s+of\s+)", re.IGNORECASE)
+_NUMBERED = re.compile(r"\.[0-9]{1,3}$")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -95,7 +104,14 @@ def variants(name: str) -> Iterator[str]:
         yield f"{unit.said} {unit.base}".strip()
         text = unit.base
     yield _HUMP.sub("_", text)
+    # Of several columns of one name: loss.1, loss.2.
+    yield _NUMBERED.sub("", text)
     yield text.replace(". ", " ").rstrip(".")
+
+
+def unit_of(text: str) -> tuple[str, str] | None:
+    """The factor and the rest of a unit; None where it is none that is known."""
+    return _unit(text)
 
 
 def _unit(text: str) -> tuple[str, str] | None:
@@ -113,4 +129,12 @@ def _unit(text: str) -> tuple[str, str] | None:
     first, _, rest = text.partition(" ")
     if first.lower() in _FACTORS and rest.lower() in _SAID:
         return _FACTORS[first.lower()], _SAID[rest.lower()]
+    power = plain_power(first.lstrip("x×*· "))  # noqa: RUF001
+    if power is not None and rest.lower() in _SAID:
+        return power, _SAID[rest.lower()]
+    glued = _GLUED.fullmatch(text)
+    if glued:
+        return _FACTORS[glued[1].lower()], _SAID[glued[2].lower()]
+    if text.lower() in ("pf-days", "pfdays", "petaflop-days", "pflop/s-days"):
+        return "8.64e19", "flops"
     return None

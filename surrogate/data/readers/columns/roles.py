@@ -12,7 +12,13 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from surrogate.data import LossKind, ParamsKind
-from surrogate.data.readers.columns.headings import variants
+from surrogate.data.readers.columns.headings import heading, variants
+from surrogate.data.readers.columns.more_names import (
+    LANGUAGES,
+    TRACKERS,
+    TRAINING,
+    VALIDATION,
+)
 
 
 class Alias(NamedTuple):
@@ -208,6 +214,7 @@ ALIASES_BY_SOURCE = (
     Alias("width", ("n_embd", "d_model", "hidden_size", "hidden_dim"), "nanoGPT, HF"),
     Alias("samples", ("samples", "train_samples", "num_samples"), "Megatron-LM"),
     Alias("ratio", ("tokens_per_param", "tokens_per_parameter", "d_n"), "Step Law"),
+    *(Alias(*each) for each in (*TRACKERS, *LANGUAGES)),
 )
 
 
@@ -238,7 +245,7 @@ MAPPABLE = (*REQUIRED, "seq_len", *TEXTS)
 # What counts something: a comma in such a number cannot be a decimal one.
 COUNTS = (
     *("batch", "sequences", "device", "devices", "params", "tokens", "seq_len"),
-    *("steps", "last_step", "accumulation", "samples"),
+    *("steps", "last_step", "accumulation", "samples", "nodes", "per_node"),
 )
 # What trackers and configs put before a name.
 PREFIXES = frozenset(
@@ -247,6 +254,17 @@ PREFIXES = frozenset(
         *("hparams", "hyperparameters", "args", "training_args", "train_config"),
         *("training", "trainer", "model", "optimizer", "optim", "data", "dataset"),
         *("experiment", "experiment_config", "body", "result", "results", "output"),
+        *("parameters", "hparam", "hyperparams", "run", "cfg", "exp", "settings"),
+        *("last_metrics", "init_args", "learning_rate_scheduler", "parallelism"),
+    )
+)
+# Groups of a config that settings stand in, as in `train.lr` or nanotron's
+# `tokens.train_steps`; behind a slash `train/lr` is what was logged.
+_GROUPS = frozenset(("train", "tokens", "pretrain", "optimization", "lr_scheduler"))
+_GROUPED = frozenset(
+    (
+        *("lr", "batch", "sequences", "device", "devices", "params", "tokens"),
+        *("seq_len", "steps", "accumulation", "min_lr", "samples"),
     )
 )
 # A name that can be read in one way only.
@@ -256,6 +274,8 @@ _JOINED = re.compile(r"(?:params|user_attrs)_(?=.)")
 
 # What of a loss's name tells which it is, the first that fits.
 LOSS_KINDS_BY_WORD: tuple[tuple[re.Pattern[str], LossKind], ...] = (
+    (re.compile("|".join(VALIDATION)), "validation"),
+    (re.compile("|".join(TRAINING)), "train"),
     (re.compile(r"(^|_)smooth(ed)?($|_)"), "train_smoothed"),
     (re.compile(r"(^|_)(val|valid|validation|eval|test|heldout)($|_)"), "validation"),
     (re.compile(r"(^|_)(train|training)($|_)"), "train"),
@@ -381,11 +401,23 @@ def fold(name: str) -> str:
     first = _fold(name)
     if first in _ROLES or _BARE.fullmatch(name):
         return first
+    batch = _in_a_unit(name)
+    if batch is not None:
+        return batch
     for text in variants(name):
         folded = _fold(text)
         if folded in _ROLES:
             return folded
     return first
+
+
+def _in_a_unit(name: str) -> str | None:
+    """The name of a batch whose bracket says whether it is in tokens or sequences."""
+    unit = heading(name)
+    if unit is None or unit.factor or unit.said not in ("tokens", "sequences"):
+        return None
+    is_batch = _ROLES.get(_fold(unit.base)) in ("sequences", "batch")
+    return f"batch_size_{unit.said}" if is_batch or unit.base == "B" else None
 
 
 def _fold(name: str) -> str:
@@ -395,6 +427,11 @@ def _fold(name: str) -> str:
     folded = "_".join(parts)
     if folded in _ROLES:
         return folded
+    if "/" not in name and len(parts) > 1 and parts[0] in _GROUPS:
+        while len(parts) > 1 and parts[0] in (_GROUPS | PREFIXES):
+            parts.pop(0)
+        if _ROLES.get("_".join(parts)) in _GROUPED:
+            return "_".join(parts)
     bare = _JOINED.sub("", folded, count=1) if _JOINED.match(folded) else folded
     return bare if bare in _ROLES else folded
 
@@ -421,4 +458,4 @@ def role_of(name: str) -> str | None:
 
 
 def _plain(part: str) -> str:
-    return re.sub(r"[\s_-]+", "_", part.strip().lower())
+    return re.sub(r"[\s_-]+", "_", part.strip().lower().replace("ß", "ss"))

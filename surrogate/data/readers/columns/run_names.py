@@ -39,7 +39,8 @@ def with_names(table: Table) -> Table:
         keys = [key for key in found[0] if all(key in parts for parts in found)]
         known = [key for key in keys if role_in_names(key) or key == "size"]
         keys = [key for key in keys if f"{key} in {name}" not in table.header]
-        if (len(known) >= _LEAST and "lr" not in roles) or (keys == ["size"]):
+        is_size = keys == ["size"] and "params" not in roles
+        if (len(known) >= _LEAST and "lr" not in roles) or is_size:
             header = tuple(f"{key} in {name or 'the first column'}" for key in keys)
             rows = tuple(
                 Row(row.line, (*row.fields, *(parts[key] for key in keys)))

@@ -28,9 +28,10 @@ def understood(
     units = {
         "lr": "peak",
         "batch": "sequences, made tokens" if plan.is_sequences else "tokens a step",
-        "params": f"{kinds['params_kind'].replace('_', ' ')} count",
+        "params": _kind(kinds["params_kind"], "count not said", "count"),
         "tokens": "tokens of the whole run",
-        "loss": f"{_loss_unit(kinds['loss_unit'])}, {kinds['loss_kind']}",
+        "loss": f"{_loss_unit(kinds['loss_unit'])}, "
+        f"{_kind(kinds['loss_kind'], 'kind not said')}",
     }
     lines = []
     for role, term in {**plan.terms, **plan.scales}.items():
@@ -54,6 +55,10 @@ def _text(table: Table, role: str, column: int, row: Parsed) -> Understood:
 
 def _loss_unit(unit: str) -> str:
     return "nats per token" if unit == "nats" else unit.replace("_", " ")
+
+
+def _kind(kind: str, unknown: str, noun: str = "") -> str:
+    return unknown if kind == "unknown" else f"{kind.replace('_', ' ')} {noun}".strip()
 
 
 def _read(role: str, value: float) -> str:

@@ -21,6 +21,7 @@ from surrogate.data.readers.formats.csv import Table
 from surrogate.data.readers.formats.databases import is_database, read_database
 from surrogate.data.readers.formats.delimited import parse_delimited
 from surrogate.data.readers.formats.excel import parse_excel
+from surrogate.data.readers.formats.folders import read_folder
 from surrogate.data.readers.formats.frames import is_frame, read_frame
 from surrogate.data.readers.formats.json import parse_json
 from surrogate.data.readers.formats.json_lines import parse_json_lines
@@ -32,6 +33,8 @@ from surrogate.data.readers.formats.pivot import unpivot
 from surrogate.data.readers.formats.preamble import without_totals
 from surrogate.data.readers.formats.trackers import spread
 from surrogate.data.readers.formats.transpose import upright
+from surrogate.data.readers.formats.units_row import with_units
+from surrogate.data.readers.formats.wide import lengthened
 
 Reader = Callable[[Content], Table]
 
@@ -56,17 +59,18 @@ def read_any(
             "read_runs: expected the path of a file, a data frame or a dict of "
             f"columns, got {type(source).__name__}. Name the file, or pass the frame."
         )
+    if os.fspath(source) != STDIN and os.path.isdir(source):
+        return shaped(read_folder(source))
     if is_database(source):
         return shaped(read_database(source))
     suffix = os.path.splitext(os.fspath(source))[1].lower()
     if os.fspath(source) != STDIN and suffix not in _READERS:
-        # Its content would be read for nothing; a folder says so itself.
-        if not os.path.isdir(source):
-            raise DataError(
-                f"{printable(source)}: expected a file that ends in "
-                f"{', '.join(_READERS)}, got {suffix or 'no ending'!r}. Export the "
-                "runs as CSV, or pipe it: surrogate check - < FILE."
-            )
+        # Its content would be read for nothing.
+        raise DataError(
+            f"{printable(source)}: expected a file that ends in "
+            f"{', '.join(_READERS)}, got {suffix or 'no ending'!r}. Export the "
+            "runs as CSV, or pipe it: surrogate check - < FILE."
+        )
     large = None if is_whole else read_large(source, progress)
     if large is not None:
         return shaped(large)
@@ -76,8 +80,8 @@ def read_any(
 
 def shaped(table: Table) -> Table:
     """A table as it was written, made one of a row a run."""
-    table = without_totals(spread(table))
-    return with_names(unpivot(upright(ends_of_curves(table))))
+    table = without_totals(spread(with_units(table)))
+    return with_names(lengthened(unpivot(upright(ends_of_curves(table)))))
 
 
 def _text(content: Content) -> Table:

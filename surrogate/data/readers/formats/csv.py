@@ -232,12 +232,22 @@ def delimiter_of(file: str, first: str) -> str:
 def _header(file: str, fields: Sequence[str]) -> tuple[str, ...]:
     check_size(file, 1, len(fields))
     header = tuple(map(str.strip, fields))
+    if all(_NUMBER.fullmatch(name) for name in header[1:]):
+        # Of a table that stands on its side these are values.
+        return header
     for name, count in Counter(header).items():
         # A blank name cannot be asked for: pandas writes one over its index.
         if count > 1 and name:
-            places = [str(k + 1) for k, other in enumerate(header) if other == name]
-            raise DataError(
-                f"{file} line 1: expected every column once, got {quote(name)} as "
-                f"columns {' and '.join(places)}. Rename or remove one."
-            )
+            header = _told_apart(header, name)
     return header
+
+
+def _told_apart(header: tuple[str, ...], name: str) -> tuple[str, ...]:
+    """Columns of one name as `name.1`, `name.2`, ..., so that each can be asked for."""
+    places = [k for k, other in enumerate(header) if other == name]
+    names = list(header)
+    for number, place in enumerate(places, start=1):
+        names[place] = f"{name}.{number}"
+        while names[place] in header:
+            names[place] += "'"
+    return tuple(names)

@@ -18,7 +18,12 @@ from surrogate.base.units import quote
 from surrogate.data.readers.columns.roles import role_of
 from surrogate.data.readers.formats.content import MOST_DEPTH, Content
 from surrogate.data.readers.formats.csv import Table, decode, parse_cell
-from surrogate.data.readers.formats.records import Record, from_records, too_deep
+from surrogate.data.readers.formats.records import (
+    Record,
+    flatten,
+    from_records,
+    too_deep,
+)
 from surrogate.data.readers.formats.trainer_state import (
     is_trainer_state,
     record_of,
@@ -27,6 +32,8 @@ from surrogate.data.readers.formats.values import Number, is_wrapped
 
 COUNTED = "records are counted from 1 where a line is named"
 # What pandas writes beside its rows.
+# Settings and a loss that make a record of a run.
+_LEAST_ROLES = 3
 _SPLIT, _SCHEMA = {"columns", "data"}, {"schema", "data"}
 
 
@@ -42,6 +49,8 @@ def parse_json(content: Content) -> Table:
         record, note = record_of(file, value)
         return from_records(file, content.sha256, [(1, record)], notes=[note])
     found = list(_tables(file, value, "", {}, 0))
+    if not found and _is_run(file, value):
+        return from_records(file, content.sha256, [(1, value)])
     if not found:
         raise DataError(
             f"{file}: expected a list of records, lists by name, or values by "
@@ -57,6 +66,14 @@ def parse_json(content: Content) -> Table:
             "--loss-unit bits_per_byte or perplexity if they are)"
         )
     return from_records(file, content.sha256, numbered, notes=notes)
+
+
+def _is_run(file: str, value: Any) -> bool:
+    """Whether a document is the record of one run: settings and a loss."""
+    if not isinstance(value, Mapping):
+        return False
+    roles = {role_of(name) for name in flatten(file, value, 1)}
+    return "loss" in roles and len(roles - {None, "name", "status"}) >= _LEAST_ROLES
 
 
 def loads(file: str, text: str) -> Any:

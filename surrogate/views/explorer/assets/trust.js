@@ -25,7 +25,7 @@ function judgeTrust(model, question, told) {
   if (isAlone && most <= NEAR_FACTOR) reasons.push(`${["no fitted cell lies", "only one fitted cell lies"][near]} within a factor of 3 in every size`);
   const isKnown = (pair) => pair && pair.every(Number.isFinite), factor = isKnown(told.lr) ? Math.sqrt(told.lr[1] / told.lr[0]) : NaN;
   if (factor >= SAID) reasons.push(`the best lr is known to a factor of ${factor < HARDLY ? general(factor, 2) : `over ${HARDLY}`}`);
-  else if (Number.isNaN(factor) && !told.untold.length) reasons.push("there is no interval: how sure the setting is is not known");
+  else if (Number.isNaN(factor) && !told.untold.length) reasons.push("how sure the best lr is, is not known: it has no interval");
   const placeOf = (far) => (most > far || told.distance > FAR_DISTANCE ? "far" : told.distance > 1 || isAlone ? "near" : "inside");
   const isLoose = told.upper !== null && told.upper > REGRET_TOLS * told.tol;
   if (isLoose) reasons.push(`even the suggestion may lose ${general(100 * told.upper, 2)} % of the loss`);
