@@ -194,14 +194,13 @@ const valueText = (name, value) => (name === "lr" ? formatLr(value) : `${formatT
 
 // A side in words.
 function sayOf(name, side) {
-  const end = side.side === "above" ? (side.capped ? "highest stable" : "highest") : "lowest";
+  const isHigh = side.side === "above", at = valueText(name, side.at);
   const than = side.than === null ? `so the best may lie ${side.side} it` : `so the best lies ${side.side} ${valueText(name, side.than)}`;
-  if (!side.count) return `The fitted best ${name} lies ${side.side} all that was tried about it: the answer is at the end of that, ${valueText(name, side.at)}, ${than}.`;
+  if (!side.count) return `The fitted best ${name} lies ${side.side} all that was tried about it: the answer is at the end of that, ${at}, ${than}.`;
   const what = name === "batch" ? "cells" : "groups of runs of one size and batch";
   const step = side.levels === 2 ? " (two values tell a slope and no optimum)" : "";
-  const beyond = side.side === "above" ? "over" : "under";
-  const rest = side.capped ? `over ${valueText(name, side.at)} runs diverged${side.capped === side.count ? "" : " or none was tried"}` : `nothing ${beyond} ${valueText(name, side.at)} was tried`;
-  return `The ${end} ${name} is best in ${side.count} of ${side.groups} ${what}${side.isSure ? "" : ", which may be chance"}, ${than}${step}; ${rest}.`;
+  const rest = side.capped ? `over ${at} runs diverged${side.capped < side.count ? " or none was tried" : ""}` : `nothing ${isHigh ? "over" : "under"} ${at} was tried`;
+  return `The ${isHigh ? `highest${side.capped ? " stable" : ""}` : "lowest"} ${name} is best in ${side.count} of ${side.groups} ${what}${side.isSure ? "" : ", which may be chance"}, ${than}${step}; ${rest}.`;
 }
 
 // Why a setting that the fit does not see has no answer at such a value, "" where it has
