@@ -17,53 +17,66 @@ from surrogate.data.readers.formats.csv import parse_cell
 
 
 def guess_batch(seen: Seen) -> str:
-    """In tokens, where the columns tell."""
+    """The batch, in tokens where the columns tell; else BATCH."""
     header = seen.table.header
-    tokens = [k for k in seen.asked.get("batch", ()) if role_of(header[k]) == "batch"]
-    if tokens:
-        name = header[tokens[0]]
-        length = seen.length()
-        if length is None or seen.is_tokens(name):
-            return name
-        return f"{spelled(name)}*{seen.spelled(length)}"
-    places = list(seen.asked.get("batch", ())) or [
-        k for k in (seen.found.get("batch"),) if k is not None
+    in_tokens = [
+        k for k in seen.asked.get("batch", ()) if role_of(header[k]) == "batch"
     ]
-    device = seen.one(ALIASES["device"])
+    if in_tokens:
+        name = header[in_tokens[0]]
+        is_whole = seen.length() is None or seen.is_tokens(name)
+        return name if is_whole else f"{spelled(name)}*{_length(seen)}"
+    places = list(seen.asked.get("batch", ()))
+    if not places and "batch" in seen.found:
+        places = [seen.found["batch"]]
     if places and of_one_device(seen.table, places[0]) is not None:
         places = []
-    steps = seen.one(ALIASES["steps"]) or seen.one(ALIASES["last_step"])
-    seen = seen.place("tokens")
-    is_partial = not places or is_accumulated(seen)
-    if is_partial and device is not None and steps is not None and seen is not None:
+    device = seen.one(ALIASES["device"])
+    if device is not None and (not places or is_accumulated(seen)):
         # Whatever the devices and parts of a step are, this is what it takes.
-        if devices(seen) == ["DEVICES"]:
-            return f"{seen.spelled(seen)}/{seen.spelled(steps)}"
-    if not places and device is None:
-        unit = seen.in_unit("batch") or _logarithmic(seen)
-        if unit:
-            return unit
-        named = seen.of_names("batch")
-        if named is None:
-            return _loose(seen)
-        if role_of(named.partition(" in ")[0]) == "batch" or seen.is_tokens(named):
-            return named
-        length = seen.length()
-        held = seen.of_names("seq_len")
-        factor = (held and spelled(held)) or "LENGTH"
-        return f"{spelled(named)}*" + (
-            factor if length is None else seen.spelled(length)
-        )
-    parts = [places[0] if places else device]
-    if not places or is_accumulated(seen):
-        parts.append(seen.one(ALIASES["accumulation"]))
-    if len([k for k in parts if k is not None]) == 1 and not places == []:
-        return header[places[0]]
-    parts.append(seen.length())
-    named = [seen.spelled(k) for k in parts if k is not None]
-    if not places:
-        named[1:1] = devices(seen)
-    return "*".join(named)
+        steps, tokens = seen.steps(), seen.place("tokens")
+        is_told = steps is not None and tokens is not None
+        if is_told and devices(seen) == ["DEVICES"]:
+            return f"{seen.spelled(tokens)}/{seen.spelled(steps)}"
+    if places:
+        return _of_steps(seen, places[0])
+    return _unnamed(seen) if device is None else _of_devices(seen, device)
+
+
+def _length(seen: Seen) -> str:
+    """The length of a sequence as a factor."""
+    length = seen.length()
+    return "LENGTH" if length is None else seen.spelled(length)
+
+
+def _of_steps(seen: Seen, place: int) -> str:
+    """A batch that is added up over parts of a step, if it is, in tokens."""
+    part = seen.one(ALIASES["accumulation"]) if is_accumulated(seen) else None
+    if part is None:
+        return seen.table.header[place]
+    parts = [k for k in (place, part, seen.length()) if k is not None]
+    return "*".join(seen.spelled(k) for k in parts)
+
+
+def _of_devices(seen: Seen, device: int) -> str:
+    """What one device takes, times devices, parts of a step and length."""
+    further = (seen.one(ALIASES["accumulation"]), seen.length())
+    named = [seen.spelled(k) for k in further if k is not None]
+    return "*".join([seen.spelled(device), *devices(seen), *named])
+
+
+def _unnamed(seen: Seen) -> str:
+    """A batch in a unit, as a logarithm, in names of runs, or called so somehow."""
+    unit = seen.in_unit("batch") or _logarithmic(seen)
+    if unit:
+        return unit
+    named = seen.of_names("batch")
+    if named is None:
+        return _loose(seen)
+    if role_of(named.partition(" in ")[0]) == "batch" or seen.is_tokens(named):
+        return named
+    held = seen.of_names("seq_len") if seen.length() is None else None
+    return f"{spelled(named)}*{spelled(held) if held else _length(seen)}"
 
 
 def _logarithmic(seen: Seen) -> str | None:
@@ -81,8 +94,7 @@ def _logarithmic(seen: Seen) -> str | None:
     largest = max(seen.numbers(places[0]))
     if largest < 300 and known**largest >= LEAST_BATCH:
         return power
-    length = seen.length()
-    return f"{power}*{'LENGTH' if length is None else seen.spelled(length)}"
+    return f"{power}*{_length(seen)}"
 
 
 def _loose(seen: Seen) -> str:
@@ -101,12 +113,10 @@ def _loose(seen: Seen) -> str:
     is_tokens = any(float(parse_cell(cell)) >= LEAST_BATCH for cell in cells)
     if is_tokens:
         return header[places[0]]
-    length = seen.length()
-    factor = "LENGTH" if length is None else seen.spelled(length)
-    return f"{seen.spelled(places[0])}*{factor}"
+    return f"{seen.spelled(places[0])}*{_length(seen)}"
 
 
-def batch_in_tokens(seen: Seen, length: int | None) -> str:
+def batch_in_tokens(seen: Seen) -> str:
     """The batch in tokens as a factor: a role, a column, or a product."""
     if "batch" in seen.known and not seen.known["batch"].is_column:
         return "batch"
@@ -123,7 +133,7 @@ def batch_in_tokens(seen: Seen, length: int | None) -> str:
     named = seen.spelled(place)
     if role_of(seen.table.header[place]) == "batch":
         return named
-    return f"{named}*{'LENGTH' if length is None else seen.spelled(length)}"
+    return f"{named}*{_length(seen)}"
 
 
 def devices(seen: Seen) -> list[str]:

@@ -125,6 +125,11 @@ class Seen:
         inner = self.inner(role) if asked is None and role in self.asked else None
         return self.table.header.index(inner) if inner is not None else asked
 
+    def steps(self) -> int | None:
+        """The column of a run's steps, or of its last."""
+        place = self.one(ALIASES["steps"])
+        return self.one(ALIASES["last_step"]) if place is None else place
+
     def length(self) -> int | None:
         """The column of the length of a sequence, if any."""
         place = self.place("seq_len")

@@ -19,15 +19,13 @@ def guess_tokens(seen: Seen) -> str:
     computed = computed or seen.in_unit("flops")
     if computed is not None:
         return f"{computed}/(6*{seen.name('params')})"
-    steps = seen.one(ALIASES["steps"])
-    if steps is None:
-        steps = seen.one(ALIASES["last_step"])
+    steps = seen.steps()
     length = seen.length()
     if steps is None and (counted := seen.in_unit("steps")):
-        return f"{counted}*{batch_in_tokens(seen, length)}"
+        return f"{counted}*{batch_in_tokens(seen)}"
     if steps is not None:
         # A batch in tokens is what is mapped, or a column of its own.
-        return f"{seen.spelled(steps)}*{batch_in_tokens(seen, length)}"
+        return f"{seen.spelled(steps)}*{batch_in_tokens(seen)}"
     samples = seen.one(ALIASES["samples"])
     if samples is not None and length is not None:
         return f"{seen.spelled(samples)}*{seen.spelled(length)}"
