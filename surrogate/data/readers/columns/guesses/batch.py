@@ -26,7 +26,7 @@ def guess_batch(seen: Seen) -> str:
         name = header[in_tokens[0]]
         is_whole = seen.length() is None or seen.is_tokens(name)
         return name if is_whole else f"{spelled(name)}*{_length(seen)}"
-    places = list(seen.asked.get("batch", ()))
+    places = list(asked)
     if not places and "batch" in seen.found:
         places = [seen.found["batch"]]
     if places and of_one_device(seen.table, places[0]) is not None:
@@ -35,8 +35,8 @@ def guess_batch(seen: Seen) -> str:
     if device is not None and (not places or is_accumulated(seen)):
         # Whatever the devices and parts of a step are, this is what it takes.
         steps, tokens = seen.steps(), seen.place("tokens")
-        is_told = steps is not None and tokens is not None
-        if is_told and devices(seen) == ["DEVICES"]:
+        is_told = devices(seen) != ["DEVICES"]
+        if steps is not None and tokens is not None and not is_told:
             return f"{seen.spelled(tokens)}/{seen.spelled(steps)}"
     if places:
         return _of_steps(seen, places[0])
