@@ -19,9 +19,8 @@ from surrogate.data.readers.formats.csv import parse_cell
 def guess_batch(seen: Seen) -> str:
     """The batch, in tokens where the columns tell; else BATCH."""
     header = seen.table.header
-    in_tokens = [
-        k for k in seen.asked.get("batch", ()) if role_of(header[k]) == "batch"
-    ]
+    asked = seen.asked.get("batch", ())
+    in_tokens = [k for k in asked if role_of(header[k]) == "batch"]
     if in_tokens:
         name = header[in_tokens[0]]
         is_whole = seen.length() is None or seen.is_tokens(name)
