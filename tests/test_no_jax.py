@@ -1,4 +1,4 @@
-"""Answers import nothing heavy: each command and each question in Python, in a child."""
+"""Answers import nothing heavy: each command, each question in Python, in a child."""
 
 from __future__ import annotations
 

@@ -85,6 +85,7 @@ FREE = {
     "dropped": ([], set()),
     "sources": ([], set()),
     "recipe": ("", [], set()),
+    "fill_down": ("", [], set()),
 }
 FREE |= {"cautions": FREE["notes"], "finished": FREE["notes"], "failed": FREE["notes"]}
 _TEXTS = ("notes", "cautions", "finished", "failed", "recipe")
