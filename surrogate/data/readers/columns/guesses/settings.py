@@ -9,6 +9,7 @@ from surrogate.data.readers.columns.guesses.seen import Seen
 from surrogate.data.readers.columns.likely import likely_losses, likely_sizes
 from surrogate.data.readers.columns.places import spelled
 from surrogate.data.readers.columns.roles import ALIASES, LEAST_LRS, fold, loss_kind_of
+from surrogate.data.readers.columns.run_names import SIZE
 from surrogate.data.readers.formats.csv import parse_cell
 
 
@@ -101,7 +102,7 @@ def guess_params(seen: Seen) -> str:
     flops, tokens = seen.one(ALIASES["flops"]), seen.place("tokens")
     if flops is not None and tokens is not None:
         return f"{seen.spelled(flops)}/(6*{seen.spelled(tokens)})"
-    sizes = [n for n in seen.table.header if n.startswith("size in ")]
+    sizes = [n for n in seen.table.header if n.startswith(f"{SIZE} in ")]
     return (
         seen.in_unit("params")
         or seen.inner("params")

@@ -7,6 +7,7 @@ from surrogate.data.readers.columns.guesses.seen import Seen
 from surrogate.data.readers.columns.likely import likely_sizes
 from surrogate.data.readers.columns.places import spelled
 from surrogate.data.readers.columns.roles import ALIASES, fold
+from surrogate.data.readers.columns.run_names import SECOND_SIZE
 
 
 def guess_tokens(seen: Seen) -> str:
@@ -39,6 +40,9 @@ def guess_tokens(seen: Seen) -> str:
     if times:
         return f"20*{spelled(times[0])}*{seen.name('params')}"
     likely = likely_sizes(seen.table, "token")
+    likely += [
+        spelled(n) for n in seen.table.header if n.startswith(f"{SECOND_SIZE} in ")
+    ]
     return _epochs(seen) or next(iter(likely), "TOKENS")
 
 
