@@ -33,7 +33,7 @@ def fault(name: str, expected: str, value: object, hint: str = "") -> DataError:
 
 
 def is_masked(value: Any) -> bool:
-    """Whether a value is a masked array, of a module that is there if anyone has one."""
+    """Whether a value is a masked array, which needs a module that few import."""
     masked = sys.modules.get("numpy.ma")
     return masked is not None and isinstance(value, masked.MaskedArray)
 
