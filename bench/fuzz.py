@@ -5,7 +5,8 @@
 Parts: tables (CSV, JSON, JSON lines, markdown), units, expressions, manifests, folders
 of fits, and, where node is there, the address of the page. A case is its number, so a
 run goes on where the state file says that the last one ended; a failing case is printed
-with what repeats it. Prints a table and, as its last line, one JSON document.
+with what repeats it; one that is late is tried once more before it counts as a hang.
+Prints a table and, as its last line, one JSON document.
 """
 
 from __future__ import annotations
@@ -61,6 +62,9 @@ def turn(name: str, case: parts.Case, row: dict[str, Any], seconds: float) -> No
         number = row["cases"]
         row["cases"] += case.width
         refused, fault = attempt(name, case, number)
+        if fault and TimeoutError.__name__ in fault:
+            # Beside other work five seconds may hold none of ours.
+            refused, fault = attempt(name, case, number)
         row["refused"] += refused
         if fault:
             row["faults"].append(fault)

@@ -191,6 +191,19 @@ def test_forged_arrays(name: str, saved: Path, tmp_path: Path) -> None:
         load(folder)
 
 
+@pytest.mark.parametrize("name", ["\ud800", "a\x1b[31mb", "a\u202eb"])
+def test_a_refusal_of_a_manifest_can_be_printed(name: str, saved: Path) -> None:
+    for at in (("units",), ("units", "lr"), ("standardisation", "givens", 0)):
+        found = document(saved)
+        if at == ("units",):
+            found["units"][name] = "x"
+        else:
+            replaced(found, at, name)
+        with pytest.raises(Unlike) as caught:
+            schema.check(found)
+        assert str(caught.value).isprintable()
+
+
 def test_what_later_versions_add_is_no_fault(saved: Path, tmp_path: Path) -> None:
     folder = tmp_path / "fit"
     shutil.copytree(saved, folder)
