@@ -3,10 +3,11 @@
     python bench/fuzz.py [--seconds 3600] [--part TEXT]... [--state FILE] [--json]
 
 Parts: tables (CSV, JSON, JSON lines, markdown), units, expressions, manifests, folders
-of fits, and, where node is there, the address of the page. A case is its number, so a
-run goes on where the state file says that the last one ended; a failing case is printed
-with what repeats it; one that is late is tried once more before it counts as a hang.
-Prints a table and, as its last line, one JSON document.
+of fits, manifests sealed anew with every verb asked, and, where node is there, the
+address of the page. A case is its number, so a run goes on where the state file says
+that the last one ended; a failing case is printed with what repeats it; one that is
+late is tried once more before it counts as a hang. Prints a table and, as its last
+line, one JSON document.
 """
 
 from __future__ import annotations

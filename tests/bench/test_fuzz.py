@@ -16,6 +16,7 @@ COUNTS = {
     "expressions": 1000,
     "manifests": 60,
     "folders": 80,
+    "sealed": 60,
     "addresses": 2,
 }
 
