@@ -1,10 +1,11 @@
 """What must not change an answer: properties, each on random tables by hypothesis.
 
-    python bench/invariances.py [--cases 1000] [--only NAME]... [--json]
+    python bench/invariances.py [--cases 1000] [--only NAME]... [--store FILE] [--json]
 
 Every property makes a small sweep from numbers that hypothesis chooses, changes it in a
 way that means nothing, and returns how far answers moved over what rounding, the weak
-priors or the solver's tolerance allow. Exits 1 where one moved further.
+priors or the solver's tolerance allow. Exits 1 where one moved further. Cases come in
+lots of 50, every property in turn; with a store a run goes on where the last one ended.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
 
@@ -30,10 +32,14 @@ from surrogate.fitting import irls
 from surrogate.numerics import batches, least_squares, row_weights
 
 Table = dict[str, Any]
+# Of every property its cases, the largest share, where it was and seconds.
+Kept = dict[str, dict[str, Any]]
 # Of ln lr, ln batch and ln loss: sums in another order, through a solve.
 _ROUNDING = 1e-8
 # Where the priors, which are weak, stand elsewhere.
 _PRIORS = 1e-3
+# Cases of one property until it is another's turn.
+_LOT = 50
 
 
 class Case(NamedTuple):
@@ -313,14 +319,14 @@ class Outcome(NamedTuple):
     seconds: float
 
 
-def run(name: str, cases: int) -> Outcome:
+def run(name: str, cases: int, lot: int = 0) -> Outcome:
     """Ask hypothesis for so many cases; the worst of all is kept, none stops it."""
     check, begun = PROPERTIES[name], time.monotonic()
     worst, where, done = -1.0, None, 0
 
+    @hypothesis.seed(lot)
     @hypothesis.settings(
         max_examples=cases,
-        derandomize=True,
         deadline=None,
         database=None,
         phases=[hypothesis.Phase.generate],
@@ -341,6 +347,21 @@ def run(name: str, cases: int) -> Outcome:
     return Outcome(done, worst, where, time.monotonic() - begun)
 
 
+def grown(found: Kept, cases: int, save: Callable[[Kept], None]) -> Kept:
+    """Run lot after lot until every property in it has so many cases."""
+    while short := [name for name, kept in found.items() if kept["cases"] < cases]:
+        for name in short:
+            kept = found[name]
+            asked = min(_LOT, cases - kept["cases"])
+            outcome = run(name, asked, kept["cases"] // _LOT)
+            kept["cases"] += asked
+            kept["seconds"] += outcome.seconds
+            if outcome.worst > kept["worst"]:
+                kept |= {"worst": outcome.worst, "where": outcome.where}
+            save(found)
+    return found
+
+
 def main() -> int:
     """Run what is asked for; 1 where an answer moved."""
     parser = argparse.ArgumentParser(
@@ -348,16 +369,27 @@ def main() -> int:
     )
     parser.add_argument("--cases", type=int, default=1000)
     parser.add_argument("--only", action="append", choices=PROPERTIES)
+    parser.add_argument("--store", type=Path, help="where to go on, and to note it")
     parser.add_argument("--json", action="store_true", help="the document alone")
     options = parser.parse_args()
-    found = {}
-    for name in options.only or PROPERTIES:
-        found[name] = outcome = run(name, options.cases)
-        if not options.json:
-            print(f"{name:20} {outcome}", flush=True)
-    if options.json:
-        print(json.dumps({name: each._asdict() for name, each in found.items()}))
-    return int(any(each.worst > 1 for each in found.values()))
+    none = {"cases": 0, "worst": -1.0, "where": None, "seconds": 0.0}
+    known = json.loads(_text(options.store) or "{}")
+    wanted = {n: known.get(n, dict(none)) for n in options.only or PROPERTIES}
+
+    def save(found: Kept) -> None:
+        if options.store:
+            options.store.write_text(json.dumps(known | found, indent=1) + "\n")
+
+    found = grown(wanted, options.cases, save)
+    if not options.json:
+        for name, kept in found.items():
+            print(f"{name:20} {kept}", flush=True)
+    print(json.dumps(found))
+    return int(any(kept["worst"] > 1 for kept in found.values()))
+
+
+def _text(file: Path | None) -> str:
+    return file.read_text(encoding="utf-8") if file and file.exists() else ""
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
     python bench/numerics.py [--only PART]... [--questions 100] [--cases 1000] [--json]
 
 Parts: nonlinear, linear, exact, convex, invariances, processes. Each is measured and
-kept in out/numerics.json; the page is written of all that is kept there, and says of
-which parts it lacks the figures. NIST's nonlinear files are found by SURROGATE_DATA,
-default ../shared/data; `exact` and `convex` take the extra `certify`.
+kept in bench/results/numerics.json; the page is written of all that is kept there, and
+says of which parts it lacks the figures. NIST's nonlinear files are found by
+SURROGATE_DATA, default ../shared/data; `exact` and `convex` take the extra `certify`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
-PAGE, STORE = ROOT / "docs" / "numerics.md", ROOT / "out" / "numerics.json"
+PAGE, STORE = (
+    ROOT / "docs" / "numerics.md",
+    ROOT / "bench" / "results" / "numerics.json",
+)
 _COMMAND = "python bench/numerics.py"
 Part = dict[str, Any]
 
