@@ -54,11 +54,15 @@ CASES = st.builds(
 )
 
 
-def table(case: Case) -> Table:
-    """A sweep of 4 lr x 3 batches a cell around a random convex quadratic."""
+def table(case: Case, apart: float = 0.0) -> Table:
+    """A sweep of 4 lr x 3 batches a cell around a random convex quadratic.
+
+    Its sizes are moved by `apart` [ln params], along the same surface.
+    """
     rng = np.random.default_rng(case.seed)
     log_n = rng.uniform(np.log(5e7), np.log(1e9), case.cells)
     log_d = log_n + rng.uniform(np.log(10), np.log(200), case.cells)
+    log_n = log_n + apart
     root = rng.uniform(0.05, 0.2, 2) * np.array([1.0, 0.7])
     slope = rng.uniform(-0.5, 0.5, (2, 2))
     lean = rng.uniform(-0.5, 0.5)
@@ -167,8 +171,19 @@ def recipe_names(case: Case) -> float:
     return _apart(*answers) / _PRIORS
 
 
-def other_recipe(case: Case) -> float:
+def same_surface(case: Case) -> float:
     """Runs of another recipe, 100 times as large, on the same surface but an offset."""
+    exact = case._replace(noise=0.0)
+    one, other = table(exact), table(exact, np.log(100))
+    other["loss"] = other["loss"] * np.exp(0.02)
+    both = {name: np.concatenate([one[name], other[name]]) for name in one}
+    both["recipe"] = np.repeat(["a", "b"], len(one["lr"]))
+    one["recipe"] = np.full(len(one["lr"]), "a")
+    return _apart(answer(one), answer(both, recipe="a")) / (2 * _PRIORS)
+
+
+def other_recipe(case: Case) -> float:
+    """Likewise, but its optimum has not moved with size: a step, which has a prior."""
     exact = case._replace(noise=0.0)
     one = table(exact)
     one["recipe"] = np.full(len(one["lr"]), "a")
@@ -177,7 +192,7 @@ def other_recipe(case: Case) -> float:
 
 
 def _two(case: Case, apart: float) -> Table:
-    """A table with a second recipe: the same runs, their optimum carried with size."""
+    """A table with a second recipe: the same runs at other sizes, and offsets."""
     one = table(case)
     size = len(one["lr"])
     other = dict(one)
@@ -288,6 +303,7 @@ PROPERTIES: dict[str, Callable[[Case], float]] = {
         log_params_shifted,
         log_base,
         recipe_names,
+        same_surface,
         other_recipe,
         seed,
         workers,
