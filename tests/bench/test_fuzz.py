@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,25 @@ def test_a_fault_is_told_with_what_repeats_it(tmp_path: Path) -> None:
     count, fault = fuzz.attempt("units", parts.Case(broken), 17)
     assert count == 0
     assert fault.startswith("units 17: KeyError at test_fuzz.py:")
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGPROF"), reason="needs its timer")
+@pytest.mark.parametrize("way", ["works", "waits"])
+def test_a_case_that_does_not_end_is_a_hang(
+    way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fuzz, "HANG", 0.2 if way == "works" else 60)
+    monkeypatch.setattr(fuzz, "WAIT", 60 if way == "works" else 1)
+
+    def run(*_: Any) -> int:
+        while way == "works":
+            pass
+        time.sleep(60)
+        return 1
+
+    count, fault = fuzz.attempt("units", parts.Case(run), 3)
+    assert count == 0
+    assert fault.startswith("units 3: TimeoutError")
 
 
 @pytest.mark.parametrize("said", ["", "x" * 5000, "a\u202eb", "a\x1b[31mb"])
