@@ -2,7 +2,7 @@
 
     python bench/fuzz.py [--seconds 3600] [--part TEXT]... [--state FILE] [--json]
 
-Parts: tables (CSV, JSON, JSON lines, markdown), units, expressions, manifests, folders
+Parts: tables (CSV, JSON, JSON lines, markdown), tables of strangers, folders of runs, units, expressions, manifests, folders
 of fits, manifests sealed anew with every verb asked, and, where node is there, the
 address of the page. A case is its number, so a run goes on where the state file says
 that the last one ended; a failing case is printed with what repeats it. It

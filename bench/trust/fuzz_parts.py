@@ -24,6 +24,7 @@ from surrogate.views.explorer import page
 from surrogate.views.explorer.document import document
 from trust.fuzz_case import Case, Fault, told
 from trust.fuzz_fits import folders, manifests, manifests_sealed
+from trust.fuzz_strangers import run_folders, strangers
 
 HEADER = "lr,batch,params,tokens,loss,recipe,status"
 ROWS = [
@@ -186,6 +187,8 @@ def addresses(_: Path) -> Case:
 
 PARTS: dict[str, Callable[[Path], Case]] = {
     "tables": tables,
+    "strangers": strangers(mutated),
+    "run folders": run_folders(mutated),
     "units": units,
     "expressions": expressions,
     "manifests": manifests,
