@@ -2,12 +2,12 @@
 
     python bench/fuzz.py [--seconds 3600] [--part TEXT]... [--state FILE] [--json]
 
-Parts: tables (CSV, JSON, JSON lines, markdown), tables of strangers, folders of runs, units, expressions, manifests, folders
-of fits, manifests sealed anew with every verb asked, and, where node is there, the
-address of the page. A case is its number, so a run goes on where the state file says
-that the last one ended; a failing case is printed with what repeats it. It
-hangs after 5 s of work or, where it waits, 60. Prints a table and, as its last line,
-one JSON document.
+Parts: tables (CSV, JSON, JSON lines, markdown), tables of strangers, folders of runs,
+units, expressions, manifests, folders of fits, manifests sealed anew with every verb
+asked, and, where node is there, the address of the page. A case is its number, so a run
+goes on where the state file says that the last one ended; a failing case is printed
+with what repeats it. It hangs after 5 s of work or, where it waits, 60. Prints a table
+and, as its last line, one JSON document.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import shutil
 from collections.abc import Callable
@@ -13,12 +14,12 @@ from surrogate.base.errors import DataError
 from surrogate.data.readers import read_runs
 from trust.fuzz_case import Case, told
 
-_LR = (5e-4, 1e-3, 2e-3, 4e-3)
+_NAMES = ("lr", "batch", "params", "tokens", "loss")
 _RUNS = [
     (lr, batch, params, 20 * params, 2.5 + 40 * lr)
     for params in (1e8, 2e8)
-    for batch in (64, 128)
-    for lr in _LR
+    for batch in (65536, 131072)
+    for lr in (5e-4, 1e-3, 2e-3, 4e-3)
 ]
 
 
@@ -30,70 +31,60 @@ def _csv(*values: Any) -> str:
     return ",".join(map(str, values))
 
 
+def _decimal_commas(*values: float) -> str:
+    return ";".join(f"{value:.6g}".replace(".", ",") for value in values)
+
+
+def _logarithms(lr: float, batch: int, *rest: float) -> str:
+    return _csv(round(math.log10(lr), 6), round(math.log2(batch)), *rest)
+
+
+def _tracked(lr: float, batch: int, params: float, *rest: float) -> str:
+    return _csv(lr, batch // 2048, 2048, f"{params / 1e6:g}M", *rest)
+
+
+def _logged(*run: float) -> str:
+    return " ".join(f"{k}={v:g}" for k, v in zip(_NAMES, run, strict=True))
+
+
 def _of_curve(step: int) -> str:
-    return json.dumps(
-        {"step": step, "lr": 1e-3, "loss": 5 - step / 300, "tokens_seen": step * 131072}
-    )
+    fixed = {"lr": 1e-3, "batch": 131072, "params": 1e8}
+    moved = {"step": step, "loss": 5 - step / 300, "tokens": step * 131072}
+    return json.dumps(fixed | moved)
+
+
+def _nested(*run: float) -> dict[str, Any]:
+    *settings, loss = run
+    return {"config": dict(zip(_NAMES[:4], settings, strict=True)), "loss": loss}
 
 
 # Ending and text: a row of units, decimal commas, logarithms, words of other languages
-# and trackers, groups in the head, a pivot, side by side, LaTeX, logs and curves.
+# and trackers, a pivot, side by side, LaTeX, logs, curves and nested records.
 TEXTS: tuple[tuple[str, str], ...] = (
-    (".csv", _lines("lr,batch,N,D,loss\n[-],[seqs],[M],[B],[nats]", _csv)),
+    (".csv", _lines("lr,batch,params,tokens,loss\n[-],[tokens],[1],[1],[nats]", _csv)),
+    (".csv", _lines(";".join(_NAMES), _decimal_commas)),
+    (".csv", _lines("log10(lr),log2(batch),params,tokens,val_loss", _logarithms)),
+    (".csv", _lines("# ours\n\nLernrate,Batchgröße,Parameter,Token,Verlust", _csv)),
     (
         ".csv",
-        _lines(
-            "lr;batch;params;tokens;loss",
-            lambda *run: ";".join(str(v).replace(".", ",") for v in run),
-        ),
-    ),
-    (".csv", _lines("log10(lr),log2_bs,log N,ln D,val_loss", _csv)),
-    (
-        ".csv",
-        _lines("# made by us\n\nLernrate,Batchgröße,Parameter,Token,Verlust", _csv),
-    ),
-    (
-        ".csv",
-        _lines(
-            "config/lr,config/global_batch_size,config/seq_len,n_params,D,eval/loss",
-            lambda lr, b, n, d, loss: _csv(
-                lr, b, 2048, f"{n / 1e6:g}M", f"{d:g}", loss
-            ),
-        ),
+        _lines("config/lr,config/batch_size,config/seq_len,n_params,D,loss", _tracked),
     ),
     (".csv", "params,tokens,batch,lr=5e-4,lr=1e-3,lr=2e-3\n1e8,2e9,65536,3,2.9,3.1\n"),
     (
         ".csv",
-        "\n".join(
-            _csv(name, *(run[k] for run in _RUNS))
-            for k, name in enumerate(("lr", "batch", "params", "tokens", "loss"))
-        ),
+        "\n".join(_csv(n, *(r[k] for r in _RUNS)) for k, n in enumerate(_NAMES)),
     ),
     (
         ".tex",
         _lines(
-            r"\begin{tabular}{lllll} lr & batch & params & tokens & loss \\ \hline",
+            r"\begin{tabular}{lllll} " + " & ".join(_NAMES) + r" \\ \hline",
             lambda *run: " & ".join(map(str, run)) + r" \\",
             r"\end{tabular}",
         ),
     ),
-    (
-        ".log",
-        _lines(
-            "start",
-            lambda lr, b, n, d, loss: f"lr={lr} bs={b} N={n:g} D={d:g} loss: {loss}",
-        ),
-    ),
-    (".jsonl", "\n".join(map(_of_curve, range(0, 300, 25)))),
-    (
-        ".json",
-        json.dumps(
-            {
-                f"run{k}": {"config": {"lr": run[0], "bs": run[1]}, "loss": run[4]}
-                for k, run in enumerate(_RUNS)
-            }
-        ),
-    ),
+    (".log", _lines("start", _logged)),
+    (".jsonl", "\n".join(map(_of_curve, range(25, 300, 25)))),
+    (".json", json.dumps({f"run{k}": _nested(*run) for k, run in enumerate(_RUNS)})),
 )
 _YAML = """\
 optim:
