@@ -45,22 +45,25 @@ def test_optima_of_a_posynomial_as_geometric_programs() -> None:
 def lanczos(mp: Any, y: list[Any], x: list[Any], start: list[Any]) -> list[Any]:
     """Standard errors of three exponentials at 50 digits: Gauss and Newton's steps."""
     b = mp.matrix(start)
-    for _ in range(60):
-        waves = [[mp.exp(-b[k] * t) for k in (1, 3, 5)] for t in x]
-        jacobian = mp.matrix(len(x), 6)
-        for i, t in enumerate(x):
-            for k in range(3):
-                jacobian[i, 2 * k] = waves[i][k]
-                jacobian[i, 2 * k + 1] = -b[2 * k] * t * waves[i][k]
-        found = [sum(b[2 * k] * w[k] for k in range(3)) for w in waves]
-        rest = mp.matrix([a - f for a, f in zip(y, found, strict=True)])
-        inverse = (jacobian.T * jacobian) ** -1
-        step = inverse * (jacobian.T * rest)
+    for _ in range(8):
+        rest, inverse, step = _step(mp, y, x, b)
         b += step
-        if mp.norm(step) < mp.mpf(10) ** -35:
-            break
+    rest, inverse, step = _step(mp, y, x, b)
+    assert mp.norm(step) < mp.mpf(10) ** -35
     squares = sum(r**2 for r in rest)
     return [mp.sqrt(squares / (len(x) - 6) * inverse[k, k]) for k in range(6)]
+
+
+def _step(mp: Any, y: list[Any], x: list[Any], b: Any) -> tuple[Any, Any, Any]:
+    """Residuals, the inverse of J'J, and a step."""
+    jacobian, rest = mp.matrix(len(x), 6), mp.matrix(y)
+    for i, t in enumerate(x):
+        for k in (0, 2, 4):
+            wave = mp.exp(-b[k + 1] * t)
+            jacobian[i, k], jacobian[i, k + 1] = wave, -b[k] * t * wave
+            rest[i] -= b[k] * wave
+    inverse = (jacobian.T * jacobian) ** -1
+    return rest, inverse, inverse * (jacobian.T * rest)
 
 
 def test_what_float64_leaves_of_the_standard_errors_of_lanczos1(
