@@ -37,7 +37,17 @@ leave the old fit or the new one, whole; what is no fit must not be replaced.
 |---|---|---|---|
 """
 TAIL = """
-@FOUND@
+The hour (a core shared by six processes: 18 minutes of work, on the tree of November
+30) found two kinds of fault, mended since, each with tests: a name in a forged manifest
+came unescaped into its refusal (manifests, 4 cases), and the cells of a forged
+discrepancy of unlike lengths loaded and then raised (folders 1760, 5378, 7193, 7861).
+The other seven of folders are time-outs by the clock, when five seconds held none of
+ours; alone each ends in 0.3 s (0.15 s of a core). All fifteen were run again on the
+mended code: none is a fault. Forged manifests that are sealed anew and asked every verb
+(`sealed`) found three more kinds in 2,258 cases: cells without a scale of the fit, an
+edge told by no name of the fit, cells without a learning rate; mended, then none in two
+times 2,081.
+
 What a machine may be out of (memory, space,
 open output, home, locale, width) is `tests/cli/test_run_time.py`, in real children. The
 short forms of all of these run with the tests: `tests/base/test_arguments.py` (every
