@@ -48,11 +48,11 @@ mended code: none is a fault. Forged manifests that are sealed anew and asked ev
 edge told by no name of the fit, cells without a learning rate; mended, then none in two
 times 2,081.
 
-What a machine may be out of (memory, space,
-open output, home, locale, width) is `tests/cli/test_run_time.py`, in real children. The
-short forms of all of these run with the tests: `tests/base/test_arguments.py` (every
-public function, every argument), `tests/answers/test_schema.py` (forged
-manifests), `tests/bench/test_fuzz.py`, `tests/storage/test_crash.py`.
+What a machine may be out of (memory, space, open output, home, locale, width) is
+`tests/cli/test_run_time.py`, in real children. The short forms of all of these run with
+the tests: `tests/base/test_arguments.py` (every public function, every argument),
+`tests/answers/test_schema.py` (forged manifests), `tests/bench/test_fuzz.py`,
+`tests/storage/test_crash.py`.
 
 Limits, each named with its number in the message: a table of 1 GiB, 10,000 columns, 20
 million cells, JSON 32 levels deep; a manifest of 256 MiB, 32 levels, 20 million values;
