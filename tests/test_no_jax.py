@@ -1,4 +1,4 @@
-"""Answers never import jax: each command, and each question in Python, in a child."""
+"""Answers import nothing heavy: each command, each question in Python, in a child."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ AT = ["--params", "1B", "--tokens", "20B"]
 CHOICE = ["--lr", "1e-3", "--batch", "512Ki"]
 FIT = "bundled:steplaw-dense"
 DENSE = "steplaw/dense_lr_bs_loss.csv"
-HEAVY = ("jax", "jaxlib", "orbax", "scipy.stats", "scipy.optimize")
+HEAVY = ("jax", "jaxlib", "orbax", "scipy.stats", "scipy.optimize", "pydantic")
 
 CHILD = f"""
 import json, sys

@@ -57,7 +57,7 @@ class Leverage(NamedTuple):
         own = [
             float(a.distance(x[[i]])[0]) ** 2 * a.largest for i, a in enumerate(alone)
         ]
-        unit = float(np.quantile(own, USUAL_SHARE, method="lower"))
+        unit = sorted(own)[int(USUAL_SHARE * (count - 1))]
         return found._replace(largest=unit)
 
     def distance(self, x: Float64[np.ndarray, "... k"]) -> np.ndarray:

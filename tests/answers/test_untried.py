@@ -84,3 +84,19 @@ def test_a_batch_that_follows_the_size_is_answered_along_it() -> None:
     beyond: dict[str, Any] = {"params": 9e8, "tokens": 1.8e10}
     assert fitted.optimum(**beyond, batch=2.0**19.2).status is Status.ok
     assert fitted.optimum(**WHERE, batch=2.0**19).status is Status.not_identifiable
+
+
+@pytest.mark.parametrize("batches", [(2.0**16, 2.0**20, 2.0**17), (2.0**16, 2.0**20)])
+def test_batches_that_follow_no_size_tell_of_the_nearest_cell_only(
+    batches: tuple[float, ...],
+) -> None:
+    """Between two cells' batches nothing was tried, whatever their order is."""
+    last = batches[-1] if len(batches) == 3 else 2.0**20
+    fitted = sweep((*batches[:2], last))
+    assert fitted.regret(**WHERE, lr=1.6e-3, batch=2.0**20).status is Status.ok
+    for batch in (2.0**19, 2.0**18, 2.0**17):
+        lost = fitted.regret(**WHERE, lr=1.6e-3, batch=batch)
+        assert lost.status is Status.not_identifiable, batch
+        assert "nearest in size" in lost.context.warnings[0]
+        held = fitted.optimum(**WHERE, batch=batch)
+        assert held.status is Status.not_identifiable, batch

@@ -332,7 +332,7 @@ def test_odd_names_are_quoted_in_expressions(tmp_path: Path, name: str) -> None:
         writer = csv.writer(stream)
         writer.writerow(["lr mult", "batch", "params", name, "loss"])
         writer.writerow(["2", "65536", "2e8", "1000000", "2.9"])
-    from surrogate.data.readers.columns.guesses import spelled
+    from surrogate.data.readers.columns.places import spelled
 
     tokens = f"{spelled(name)}*1000"
     runs = read_runs(path, map={"lr": '"lr mult"*0.001', "tokens": tokens})

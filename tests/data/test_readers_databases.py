@@ -131,9 +131,15 @@ def test_wrong_databases_are_refused(
         read_runs(tmp_path / "text.db")
     with closing(sqlite3.connect(tmp_path / "other.db")) as link:
         link.execute("CREATE TABLE cats (name TEXT)")
+        link.execute("CREATE TABLE dogs (name TEXT)")
         link.commit()
-    with pytest.raises(DataError, match=r"tables of Optuna or of MLflow, got 'cats'"):
+    with pytest.raises(DataError, match="got 2 where it has 'cats', 'dogs'"):
         read_runs(tmp_path / "other.db")
+    with pytest.raises(DataError, match="expected records of runs, got none"):
+        read_runs(f"{tmp_path / 'other.db'}#cats")
+    (tmp_path / "none.sqlite").touch()
+    with pytest.raises(DataError, match="expected a table, got 0 where it has none"):
+        read_runs(tmp_path / "none.sqlite")
     with closing(sqlite3.connect(tmp_path / "old.db")) as link:
         for name in ("studies", "trials", "trial_params", "trial_values"):
             link.execute(f"CREATE TABLE {name} (x TEXT)")

@@ -6,6 +6,7 @@ so many runs and rows dropped.
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import os
@@ -137,7 +138,9 @@ REFUSED: list[tuple[str, str | bytes, str]] = [
     ("wide.csv", ",".join(f"c{k}" for k in range(10**6)) + "\n1\n", "10,000 columns, "),
     ("wide2.csv", "lr," * 20_000 + "\n1\n", "at most 10,000 columns, got 20,001"),
     ("binary.csv", b"PK\x03\x04\0\0", "NUL byte"),
-    ("gzip.csv", b"\x1f\x8b\x08\0\0\0", "NUL byte"),
+    ("gzip.csv", b"\x1f\x8b\x08\0\0\0", "cannot be unfolded"),
+    ("cut.zip", b"PK\x03\x04\0\0", "cannot be unfolded"),
+    ("bomb.csv.gz", gzip.compress(bytes(2**28 + 1), 1), "bytes unfolded, got more"),
     ("quote.csv", f'{HEADER}\n"1e-3,2', "not closed"),
     ("second.csv", f"{HEADER}\n{TWO}\n" + "a,b\n" * 3, "second header is missing"),
     ("html.csv", "<html>\n<body>\n</html>\n", "The columns are '<html>'"),

@@ -21,6 +21,9 @@ from surrogate.data.coordinates import CHOICES
 from surrogate.data.extrapolation import HELD_SPAN, Line
 from surrogate.fitting.model import CellRecord, Model
 
+# Values that lie further apart about a line of sizes do not follow it [ln].
+_ABOUT = math.log(2.0)
+
 
 def unfitted(question: Question) -> str | None:
     """Why these sizes have no answer, and what can be asked; None if they have one."""
@@ -151,17 +154,18 @@ def untried_at(
 
     A setting may follow the sizes from cell to cell: what counts is how far it lies off
     that line, in cells that tell the other setting, and whether the nearest of these
-    has it.
+    has it. One that follows nothing was tried at the nearest cell's values only.
     """
     found = np.zeros(len(values), dtype=bool)
     for own in np.unique(recipe).tolist():
-        line = followed(fit, name, own)
-        if line is None:
+        cells = telling(fit, name, own)
+        if not cells:
             continue
         rows = recipe == own
+        line = followed(fit, name, own)
         given = [np.log(sizes[other][rows]) for other in fit.features.givens]
-        found[rows] = line.distance(np.log(values[rows]), given) > 1
-        cells = telling(fit, name, own)
+        off = None if line is None else line.distance(np.log(values[rows]), given)
+        found[rows] = True if off is None else off > 1
         for row in np.flatnonzero(found & rows):
             at = {other: float(column[row]) for other, column in sizes.items()}
             nearest = nearest_to(cells, at, own)
@@ -173,7 +177,7 @@ def untried_at(
 
 
 def followed(fit: Model, name: str, recipe: str) -> Line | None:
-    """What a setting follows in the cells that tell the other; None if none does."""
+    """What a setting follows in the cells that tell the other; None if it does not."""
     cells = telling(fit, name, recipe)
     if not cells:
         return None
@@ -184,7 +188,8 @@ def followed(fit: Model, name: str, recipe: str) -> Line | None:
     logs = [np.repeat(np.log([each[n] for each in sizes]), count) for n in names]
     values = np.concatenate(own)
     is_one = np.ptp(values) < HELD_SPAN or len(cells) <= len(names)
-    return Line.of(values, () if is_one else logs)
+    line = Line.of(values, () if is_one else logs)
+    return line if line.span <= _ABOUT else None
 
 
 def telling(fit: Model, name: str, recipe: str) -> list[CellRecord]:
@@ -200,7 +205,8 @@ def untried_words(fit: Model, name: str, value: float, recipe: str) -> str:
     return (
         f"The runs that tell the best {other} have a {name} of {at}, and nothing tells "
         f"how the loss and the best {other} move with {name}: "
-        f"{_setting(name, value)} cannot be answered. Ask at a {name} of theirs, or "
+        f"{_setting(name, value)} cannot be answered. Ask at the {name} "
+        "of those nearest in size, or "
         f"add runs of several {other} at yours."
     )
 

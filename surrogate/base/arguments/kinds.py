@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from surrogate.base.arguments.numbers import (
     as_typed,
     fault,
+    is_masked,
     levels,
     margin,
     pair,
@@ -168,7 +169,7 @@ def folds(name: str, value: Any) -> list[str] | dict[str, np.ndarray]:
 
 def array(name: str, value: Any) -> np.ndarray:
     """An array of any kind but of objects; masked values are refused."""
-    if isinstance(value, np.ma.MaskedArray) and np.ma.getmaskarray(value).any():
+    if is_masked(value) and np.ma.getmaskarray(value).any():
         raise fault(name, "an array without masked values", value)
     try:
         found = np.asarray(value)

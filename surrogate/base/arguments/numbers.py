@@ -6,6 +6,7 @@ A boolean is no number here, nor is a date or a text.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -31,9 +32,15 @@ def fault(name: str, expected: str, value: object, hint: str = "") -> DataError:
     return DataError(f"Expected {name} to be {expected}, got {said(value)}.{tail}")
 
 
+def is_masked(value: Any) -> bool:
+    """Whether a value is a masked array, which needs a module that few import."""
+    masked = sys.modules.get("numpy.ma")
+    return masked is not None and isinstance(value, masked.MaskedArray)
+
+
 def real(value: Any) -> float | None:
     """A real number as a float64, None where it is none or does not fit."""
-    if isinstance(value, np.ma.MaskedArray):
+    if is_masked(value):
         return None
     kind = getattr(getattr(value, "dtype", None), "kind", "")
     if isinstance(kind, str) and kind and kind in "iuf" and np.ndim(value) == 0:
@@ -112,7 +119,7 @@ def pair(name: str, value: Any) -> tuple[float, float]:
     """Two positive numbers, the smaller one first."""
     expected = "two positive numbers, the smaller one first, such as (1e-4, 1e-2)"
     is_row = isinstance(value, list | tuple) or getattr(value, "ndim", 0) == 1
-    if not is_row or len(value) != 2 or isinstance(value, np.ma.MaskedArray):
+    if not is_row or len(value) != 2 or is_masked(value):
         raise fault(name, expected, value)
     low, high = map(real, value)
     if low is None or high is None or not LEAST <= low < high <= MOST:
@@ -123,7 +130,7 @@ def pair(name: str, value: Any) -> tuple[float, float]:
 def levels(name: str, value: Any) -> tuple[float, ...]:
     """Positive numbers, any count of them."""
     is_row = isinstance(value, list | tuple) or getattr(value, "ndim", 0) == 1
-    if not is_row or isinstance(value, np.ma.MaskedArray):
+    if not is_row or is_masked(value):
         raise fault(name, "a list of positive numbers", value)
     return tuple(positive(f"{name}[{i}]", item) for i, item in enumerate(value))
 

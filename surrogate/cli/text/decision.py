@@ -192,7 +192,7 @@ def regret(document: Document, asked: Asked) -> list[RenderableType]:
     verdict = "within" if document.get("inside") else "outside"
     page.say(
         "Loses",
-        f"{shown.percent(lost)} of the loss{most}: {verdict} the "
+        f"{shown.percent(lost)} of the loss{_alone(document)}{most}: {verdict} the "
         f"{shown.percent(document['tol'])} plateau",
     )
     _cost(page, document)
@@ -202,6 +202,13 @@ def regret(document: Document, asked: Asked) -> list[RenderableType]:
     _use(page, document, label="Better" if not document.get("inside") else "Best")
     _notes(page, document)
     return page.done()
+
+
+def _alone(document: Document) -> str:
+    """Which setting a loss is of, where the runs tell the best of one only."""
+    changes = document.get("change") or {}
+    told = [name for name, change in changes.items() if change is not None]
+    return f" by its {told[0]} alone" if len(told) == 1 else ""
 
 
 def _batch(document: Document, value: float | int) -> str:

@@ -30,9 +30,10 @@ from surrogate.data.readers.formats.frames import is_frame
 from surrogate.data.readers.formats.large import Progress
 from surrogate.data.readers.merged import fill_down as filled
 from surrogate.data.readers.numbers import tidy
-from surrogate.data.readers.rows import Converted, Words, convert
+from surrogate.data.readers.rows import Converted, convert
 from surrogate.data.readers.schedule import parse_schedule
 from surrogate.data.readers.seeds import with_replicates
+from surrogate.data.readers.words import Words
 
 __all__ = ["read_runs"]
 

@@ -15,8 +15,8 @@ import numpy as np
 from surrogate.base.errors import DataError, FlagsError
 from surrogate.base.units import quote
 from surrogate.data.cells import Column
-from surrogate.data.readers.columns.guesses import spelled
 from surrogate.data.readers.columns.mapping import Plan
+from surrogate.data.readers.columns.places import spelled
 from surrogate.data.readers.columns.roles import (
     ALIASES,
     LAST_STEPS,

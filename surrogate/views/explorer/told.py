@@ -84,10 +84,10 @@ def _untried(fit: Fit, name: str) -> dict[str, Any]:
     """By recipe where runs stand along a setting that is not fitted."""
     found = {}
     for recipe in fit.recipes:
-        line = followed(fit, name, recipe)
-        if line is not None:
+        if telling(fit, name, recipe):
+            line = followed(fit, name, recipe)
             at = tried_words(fit, name, recipe)
-            found[recipe] = {"line": line._asdict(), "at": at}
+            found[recipe] = {"line": line and line._asdict(), "at": at}
     return found
 
 

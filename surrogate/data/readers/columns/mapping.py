@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from surrogate.base.errors import DataError
 from surrogate.base.units import quote
 from surrogate.data import LossKind, ParamsKind, check_scale_names
-from surrogate.data.readers.columns.guesses import find_columns
+from surrogate.data.readers.columns.find import find_columns
 from surrogate.data.readers.columns.roles import (
     ACCUMULATIONS,
     ALIASES,

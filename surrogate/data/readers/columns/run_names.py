@@ -17,9 +17,11 @@ _PART = re.compile(
     r"([A-Za-z][A-Za-z_]*?)\s?[=:]?\s?"
     r"([0-9]+\.?[0-9]*(?:e-?[0-9]+)?(?:Ki|Mi|Gi|[kKmMbBT])?)(?=$|[^A-Za-z0-9.])"
 )
-_SIZE = re.compile(r"(?:^|[-_ ])([0-9]+\.?[0-9]*[mMbB])(?=$|[-_ ])")
+_SIZE = re.compile(r"(?:^|(?<=[-_ ]))([0-9]+\.?[0-9]*[mMbBtT])(?=$|[-_ ])")
 _SPLIT = re.compile(r"[-_,; /]+(?=[A-Za-z])")
 _LEAST = 2
+# Of two sizes without a name the first is of the model, as in 60M-1.2B-lr1e-3.
+SIZE, SECOND_SIZE = "size", "second size"
 _SHORT = {"tok": "tokens", "toks": "tokens", "sl": "seq_len", "seq": "seq_len"}
 
 
@@ -35,11 +37,15 @@ def with_names(table: Table) -> Table:
         found = [_parts(text) for text in texts]
         if "lr" in roles:
             # Only the size of a model is worth a guess beside settings that are there.
-            found = [{k: v for k, v in parts.items() if k == "size"} for parts in found]
+            found = [
+                {k: v for k, v in parts.items() if k in (SIZE, SECOND_SIZE)}
+                for parts in found
+            ]
         keys = [key for key in found[0] if all(key in parts for parts in found)]
-        known = [key for key in keys if role_in_names(key) or key == "size"]
+        sizes = [key for key in keys if key in (SIZE, SECOND_SIZE)]
+        known = [key for key in keys if role_in_names(key) or key in sizes]
         keys = [key for key in keys if f"{key} in {name}" not in table.header]
-        is_size = keys == ["size"] and "params" not in roles
+        is_size = bool(keys) and keys == sizes and "params" not in roles
         if (len(known) >= _LEAST and "lr" not in roles) or is_size:
             header = tuple(f"{key} in {name or 'the first column'}" for key in keys)
             rows = tuple(
@@ -72,7 +78,9 @@ def _parts(text: str) -> dict[str, str]:
         key = match[1].strip("_")
         if role_in_names(key):
             found.setdefault(key, match[2])
-    size = _SIZE.search(text)
-    if size and not any(role_of(key) == "params" for key in found):
-        found["size"] = size[1].upper()
+    sizes = [size.upper() for size in _SIZE.findall(text)]
+    if sizes and not any(role_of(key) == "params" for key in found):
+        found[SIZE] = sizes[0]
+        if len(sizes) == 2 and not any(role_in_names(k) == "tokens" for k in found):
+            found[SECOND_SIZE] = sizes[1]
     return found

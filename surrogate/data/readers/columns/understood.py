@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from surrogate.base.units import format_tokens_exact, quote
 from surrogate.data import Understood
+from surrogate.data.readers.cells import Parsed
 from surrogate.data.readers.columns.mapping import Plan
 from surrogate.data.readers.formats.csv import Table
-from surrogate.data.readers.rows import Parsed
 
 _COUNTS = ("batch", "params", "tokens")
 

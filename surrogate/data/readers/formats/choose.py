@@ -11,6 +11,7 @@ from surrogate.data.readers.columns.run_names import with_names
 from surrogate.data.readers.formats.arrow import parse_arrow, parse_parquet
 from surrogate.data.readers.formats.blanks import parse_blanks
 from surrogate.data.readers.formats.chart import ends_of_curves
+from surrogate.data.readers.formats.compressed import ENDINGS, unfolded
 from surrogate.data.readers.formats.content import (
     STDIN,
     Content,
@@ -64,18 +65,18 @@ def read_any(
     if is_database(source):
         return shaped(read_database(source))
     suffix = os.path.splitext(os.fspath(source))[1].lower()
-    if os.fspath(source) != STDIN and suffix not in _READERS:
+    if os.fspath(source) != STDIN and suffix not in (*_READERS, *ENDINGS):
         # Its content would be read for nothing.
         raise DataError(
             f"{printable(source)}: expected a file that ends in "
-            f"{', '.join(_READERS)}, got {suffix or 'no ending'!r}. Export the "
-            "runs as CSV, or pipe it: surrogate check - < FILE."
+            f"{', '.join((*_READERS, *ENDINGS))}, got {suffix or 'no ending'!r}. "
+            "Export the runs as CSV, or pipe it: surrogate check - < FILE."
         )
     large = None if is_whole else read_large(source, progress)
     if large is not None:
         return shaped(large)
-    content = read_content(source)
-    return shaped(_READERS.get(suffix, _by_content)(content))
+    content = unfolded(read_content(source))
+    return shaped(_READERS.get(content.suffix, _by_content)(content))
 
 
 def shaped(table: Table) -> Table:
@@ -135,6 +136,10 @@ _READERS: dict[str, Reader] = {
     ".tsv": _text,
     ".txt": _by_content,
     ".log": _by_content,
+    ".dat": _by_content,
+    ".out": _by_content,
+    ".org": _by_content,
+    ".rst": _by_content,
     ".tex": parse_latex,
     ".md": parse_markdown,
     ".json": _json,

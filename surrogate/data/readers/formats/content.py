@@ -35,16 +35,18 @@ class Content:
         file: its path as given, printable.
         suffix: its ending in small letters; "" for standard input.
         data: the bytes.
+        folded: SHA-256 of the file that they were compressed in; "" if in none.
     """
 
     file: str
     suffix: str
     data: bytes
+    folded: str = ""
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of the bytes."""
-        return hashlib.sha256(self.data).hexdigest()
+        """SHA-256 of the file's bytes."""
+        return self.folded or hashlib.sha256(self.data).hexdigest()
 
 
 def printable(path: str | os.PathLike[str]) -> str:

@@ -1,6 +1,6 @@
-"""SQLite files of Optuna (a storage) and of MLflow (a tracking store), read only.
+"""SQLite files: a storage of Optuna, a tracking store of MLflow, or a table of runs.
 
-Both are read by Python's own sqlite3, so that neither package is needed and nothing is
+They are read by Python's own sqlite3, so that neither package is needed and nothing is
 ever written: a storage opened by Optuna would get tables where it has none. Columns
 have the names that both packages give them in their data frames.
 """
@@ -42,14 +42,15 @@ def is_database(source: str | os.PathLike[str]) -> bool:
 
 
 def read_database(source: str | os.PathLike[str]) -> Table:
-    """The trials of a study, or the runs of a tracking store.
+    """The trials of a study, the runs of a tracking store, or the rows of a table.
 
     Args:
         source: a path, or a URL that begins with sqlite:///; behind a # the name of one
-            of several studies or experiments.
+            of several studies, experiments or tables.
 
     Raises:
-        DataError: it is neither, holds several and none is named, or cannot be read.
+        DataError: it is none of these, holds several and none is named, or cannot be
+            read.
     """
     path, part = _path_of(os.fspath(source))
     file = printable(path)
@@ -70,17 +71,13 @@ def read_database(source: str | os.PathLike[str]) -> Table:
             return _optuna(link, file, digest, part)
         if names >= _MLFLOW:
             return _mlflow(link, file, digest, part)
+        return _rows(link, file, digest, part)
     except (sqlite3.Error, ValueError) as error:
         if isinstance(error, DataError):
             raise
         raise _broken(file, error) from error
     finally:
         link.close()
-    some = ", ".join(map(quote, sorted(map(str, names))[:_MANY])) or "none"
-    raise DataError(
-        f"{file}: expected the tables of Optuna or of MLflow, got {some}. Export the "
-        "runs as CSV."
-    )
 
 
 def _path_of(text: str) -> tuple[Path, str]:
@@ -107,7 +104,7 @@ def _safe(url: str) -> str:
 def _broken(file: str, error: Exception) -> DataError:
     said = " ".join(str(error).split())[:120]
     return DataError(
-        f"{file}: expected a database of Optuna or MLflow, got one that cannot be read "
+        f"{file}: expected a database of SQLite, got one that cannot be read "
         f"so ({said}). Export the runs as CSV."
     )
 
@@ -130,6 +127,29 @@ def _one(file: str, kind: str, names: Mapping[int, str], part: str) -> int:
         f"{file}: expected {what}, got {quote(part) if part else len(names)} where it "
         f"has {some or 'none'}. Name one: {file}#NAME."
     )
+
+
+def _rows(link: sqlite3.Connection, file: str, digest: str, part: str) -> Table:
+    """A table of somebody's own."""
+    kinds = "type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+    found = link.execute(f"SELECT name FROM sqlite_master WHERE {kinds}").fetchall()
+    names = {k: str(name) for k, (name,) in enumerate(found)}
+    name = names[_one(file, "table", names, part)]
+    spelled = '"' + name.replace('"', '""') + '"'
+    (count,) = link.execute(f"SELECT count(*) FROM {spelled}").fetchone()
+    rows = link.execute(f"SELECT * FROM {spelled}")
+    header = [str(column[0]) for column in rows.description]
+    check_size(file, count, len(header))
+    records: dict[int, dict[str, Any]] = {}
+    for k, row in enumerate(rows):
+        if any(isinstance(cell, bytes) for cell in row):
+            raise DataError(
+                f"{file}: expected numbers and texts in table {quote(name)}, got bytes "
+                f"in row {k + 1}. Export the runs as CSV."
+            )
+        records[k] = dict(zip(header, row, strict=True))
+    note = f"{file}: rows of table {quote(name)} of SQLite"
+    return _table(file, digest, records, note)
 
 
 def _optuna(link: sqlite3.Connection, file: str, digest: str, part: str) -> Table:

@@ -210,12 +210,12 @@ function untriedChoice(model, question, choice) {
   for (const name of CHOICES) {
     const known = (model.untried[name] || {})[question.recipe], value = Math.log(choice[name]), other = name === "lr" ? "batch" : "lr";
     if (!known) continue;
-    const { line } = known, rest = value - line.slopes.reduce((sum, slope, i) => sum + slope * Math.log(sizes[model.givens[i]]), 0);
-    if (Math.max(line.low - rest, rest - line.high, 0) / model.held_span <= 1) continue;
+    const { line } = known, rest = line && value - line.slopes.reduce((sum, slope, i) => sum + slope * Math.log(sizes[model.givens[i]]), 0);
+    if (line && Math.max(line.low - rest, rest - line.high, 0) / model.held_span <= 1) continue;
     const { levels } = nearestTelling(model, question, name);
     if (Math.min(...levels[name].map((level) => Math.abs(Math.log(level) - value))) <= model.held_span) continue;
     const shown = name === "lr" ? formatLr(choice.lr) : `${formatTokens(Math.round(choice.batch))} tokens`;
-    return `The runs that tell the best ${other} have a ${name} of ${known.at}, and nothing tells how the loss and the best ${other} move with ${name}: ${shown} cannot be answered. Ask at a ${name} of theirs, or add runs of several ${other} at yours.`;
+    return `The runs that tell the best ${other} have a ${name} of ${known.at}, and nothing tells how the loss and the best ${other} move with ${name}: ${shown} cannot be answered. Ask at the ${name} of those nearest in size, or add runs of several ${other} at yours.`;
   }
   return "";
 }

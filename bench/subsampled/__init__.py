@@ -1,0 +1,1 @@
+"""Small tables taken from released sweeps, and what the whole sweeps say of them."""
