@@ -3,9 +3,9 @@
     python bench/numerics.py [--only PART]... [--questions 100] [--cases 1000] [--json]
 
 Parts: nonlinear, linear, exact, convex, invariances, processes. Each is measured and
-kept in out/numerics.json; the page is written of all that is kept there, and says of
-which parts it lacks the figures. NIST's nonlinear files are found by SURROGATE_DATA,
-default ../shared/data; `exact` and `convex` take the extra `certify`.
+kept in bench/results/numerics.json; the page is written of all that is kept there, and
+says of which parts it lacks the figures. NIST's nonlinear files are found by
+SURROGATE_DATA, default ../shared/data; `exact` and `convex` take the extra `certify`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,11 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
-PAGE, STORE = ROOT / "docs" / "numerics.md", ROOT / "out" / "numerics.json"
+PAGE, STORE = (
+    ROOT / "docs" / "numerics.md",
+    ROOT / "bench" / "results" / "numerics.json",
+)
+INVARIANCES = STORE.with_name("invariances.json")
 _COMMAND = "python bench/numerics.py"
 Part = dict[str, Any]
 
@@ -97,12 +101,11 @@ def convex(options: argparse.Namespace) -> Part:
 def invariances(options: argparse.Namespace) -> Part:
     """Properties on random tables."""
     room = importlib.import_module("invariances")
+    known = room.grown(room.PROPERTIES, options.cases, INVARIANCES)
     found: Part = {}
     for name, check in room.PROPERTIES.items():
-        outcome = room.run(name, options.cases)
         said = (check.__doc__ or "").split("\n", 1)[0]
-        found[name] = {"what": said, "cases": outcome.cases, "worst": outcome.worst}
-        print(name, found[name], file=sys.stderr, flush=True)
+        found[name] = {"what": said} | {k: known[name][k] for k in ("cases", "worst")}
     return {"properties": found}
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import random
 import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 
-from surrogate.answers import load, schema
-from surrogate.answers.expected import Unlike
+from surrogate.answers import load
 from surrogate.base.errors import DataError
 from surrogate.base.units import (
     parse_batch,
@@ -23,9 +20,11 @@ from surrogate.base.units import (
 )
 from surrogate.data.readers import read_runs
 from surrogate.data.readers.columns.expression import parse
-from surrogate.storage import archive
-from surrogate.storage.sealed import seal
 from surrogate.views.explorer import page
+from surrogate.views.explorer.document import document
+from trust.fuzz_case import Case, Fault, told
+from trust.fuzz_fits import folders, manifests, manifests_sealed
+from trust.fuzz_strangers import run_folders, strangers
 
 HEADER = "lr,batch,params,tokens,loss,recipe,status"
 ROWS = [
@@ -61,21 +60,6 @@ EXPRESSIONS = (
 NUMBERS = (
     *("1e9", "7B", "512Ki", "0.25%", "256x2048", "1e-4:1e-2", "3.5T", "-2", "1_000"),
 )
-WRONG: tuple[Any, ...] = (
-    *(None, True, "x", -1, 0, 1e300, 10**30, [], {}, [1, "a"], {"a": 1}, 0.5, "nan"),
-    *(float("inf"), [[[]]], "\ud800", "x" * 5000, -1e-300, 2**64),
-)
-
-
-class Fault(Exception):
-    """What must not be, of a case that raised nothing else."""
-
-
-class Case(NamedTuple):
-    """How a case runs, of how many at once; returns how many were refused."""
-
-    run: Callable[[random.Random, int], int]
-    width: int = 1
 
 
 def mutated(text: str, dice: random.Random, most: int = 8) -> str:
@@ -95,16 +79,6 @@ def mutated(text: str, dice: random.Random, most: int = 8) -> str:
         else:
             text = text[:at] + chr(dice.randint(0, 0x2FFF)) + text[end:]
     return text[:100_000]
-
-
-def told(error: Exception, limit: int = 4000) -> int:
-    """1 for a refusal that can be read; a `Fault` for one that cannot."""
-    said = str(error)
-    if not said or len(said) > limit:
-        raise Fault(f"a message of {len(said)} characters: {said[:80]!r}")
-    if not all(c.isprintable() or c == "\n" for c in said):
-        raise Fault(f"a message that is not printable: {said[:200]!r}")
-    return 1
 
 
 def tables(folder: Path) -> Case:
@@ -160,94 +134,6 @@ def expressions(_: Path) -> Case:
     return Case(run)
 
 
-def _places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    items: Any = value.items() if isinstance(value, dict) else enumerate(value)
-    found = []
-    for key, item in items:
-        found.append((*at, key))
-        if isinstance(item, dict | list):
-            found += _places(item, (*at, key))
-    return found
-
-
-def forged(document: dict[str, Any], dice: random.Random) -> dict[str, Any]:
-    """A manifest with some values replaced, removed or exchanged."""
-    found = copy.deepcopy(document)
-    for _ in range(dice.randint(1, 3)):
-        places = [at for at in _places(found) if at[0] not in ("files", "sizes")]
-        at = dice.choice(places)
-        inner: Any = found
-        for key in at[:-1]:
-            inner = inner[key]
-        if dice.random() < 0.2:
-            del inner[at[-1]]
-        else:
-            inner[at[-1]] = copy.deepcopy(dice.choice(WRONG))
-    return found
-
-
-def manifests(_: Path) -> Case:
-    """Manifests of a bundled fit, forged, against the schema."""
-    source = archive.locate("bundled:steplaw-dense")[0]
-    document = json.loads((source / archive.MANIFEST).read_text(encoding="utf-8"))
-    document["provenance"]["selection"] = None
-
-    def run(dice: random.Random, _: int) -> int:
-        try:
-            schema.check(forged(document, dice))
-        except Unlike as error:
-            return told(error, 400)
-        return 0
-
-    return Case(run)
-
-
-def folders(folder: Path) -> Case:
-    """A saved fit with a byte flipped, a file cut, gone, longer or forged and sealed.
-
-    What loads answers as the intact one, unless it was sealed anew.
-    """
-    source = archive.locate("bundled:steplaw-dense")[0]
-    sizes: dict[str, Any] = {"params": 1e9, "tokens": 2e10}
-    right = load(source).optimum(**sizes).to_json()
-    files = sorted(f.relative_to(source) for f in source.rglob("*") if f.is_file())
-    document = json.loads((source / archive.MANIFEST).read_text(encoding="utf-8"))
-
-    def run(dice: random.Random, _: int) -> int:
-        goal = folder / "fit"
-        shutil.rmtree(goal, ignore_errors=True)
-        shutil.copytree(source, goal)
-        file, kind = goal / dice.choice(files), dice.randrange(7)
-        data = bytearray(file.read_bytes())
-        if kind == 0 and data:
-            data[dice.randrange(len(data))] ^= 1 << dice.randrange(8)
-        elif kind == 1:
-            data = data[: dice.randint(0, len(data))]
-        elif kind == 2:
-            data += dice.randbytes(dice.randint(1, 99))
-        file.write_bytes(data)
-        if kind == 3:
-            file.unlink()
-        elif kind == 4:
-            file.rename(file.with_name("moved"))
-        elif kind == 5:
-            made = forged(document, dice)
-            made["sha256"] = seal(made)
-            (goal / archive.MANIFEST).write_text(json.dumps(made), encoding="utf-8")
-        try:
-            fit = load(goal)
-            answer = fit.optimum(**sizes).to_json()
-        except DataError as error:
-            if kind == 6:
-                raise Fault(f"an intact fit is refused: {error}") from error
-            return told(error)
-        if kind != 5 and answer != right:
-            raise Fault(f"a damaged {file.name} answers otherwise")
-        return 0
-
-    return Case(run)
-
-
 _SCRIPT = """
 const bad = [], model = prepare(given.document);
 for (const hash of given.hashes) {
@@ -272,8 +158,6 @@ HASHES = (
 
 def addresses(_: Path) -> Case:
     """The page's state from the hash of its address, under node, many at a time."""
-    from surrogate.views.explorer.document import document
-
     fit = load("bundled:steplaw-dense")
     whole = json.loads(page.embedded(document(fit, None, "FIT")))
     program = (
@@ -303,10 +187,13 @@ def addresses(_: Path) -> Case:
 
 PARTS: dict[str, Callable[[Path], Case]] = {
     "tables": tables,
+    "strangers": strangers(mutated),
+    "run folders": run_folders(mutated),
     "units": units,
     "expressions": expressions,
     "manifests": manifests,
     "folders": folders,
+    "sealed": manifests_sealed,
 }
 if shutil.which("node"):
     PARTS["addresses"] = addresses

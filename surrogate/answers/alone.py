@@ -51,9 +51,12 @@ def alone(
     nearest = np.nan
     if found.value[0] <= level and not is_inside(place[None])[0]:
         nearest = natural(_crossing(is_inside, place, i, float(found.u[0, i])))
+    # As of the choice itself, it may be beyond a float64.
+    with np.errstate(over="ignore"):
+        regret = float(max(np.expm1(found.value[0] - solved.value), 0.0))
     return {
         "best": natural(found.u[0, i]),
-        "regret": float(max(np.expm1(found.value[0] - solved.value), 0.0)),
+        "regret": regret,
         "within_tol": nearest,
     }
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeAlias
 
-from surrogate.base.arguments.said import said
+from surrogate.base.arguments.said import printable, said
 
 Check: TypeAlias = Callable[[Any, str], None]
 # Of a whole document: levels, values, characters of one text.
@@ -18,7 +18,14 @@ MOST_DEPTH, MOST_VALUES, MOST_TEXT = 32, 20_000_000, 1_000_000
 
 
 class Unlike(Exception):
-    """Where a document is not as it must be, as a clause that follows a colon."""
+    """Where a document is not as it must be, as a clause that follows a colon.
+
+    Names in it are the document's own: what of them cannot be printed is escaped.
+    """
+
+    def __init__(self, clause: str) -> None:
+        """Of a clause."""
+        super().__init__(printable(clause))
 
 
 def unlike(where: str, expected: str, value: object) -> Unlike:

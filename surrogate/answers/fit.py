@@ -449,7 +449,7 @@ class Fit(Model):
         )
         return planning.next_runs(surface.question, wanted, is_prior=is_prior)
 
-    @checked(folds=kinds.anything)
+    @checked()
     def calibration(
         self,
         *,

@@ -12,6 +12,7 @@ import numpy as np
 
 from surrogate import families
 from surrogate.answers import schema
+from surrogate.answers.agreeing import units_of
 from surrogate.answers.expected import Unlike
 from surrogate.base.about import known_about
 from surrogate.base.defaults import SMALL
@@ -80,7 +81,7 @@ def _manifest(fit: Model) -> dict[str, Any]:
         "family": fit.family.name,
         "k": fit.family.terms,
         "members": _members_json(fit.family),
-        "units": schema.units_of(fit.loss_unit, fit.params_kind),
+        "units": units_of(fit.loss_unit, fit.params_kind),
         "loss_kind": fit.loss_kind,
         "loss_unit": fit.loss_unit,
         "params_kind": fit.params_kind,

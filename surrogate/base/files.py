@@ -62,10 +62,15 @@ def write_whole(path: Path, content: bytes) -> None:
     """Write a file beside its goal, with the usual permissions, then rename it.
 
     Raises:
-        OSError: it cannot be written; what was there is as it was.
+        OSError: naming it, it cannot be written; what was there is as it was.
     """
-    with interrupts.writing():
-        _write_whole(path, content)
+    try:
+        with interrupts.writing():
+            _write_whole(path, content)
+    except OSError as error:
+        # Of its own file beside the goal, or of none where a disk is full.
+        error.filename = str(path)
+        raise
 
 
 def _write_whole(path: Path, content: bytes) -> None:

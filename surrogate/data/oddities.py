@@ -60,6 +60,7 @@ def by_size(
         *off_pattern.holes("params", params, _numbered(kind, tokens), count),
         *off_pattern.holes("tokens", tokens, _numbered(kind, params), count),
         *_off_ratio(params, tokens),
+        *_ratio_lacking(params, tokens, kind),
     ]
     for field, own, other in (("params", params, tokens), ("tokens", tokens, params)):
         alone = off_pattern.apart(own[cell])
@@ -113,6 +114,26 @@ def _off_ratio(params: Numbers, tokens: Numbers) -> Iterator[Odd]:
                 f"{params[k]:.4g}, tokens {tokens[k]:.4g})"
             )
             yield Odd(k, "tokens", said)
+
+
+def _ratio_lacking(params: Numbers, tokens: Numbers, kind: Rows) -> Iterator[Odd]:
+    """Cells of a tokens / params that all other sizes have, but for a factor."""
+    ratio = np.log(tokens / params)
+    for k in range(len(ratio)):
+        alike = kind == kind[k]
+        others = alike & (params != params[k])
+        least = max(_LEAST_CELLS, 0.8 * len(np.unique(params[others])))
+        if (np.abs(np.delete(ratio, k) - ratio[k]) < _ONE_RATIO).any():
+            continue
+        for factor in (f**sign for f in off_pattern.FACTORS for sign in (1, -1)):
+            same = np.abs(ratio - (ratio[k] - math.log(factor))) < 0.01
+            if (same & others).sum() >= least and not (same & alike & ~others).any():
+                said = (
+                    f"tokens / params {math.exp(ratio[k]):.4g} is {factor:.4g} times "
+                    f"what the other sizes have, and this one (params {params[k]:.4g}) "
+                    "lacks"
+                )
+                yield Odd(k, "tokens", said)
 
 
 def _lonely(

@@ -119,4 +119,9 @@ def upper(
     Draws of a regret lie above it on average, since the best of a draw is the best for
     that draw: their quantile errs to the safe side.
     """
-    return max(point, float(np.nanquantile(draws, level))) if len(draws) else np.nan
+    if np.isnan(draws).all():
+        return np.nan
+    with np.errstate(invalid="ignore"):
+        end = float(np.nanquantile(draws, level))
+    # NumPy finds no number between infinite draws.
+    return max(point, np.inf if np.isnan(end) else end)

@@ -117,6 +117,14 @@ def draws_of(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
     resealed(folder, {**manifest, **sealed.listed(folder)})
 
 
+EDGE: dict[str, Any] = {
+    **{"names": ["lr", "batch"], "centre": [1e-3, 1e5], "slope": [1.0, 1.0]},
+    **{"intercept": 0.0, "diverged": 1, "runs": 3},
+}
+LAW: dict[str, Any] = {
+    **{"cells": [[19.0]], "usual": 0.1, "level": 0.1, "settings": [0.1]},
+    **{"freedom": 3, "regret": None, "regions": 3},
+}
 MANIFESTS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "bits": (lambda d: d["units"].update(loss="bits per byte"), "units.loss must be"),
     "sequences": (
@@ -147,6 +155,27 @@ MANIFESTS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "no cells": (lambda d: d.update(cells=[]), "cells must not be empty"),
     "one cell more": (lambda d: d["cells"].append(d["cells"][0]), "those of the cells"),
     "diverged": (lambda d: d["cells"][0].update(diverged=99), "at most its runs"),
+    "no lr": (lambda d: d["cells"][0].update(lr=[]), "must have a learning rate"),
+    "edge": (
+        lambda d: d.update(stability=EDGE | {"names": ["lr", "x"]}),
+        r"names\[1\] must be one of the fit's, and is x",
+    ),
+    "edge's length": (
+        lambda d: d.update(stability=EDGE | {"slope": [1.0]}),
+        "slopes of one length",
+    ),
+    "law": (
+        lambda d: d.update(discrepancy=LAW | {"cells": [[19.0], []]}),
+        r"cells\[1\] must have . values",
+    ),
+    "law's settings": (
+        lambda d: d.update(discrepancy=LAW | {"settings": []}),
+        "settings must have . values, and has 0",
+    ),
+    "law's cells": (
+        lambda d: d.update(discrepancy=LAW | {"cells": []}),
+        "discrepancy.cells must not be empty",
+    ),
     "deep": (lambda d: d.update(more=json.loads("[" * 99 + "]" * 99)), "32 levels"),
 }
 
@@ -189,6 +218,26 @@ def test_forged_arrays(name: str, saved: Path, tmp_path: Path) -> None:
     draws_of(folder, forge)
     with pytest.raises(DataError, match=words):
         load(folder)
+
+
+def test_a_cell_has_every_scale_of_the_fit() -> None:
+    found = document(archive.locate("bundled:steplaw-moe")[0])
+    found["cells"][0]["scales"] = {"other": 1e8}
+    with pytest.raises(Unlike, match=r"cells\[0\]\.scales must have active"):
+        schema.check(found)
+
+
+@pytest.mark.parametrize("name", ["\ud800", "a\x1b[31mb", "a\u202eb"])
+def test_a_refusal_of_a_manifest_can_be_printed(name: str, saved: Path) -> None:
+    for at in (("units",), ("units", "lr"), ("standardisation", "givens", 0)):
+        found = document(saved)
+        if at == ("units",):
+            found["units"][name] = "x"
+        else:
+            replaced(found, at, name)
+        with pytest.raises(Unlike) as caught:
+            schema.check(found)
+        assert str(caught.value).isprintable()
 
 
 def test_what_later_versions_add_is_no_fault(saved: Path, tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import math
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import numpy as np
 import pytest
 from support import fit as fit_support
 
-from surrogate.answers import Fit
+from surrogate.answers import Fit, load
 from surrogate.answers.checks import unlikely_loss, unlikely_size
 from surrogate.answers.laws_at_point import beside
 from surrogate.base.errors import DataError, UnlikelyError
@@ -97,6 +99,20 @@ def test_a_loss_over_12_nats_is_no_answer() -> None:
     assert unlikely_loss(levelled(30.0), 40.0) is None
     assert unlikely_loss(fit, 12.0) is None
     assert unlikely_loss(fit, math.nan) is None
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", ["steplaw-dense", "openeurollm-dense"])
+@pytest.mark.parametrize("sizes", [(1e29, 1e30), (1e20, 1e22), (1e15, 1e9)])
+def test_absurd_sizes_are_answered_or_refused_without_numpys_warnings(
+    name: str, sizes: tuple[float, float]
+) -> None:
+    fit = load(f"bundled:{name}")
+    asked: dict[str, Any] = {"params": sizes[0], "tokens": sizes[1]}
+    ask = (fit.optimum, fit.plateau, partial(fit.regret, **CHOICE))
+    for verb in (*ask, partial(fit.next_runs, budget=1e20)):
+        with contextlib.suppress(DataError):
+            json.dumps(verb(**asked).to_json())
 
 
 def test_scans_of_steps_and_budgets_are_as_before() -> None:

@@ -106,7 +106,7 @@ def test_a_recipe_left_out_is_asked_as_its_nearest() -> None:
 
 
 def test_bad_folds_are_refused() -> None:
-    with pytest.raises(DataError, match="Expected folds among regions, cells, recipes"):
+    with pytest.raises(DataError, match="folds to be some of regions, cells, recipes"):
         surrogate.validate(runs(), folds="ends", **FAST)
     with pytest.raises(DataError, match="as 8 booleans, one for each"):
         surrogate.validate(runs(), folds={"mine": np.ones(3, bool)}, **FAST)

@@ -76,6 +76,9 @@ FREE = {
     "overwrite": (True, np.True_),
     "is_compute_approximate": (True, np.True_),
     "any_loss": (True, np.True_),
+    "repeats": (True, np.True_),
+    "is_prior": (True, np.True_),
+    "lr_levels": ([], [1e-3], (1e-2, 1e-3), (1, 2, 3)),
     "allow": ([], set()),
     "notes": ([], set(), "1B", "0.25%", "", "a\0b", "x" * 300),
     "scales": ({},),
@@ -104,9 +107,15 @@ def functions(fit: Fit) -> Iterator[tuple[str, Callable[..., Any], dict[str, Any
     yield "at", fit.at, SIZES
     surface = fit.at(**SIZES)
     yield "at_regret", surface.regret, CHOICE
+    yield "at_plateau", surface.plateau, {}
+    yield "at_optimum", surface.optimum, {}
+    yield "at_tolerance", surface.tolerance, {"share": 0.05}
     yield "probability_inside", surface.probability_inside, CHOICE
     yield "predict", fit.predict, SIZES | CHOICE
     yield "evaluate", fit.evaluate, {"runs": runs}
+    yield "next_runs", fit.next_runs, SIZES | {"budget": 1e21}
+    yield "calibration", fit.calibration, {}
+    yield "validate", surrogate.validate, {"runs": runs}
     yield "save", fit.save, {"path": "out"}
     yield "load", load, {"name": "bundled:steplaw-dense"}
     yield "read_runs", surrogate.read_runs, {"paths": COLUMNS}
@@ -124,6 +133,10 @@ def functions(fit: Fit) -> Iterator[tuple[str, Callable[..., Any], dict[str, Any
     yield "surface", plots.plot_surface, SIZES | {"fit": fit}
     yield "slices", plots.plot_slices, SIZES | {"fit": fit}
     yield "scaling", plots.plot_scaling, {"fit": fit}
+    yield "read", plots.read, {"path": "none.json", "bench": "coverage"}
+    yield "coverage", plots.plot_coverage, {"document": {}}
+    yield "throughput", plots.plot_throughput, {"document": {}}
+    yield "figure", plots.save, {"drawn": plots.plot_scaling(fit), "out": "a.png"}
     yield "residuals", plots.plot_residuals, {"fit": fit}
 
 
@@ -139,6 +152,8 @@ def is_free(function: str, name: str, value: Any, default: Any) -> bool:
         free = POINTS
     if function == "from_arrays" and name in ("recipe", "name", "cluster", "where"):
         free = LABELS
+    if function == "next_runs" and name == "runs":
+        free = (5,)
     if name == "name" and function in ("build", "write"):
         free = LABELS
     is_path = name in ("path", "paths", "name", "fit") and free is not LABELS

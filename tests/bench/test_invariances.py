@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 invariances = importlib.import_module("invariances")
+properties = importlib.import_module("trust.properties")
 
 
 @pytest.mark.parametrize("name", invariances.PROPERTIES)
@@ -20,8 +22,17 @@ def test_answers_stay(name: str) -> None:
 
 
 def test_a_change_that_means_something_is_seen() -> None:
-    case = invariances.Case(7, 6, 1e-3, 2.0)
-    one = invariances.table(case)
+    case = properties.Case(7, 6, 1e-3, 2.0)
+    one = properties.table(case)
     other = one | {"loss": one["loss"] * (1 + 1e-6 * np.arange(len(one["loss"])))}
-    moved = np.abs(invariances.answer(one) - invariances.answer(other)).max()
+    moved = np.abs(properties.answer(one) - properties.answer(other)).max()
     assert moved > 1e-6
+
+
+def test_a_run_of_invariances_goes_on_where_it_ended(tmp_path: Path) -> None:
+    store = tmp_path / "store.json"
+    for cases in (2, 3):
+        found = invariances.grown(["row_twice"], cases, store)
+        assert found["row_twice"]["cases"] == cases
+    seconds = found["row_twice"]["seconds"]
+    assert invariances.grown(["row_twice"], 3, store)["row_twice"]["seconds"] == seconds

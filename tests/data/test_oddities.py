@@ -160,6 +160,21 @@ def test_a_whole_cell_whose_size_leaves_a_hole(field: str, factor: float) -> Non
     assert f"{factor} times" in said
 
 
+@pytest.mark.parametrize("factor", [10, 100, 0.01, 1000])
+def test_a_cell_whose_tokens_per_parameter_the_other_sizes_do_not_have(
+    factor: float,
+) -> None:
+    # Two tokens / params at each of five sizes, one cell of ten in another unit.
+    sizes = [(5e7 * 2**i, 5e7 * 2**i * each) for i in range(5) for each in (20, 60)]
+    table = grid([1e-3, 2e-3, 4e-3], [65536, 131072], sizes)
+    assert not odd(table)
+    rows = (table["params"] == 2e8) & (table["tokens"] == 4e9)
+    table["tokens"][rows] *= factor
+    (said,) = odd(table)
+    assert f"row {np.flatnonzero(rows)[0]}, column 'tokens'" in said
+    assert f"{factor:g} times" in said or "where the other cells have" in said
+
+
 @pytest.mark.parametrize("field", ["lr", "batch"])
 def test_a_value_far_from_all_others_needs_no_grid(field: str) -> None:
     rng = np.random.default_rng(0)

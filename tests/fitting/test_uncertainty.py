@@ -385,3 +385,12 @@ def test_upper_is_a_quantile_of_draws_and_no_less_than_the_point() -> None:
     holed = np.insert(draws, [3, 500], np.nan)
     assert intervals.upper(0.002, holed) == pytest.approx(0.0095, rel=1e-12)
     assert np.isnan(intervals.upper(0.002, draws[:0]))
+    assert np.isnan(intervals.upper(0.002, np.full(3, np.nan)))
+
+
+@pytest.mark.filterwarnings("error")
+def test_upper_of_draws_that_lose_everything_is_no_point() -> None:
+    # Closed form: a tenth of the draws is infinite, so the 95 % quantile is.
+    draws = np.append(np.linspace(0.0, 0.01, 900), np.full(100, np.inf))
+    assert intervals.upper(0.002, draws) == np.inf
+    assert intervals.upper(0.002, draws, 0.5) < 0.01

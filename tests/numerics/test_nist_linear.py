@@ -18,8 +18,17 @@ LEAST = dict.fromkeys(NAMES, 9.0) | {"Filip": 7.0, "Norris": 11.0}
 
 
 def test_all_files_are_here() -> None:
-    wampler = {f"Wampler{k}" for k in (1, 2, 3, 4)}
+    wampler = {f"Wampler{k}" for k in (1, 2, 3, 4, 5)}
     assert set(NAMES) == {"Filip", "Longley", "Norris"} | wampler
+
+
+def test_wamplers_responses_differ_by_the_size_of_their_noise() -> None:
+    exact, small, *large = (load(f"Wampler{k}") for k in (1, 3, 4, 5))
+    for times, one in zip((100, 10_000), large, strict=True):
+        expected = exact.y + times * (small.y - exact.y)
+        np.testing.assert_array_equal(one.y, expected)
+        np.testing.assert_allclose(one.deviation, times * small.deviation, rtol=1e-14)
+        assert one.squares == pytest.approx(times**2 * small.squares, rel=1e-14)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -103,8 +103,7 @@ def _upper(
     y = place[:, 1] if len(scale) == 2 else np.zeros(len(place))
     with np.errstate(all="ignore"):
         values = form(fit.family, thetas, target.question.s).value(place[:, 0], y)
-    lost = values - solved.draws(solved.minimum.value)
-    lost = np.expm1(lost[np.isfinite(lost)])
+        lost = np.expm1(values - solved.draws(solved.minimum.value))
     return intervals.upper(0.0, np.maximum(lost, 0.0))
 
 

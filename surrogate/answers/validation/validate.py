@@ -11,7 +11,7 @@ from surrogate.answers import Fit, from_runs
 from surrogate.answers.predict import check_known
 from surrogate.answers.validated import FoldScore, Validation
 from surrogate.answers.validation import cell
-from surrogate.base.arguments import checked, kinds
+from surrogate.base.arguments import checked
 from surrogate.base.defaults import (
     AUTO,
     FOLDS,
@@ -21,7 +21,6 @@ from surrogate.base.defaults import (
     VALIDATION_DRAWS,
 )
 from surrogate.base.errors import DataError
-from surrogate.base.units import quote
 from surrogate.data import Runs
 from surrogate.data.arguments import RUNS
 from surrogate.fitting import fit as fitting
@@ -31,7 +30,7 @@ from surrogate.fitting.scores import Band, band
 from surrogate.numerics.least_squares import Progress
 
 
-@checked(runs=RUNS, folds=kinds.anything)
+@checked(runs=RUNS)
 def validate(
     runs: Runs,
     *,
@@ -71,8 +70,10 @@ def validate(
     Raises:
         DataError: no fold can be tried, or an argument is wrong.
     """
-    words, masks = _asked(runs, folds)
-    plan = regions.plan(runs, words, masks)
+    if isinstance(folds, Mapping):
+        plan = regions.plan(runs, (), regions.check_masks(runs, folds))
+    else:
+        plan = regions.plan(runs, [folds] if isinstance(folds, str) else folds)
     scored: list[FoldScore] = []
     skipped = list(plan.skipped)
     settings = {
@@ -92,28 +93,14 @@ def validate(
         except DataError as error:
             skipped.append(Skipped(fold.name, str(error)))
     if not scored:
-        said = "; ".join(f"{skip.name}: {skip.why}" for skip in skipped[:2])
+        said = "".join(f" {skip.name}: {skip.why};" for skip in skipped[:2])[:-1]
         said += f"; and so {len(skipped) - 2} more" if len(skipped) > 2 else ""
         raise DataError(
             f"Expected cells that can be left out so that {regions.LEAST_LEFT} or more "
             f"stay, and there are none among {len(runs.cells)} cells. Add runs at "
-            f"other sizes, or name folds of your own. {said}"
+            f"other sizes, or name folds of your own.{said}"
         )
     return Validation(family, tuple(scored), tuple(skipped), intervals.LEVEL)
-
-
-def _asked(
-    runs: Runs, folds: str | Sequence[str] | Mapping[str, ArrayLike]
-) -> tuple[list[str], dict[str, np.ndarray]]:
-    """Kinds of folds, and masks that a caller made."""
-    if isinstance(folds, Mapping):
-        return [], regions.check_masks(runs, folds)
-    kinds = [folds] if isinstance(folds, str) else list(folds)
-    for kind in kinds:
-        if kind not in FOLDS:
-            known = ", ".join(FOLDS)
-            raise DataError(f"Expected folds among {known}, got {quote(str(kind))}.")
-    return kinds, {}
 
 
 def score(fit: Fit, runs: Runs, fold: Fold) -> FoldScore:

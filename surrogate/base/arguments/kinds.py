@@ -25,6 +25,7 @@ from surrogate.base.arguments.numbers import (
 from surrogate.base.defaults import (
     ALLOWED,
     CHECKPOINTS,
+    FOLDS,
     LOSS_KINDS,
     LOSS_UNITS,
     PARAMS_KINDS,
@@ -108,6 +109,11 @@ def _mapping(name: str, value: Any, expected: str) -> Mapping[str, Any]:
     return value
 
 
+def document(name: str, value: Any) -> Mapping[str, Any]:
+    """A document of JSON."""
+    return _mapping(name, value, "a dict of values by name")
+
+
 def texts_by_name(name: str, value: Any) -> dict[str, str]:
     """A mapping from texts to texts."""
     expected = "a dict of texts by name"
@@ -149,6 +155,16 @@ def arrays_by_name(name: str, value: Any) -> dict[str, np.ndarray]:
     """A mapping from names to arrays."""
     found = _mapping(name, value, "a dict of columns of numbers by name")
     return {key: array(f"{name}[{quote(key)}]", v) for key, v in found.items()}
+
+
+def folds(name: str, value: Any) -> list[str] | dict[str, np.ndarray]:
+    """Kinds of folds, one or a list of them, or masks by name."""
+    if isinstance(value, Mapping) and value:
+        return arrays_by_name(name, value)
+    found = list(texts(name, value))
+    if not found or not set(found) <= set(FOLDS):
+        raise fault(name, f"some of {', '.join(FOLDS)}, or masks by name", value)
+    return found
 
 
 def array(name: str, value: Any) -> np.ndarray:
@@ -288,6 +304,8 @@ BY_NAME: dict[str, Kind] = {
     "loss_unit": one_of(LOSS_UNITS),
     "checkpoints": one_of(CHECKPOINTS),
     "scales": numbers_by_name,
+    "document": document,
+    "folds": folds,
     "tol": tolerance,
     "seed_noise": spread,
     "path": path,

@@ -14,6 +14,11 @@ _short.maxlevel, _short.maxlist, _short.maxtuple, _short.maxdict = 2, 3, 3, 2
 _short.maxother = _short.maxstring = _short.maxlong = 60
 
 
+def printable(text: str) -> str:
+    """`text` with whatever cannot be printed as its escape."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def said(value: object) -> str:
     """A value as it is told to whoever gave it."""
     if isinstance(value, str):
@@ -30,6 +35,6 @@ def said(value: object) -> str:
         text = ""
     if not text or text.startswith("<"):
         return f"a value of type {quote(kind)[1:-1]}"
-    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    line = printable(text)
     is_plain = kind in line or isinstance(value, list | tuple | dict | set)
     return line if is_plain else f"{line} ({kind})"

@@ -97,16 +97,27 @@ def check_axes(*counts: int, is_grid: bool = False) -> Kind:
     """
 
     def kind(name: str, value: Any) -> Any:
-        is_array = isinstance(value, np.ndarray)
-        items = list(value.flat) if is_array else [value]
-        are_axes = all(hasattr(item, "get_figure") for item in items)
-        if len(items) not in counts or not are_axes or (is_grid and value.ndim != 2):
+        if len(_axes_of(value)) not in counts or (is_grid and value.ndim != 2):
             many = " or ".join(str(count) for count in counts)
             what = f"an array of {many} axes" if counts != (1,) else "matplotlib's axes"
             raise kinds.fault(name, what, value)
         return value
 
     return kind
+
+
+def _axes_of(value: Any) -> list[Any]:
+    """The axes in a value; none where anything in it is something else."""
+    items = list(value.flat) if isinstance(value, np.ndarray) else [value]
+    are_axes = (hasattr(i, "get_figure") and not isinstance(i, type) for i in items)
+    return items if all(are_axes) else []
+
+
+def any_axes(name: str, value: Any) -> Any:
+    """What an argument must be that is axes, one or an array of them."""
+    if not _axes_of(value):
+        raise kinds.fault(name, "axes, one or an array of them", value)
+    return value
 
 
 @checked(out=kinds.path)
@@ -134,7 +145,7 @@ def check_out(out: str | Path, *, overwrite: bool = False) -> Path:
     return path
 
 
-@checked(drawn=kinds.anything, out=kinds.path)
+@checked(drawn=any_axes, out=kinds.path)
 def save(drawn: Axes | np.ndarray, out: str | Path, *, overwrite: bool = False) -> Path:
     """Write the figure of these axes, all of it or nothing; no date inside.
 
@@ -144,7 +155,7 @@ def save(drawn: Axes | np.ndarray, out: str | Path, *, overwrite: bool = False) 
     """
     path = check_out(out, overwrite=overwrite)
     kind = path.suffix.lower()[1:]
-    figure = np.asarray(drawn, dtype=object).flat[0].get_figure()
+    figure = _axes_of(drawn)[0].get_figure()
     undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
     page = io.BytesIO()
     with style():

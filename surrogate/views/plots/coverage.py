@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from surrogate.base.arguments import checked
 from surrogate.views.plots import canvas, documents
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ _PANELS: dict[str, dict[str, str]] = {
 _MARKS = "osD^v"
 
 
+@checked(axes=canvas.check_axes(5))
 def plot_coverage(
     document: Mapping[str, Any], axes: np.ndarray | None = None
 ) -> np.ndarray:

@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from surrogate.base.arguments import checked, kinds
 from surrogate.base.errors import DataError
 from surrogate.base.units import quote
 
 
+@checked(bench=kinds.one_of(("coverage", "throughput")))
 def read(path: str | Path, bench: str) -> dict[str, Any]:
     """A benchmark's document: a whole file, or the last line of what was printed.
 

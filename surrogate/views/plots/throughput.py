@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from surrogate.base.arguments import checked
 from surrogate.base.errors import DataError
 from surrogate.views.plots import canvas, documents
 
@@ -17,6 +18,7 @@ _COLUMNS = 3
 _STYLES = ("--", "-.", (0, (5, 1, 1, 1, 1, 1)))
 
 
+@checked(axes=canvas.any_axes)
 def plot_throughput(
     document: Mapping[str, Any], axes: np.ndarray | None = None
 ) -> np.ndarray:

@@ -112,7 +112,7 @@ def _walk(root: Path) -> Iterator[tuple[Path, list[Path]]]:
             for inner in folders
             if depth < _MOST_DEPTH
             and (inner in _PARTS or not inner.startswith("."))
-            and not (folder / inner / "manifest.json").exists()
+            and not os.path.exists(folder / inner / "manifest.json")
             and not any(fnmatch.fnmatch(inner, skipped) for skipped in _SKIPPED)
         )
         files = _own(folder)
