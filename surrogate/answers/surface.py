@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from surrogate.answers.checks import check_loss
 from surrogate.answers.question import Question, Range, Values
 from surrogate.answers.results import Optimum, Plateau, Regret
+from surrogate.answers.slips import check_settings
 from surrogate.base.arguments import checked, kinds
 from surrogate.base.defaults import PROBABILITY, TOL
 from surrogate.base.shapes import Float64
@@ -66,6 +67,9 @@ class Surface:
         from surrogate.answers.decision.document import Limits
         from surrogate.answers.limits import carry
 
+        self._check(
+            {"lr": lr, "batch": batch, "lr_max": lr_max, "batch_max": batch_max}
+        )
         found = carry.optimum(
             self.question,
             transfer=transfer,
@@ -74,7 +78,7 @@ class Surface:
             batch_multiple=batch_multiple,
             limits=Limits(lr_max, batch_max, batch_multiple).check(),
         )
-        check_loss(self.fit, found.loss, self.allow)
+        check_loss(self.fit, found.loss, self.allow, {"lr": lr, "batch": batch})
         return found
 
     @checked()
@@ -98,6 +102,7 @@ class Surface:
         limits = Limits(lr_max, batch_max, batch_multiple)
         slices = held_settings(lr, batch)
         wanted = Wanted(tol, probability, slices, limits).check()
+        self._check({**slices, "lr_max": lr_max, "batch_max": batch_max})
         found = plateau(self.question, wanted)
         check_loss(self.fit, found.loss_min, self.allow)
         return found
@@ -121,9 +126,15 @@ class Surface:
 
         limits = Limits(lr_max, batch_max, batch_multiple)
         wanted = Wanted(tol, limits=limits).check()
-        found = regret(self.question, held_settings(lr, batch), wanted)
-        check_loss(self.fit, found.loss, self.allow)
+        choice = held_settings(lr, batch)
+        self._check({**choice, "lr_max": lr_max, "batch_max": batch_max})
+        found = regret(self.question, choice, wanted)
+        check_loss(self.fit, found.loss, self.allow, choice)
         return found
+
+    def _check(self, settings: Mapping[str, float | None]) -> None:
+        """Refuse settings that were probably typed wrong."""
+        check_settings(self.fit, settings, self.allow, self.tokens)
 
     @checked()
     def tolerance(self, share: float) -> float:

@@ -156,6 +156,9 @@ def place(document: Document, params: str = "parameters") -> str:
         f"{count(document.get('params'))} {params}",
         f"{count(document.get('tokens'))} tokens",
     ]
+    budget = document.get("from_flops")
+    if budget:
+        parts[-1] += f" ({budget['flops']:.3g} FLOPs)"
     scales = document.get("scales") or {}
     parts += [f"{name} {count(value)}" for name, value in scales.items()]
     if document.get("recipe"):
