@@ -114,7 +114,10 @@ def _unlikely_batch(
     length = int(float(fit.about.get("seq_len") or 0)) or None
     whole = value * (length or _USUAL_LENGTH)
     is_few = value < _FAR_BELOW * low and value <= _MOST_SEQUENCES
-    if not (is_few and low / _NEAR <= whole <= _NEAR * high):
+    # Sequences are counted in whole numbers.
+    if not (
+        is_few and float(value).is_integer() and low / _NEAR <= whole <= _NEAR * high
+    ):
         return None
     known = " as in the fitted runs" if length else ", say"
     length = length or _USUAL_LENGTH
@@ -125,7 +128,7 @@ def _unlikely_batch(
         f"{length:,} tokens{known}?",
         SMALL,
         name=name,
-        meant=f"{value:g}x{length}" if float(value).is_integer() else None,
+        meant=f"{value:g}x{length}",
     )
 
 

@@ -151,8 +151,8 @@ class Surface:
 
         It is what `regret` says of each choice, and what the robust plateau is made
         of: 0 beyond the stability edge, NaN where the fit has no draws or the runs tell
-        nothing here. One minimum serves all choices in the box, unless the runs tell
-        one side of the optimum only.
+        nothing here, or one side of the optimum only. One minimum serves all choices in
+        the box.
 
         Args:
             lr: peak learning rates, an array or one number.

@@ -107,8 +107,8 @@ def flops(text: str, *, what: str = "--flops") -> float:
     bare = text.strip()
     if _RATE.fullmatch(bare):
         raise DataError(
-            f"{what}: expected FLOPs, got the rate {units.quote(text)}. Give the total, "
-            "such as 1e21, 3EF or 100PF-days."
+            f"{what}: expected FLOPs, got the rate {units.quote(text)}. Give the "
+            "total, such as 1e21, 3EF or 100PF-days."
         )
     found = _FLOPS.fullmatch(bare)
     if found:

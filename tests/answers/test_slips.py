@@ -1,4 +1,4 @@
-"""Settings that were probably typed wrong: sequences for tokens, an lr without its e."""
+"""Settings that were probably typed wrong: batches in sequences, an lr of 3."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def bundled() -> Fit:
         ("batch", 256.0, "256x2048"),
         ("batch", 4096.0, "4096x2048"),
         ("batch_max", 256.0, "256x2048"),
-        ("batch", 256.5, None),
+        ("batch", 256.5, "not refused"),
         ("batch", 8192.0, "not refused"),
         ("batch", 20_000.0, "not refused"),
         ("batch", 3e10, None),
@@ -189,7 +189,7 @@ def test_budgets_are_read_as_people_write_them(text: str, flops: float) -> None:
 
 @pytest.mark.parametrize("text", ["1PF/s", "3 EFLOPS/s", "100 days", "PF-days"])
 def test_a_rate_is_no_budget(text: str) -> None:
-    with pytest.raises(DataError, match="^--flops: expected"):
+    with pytest.raises(DataError, match=r"^--flops: expected"):
         typing_numbers.flops(text)
 
 

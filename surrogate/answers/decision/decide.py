@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -130,7 +131,7 @@ def _suggestion(told: Answered, found: Boxes) -> Suggestion | None:
     for box in (*known, None):
         chosen = _rounded(told, _ends(told, found, box))
         if chosen is not None:
-            return _stated(told.solved, chosen, box is not None)
+            return _stated(told, chosen, box is not None)
     return None
 
 
@@ -180,7 +181,8 @@ def _rounded(told: Answered, ends: Mapping[str, Range]) -> typed.Typed | None:
     return chosen if chosen is None or is_known else chosen._replace(batch=math.nan)
 
 
-def _stated(solved: Solved, chosen: typed.Typed, is_inside: bool) -> Suggestion:
+def _stated(told: Answered, chosen: typed.Typed, is_inside: bool) -> Suggestion:
+    solved = told.solved
     fit, length = solved.fit, known_seq_len(solved.fit)
     batch = chosen.batch
     fits = length and math.isfinite(batch) and batch % length == 0
@@ -193,7 +195,9 @@ def _stated(solved: Solved, chosen: typed.Typed, is_inside: bool) -> Suggestion:
         seq_len=int(length) if length else None,
         steps=solved.question.tokens / batch,
         regret=chosen.regret,
-        regret_upper=beyond.regret_bound(fit, chosen.regret, drawn),
+        regret_upper=math.nan
+        if told.one_sided
+        else beyond.regret_bound(fit, chosen.regret, drawn),
         is_inside=is_inside,
     )
 
@@ -217,7 +221,8 @@ def _prices(
     of, regret, u = _priced(told, suggested)
     prices = price.Prices.of(price.Line(solved))
     bound = math.nan
-    if u is not None:
+    # Of one side the best that was tried is no minimum, and no bound holds.
+    if u is not None and not told.one_sided:
         drawn = prices.regret_bound(solved.drawn_regrets(u))
         bound = beyond.regret_end(fit, regret, max(drawn, regret))
     steps = None
@@ -228,6 +233,8 @@ def _prices(
     shares = prices.shares(lost)
     upper = max(shares[0], shares[1]) if math.isfinite(shares[1]) else math.nan
     cost = prices.price(of, regret, float(shares[0]), float(upper))
+    if told.one_sided and cost.reason is None and of != "tolerance":
+        cost = replace(cost, reason="at least: the best may lie beyond what was tried")
     if steps is None:
         return cost, None
     return cost, price.ladder(solved, steps, shares[2:])

@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
+from surrogate.base.shown import percent
 from surrogate.base.units import format_count
 
 Word = Literal["inside", "near", "far", "too_uncertain"]
@@ -104,7 +105,7 @@ def judge(told: Evidence) -> Trust:
     is_loose = told.regret_upper > REGRET_TOLS * told.tol
     if is_loose:
         reasons.append(
-            f"even the suggestion may lose {100 * told.regret_upper:.2g} % of the loss"
+            f"even the suggestion may lose {percent(told.regret_upper)} of the loss"
         )
     level: Word = place
     if is_wide or is_loose or told.untold:

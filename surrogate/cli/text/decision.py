@@ -32,6 +32,8 @@ _WORDS = {
 _INDENT, _LABEL = 2, 9
 # A rung of the ladder this near in octaves to half the batch, or twice, serves for it.
 _SAME_RUNG = 0.5
+# Settings this near in ln are one.
+_SAME_SETTING = 0.01
 _WIDEST = 100
 
 
@@ -186,22 +188,32 @@ def regret(document: Document, asked: Asked) -> list[RenderableType]:
     if lost is None:
         _refused(page, document)
         return page.done()
+    page.say("Loses", _loses(document, lost))
+    _cost(page, document)
+    if document.get("inside") is not True:
+        for change in _fixes(document):
+            page.say(*change)
+    better = "Better" if document.get("inside") is False else "Best"
+    _use(page, document, label="So far" if document.get("one_sided") else better)
+    _notes(page, document)
+    return page.done()
+
+
+def _loses(document: Document, lost: float) -> str:
+    """How much a choice loses, and whether that is within the plateau."""
+    if document.get("one_sided"):
+        than = "against the best that was tried; better may lie beyond"
+        if document.get("inside") is None:
+            return f"not known: {shown.percent(lost)} {than}"
+        return f"at least {shown.percent(lost)} of the loss, {than}"
     bound = ((document.get("interval") or {}).get("regret") or (None, None))[1]
     level = (document.get("interval") or {}).get("level") or 0.95
     most = f", at most {shown.percent(bound)} ({100 * level:.0f} %)" if bound else ""
     verdict = "within" if document.get("inside") else "outside"
-    page.say(
-        "Loses",
+    return (
         f"{shown.percent(lost)} of the loss{most}: {verdict} the "
-        f"{shown.percent(document['tol'])} plateau",
+        f"{shown.percent(document['tol'])} plateau"
     )
-    _cost(page, document)
-    if not document.get("inside"):
-        for change in _fixes(document):
-            page.say(*change)
-    _use(page, document, label="Better" if not document.get("inside") else "Best")
-    _notes(page, document)
-    return page.done()
 
 
 def _batch(document: Document, value: float | int) -> str:
@@ -234,12 +246,19 @@ def _exact(page: _Page, document: Document) -> None:
             continue
         low, high = (document.get("interval") or {}).get(name) or (None, None)
         known = ""
-        if low is not None or high is not None:
+        side = (document.get("one_sided") or {}).get(name)
+        if side and (low is not None or high is not None):
+            than = side["than"] if side["than"] is not None else side["at"]
+            known = f" (the best may lie {side['side']} {form(than)})"
+        elif low is not None or high is not None:
             known = f" ({shown.span(low, high, form)})"
         is_held = name == "batch" and not known
         parts.append(f"{'at ' if is_held else ''}{name} {form(value)}{known}")
     level = (document.get("interval") or {}).get("level") or 0.95
     said = ", ".join(parts)
+    if document.get("one_sided"):
+        page.say("So far", said)
+        return
     page.say("Exactly", f"{said}, {100 * level:.0f} %" if "(" in said else said)
 
 
@@ -259,6 +278,10 @@ def _as_good(page: _Page, document: Document) -> None:
     robust, inner = document.get("inner_robust"), document.get("inner")
     box = robust or inner
     tolerance = shown.percent(document["tol"])
+    is_open = bool(document.get("one_sided"))
+    if not box and is_open:
+        page.say("As good", "not known: the best may lie beyond what was tried")
+        return
     if not box:
         why = "no range of lr goes with a range of batch"
         page.say("As good", f"nothing else within {tolerance}: {why}")
@@ -281,7 +304,8 @@ def _as_good(page: _Page, document: Document) -> None:
         hours = price.get("gpu_hours")
         cost = f" ({common.count(hours)} hours of {price.get('gpu')})" if hours else ""
         worth = f", as with {shown.percent(share)} fewer tokens{cost}"
-    page.say("", f"at most {tolerance} above the best loss{worth}")
+    best = "best that was tried" if is_open else "best loss"
+    page.say("", f"at most {tolerance} above the {best}{worth}")
     probability = (document.get("robust") or {}).get("probability")
     if robust and probability:
         page.say("", f"(in {100 * probability:.0f} % of the fits to resampled runs)")
@@ -338,14 +362,15 @@ def _largest(page: _Page, document: Document, batch: list[float | None]) -> None
 
 def _asked_slices(page: _Page, document: Document) -> None:
     """What was asked with --batch or --lr."""
+    sides = document.get("one_sided") or {}
     at = document.get("lr_at_batch")
-    if at:
+    if at and "lr" not in sides:
         page.say(
             "Then",
             f"at batch {_batch(document, at['batch'])}: {_ends(at, 'lr', shown.lr)}",
         )
     at = document.get("batch_at_lr")
-    if at:
+    if at and "batch" not in sides:
         page.say(
             "Then",
             f"at lr {shown.lr(at['lr'], 3)}: {_ends(at, 'batch', shown.count)}",
@@ -366,14 +391,17 @@ def _cost(page: _Page, document: Document) -> None:
     if share is None:
         page.say("Costs", f"not known in tokens: {price.get('reason')}")
         return
+    if document.get("one_sided") and document.get("inside") is None:
+        page.say("Costs", "not known in tokens: the best may lie beyond what was tried")
+        return
     bound = (price.get("interval") or [None, None])[1]
+    least = "at least " if document.get("one_sided") else ""
     most = f", at most {shown.percent(bound)}" if bound else ""
     hours = price.get("gpu_hours")
     more = f", {common.count(hours)} hours of {price.get('gpu')}" if hours else ""
+    cost = f"{shown.count(price['tokens'])} tokens, {shown.power(price['flops'])} FLOPs"
     page.say(
-        "Costs",
-        f"{shown.percent(share)} of the tokens{most}: {shown.count(price['tokens'])} "
-        f"tokens, {shown.power(price['flops'])} FLOPs{more}",
+        "Costs", f"{least}{shown.percent(share)} of the tokens{most}: {cost}{more}"
     )
 
 
@@ -384,11 +412,16 @@ def _fixes(document: Document) -> list[tuple[str, str]]:
         change = (document.get("change") or {}).get(name)
         if not change or change.get("regret") is None:
             continue
+        # It is the choice already.
+        if abs(math.log(change["best"] / document[name])) < _SAME_SETTING:
+            continue
         enough = change.get("within_tol")
-        near = f"; {form(enough)} is enough" if enough is not None else ""
+        near, of = f"; {form(enough)} is enough" if enough is not None else "", ""
+        if document.get("one_sided"):
+            near, of = "", " against the best tried"
         line = (
             f"{name} {form(change['best'])} at your {other} loses "
-            f"{shown.percent(change['regret'])}{near}"
+            f"{shown.percent(change['regret'])}{of}{near}"
         )
         said.append((change["regret"], line))
     lines = [line for _, line in sorted(said)]
@@ -414,9 +447,10 @@ def _notes(page: _Page, document: Document) -> None:
     page.say("", "")
     status = document.get("status")
     if status not in (None, Status.ok):
+        sides = document.get("one_sided") or {}
         said = Status(status).sentence
-        if status == Status.at_bound and document.get("one_sided"):
-            said = "The runs tell one side of the best only: see the warnings."
+        if status == Status.at_bound and sides:
+            said = " ".join(_side(name, side) for name, side in sides.items())
         page.say("!", said, "yellow")
     trust = document.get("trust") or {}
     word = str(trust.get("level"))
@@ -447,6 +481,16 @@ def _notes(page: _Page, document: Document) -> None:
         )
     _diverges(page, document)
     page.say(".", sentence(document.get("about") or {}), "dim")
+
+
+def _side(name: str, side: Document) -> str:
+    """Where the best lies that no run tells."""
+    form = shown.lr if name == "lr" else shown.tokens
+    over = "Over" if side["side"] == "above" else "Under"
+    than, may = side["than"], "lies" if side["is_sure"] else "may lie"
+    where = "may lie there" if than is None else f"{may} {side['side']} {form(than)}"
+    tried = "runs diverged" if side.get("capped") else "nothing was tried"
+    return f"{over} {name} {form(side['at'])} {tried}: the best {where}."
 
 
 def _diverges(page: _Page, document: Document) -> None:
