@@ -13,7 +13,9 @@ from surrogate.answers.results import Optimum, Plateau, Regret
 from surrogate.answers.slips import check_settings
 from surrogate.base.arguments import checked, kinds
 from surrogate.base.defaults import PROBABILITY, TOL
+from surrogate.base.errors import DataError
 from surrogate.base.shapes import Float64
+from surrogate.fitting.evidence import setting
 from surrogate.fitting.model import Model
 
 
@@ -67,9 +69,15 @@ class Surface:
         from surrogate.answers.decision.document import Limits
         from surrogate.answers.limits import carry
 
-        self._check(
-            {"lr": lr, "batch": batch, "lr_max": lr_max, "batch_max": batch_max}
-        )
+        most = {"lr_max": lr_max, "batch_max": batch_max}
+        self._check({"lr": lr, "batch": batch, **most})
+        for name, held in (("lr", lr), ("batch", batch)):
+            limit = most[f"{name}_max"]
+            if held is not None and limit is not None and held > limit:
+                raise DataError(
+                    f"Expected {name} up to {name}_max ({setting(name, limit)}), got "
+                    f"{setting(name, held)}. Change one of them."
+                )
         found = carry.optimum(
             self.question,
             transfer=transfer,
@@ -135,6 +143,14 @@ class Surface:
     def _check(self, settings: Mapping[str, float | None]) -> None:
         """Refuse settings that were probably typed wrong."""
         check_settings(self.fit, settings, self.allow, self.tokens)
+        for name in self.fit.features.choices:
+            most, low = settings.get(f"{name}_max"), self.box[name][0]
+            if most is not None and most < low:
+                raise DataError(
+                    f"Expected {name}_max of at least {setting(name, low)}, the "
+                    f"smallest that is searched, got {setting(name, most)}. Raise it, "
+                    f"or search further down with {name}_range."
+                )
 
     @checked()
     def tolerance(self, share: float) -> float:

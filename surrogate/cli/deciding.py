@@ -132,9 +132,20 @@ def document(
     answer: Optimum | Plateau | Regret,
     named: tuple[str, float] | None,
     size: sizes.Sizes,
+    bound: Mapping[str, float | None],
 ) -> dict[str, Any]:
-    """The answer's document, with hours where a GPU is named, and a budget if given."""
+    """The answer's document, with what was typed beside the question.
+
+    Args:
+        answer: to be told.
+        named: a GPU and its share, for hours.
+        size: as typed; a budget is told.
+        bound: on what is suggested; told where given.
+    """
     found = answer.to_json()
+    most = {name: value for name, value in bound.items() if value is not None}
+    if most := {name: most[name] for name in Most.__annotations__ if name in most}:
+        found["limits"] = most
     if size.computed is not None:
         found["from_flops"] = {"flops": size.flops, "computed": size.computed}
     if named is not None and found["price"]["flops"] is not None:

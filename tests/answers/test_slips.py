@@ -98,7 +98,12 @@ def test_every_verb_asks_unless_it_is_allowed(verb: str, more: dict[str, Any]) -
     ask = getattr(bundled(), verb)
     with pytest.raises(UnlikelyError, match="Were sequences meant"):
         ask(**GOOD, **more)
-    assert ask(**GOOD, **more, allow=("small",)) is not None
+    if "batch_max" not in more:
+        assert ask(**GOOD, **more, allow=("small",)) is not None
+        return
+    # Nothing so small is searched.
+    with pytest.raises(DataError, match="batch_max of at least 8,192 tokens, the smal"):
+        ask(**GOOD, **more, allow=("small",))
 
 
 def test_a_budget_and_planned_rates_are_asked_about_too() -> None:

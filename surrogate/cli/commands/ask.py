@@ -85,7 +85,7 @@ def optimum(
             batch_multiple=multiple,
             transfer=transfer,
         )
-    document = deciding.document(answer, machine, size)
+    document = deciding.document(answer, machine, size, bound)
     asked = deciding.asked(fit, sized, within)
     found = document["transfer"]
     if found and transfer is None:
@@ -158,7 +158,9 @@ def plateau(
             batch=at_batch,
             lr=at_lr,
         )
-    document = deciding.document(answer, machine, size) | deciding.held_out(fitted)
+    document = deciding.document(answer, machine, size, bound) | deciding.held_out(
+        fitted
+    )
     if ladder:
         deciding.check_ladder(document)
     asked = deciding.asked(fit, sized, within)
@@ -222,7 +224,7 @@ def regret(
             batch=my_batch,
             tol=deciding.share_of_loss(surface, tolerance),
         )
-    document = deciding.document(answer, machine, size)
+    document = deciding.document(answer, machine, size, bound)
     asked = deciding.asked(fit, sized, within)
     short = partial(decision.regret, asked=asked)
     return deciding.emit(

@@ -32,6 +32,8 @@ _WORDS = {
 _INDENT, _LABEL = 2, 9
 # A rung of the ladder this near in octaves to half the batch, or twice, serves for it.
 _SAME_RUNG = 0.5
+# More than rounding costs.
+_ROUNDING = 5e-4
 # Settings this near in ln are one.
 _SAME_SETTING = 0.01
 _WIDEST = 100
@@ -193,7 +195,9 @@ def regret(document: Document, asked: Asked) -> list[RenderableType]:
     if document.get("inside") is not True:
         for change in _fixes(document):
             page.say(*change)
+    own = (document.get("suggestion") or {}).get("regret") or 0.0
     better = "Better" if document.get("inside") is False else "Best"
+    better = "Allowed" if own > max(lost, _ROUNDING) else better
     _use(page, document, label="So far" if document.get("one_sided") else better)
     _notes(page, document)
     return page.done()
@@ -235,6 +239,10 @@ def _use(page: _Page, document: Document, label: str = "Use") -> None:
         parts.append(f"batch {_batch(document, use['batch'])}")
         parts.append(shown.steps(use["steps"]))
     page.say(label, ", ".join(parts), "bold")
+    lost, limits = use.get("regret") or 0.0, document.get("limits") or {}
+    if limits and lost > _ROUNDING:
+        names = " and ".join(f"--{name.replace('_', '-')}" for name in limits)
+        page.say("", f"loses {shown.percent(lost)} against what {names} keeps out")
 
 
 def _exact(page: _Page, document: Document) -> None:
@@ -285,9 +293,6 @@ def _as_good(page: _Page, document: Document) -> None:
     if not box:
         why = "no range of lr goes with a range of batch"
         page.say("As good", f"nothing else within {tolerance}: {why}")
-        lost = document["suggestion"].get("regret") or 0.0
-        if lost > document["tol"]:
-            page.say("", f"what is allowed loses {shown.percent(lost)} of the loss")
         return
     lr, batch = box["lr"], box["batch"]
     any_lr = f"any lr {_span(lr, shown.lr)}"
@@ -331,7 +336,8 @@ def _other(page: _Page, document: Document) -> None:
     use = document.get("suggestion") or {}
     parts = []
     for times in (0.5, 2.0):
-        rungs = document.get("ladder") or ()
+        most = (document.get("limits") or {}).get("batch_max") or math.inf
+        rungs = [r for r in document.get("ladder") or () if r["batch"] <= most]
         aim = times * (use.get("batch") or math.inf)
         near = [r for r in rungs if abs(math.log2(r["batch"] / aim)) < _SAME_RUNG]
         if near:
@@ -352,7 +358,8 @@ def _largest(page: _Page, document: Document, batch: list[float | None]) -> None
         or "batch_high" in (document.get("open_edges") or ())
     ):
         return
-    if far["batch"] > 1.1 * batch[1]:
+    most = (document.get("limits") or {}).get("batch_max") or math.inf
+    if far["batch"] > 1.1 * batch[1] and far["batch"] <= most:
         page.say(
             "",
             f"larger batches, to {shown.count(far['batch'])}, with lr near "
