@@ -257,7 +257,7 @@ def _exact(page: _Page, document: Document) -> None:
         side = (document.get("one_sided") or {}).get(name)
         if side and (low is not None or high is not None):
             than = side["than"] if side["than"] is not None else side["at"]
-            known = f" (the best may lie {side['side']} {form(than)})"
+            known = f" (the best lies {side['side']} {form(than)})"
         elif low is not None or high is not None:
             known = f" ({shown.span(low, high, form)})"
         is_held = name == "batch" and not known
@@ -283,8 +283,7 @@ def _scanned(page: _Page, document: Document) -> None:
 
 def _as_good(page: _Page, document: Document) -> None:
     """The inner box: the robust one where there is one."""
-    robust, inner = document.get("inner_robust"), document.get("inner")
-    box = robust or inner
+    robust, box = document.get("inner_robust"), _box(document)
     tolerance = shown.percent(document["tol"])
     is_open = bool(document.get("one_sided"))
     if not box and is_open:
@@ -318,6 +317,11 @@ def _as_good(page: _Page, document: Document) -> None:
         page.say("", "by the fit alone: no box is that safe in most resampled fits")
     _largest(page, document, batch)
     _other(page, document)
+
+
+def _box(document: Document) -> Document | None:
+    """The inner box that is shown."""
+    return document.get("inner_robust") or document.get("inner")
 
 
 def _span(ends: Sequence[float | int | None], form: Callable[[float], str]) -> str:
@@ -370,8 +374,9 @@ def _largest(page: _Page, document: Document, batch: list[float | None]) -> None
 def _asked_slices(page: _Page, document: Document) -> None:
     """What was asked with --batch or --lr."""
     sides = document.get("one_sided") or {}
-    at = document.get("lr_at_batch")
-    if at and "lr" not in sides:
+    at, box = document.get("lr_at_batch"), _box(document)
+    is_said = box is not None and at and box["batch"] == [at["batch"], at["batch"]]
+    if at and not is_said and "lr" not in sides:
         page.say(
             "Then",
             f"at batch {_batch(document, at['batch'])}: {_ends(at, 'lr', shown.lr)}",
@@ -465,7 +470,10 @@ def _notes(page: _Page, document: Document) -> None:
     if word == "too_uncertain":
         reasons = list(trust.get("reasons") or ())
     said = _WORDS.get(word, word)
-    said += f": {'; '.join(reasons)}." if reasons else "."
+    if word == "inside" and reasons:
+        said = f"Counts as inside the data, though {'; '.join(reasons)}."
+    else:
+        said += f": {'; '.join(reasons)}." if reasons else "."
     held = document.get("held_out")
     if held and word in ("inside", "near"):
         said += f" On sizes left out its choices lost {shown.percent(held['mean'])}."
@@ -480,12 +488,10 @@ def _notes(page: _Page, document: Document) -> None:
         said += f" Best {', '.join(parts)} (95 %)."
     style = "" if word == "inside" else "yellow"
     page.say(_MARKS.get(word, "!"), said, style)
-    if trust.get("loss_level") not in (word, None) and document.get("loss") is not None:
-        page.say(
-            "!",
-            f"The level of the loss itself: {_WORDS[trust['loss_level']].lower()}.",
-            "yellow",
-        )
+    level = trust.get("loss_level")
+    if level not in (word, None) and document.get("loss") is not None:
+        said = f"The level of the loss itself: {_WORDS[level].lower()}."
+        page.say(_MARKS[level], said, "" if level == "inside" else "yellow")
     _diverges(page, document)
     page.say(".", sentence(document.get("about") or {}), "dim")
 
@@ -494,10 +500,15 @@ def _side(name: str, side: Document) -> str:
     """Where the best lies that no run tells."""
     form = shown.lr if name == "lr" else shown.tokens
     over = "Over" if side["side"] == "above" else "Under"
-    than, may = side["than"], "lies" if side["is_sure"] else "may lie"
-    where = "may lie there" if than is None else f"{may} {side['side']} {form(than)}"
-    tried = "runs diverged" if side.get("capped") else "nothing was tried"
-    return f"{over} {name} {form(side['at'])} {tried}: the best {where}."
+    than, tried = side["than"], "nothing was tried"
+    if side.get("capped"):
+        tried = "runs diverged"
+    said = f"{over} {name} {form(side['at'])} {tried}"
+    if than is None:
+        return f"{said}: the best may lie there."
+    if not side["is_sure"]:
+        return f"{said}; the best may lie there, surely {side['side']} {form(than)}."
+    return f"{said}: the best lies {side['side']} {form(than)}."
 
 
 def _diverges(page: _Page, document: Document) -> None:
