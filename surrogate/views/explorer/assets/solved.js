@@ -135,13 +135,13 @@ function choiceOf(model, question, answer) {
   const choice = { lr: question.lr, batch: question.batch };
   if (!(choice.lr > 0 && choice.batch > 0)) return null;
   const kept = Object.fromEntries(model.choices.filter((name) => name in model.untold).map((name) => [name, [choice[name], choice[name]]]));
-  const isSame = !Object.keys(kept).length && !Object.keys(answer.sides).length && !Object.keys(answer.kept).length
+  const isSame = !Object.keys(kept).length && !hasSides(answer) && !Object.keys(answer.kept).length
     && model.choices.every((name) => choice[name] >= model.fitted[name][0] / model.widen && choice[name] <= model.fitted[name][1] * model.widen);
   const solved = isSame ? answer : choiceSolved(model, question, answer, choice, kept), u = placeIn(model, choice);
   const value = valueAt(answer.surface, ...u), regret = Math.expm1(value - solved.found.v);
   return {
     ...choice, s: answer.s, region: solved.region, found: solved.found, leaves: solved.leaves, wrong: solved.wrong, regionAt: solved.regionAt, isSame, u, loss: lossOf(model, value), regret: Math.max(regret, 0),
-    isInside: regret <= question.tol && isHeldBy(solved.region, ...u), risk: riskOf(model, question, choice), distance: distanceOf(model, question, choice),
+    isInside: regret <= question.tol && isHeldBy(solved.region, ...u) && (!hasSides(answer) || null), risk: riskOf(model, question, choice), distance: distanceOf(model, question, choice),
     refused: untriedChoice(model, question, choice) || refusedLoss(model, lossOf(model, value)),
   };
 }
@@ -157,7 +157,7 @@ function statusOf(model, answer) {
   if (Object.keys(model.untold).length) return "not_identifiable";
   if (!Number.isFinite(answer.found.v)) return "no_optimum";
   if (!(model.is_converged && answer.found.converged)) return "not_converged";
-  if (answer.found.atBound.some(Boolean) || Object.keys(answer.sides).length) return "at_bound";
+  if (answer.found.atBound.some(Boolean) || hasSides(answer)) return "at_bound";
   return answer.openEdges.length ? "plateau_open" : "ok";
 }
 
@@ -167,7 +167,7 @@ function fromDraws(model, answer, probability, known = null) {
   if (!model.draws.length || answer.refused) return null;
   const { question, region, found, choice } = answer, drawn = known || drawnOf(model, answer, question.tol);
   let robust = null;
-  if (!Object.keys(answer.sides).length) {
+  if (!hasSides(answer)) {
     const draws = drawn.still.map((draw, k) => movedPlateau(draw, ...drawn.moves[k]));
     robust = robustPlateau(draws, region, [found.x, found.y], probability, model.unit);
     robust.natural = robust.edges && robust.edges.map((pair, i) => pair && pair.map((u) => fromU(model, i, u)));
@@ -179,8 +179,11 @@ function fromDraws(model, answer, probability, known = null) {
 // The draws over the choice's own box.
 const choiceDrawn = (model, answer, drawn) => (answer.choice.isSame ? drawn : drawnOf(model, answer.choice, answer.question.tol));
 
-function choiceSure(model, { question, choice }, drawn) {
+function choiceSure(model, answer, drawn) {
+  const { question, choice } = answer;
   const regrets = drawnRegrets(drawn, choice.u), inside = regrets.filter((r) => r <= question.tol).length / regrets.length;
+  // Of one side nothing tells how much better the best is than what was tried.
+  if (hasSides(answer)) return { upper: null, probability: null };
   return { upper: upperOf(model, choice.regret, regrets), probability: isHeldBy(choice.region, ...choice.u) ? inside : 0 };
 }
 

@@ -10,6 +10,9 @@ function general(value, digits) {
   return `${Number(mantissa)}e${power[0]}${power.slice(1).padStart(2, "0")}`;
 }
 
+// Whether the runs tell one side of the best only.
+const hasSides = (answer) => Object.keys(answer.sides).length > 0;
+
 const sizesOf = (question) => ({ params: question.params, tokens: question.tokens, ...question.scales });
 const UNITS = [1e3, 1e6, 1e9, 1e12];
 
