@@ -222,6 +222,34 @@ def test_beyond_the_sizes_of_the_runs_a_side_bounds_nothing() -> None:
     assert all(side["than"] is None for side in sides.values())
 
 
+def bent_cliff(batch: np.ndarray) -> Fit:
+    """Four stable lr that bend, the best lies above them, where all runs diverged."""
+    at = np.log(LR[5] / 4e-4)
+    bowl = lambda x, y: 0.05 * (x - at) ** 2 + 0.02 * y**2  # noqa: E731
+    runs = table(bowl, 0, lr=LR[:5], batch=batch, cells=6)
+    columns = {n: getattr(runs, n) for n in ("lr", "batch", "params", "tokens")}
+    loss = np.where(runs.lr == LR[4], 10.0, runs.loss)
+    return fit(Runs.from_arrays(**columns, loss=loss), family="quadratic", bootstrap=50)
+
+
+@pytest.mark.parametrize("batch", [BATCH[2:3], BATCH])
+def test_of_a_best_beyond_the_edge_the_highest_stable_lr_is_answered(
+    batch: np.ndarray,
+) -> None:
+    """The edge between what ran and what diverged is a guess, and no answer is ok."""
+    fitted = bent_cliff(batch)
+    assert fitted.evidence["lr"].is_curved
+    assert fitted.evidence["lr"].is_high
+    found = fitted.optimum(**WHERE)
+    assert found.status is Status.at_bound
+    side = found.to_json()["one_sided"]["lr"]
+    assert (side["side"], side["capped"] > 0) == ("above", True)
+    assert found.lr <= LR[3] * (1 + 1e-9)
+    low, high = found.lr_interval
+    assert low <= LR[3]
+    assert np.isnan(high)
+
+
 @pytest.mark.parametrize("lr", [LR[4], LR[4] * 0.999])
 def test_the_best_of_what_was_tried_is_on_no_known_plateau(
     rising: Fit, lr: float

@@ -58,6 +58,7 @@ def sides(
     best: dict[str, float],
     intervals: dict[str, tuple[float, float]],
     held: dict[str, float],
+    is_cut: bool = False,
 ) -> dict[str, Side]:
     """The settings of which the answer tells one side only.
 
@@ -66,6 +67,7 @@ def sides(
         best: of the surface in the box, natural units.
         intervals: of it.
         held: settings that are not chosen.
+        is_cut: the minimum lies on the edge of stability.
     """
     fit = question.fit
     found = {}
@@ -75,6 +77,8 @@ def sides(
             continue
         if told.is_curved:
             side = _beyond(question, name, told, best[name], intervals[name])
+            if side is None and is_cut and name == "lr":
+                side = _capped(question, told, best[name])
         else:
             side = _monotone(question, name, told)
         if side is not None:
@@ -131,6 +135,24 @@ def _beyond(
             "below", max(than, at), at, told.low, told.groups, told.is_low, told.levels
         )
     return None
+
+
+def _capped(question: Question, told: Direction, best: float) -> Side | None:
+    """The best lies beyond the edge, and every group of runs says so.
+
+    Where the highest stable lr is best all over, nothing but runs that diverged stands
+    above it: the edge between them is a guess, and the answer stays at what ran.
+    """
+    if not (told.is_high and told.capped and told.above is not None):
+        return None
+    cells = question.fit.cells
+    index = nearest_cell(cells, question)
+    assert index is not None
+    at = min(cells[index].ends("lr")[1], best)
+    than = min(told.above, at)
+    return Side(
+        "above", than, at, told.high, told.groups, True, told.levels, told.capped
+    )
 
 
 def tried(question: Question, name: str) -> tuple[float, float]:

@@ -127,7 +127,7 @@ const placeIn = (model, values) => {
 // "suggestion"). Without `drawn` it is by the fit alone, for what must be quick.
 function decisionOf(model, answer, drawn, { probability, multiple = null, of = "tolerance" }) {
   const { question } = answer, { tol } = question;
-  if (answer.refused || Object.keys(model.untold).length) return undecided(model, answer, of);
+  if (answer.refused || isAny(model.untold)) return undecided(model, answer, of);
   if (!Number.isFinite(answer.found.v)) return undecided(model, answer, of, "there is no lowest loss");
   const boxes = boxesOf(model, answer, drawn, probability), suggestion = suggestionOf(model, answer, boxes, drawn, tol, multiple);
   const prices = pricesOf(model, answer), i = model.choices.indexOf("batch"), { box } = answer.region;

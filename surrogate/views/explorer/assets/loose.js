@@ -5,7 +5,7 @@
 // `solveSides` gives, `kept` the settings that are not free.
 function looseText(model, question, solved, kept) {
   if (!model.leaves.length || !Number.isFinite(solved.found.v)) return "";
-  const isFree = !Object.keys(kept).length && !Object.keys(model.untold).length;
+  const isFree = !isAny(kept) && !isAny(model.untold);
   const far = isFree ? untriedText(model, question, solved) : "";
   if (far) return far;
   const isFitted = isAmongFitted(model, question), most = model.is_scattered ? Math.log(model.loose_factor) : Infinity;

@@ -89,7 +89,7 @@ function clippedOutline(answer, rings, frame) {
 // The best lr at each batch of the view.
 function paintRidge(model, frame, answer) {
   const { surface, region } = answer.whole, { box } = region, points = [];
-  if (!hasSides(answer) && !Object.keys(answer.kept).length) {
+  if (!hasSides(answer) && !isAny(answer.kept)) {
     for (let k = 0, start = answer.found; k <= 18; k++) {
       const y = clamp(frame.view.ylo + ((frame.view.yhi - frame.view.ylo) * k) / 18, box.ylo, box.yhi);
       start = minimum(surface, { ...region, box: { ...box, ylo: y, yhi: y } }, start);
