@@ -223,7 +223,9 @@ def _free(name: str) -> str:
 
 def evaluate_command(files: Sequence[Path], how: Mapping[str, Any]) -> str:
     """The command that asks how a bundled fit does on what was read so."""
-    words = _read_so(files, {**how, "scales": None})
+    # It knows none of their scales and recipes.
+    plain = {**how, "scales": None, "recipe": None, "also": None}
+    words = _read_so(files, plain)
     return shlex.join(["surrogate", "evaluate", OTHERS, *words])
 
 

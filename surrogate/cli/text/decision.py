@@ -32,6 +32,8 @@ _WORDS = {
 _INDENT, _LABEL = 2, 9
 # A rung of the ladder this near in octaves to half the batch, or twice, serves for it.
 _SAME_RUNG = 0.5
+# A range of lr below this factor is hardly one.
+_THIN = 1.2
 # More than rounding costs.
 _ROUNDING = 5e-4
 # Settings this near in ln are one.
@@ -313,6 +315,8 @@ def _as_good(page: _Page, document: Document) -> None:
     probability = (document.get("robust") or {}).get("probability")
     if robust and probability:
         page.say("", f"(in {100 * probability:.0f} % of the fits to resampled runs)")
+        if _is_thin(robust) and (inner := document.get("inner")):
+            page.say("", f"by the fit alone {_said_box(inner)}")
     elif robust is None and document.get("robust"):
         page.say("", "by the fit alone: no box is that safe in most resampled fits")
     _largest(page, document, batch)
@@ -322,6 +326,19 @@ def _as_good(page: _Page, document: Document) -> None:
 def _box(document: Document) -> Document | None:
     """The inner box that is shown."""
     return document.get("inner_robust") or document.get("inner")
+
+
+def _is_thin(box: Document) -> bool:
+    """Whether a box is hardly more than one lr."""
+    low, high = box["lr"]
+    return low is not None and high is not None and low < high < _THIN * low
+
+
+def _said_box(box: Document) -> str:
+    lr, batch = box["lr"], box["batch"]
+    if batch[0] is not None and batch[0] == batch[1]:
+        return f"lr {_span(lr, shown.lr)}"
+    return f"lr {_span(lr, shown.lr)} with batch {_span(batch, shown.count)}"
 
 
 def _span(ends: Sequence[float | int | None], form: Callable[[float], str]) -> str:
@@ -545,6 +562,9 @@ def _more(page: _Page, document: Document, asked: Asked) -> None:
         page.say("command", more, "dim")
         return
     lr, batch = shown.lr(use["lr"] / 2, 1), shown.typed_tokens(use["batch"])
+    if any(said.startswith("All fitted runs have lr ") for said in _warned(document)):
+        # Of another lr nothing is told.
+        lr, batch = shown.lr(use["lr"], 3), shown.typed_tokens(use["batch"] / 2)
     place = asked
     if document.get("scan"):
         sizes = (f"--{n} {common.count(document[n])}" for n in ("params", "tokens"))
@@ -552,6 +572,10 @@ def _more(page: _Page, document: Document, asked: Asked) -> None:
     command = place.command("regret", "--lr", lr, "--batch", batch)
     page.say("command", f"{more}. Your own setting:", "dim")
     page.say("command", f"  {command}", "dim")
+
+
+def _warned(document: Document) -> Sequence[str]:
+    return document.get("warnings") or ()
 
 
 def _ladder(document: Document) -> RenderableType:
