@@ -317,6 +317,8 @@ def _as_good(page: _Page, document: Document) -> None:
         page.say("", f"(in {100 * probability:.0f} % of the fits to resampled runs)")
         if _is_thin(robust) and (inner := document.get("inner")):
             page.say("", f"by the fit alone {_said_box(inner)}")
+            _other(page, document)
+            return
     elif robust is None and document.get("robust"):
         page.say("", "by the fit alone: no box is that safe in most resampled fits")
     _largest(page, document, batch)
