@@ -76,9 +76,8 @@ def sides(
         if told is None or name in held:
             continue
         if told.is_curved:
-            side = _beyond(question, name, told, best[name], intervals[name])
-            if side is None and is_cut and name == "lr":
-                side = _capped(question, told, best[name])
+            beyond = _capped if is_cut and name == "lr" else _beyond
+            side = beyond(question, name, told, best[name], intervals[name])
         else:
             side = _monotone(question, name, told)
         if side is not None:
@@ -137,21 +136,37 @@ def _beyond(
     return None
 
 
-def _capped(question: Question, told: Direction, best: float) -> Side | None:
-    """The best lies beyond the edge, and every group of runs says so.
+def _capped(
+    question: Question,
+    name: str,
+    told: Direction,
+    best: float,
+    interval: tuple[float, float],
+) -> Side | None:
+    """The best lies beyond the edge of stability, which the fitted minimum lies on.
 
     Where the highest stable lr is best all over, nothing but runs that diverged stands
-    above it: the edge between them is a guess, and the answer stays at what ran.
+    above it: the edge between them is a guess, and the answer stays at what ran, as it
+    does where the edge lies above all that ran. What was tried about the cells' own
+    optima says nothing here: these lie beyond the edge.
     """
-    if not (told.is_high and told.capped and told.above is not None):
-        return None
     cells = question.fit.cells
     index = nearest_cell(cells, question)
     assert index is not None
-    at = min(cells[index].ends("lr")[1], best)
-    than = min(told.above, at)
+    highest = cells[index].ends(name)[1]
+    if not (told.is_high and told.capped) and best <= highest * (1 + AGREE):
+        return None
+    at = min(highest, best)
+    than = told.above if told.is_high and told.above is not None else interval[0]
     return Side(
-        "above", than, at, told.high, told.groups, True, told.levels, told.capped
+        "above",
+        min(than, at) if math.isfinite(than) else at,
+        at,
+        told.high,
+        told.groups,
+        told.is_high,
+        told.levels,
+        told.capped,
     )
 
 

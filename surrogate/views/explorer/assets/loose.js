@@ -39,7 +39,7 @@ function untriedText(model, question, { best, whole }) {
   if (model.choices.length < 2) return "";
   const corners = hullOf(nearCells(model, question, "batch").flatMap((cell) => cell.tried));
   if (corners.length < 2) return "";
-  const free = [fromU(model, 0, whole.found.x), fromU(model, 1, whole.found.y)];
+  const { x: ownX, y: ownY } = whole.found.free, free = [fromU(model, 0, ownX), fromU(model, 1, ownY)];
   const [x, y] = model.choices.map((name, i) => Math.log(best[name] / free[i]));
   const apart = hullDistance(corners.map(([a, b]) => [a - x, b - y]));
   if (apart <= model.apart) return "";

@@ -129,9 +129,9 @@ function oneSidedOf(model, question, best, intervals, isCut) {
     if (!told) continue;
     const isBent = told.is_curved;
     const ends = nearestCell(model.cells, question).ends[name], [low, high] = isBent ? triedOf(model, question, name) : ends;
-    const isCapped = isBent && isCut && name === "lr" && high >= -model.agree && low <= model.agree && told.is_high && told.capped > 0;
-    const isHigh = isCapped || (isBent ? high < -model.agree : told.is_high);
-    if (!isHigh && !(isBent ? low > model.agree : told.is_low)) continue;
+    const isEdge = isBent && isCut && name === "lr", isCapped = isEdge && ((told.is_high && told.capped > 0) || best.lr > ends[1] * (1 + model.agree));
+    const isHigh = isEdge ? isCapped : isBent ? high < -model.agree : told.is_high;
+    if (!isHigh && (isEdge || !(isBent ? low > model.agree : told.is_low))) continue;
     const isSure = isHigh ? told.is_high : told.is_low, end = isHigh ? high : low;
     const at = isCapped ? Math.min(ends[1], best.lr) : isBent ? best[name] * Math.exp(end) : end;
     let than = isHigh ? told.above : told.below;
