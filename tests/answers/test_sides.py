@@ -296,3 +296,22 @@ def test_the_text_says_what_was_tried(
     assert main(["plateau", *asked]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "above the best that was tried" in said or "As good not known" in said
+
+
+def test_the_end_of_what_was_tried_is_the_value_that_was_typed() -> None:
+    """262,144 tokens were 262,143.9999999999, and no whole number of sequences."""
+    rows = []
+    for lr in (1e-3, 2e-3, 4e-3):
+        for batch in (262_144, 524_288, 1_048_576):
+            for params, tokens in ((5e7, 1.2e11), (2e8, 4e10), (6e8, 2e10)):
+                x, y = np.log(lr / 2e-4), np.log(batch / 6e4)
+                level = 1.7 + 400 * params**-0.34 + 410 * tokens**-0.28
+                loss = level * np.exp(0.006 * x**2 + 0.004 * y**2 - 0.002 * x * y)
+                rows.append((lr, batch, params, tokens, loss))
+    columns = np.array(rows).T
+    names = ("lr", "batch", "params", "tokens", "loss")
+    runs = Runs.from_arrays(**dict(zip(names, columns, strict=True)))
+    best = fit(runs, family="quadratic", bootstrap=20).optimum(params=6e8, tokens=2e10)
+    assert {*best.context.one_sided} == {"lr", "batch"}
+    assert best.lr == 1e-3
+    assert best.batch == 262_144

@@ -116,7 +116,7 @@ def _beyond(
     low, high = tried(question, name)
     if high < -AGREE:
         than = told.above if told.is_high and told.above is not None else interval[0]
-        at = best * math.exp(high)
+        at = _exact(best * math.exp(high))
         return Side(
             "above",
             min(than, at),
@@ -129,7 +129,7 @@ def _beyond(
         )
     if low > AGREE:
         than = told.below if told.is_low and told.below is not None else interval[1]
-        at = best * math.exp(low)
+        at = _exact(best * math.exp(low))
         return Side(
             "below", max(than, at), at, told.low, told.groups, told.is_low, told.levels
         )
@@ -168,6 +168,11 @@ def _capped(
         told.levels,
         told.capped,
     )
+
+
+def _exact(value: float) -> float:
+    """A value that was tried, without what a logarithm and back adds to it."""
+    return float(f"{value:.12g}")
 
 
 def tried(question: Question, name: str) -> tuple[float, float]:

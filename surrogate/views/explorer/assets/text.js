@@ -60,7 +60,7 @@ function answerRows(model, answer, sure) {
   if (model.draws.length) rows.push(...robustRows(model, answer, sure));
   rows.push(["divergence", riskText(model, answer.risk, answer.unstable)]);
   rows.push(...choiceRows(model, answer, sure));
-  rows.push(["fitted range", `${answer.outside ? "outside" : "inside"} (distance ${answer.distance.toFixed(2)}, edge 1)`]);
+  rows.push(["fitted range", `${answer.outside || "inside"} (distance ${answer.distance.toFixed(2)}, edge 1)`]);
   rows.push(["status", answer.status]);
   return rows;
 }

@@ -133,7 +133,7 @@ function oneSidedOf(model, question, best, intervals, isCut) {
     const isHigh = isEdge ? isCapped : isBent ? high < -model.agree : told.is_high;
     if (!isHigh && (isEdge || !(isBent ? low > model.agree : told.is_low))) continue;
     const isSure = isHigh ? told.is_high : told.is_low, end = isHigh ? high : low;
-    const at = isCapped ? Math.min(ends[1], best.lr) : isBent ? best[name] * Math.exp(end) : end;
+    const at = isCapped ? Math.min(ends[1], best.lr) : isBent ? +(best[name] * Math.exp(end)).toPrecision(12) : end;
     let than = isHigh ? told.above : told.below;
     if (isBent) {
       if (!isSure) than = null;
