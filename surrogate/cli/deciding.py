@@ -144,9 +144,9 @@ def document(
     """
     found = answer.to_json()
     most = {"lr_max": bound["lr_max"], "batch_max": bound["batch_max"]}
-    limits = {name: value for name, value in most.items() if value is not None}
-    if limits:
-        found["limits"] = limits
+    given = {name: value for name, value in most.items() if value is not None}
+    if given:
+        found["limits"] = given
     if size.computed is not None:
         found["from_flops"] = {"flops": size.flops, "computed": size.computed}
     if named is not None and found["price"]["flops"] is not None:
