@@ -147,7 +147,8 @@ def _by_distance(cells: list[dict[str, Any]]) -> list[str]:
         ("error of the level", "bias_ln"),
     ):
         known = [c for c in cells if c[key] is not None]
-        found = spearmanr([c["distance"] for c in known], [abs(c[key]) for c in known])
+        pairs = [(c["distance"], abs(c[key])) for c in known]
+        found: Any = spearmanr(np.array(pairs))
         lines.append(
             f"Spearman's correlation of {what} with distance: "
             f"{found.statistic:.2f} (p = {found.pvalue:.2g}, {len(known)} cells)."

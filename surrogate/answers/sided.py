@@ -61,6 +61,8 @@ def solve_sides(
     kept = {name: (side.at, side.at) for name, side in found.items()}
     solved = solve_box(question, {**box, **kept}, held)
     intervals = choice_intervals(solved)
+    if solved.is_cut:
+        intervals["lr"] = (intervals["lr"][0], math.nan)
     for name, side in found.items():
         above = side.side == "above"
         intervals[name] = (side.than, math.nan) if above else (math.nan, side.than)

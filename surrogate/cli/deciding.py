@@ -132,7 +132,7 @@ def document(
     answer: Optimum | Plateau | Regret,
     named: tuple[str, float] | None,
     size: sizes.Sizes,
-    bound: Mapping[str, float | None],
+    bound: Most,
 ) -> dict[str, Any]:
     """The answer's document, with what was typed beside the question.
 
@@ -143,9 +143,10 @@ def document(
         bound: on what is suggested; told where given.
     """
     found = answer.to_json()
-    most = {name: value for name, value in bound.items() if value is not None}
-    if most := {name: most[name] for name in Most.__annotations__ if name in most}:
-        found["limits"] = most
+    most = {"lr_max": bound["lr_max"], "batch_max": bound["batch_max"]}
+    given = {name: value for name, value in most.items() if value is not None}
+    if given:
+        found["limits"] = given
     if size.computed is not None:
         found["from_flops"] = {"flops": size.flops, "computed": size.computed}
     if named is not None and found["price"]["flops"] is not None:

@@ -325,19 +325,6 @@ def where(typed: Mapping[str, Any]) -> Where:
     }
 
 
-def optional_counts(typed: Mapping[str, str | None]) -> dict[str, float | None]:
-    """Parse sizes by name, those that are given; tokens may be a ratio to params."""
-    found: dict[str, float | None] = {}
-    for name, text in typed.items():
-        if text is None:
-            found[name] = None
-        elif name == "tokens":
-            found[name] = typing_numbers.tokens(text, found.get("params"))
-        else:
-            found[name] = typing_numbers.count(text, what=f"--{name}")
-    return found
-
-
 def optional_count(option: str, text: str | None) -> float | None:
     """Parse a count where it is given."""
     return None if text is None else typing_numbers.count(text, what=option)

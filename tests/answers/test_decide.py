@@ -189,9 +189,9 @@ def test_limits_bind_suggestion_and_boxes_and_no_optimum() -> None:
     "limits", [{"batch_max": 65536.0}, {"lr_max": 1e-4}, {"batch_max": 2e5}]
 )
 def test_what_is_suggested_under_a_limit_is_the_best_that_it_allows(
-    limits: dict[str, float],
+    limits: dict[str, Any],
 ) -> None:
-    at: dict[str, float] = {"params": 1e9, "tokens": 2e10}
+    at: dict[str, Any] = {"params": 1e9, "tokens": 2e10}
     fit = bundled()
     use = fit.plateau(**at, **limits).decision.suggestion
     assert use is not None
@@ -207,7 +207,7 @@ def test_what_is_suggested_under_a_limit_is_the_best_that_it_allows(
 
 def test_what_a_limit_costs_is_no_doubt() -> None:
     """The best of what is allowed is as sure as the best of all."""
-    at: dict[str, float] = {"params": 1e9, "tokens": 2e10}
+    at: dict[str, Any] = {"params": 1e9, "tokens": 2e10}
     free = bundled().plateau(**at).decision
     bound = bundled().plateau(**at, batch_max=65536.0).decision
     assert free.trust.level == bound.trust.level == "inside"

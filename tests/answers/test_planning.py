@@ -423,7 +423,7 @@ def test_whether_it_pays_is_said_in_the_targets_flops() -> None:
         ({"runs": 10**6}, "runs of at most [0-9,]+, the candidates"),
         ({"aim": "speed"}, "aim to be one of regret, lr, loss"),
         ({"lr_levels": (0.02, 0.022)}, "candidates diverge with more than 5%"),
-        ({"lr_levels": (7.0,)}, "outside the range that is searched"),
+        ({"lr_levels": (7.0,)}, "320 times the largest fitted .* did you mean 7e-3"),
         ({"lr_levels": (-1e-3,)}, r"lr_levels\[0\] to be a positive number"),
         ({"transfer": "moon"}, "transfer to name a published law"),
     ],

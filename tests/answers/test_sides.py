@@ -222,7 +222,7 @@ def test_beyond_the_sizes_of_the_runs_a_side_bounds_nothing() -> None:
     assert all(side["than"] is None for side in sides.values())
 
 
-def bent_cliff(batch: np.ndarray, times: float, family: str) -> Fit:
+def bent_cliff(batch: list[float], times: float, family: str) -> Fit:
     """Four stable lr; the best lies so many times above them, where runs diverged."""
     at = np.log(LR[3] * times / 4e-4)
     bowl = lambda x, y: 0.05 * (x - at) ** 2 + 0.02 * y**2  # noqa: E731
@@ -232,12 +232,14 @@ def bent_cliff(batch: np.ndarray, times: float, family: str) -> Fit:
     return fit(Runs.from_arrays(**columns, loss=loss), family=family, bootstrap=20)
 
 
-@pytest.mark.parametrize("batch", [BATCH[2:3], BATCH], ids=["one batch", "three"])
+@pytest.mark.parametrize(
+    "batch", [list(BATCH[2:3]), list(BATCH)], ids=["one batch", "three"]
+)
 @pytest.mark.parametrize(
     ("times", "family"), [(1.2, "quadratic"), (1.5, "bowl"), (2.0, "quadratic")]
 )
 def test_of_a_best_beyond_the_edge_the_highest_stable_lr_is_answered(
-    batch: np.ndarray, times: float, family: str
+    batch: list[float], times: float, family: str
 ) -> None:
     """The edge between what ran and what diverged is a guess, and no answer is ok."""
     fitted = bent_cliff(batch, times, family)

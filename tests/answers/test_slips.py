@@ -201,7 +201,8 @@ def test_a_rate_is_no_budget(text: str) -> None:
 def test_a_budget_and_one_size_tell_the_other() -> None:
     fit = bundled()
     whole = fit.optimum(params=1e9, tokens=2e10)
-    for one in ({"params": 1e9}, {"tokens": 2e10}):
+    known: list[dict[str, Any]] = [{"params": 1e9}, {"tokens": 2e10}]
+    for one in known:
         found = fit.optimum(flops=1.2e20, **one)
         assert (found.lr, found.batch) == (whole.lr, whole.batch)
         assert found.scan is None

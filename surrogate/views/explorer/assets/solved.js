@@ -35,6 +35,7 @@ function solveSides(model, question, s, hold, kept) {
   }
   const ends = Object.fromEntries(Object.entries(sides).map(([name, side]) => [name, [side.at, side.at]]));
   const solved = solveOver(model, s, regionOf(model, question, hold, { ...kept, ...ends })), places = placesOf(model, solved);
+  if (solved.found.isCut && places.interval.lr) places.interval.lr[1] = null;
   for (const [name, side] of Object.entries(sides)) {
     places.best[name] = side.at;
     places.interval[name] = side.than === null ? null : side.side === "above" ? [side.than, null] : [null, side.than];

@@ -192,22 +192,22 @@ function openText(model, question, name, best, interval) {
   const told = model.evidence[name];
   if (!told || !interval || (interval[0] === null) === (interval[1] === null)) return null;
   const isBelow = interval[0] === null, [low, high] = triedOf(model, question, name), of = isBelow ? told.low : told.high;
-  const what = name === "batch" ? "cells" : "groups of runs of one size and batch";
-  const count = of ? `, and the ${isBelow ? "lowest" : "highest"} is best in ${of} of ${told.groups} ${what}` : "";
+  const count = of ? `, and the ${isBelow ? "lowest" : "highest"} is best in ${of} of ${told.groups} ${groupsOf(name)}` : "";
   return `Nothing ${isBelow ? "under" : "over"} ${valueText(name, best * Math.exp(isBelow ? low : high))} was tried${count}: the interval of ${name} is open ${isBelow ? "below" : "above"}.`;
 }
 
 const valueText = (name, value) => (name === "lr" ? formatLr(value) : `${formatTokens(value)} tokens`);
+
+const groupsOf = (name) => (name === "batch" ? "cells" : "groups of runs of one size and batch");
 
 // A side in words.
 function sayOf(name, side) {
   const isHigh = side.side === "above", at = valueText(name, side.at);
   const than = side.than === null ? `so the best may lie ${side.side} it` : `so the best lies ${side.side} ${valueText(name, side.than)}`;
   if (!side.count) return `The fitted best ${name} lies ${side.side} all that was tried about it: the answer is at the end of that, ${at}, ${than}.`;
-  const what = name === "batch" ? "cells" : "groups of runs of one size and batch";
   const step = side.levels === 2 ? " (two values tell a slope and no optimum)" : "";
   const rest = side.capped ? `over ${at} runs diverged${side.capped < side.count ? " or none was tried" : ""}` : `nothing ${isHigh ? "over" : "under"} ${at} was tried`;
-  return `The ${isHigh ? `highest${side.capped ? " stable" : ""}` : "lowest"} ${name} is best in ${side.count} of ${side.groups} ${what}${side.isSure ? "" : ", which may be chance"}, ${than}${step}; ${rest}.`;
+  return `The ${isHigh ? `highest${side.capped ? " stable" : ""}` : "lowest"} ${name} is best in ${side.count} of ${side.groups} ${groupsOf(name)}${side.isSure ? "" : ", which may be chance"}, ${than}${step}; ${rest}.`;
 }
 
 // Why a setting that the fit does not see has no answer at such a value, "" where it has
