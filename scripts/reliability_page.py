@@ -30,11 +30,11 @@ a core (or 60 s of waiting), a damaged fit that answers otherwise than the intac
 |---|---|---|---|---|---|
 """
 CRASHES = """
-Is a saved fit ever lost? `python bench/crash.py{how}`: a save that is stopped must
-leave the old fit or the new one, whole; what is no fit must not be replaced.
+Is a saved fit ever lost? A save that is stopped must leave the old fit or the new one,
+whole; what is no fit must not be replaced.
 
-| what | cases | not as expected | outcomes |
-|---|---|---|---|
+| what | cases | not as expected | outcomes | command |
+|---|---|---|---|---|
 """
 TAIL = """
 The hour (a core shared by six processes: 18 minutes of work, on the tree of November
@@ -71,10 +71,8 @@ def main() -> int:
     found = list(documents())
     fuzzed = (one for one in found if one["bench"] == "fuzz")
     text = HEAD + "".join(line for one in fuzzed for line in rows(one))
-    for one in found:
-        if one["bench"] == "crash":
-            text += crashes(one)
-    text += TAIL
+    crashed = (one for one in found if one["bench"] == "crash")
+    text += CRASHES + "".join(line for one in crashed for line in crashes(one)) + TAIL
     if not asked.check:
         PAGE.write_text(text, encoding="utf-8")
         return 0
@@ -95,14 +93,12 @@ def rows(document: dict[str, Any]) -> Iterator[str]:
         yield _line([*cells, f"`{document['command']}`"])
 
 
-def crashes(document: dict[str, Any]) -> str:
-    """The table of stopped saves."""
-    text = CRASHES.format(how=" --quick" if document["quick"] else "")
+def crashes(document: dict[str, Any]) -> Iterator[str]:
+    """Lines of the table of stopped saves."""
     for row in document["rows"]:
         outcomes = ", ".join(f"{n:,} {name}" for name, n in row["outcomes"].items())
         numbers = f"{row['cases']:,}", f"{row['not_as_expected']:,}"
-        text += _line([row["what"], *numbers, outcomes])
-    return text
+        yield _line([row["what"], *numbers, outcomes, f"`{document['command']}`"])
 
 
 def _line(cells: list[str]) -> str:
