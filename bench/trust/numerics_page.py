@@ -205,7 +205,7 @@ def _invariances(part: Part, command: str) -> str:
         "stays where it is at 100 times the size stands up to 2.3 in ln lr off the "
         "other's: such a step has a prior (standard deviation 0.1 of slopes in the "
         "scales, `families/quadratic.py`), which six noiseless cells feel; on one "
-        "surface, nothing moves.\n\n"
+        "surface, hardly anything moves.\n\n"
         + _table("| change | cases | largest | met |", rows)
     )
 
