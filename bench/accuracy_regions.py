@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 from harness.dumps import data_dir
+from scipy.stats import spearmanr
 
 import surrogate
 from surrogate.answers.validation import score
@@ -39,6 +40,8 @@ DUMPS: dict[str, Callable[[], Runs]] = {
         data_dir() / "steplaw/moe_lr_bs_loss.csv", scales={"active": "Na"}
     ),
 }
+# A level error that is small.
+_LEVEL = 0.01
 _PARTS = ("mae_ln", "coverage", "half_width", "winkler", "regret", "regret_smoothed")
 
 
@@ -123,10 +126,31 @@ def _trust(cells: list[dict[str, Any]]) -> list[str]:
             for c in cells
             if c["trust"] == word
         ]
-        off = [c["mae_ln"] for c in cells if c["loss_trust"] == word]
+        named = [c for c in cells if c["loss_trust"] == word]
+        off = [c["mae_ln"] for c in named]
+        level = [abs(c["bias_ln"]) for c in named if c["bias_ln"] is not None]
+        within = sum(value <= _LEVEL for value in level)
         lines.append(
             f"{word}: {len(lost)} settings, median regret {_percent(_median(lost))} %; "
-            f"{len(off)} losses, median error {_percent(_median(off))} %."
+            f"{len(off)} losses, median error {_percent(_median(off))} %, of their "
+            f"level {_percent(_median(level))} % ({within} of {len(level)} within 1 %)."
+        )
+    return [*lines, *_by_distance(cells)]
+
+
+def _by_distance(cells: list[dict[str, Any]]) -> list[str]:
+    """Whether what cells missed goes with the distance that the words go by."""
+    lines = []
+    for what, key in (
+        ("regret", "regret"),
+        ("smoothed regret", "regret_smoothed"),
+        ("error of the level", "bias_ln"),
+    ):
+        known = [c for c in cells if c[key] is not None]
+        found = spearmanr([c["distance"] for c in known], [abs(c[key]) for c in known])
+        lines.append(
+            f"Spearman's correlation of {what} with distance: "
+            f"{found.statistic:.2f} (p = {found.pvalue:.2g}, {len(known)} cells)."
         )
     return lines
 

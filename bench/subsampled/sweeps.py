@@ -43,7 +43,11 @@ class Cell:
         x = (u - centre).T
         terms = np.stack([x[0] ** 0, *x, x[0] ** 2, x[0] * x[1], x[1] ** 2], axis=1)
         weight = np.exp(-0.5 * (above[near] / SCALE) ** 2)[:, None]
-        fitted = np.linalg.lstsq(terms * weight, y[near] * weight[:, 0], rcond=None)[0]
+        fitted, _, rank, _ = np.linalg.lstsq(
+            terms * weight, y[near] * weight[:, 0], rcond=1e-9
+        )
+        if rank < terms.shape[1]:
+            return cls(runs, None, np.nan)
         hessian = np.array([[2 * fitted[3], fitted[4]], [fitted[4], 2 * fitted[5]]])
         if np.linalg.eigvalsh(hessian)[0] <= 1e-4:
             return cls(runs, None, np.nan)

@@ -23,7 +23,7 @@ from surrogate.answers.decision.document import Limits
 from surrogate.answers.limits.offers import untried
 from surrogate.answers.limits.unfitted import unfitted
 from surrogate.answers.optimum import refused
-from surrogate.answers.question import Question
+from surrogate.answers.question import FLOPS, Question
 from surrogate.answers.results import Optimum, Pair, Scan
 from surrogate.answers.solved import (
     certificate,
@@ -41,8 +41,6 @@ from surrogate.numerics.half_plane import Cut
 
 # Points of a scan, and how often the best of them is looked at more closely.
 _POINTS, _ROUNDS = 65, 4
-# Training FLOPs a parameter and token.
-_FLOPS = 6.0
 
 Place = Callable[[float], Question]
 
@@ -141,7 +139,7 @@ def fixed_flops(
     low, high = fit.features.fitted["params"]
 
     def at(params: float) -> Question:
-        return question.at(params, flops / (_FLOPS * params))
+        return question.at(params, flops / (FLOPS * params))
 
     ends = low / WIDEN, high * WIDEN
     path = _Path(fit, "params", {"flops": flops}, ends, at, False)

@@ -80,27 +80,57 @@ def has_known_losses(fit: Model) -> bool:
     return fit.loss_unit == "nats" and math.exp(fit.features.level) <= MOST_LOSS
 
 
-def unlikely_loss(fit: Model, loss: float) -> UnlikelyError | None:
+def unlikely_loss(
+    fit: Model, loss: float, settings: Mapping[str, float | None] | None = None
+) -> UnlikelyError | None:
     """Why a predicted loss [nats per token] says nothing; None if it may.
 
     A fit whose own losses are that high is of another unit, of which we know nothing.
     """
     if not (loss > MOST_LOSS and has_known_losses(fit)):
         return None
+    far = _farthest(fit, settings or {})
     return UnlikelyError(
         f"The predicted loss is {loss:.3g} nats a token, over {MOST_LOSS:g}, more than "
-        "a guess at random costs: what is asked lies where the surface says nothing.",
+        "a guess at random costs: what is asked lies where the surface says nothing"
+        f"{far}.",
         SMALL,
     )
 
 
-def check_loss(fit: Model, loss: float, allow: Collection[str]) -> None:
+def _farthest(fit: Model, settings: Mapping[str, float | None]) -> str:
+    """Which setting lies farthest beyond those fitted, and how far."""
+    said, most = "", 1.0
+    for name, value in settings.items():
+        if value is None or not 0 < value < math.inf:
+            continue
+        low, high = fit.features.fitted[name]
+        beyond = max(value / high, low / value)
+        if beyond > most:
+            most, end = beyond, high if value > high else low
+            how = "times the largest" if value > high else "times below the smallest"
+            said = f": {name} {value:g} is {beyond:.2g} {how} fitted ({end:.3g})"
+    return said
+
+
+def check_loss(
+    fit: Model,
+    loss: float,
+    allow: Collection[str],
+    settings: Mapping[str, float | None] | None = None,
+) -> None:
     """Refuse an answer whose loss no model has.
+
+    Args:
+        fit: what was asked.
+        loss: predicted [nats per token].
+        allow: `small` lets all pass.
+        settings: lr and batch as they were given.
 
     Raises:
         UnlikelyError: it is over 12 nats a token, and `allow` has no `small`.
     """
-    unlikely = unlikely_loss(fit, loss)
+    unlikely = unlikely_loss(fit, loss, settings)
     if unlikely is not None and SMALL not in allow:
         raise unlikely
 

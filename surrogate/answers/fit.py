@@ -123,7 +123,8 @@ class Fit(Model):
             params: number of parameters, counted as in the fitted runs.
             tokens: training tokens.
             steps: instead of tokens: so many optimiser steps, tokens = steps x batch.
-            flops: instead of params and tokens: a budget, 6 x params x tokens.
+            flops: instead of params and tokens, or of one of them: a budget, 6 x
+                params x tokens.
             scales: further scale variables, those of `Model.scale_names`.
             recipe: which, where the fit has several.
             batch: hold the batch at this [tokens] and choose lr.
@@ -132,8 +133,9 @@ class Fit(Model):
             lr_range: where to look; default the fitted range widened by 4 each way.
             batch_range: likewise [tokens].
             p_max: what the probability of divergence may reach.
-            allow: `small`, for sizes under 1/1,000 of the smallest fitted and losses
-                over 12 nats a token, which are otherwise taken for a slip.
+            allow: `small`, for sizes under 1/1,000 of the smallest fitted, batches
+                that look like sequences and losses over 12 nats a token, which are
+                otherwise taken for a slip.
             transfer: a published law, `step-law` say, by whose exponents the optimum is
                 carried to sizes of which the fitted runs tell nothing; without it
                 there is no answer there, and `Optimum.transfer` holds the offer.
@@ -149,6 +151,7 @@ class Fit(Model):
         from surrogate.answers.budget import scanned
         from surrogate.answers.checks import check_loss
         from surrogate.answers.question import sizes
+        from surrogate.answers.slips import check_settings
 
         size = sizes(self, params, tokens, steps, flops, batch)
         surface = self.at(
@@ -170,8 +173,10 @@ class Fit(Model):
                 lr_max=lr_max,
                 batch_max=batch_max,
             )
-        _check_scanned(batch_multiple, transfer)
+        bounds = {"lr_max": lr_max, "batch_max": batch_max}
+        _check_scanned({**bounds, "batch_multiple": batch_multiple}, transfer)
         held = {"lr": lr, "batch": batch}
+        check_settings(self, held, allow)
         found = scanned(surface.question, held, steps=steps, flops=flops)
         check_loss(self, found.loss, allow)
         return found
@@ -425,6 +430,7 @@ class Fit(Model):
                 `runs`, or the fit has no draws.
         """
         from surrogate.answers.planned import Wanted
+        from surrogate.answers.slips import check_settings
 
         surface = self.at(
             params=params,
@@ -436,6 +442,8 @@ class Fit(Model):
             p_max=p_max,
             allow=allow,
         )
+        for level in lr_levels:
+            check_settings(self, {"lr": level}, allow)
         given = {"runs": runs, "transfer": transfer}
         wanted = Wanted(
             budget=budget,
@@ -536,17 +544,18 @@ class Fit(Model):
         }
 
 
-def _check_scanned(batch_multiple: float | None, transfer: str | None) -> None:
+def _check_scanned(bounds: Mapping[str, float | None], transfer: str | None) -> None:
     """Refuse what needs sizes that are known.
 
     Raises:
         DataError: naming it.
     """
-    if batch_multiple is not None:
-        raise DataError(
-            "Expected batch_multiple with params and tokens, got it with steps or "
-            "flops. Ask for the optimum, then for that of its sizes."
-        )
+    for name, value in bounds.items():
+        if value is not None:
+            raise DataError(
+                f"Expected {name} with params and tokens, got it with steps or flops. "
+                "Ask for the optimum, then for that of its sizes."
+            )
     if transfer is not None:
         raise DataError(
             "Expected transfer with params and tokens, got it with steps or flops, "

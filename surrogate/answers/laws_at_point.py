@@ -7,14 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from surrogate.answers import neighbours
-from surrogate.answers.laws_on_cells import ACTIVE
 from surrogate.answers.limits import levels
 from surrogate.answers.limits.unfitted import unfitted
 from surrogate.answers.predict import Points, surface_at
 from surrogate.answers.question import Question
 from surrogate.answers.results import Optimum
 from surrogate.answers.surface import Surface
-from surrogate.base.defaults import SMALL
+from surrogate.base.defaults import ACTIVE, SMALL
 from surrogate.base.errors import DataError
 from surrogate.laws import LAWS, Law, Point, Shape, evaluate
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from surrogate import families
-from surrogate.base.defaults import SEED, TERMS
+from surrogate.base.defaults import ACTIVE, SEED, TERMS
 from surrogate.base.errors import DataError
 from surrogate.base.late import Late
 from surrogate.data import Runs
@@ -38,7 +38,6 @@ else:
 
 IN_SAMPLE, OUT, HELD_OUT = "in-sample", "out-of-sample", "held-out"
 # What `--scale` may call the active parameters of a mixture of experts.
-ACTIVE = ("active", "active_params", "Na")
 # In the title of a layout (`readers.columns`) of mixtures of experts.
 MOE = "MoE"
 # lr and batch at a cell.

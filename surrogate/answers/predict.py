@@ -27,6 +27,7 @@ from surrogate.answers.limits.unfitted import (
 )
 from surrogate.answers.question import Values
 from surrogate.answers.results import Evaluation, Prediction
+from surrogate.answers.slips import unlikely_setting
 from surrogate.base.defaults import SMALL
 from surrogate.base.errors import DataError, Status
 from surrogate.base.shapes import Bool, Float64
@@ -85,7 +86,7 @@ def predict(
     for name in CHOICES:
         if name not in fit.features.choices:
             unknown = _untried(fit, name, table[name], sizes, names, unknown)
-    status = _statuses(fit, sizes, unknown, _natural(fit, losses[0]), allow)
+    status = _statuses(fit, table, unknown, _natural(fit, losses[0]), allow)
     is_told = np.array([text == "ok" for text in status])
     columns = (
         np.where(is_told, _natural(fit, v), np.nan) for v in (losses[0], low, high)
@@ -125,7 +126,7 @@ def _untried(
 
 def _statuses(
     fit: Model,
-    sizes: Mapping[str, Column],
+    table: Mapping[str, Column],
     unknown: Sequence[str | None],
     loss: Column,
     allow: Collection[str],
@@ -135,12 +136,20 @@ def _statuses(
     found = [told if why is None else untold for why in unknown]
     if SMALL in allow:
         return tuple(found)
-    for name, column in sizes.items():
+    sizes_first = sorted(table, key=lambda name: name in CHOICES)
+    for name in sizes_first:
+        column = table[name]
         low, high = fit.features.fitted[name]
-        for row in np.flatnonzero(column < low):
-            small = unlikely_size(name, float(column[row]), low, high)
-            if small is not None and found[row] in (told, untold):
-                found[row] = small.said
+        is_setting = name in CHOICES
+        for row in np.flatnonzero((column < low) | (is_setting & (column > high))):
+            value = float(column[row])
+            slip = (
+                unlikely_setting(fit, name, value, float(table["tokens"][row]))
+                if is_setting
+                else unlikely_size(name, value, low, high)
+            )
+            if slip is not None and found[row] in (told, untold):
+                found[row] = slip.said
     for row in np.flatnonzero(loss > MOST_LOSS):
         high_loss = unlikely_loss(fit, float(loss[row]))
         if high_loss is not None and found[row] == told:

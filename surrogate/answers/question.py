@@ -18,8 +18,9 @@ from surrogate.answers.checks import (
     check_share,
     check_sizes,
 )
+from surrogate.answers.slips import check_range
 from surrogate.answers.third_setting import best_level
-from surrogate.base.defaults import SMALL
+from surrogate.base.defaults import ACTIVE, SMALL
 from surrogate.base.errors import DataError
 from surrogate.base.shapes import Float64
 from surrogate.data.coordinates import CHOICES, WIDEN
@@ -32,6 +33,8 @@ Values: TypeAlias = ArrayLike | float | int
 _PLAUSIBLE_RATIO = (0.1, 1e5)
 _POINT = np.ones(1)
 _SIZES = ("params", "tokens")
+# Training FLOPs a parameter and token.
+FLOPS = 6.0
 
 
 @dataclass(frozen=True)
@@ -125,13 +128,39 @@ def sizes(
             check_positive("batch", batch)
             return Sizes(params, steps * batch, True)
         return Sizes(params, middle["tokens"], False)
+    if flops is not None and len(names) == 2 and steps is None:
+        return _of_budget(fit, flops, params, tokens)
     if names == ("flops",):
         return Sizes(middle["params"], middle["tokens"], False)
     raise DataError(
-        "Expected params and tokens, or params and steps, or flops alone, got "
-        f"{' and '.join(names) or 'none of them'}. Add or leave out what differs, for "
-        "example --params 1B --tokens 20B."
+        "Expected two of params, tokens and flops, or params and steps, or flops "
+        f"alone, got {' and '.join(names) or 'none of them'}. Add or leave out what "
+        "differs, for example --params 1B --tokens 20B."
     )
+
+
+def _of_budget(
+    fit: Model, flops: float, params: float | None, tokens: float | None
+) -> Sizes:
+    """Params and tokens, of which one is given, where 6 params tokens = flops.
+
+    Raises:
+        DataError: FLOPs go by active parameters, or a number is not positive.
+    """
+    active = [name for name in fit.scale_names if name in ACTIVE]
+    if active:
+        raise DataError(
+            f"Expected params and tokens, since the FLOPs of these runs go by "
+            f"{active[0]}, got flops."
+        )
+    check_positive("flops", flops)
+    for name, value in (("params", params), ("tokens", tokens)):
+        if value is not None:
+            check_positive(name, value)
+    if params is not None:
+        return Sizes(params, flops / (FLOPS * params), True)
+    assert tokens is not None
+    return Sizes(flops / (FLOPS * tokens), tokens, True)
 
 
 @dataclass(frozen=True)
@@ -166,6 +195,9 @@ def ask(fit: Model, asked: Asked) -> Question:
     if SMALL not in asked.allow:
         check_sizes(fit, {"params": params, "tokens": tokens, **given})
     ranges = {"lr": asked.lr_range, "batch": asked.batch_range}
+    box = {name: _range(fit, name, ranges[name]) for name in CHOICES}
+    for name in CHOICES:
+        check_range(fit, name, ranges[name], asked.allow)
     return Question(
         fit=fit,
         params=params,
@@ -173,7 +205,7 @@ def ask(fit: Model, asked: Asked) -> Question:
         scales=given,
         recipe=recipe,
         s=coordinates(fit, params, tokens, given, recipe),
-        box={name: _range(fit, name, ranges[name]) for name in CHOICES},
+        box=box,
         p_max=asked.p_max,
         warnings=(*said, *_ratio_warnings(tokens / params)),
     )

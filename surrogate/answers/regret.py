@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -117,10 +116,14 @@ def _answer(found: Judged, choice: Choice, wanted: Wanted) -> Regret:
         loss_min=loss_of(fit, solved.minimum.value[0]),
         regret=max(lost, 0.0),
         level=intervals.LEVEL,
-        upper=beyond.regret_bound(fit, max(lost, 0.0), draws),
-        is_inside=is_stable and lost <= wanted.tol,
+        upper=math.nan
+        if one_sided
+        else beyond.regret_bound(fit, max(lost, 0.0), draws),
+        is_inside=_inside(is_stable and lost <= wanted.tol, bool(one_sided)),
         probability_inside=(
-            float(np.mean(draws <= wanted.tol)) * is_stable if len(draws) else math.nan
+            float(np.mean(draws <= wanted.tol)) * is_stable
+            if len(draws) and not one_sided
+            else math.nan
         ),
         tol=wanted.tol,
         stability=risk,
@@ -134,6 +137,15 @@ def _answer(found: Judged, choice: Choice, wanted: Wanted) -> Regret:
         },
         deferred=answered(told),
     )
+
+
+def _inside(is_near: bool, is_one_sided: bool) -> bool | None:
+    """Whether a choice is on the plateau; None where that is not known.
+
+    Of one side the best that was tried is no minimum: what is near to it may still lose
+    more than the tolerance, and what is not loses it for certain.
+    """
+    return None if is_near and is_one_sided else is_near
 
 
 def probability_inside(
@@ -212,10 +224,9 @@ def _probabilities(
     if untried_choice(question, choices[0]) is not None:
         return np.full(len(choices), np.nan)
     sided = judged(question, choices[0], why).sided
-    if sided.one_sided and len(choices) > 1:
-        # The box ends at the choice itself: one for each.
-        each = [_probabilities(replace(question), [one], tol) for one in choices]
-        return np.concatenate(each)
+    if sided.one_sided:
+        # The plateau is about a best that no run tells.
+        return np.full(len(choices), np.nan)
     columns = {name: np.array([one[name] for one in choices]) for name in CHOICES}
     u, share = question.fit.features.u_of(columns), Share(sided.solved, tol)
     blocks = (u[i : i + _BLOCK] for i in range(0, len(u), _BLOCK))

@@ -334,9 +334,10 @@ class Regret(Readable):
         loss_min: lowest predicted loss in the box [nats per token].
         regret: loss / loss_min - 1.
         level: nominal coverage of [0, upper].
-        upper: one-sided upper end of the regret.
-        is_inside: within the plateau.
-        probability_inside: share of draws whose plateau holds the choice.
+        upper: one-sided upper end of the regret; NaN where that is not known, as where
+            the runs tell one side of the optimum only.
+        is_inside: within the plateau; None where it may be, of one side of the optimum.
+        probability_inside: share of draws whose plateau holds the choice; NaN likewise.
         tol: of the plateau.
         stability: probability of divergence at the choice, octaves of lr to the edge.
         optimum: (lr, batch) of the lowest loss.
@@ -353,7 +354,7 @@ class Regret(Readable):
     regret: float
     level: float
     upper: float
-    is_inside: bool
+    is_inside: bool | None
     probability_inside: float
     tol: float
     stability: dict[str, float | None] | None

@@ -45,12 +45,12 @@ def solve_sides(
     intervals = choice_intervals(solved)
     for i, name in enumerate(fit.features.choices):
         # The surface is lower still beyond the edge of stability: no upper end is told.
-        if solved.on_edge[i]:
+        if solved.on_edge[i] or (name == "lr" and solved.is_cut):
             intervals[name] = (intervals[name][0], math.nan)
     free = {n: v for n, v in held.items() if n in fit.features.choices}
     found: dict[str, Side] = {}
     if np.isfinite(solved.value):
-        found = sides(question, solved.best, intervals, free)
+        found = sides(question, solved.best, intervals, free, solved.is_cut)
     asked = {n for n in CHOICES if question.box[n] != default_box(fit, n)}
     found = {name: side for name, side in found.items() if name not in asked}
     if not found:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,9 +10,12 @@ import numpy as np
 from surrogate.answers.checks import check_loss
 from surrogate.answers.question import Question, Range, Values
 from surrogate.answers.results import Optimum, Plateau, Regret
+from surrogate.answers.slips import check_settings
 from surrogate.base.arguments import checked, kinds
 from surrogate.base.defaults import PROBABILITY, TOL
+from surrogate.base.errors import DataError
 from surrogate.base.shapes import Float64
+from surrogate.fitting.evidence import setting
 from surrogate.fitting.model import Model
 
 
@@ -66,6 +69,15 @@ class Surface:
         from surrogate.answers.decision.document import Limits
         from surrogate.answers.limits import carry
 
+        most = {"lr_max": lr_max, "batch_max": batch_max}
+        self._check({"lr": lr, "batch": batch, **most})
+        for name, held in (("lr", lr), ("batch", batch)):
+            limit = most[f"{name}_max"]
+            if held is not None and limit is not None and held > limit:
+                raise DataError(
+                    f"Expected {name} up to {name}_max ({setting(name, limit)}), got "
+                    f"{setting(name, held)}. Change one of them."
+                )
         found = carry.optimum(
             self.question,
             transfer=transfer,
@@ -74,7 +86,7 @@ class Surface:
             batch_multiple=batch_multiple,
             limits=Limits(lr_max, batch_max, batch_multiple).check(),
         )
-        check_loss(self.fit, found.loss, self.allow)
+        check_loss(self.fit, found.loss, self.allow, {"lr": lr, "batch": batch})
         return found
 
     @checked()
@@ -98,6 +110,7 @@ class Surface:
         limits = Limits(lr_max, batch_max, batch_multiple)
         slices = held_settings(lr, batch)
         wanted = Wanted(tol, probability, slices, limits).check()
+        self._check({**slices, "lr_max": lr_max, "batch_max": batch_max})
         found = plateau(self.question, wanted)
         check_loss(self.fit, found.loss_min, self.allow)
         return found
@@ -121,9 +134,23 @@ class Surface:
 
         limits = Limits(lr_max, batch_max, batch_multiple)
         wanted = Wanted(tol, limits=limits).check()
-        found = regret(self.question, held_settings(lr, batch), wanted)
-        check_loss(self.fit, found.loss, self.allow)
+        choice = held_settings(lr, batch)
+        self._check({**choice, "lr_max": lr_max, "batch_max": batch_max})
+        found = regret(self.question, choice, wanted)
+        check_loss(self.fit, found.loss, self.allow, choice)
         return found
+
+    def _check(self, settings: Mapping[str, float | None]) -> None:
+        """Refuse settings that were probably typed wrong."""
+        check_settings(self.fit, settings, self.allow, self.tokens)
+        for name in self.fit.features.choices:
+            most, low = settings.get(f"{name}_max"), self.box[name][0]
+            if most is not None and most < low:
+                raise DataError(
+                    f"Expected {name}_max of at least {setting(name, low)}, the "
+                    f"smallest that is searched, got {setting(name, most)}. Raise it, "
+                    f"or search further down with {name}_range."
+                )
 
     @checked()
     def tolerance(self, share: float) -> float:
@@ -140,8 +167,8 @@ class Surface:
 
         It is what `regret` says of each choice, and what the robust plateau is made
         of: 0 beyond the stability edge, NaN where the fit has no draws or the runs tell
-        nothing here. One minimum serves all choices in the box, unless the runs tell
-        one side of the optimum only.
+        nothing here, or one side of the optimum only. One minimum serves all choices in
+        the box.
 
         Args:
             lr: peak learning rates, an array or one number.

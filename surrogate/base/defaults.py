@@ -55,3 +55,5 @@ ALLOWED = (SMALL,)
 FOLDS = ("regions", "cells", "recipes")
 # Draws of every fold's fit: enough for the bound of a regret.
 VALIDATION_DRAWS = 100
+# Scale variables that hold active parameters, by which FLOPs go.
+ACTIVE = ("active", "active_params", "Na")

@@ -79,7 +79,7 @@ def limits(lr_max: str | None, batch_max: str | None, multiple: str | None) -> B
 
 def point(fit: Fit, size: sizes.Sizes, more: options.Where) -> options.Point:
     """The whole question, its size in the fit's own count."""
-    found = sizes.known(size, fit.params_kind)
+    found = sizes.known(size, fit.params_kind, fit.scale_names)
     return {"params": found["params"], "tokens": found["tokens"], **more}
 
 
@@ -129,10 +129,25 @@ def machine(gpu: str | None, mfu: str | None) -> tuple[str, float] | None:
 
 
 def document(
-    answer: Optimum | Plateau | Regret, named: tuple[str, float] | None
+    answer: Optimum | Plateau | Regret,
+    named: tuple[str, float] | None,
+    size: sizes.Sizes,
+    bound: Mapping[str, float | None],
 ) -> dict[str, Any]:
-    """The answer's document, with hours where a GPU is named."""
+    """The answer's document, with what was typed beside the question.
+
+    Args:
+        answer: to be told.
+        named: a GPU and its share, for hours.
+        size: as typed; a budget is told.
+        bound: on what is suggested; told where given.
+    """
     found = answer.to_json()
+    most = {name: value for name, value in bound.items() if value is not None}
+    if most := {name: most[name] for name in Most.__annotations__ if name in most}:
+        found["limits"] = most
+    if size.computed is not None:
+        found["from_flops"] = {"flops": size.flops, "computed": size.computed}
     if named is not None and found["price"]["flops"] is not None:
         hours = answer.decision.price.gpu_hours(*named)
         found["price"] |= {"gpu_hours": hours, "gpu": named[0].lower(), "mfu": named[1]}

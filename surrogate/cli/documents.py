@@ -52,8 +52,22 @@ def tells(runs: Runs, others: str) -> dict[str, Any]:
     lists = {"can": told.can, "cannot": told.cannot, "do": told.do}
     return {
         "tells": {name: list(said) for name, said in lists.items()},
-        "compare_with": others if told.is_few else None,
+        "compare_with": others if told.is_few and _is_comparable(runs) else None,
     }
+
+
+def _is_comparable(runs: Runs) -> bool:
+    """Whether the bundled fit answers at a size of these runs."""
+    from surrogate.answers import load
+    from surrogate.answers.checks import unlikely_size
+    from surrogate.cli.reading import OTHERS
+
+    fitted = load(f"bundled:{OTHERS}").features.fitted
+    return any(
+        unlikely_size("params", cell.params, *fitted["params"]) is None
+        and unlikely_size("tokens", cell.tokens, *fitted["tokens"]) is None
+        for cell in runs.cells
+    )
 
 
 def check(runs: Runs, following: str = "", others: str = "") -> dict[str, Any]:

@@ -183,7 +183,8 @@ def _run(given: list[str], as_json: bool) -> int:
         output.fail(error.typed(given), as_json)
         return ASKED_WRONGLY
     except DataError as error:
-        output.fail(mistakes.swapped(given, _bundled) or str(error), as_json)
+        said = mistakes.swapped(given, _bundled) or str(error)
+        output.fail(said + mistakes.retyped(given, error.__cause__), as_json)
         return ASKED_WRONGLY
     except SolveError as error:
         output.fail(str(error), as_json, Status.not_converged)

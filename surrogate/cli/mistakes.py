@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from surrogate.base.errors import UnlikelyError
 from surrogate.cli import guide
 
 # What other tools call an option, or people do.
@@ -103,6 +104,30 @@ def corrected(given: Sequence[str], own: Sequence[str]) -> list[str]:
             meant = near_option(name, own)
         words.append(f"{meant}{mark}{value}" if meant else word)
     return words
+
+
+def retyped(given: Sequence[str], cause: BaseException | None) -> str:
+    """The whole line with the value that was probably meant; "" where none is known.
+
+    Args:
+        given: the words of a command that was refused.
+        cause: why.
+    """
+    if not isinstance(cause, UnlikelyError) or not (cause.name and cause.meant):
+        return ""
+    option, words = f"--{cause.name.replace('_', '-')}", list(given)
+    for k, word in enumerate(words):
+        name, mark, _ = word.partition("=")
+        if name == option and mark:
+            words[k] = f"{option}={cause.meant}"
+        elif name == option and k + 1 < len(words):
+            words[k + 1] = cause.meant
+        elif name == cause.name and words[k - 1] == "--scale":
+            words[k] = f"{cause.name}={cause.meant}"
+        else:
+            continue
+        return f" {line(words)}"
+    return ""
 
 
 def _is_number(word: str) -> bool:

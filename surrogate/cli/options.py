@@ -87,7 +87,9 @@ Steps = Annotated[
 ]
 Flops = Annotated[
     str | None,
-    typer.Option(metavar="C", help="6 N D, instead of --params and --tokens."),
+    typer.Option(
+        metavar="C", help="6 N D, instead of one of --params and --tokens; 3EF."
+    ),
 ]
 RecipeName = Annotated[
     str | None, typer.Option("--recipe", metavar="R", help="Which recipe of the fit.")
@@ -269,6 +271,13 @@ def allowed(values: Sequence[str]) -> list[str]:
     return [choose("--allow", value, defaults.ALLOWED) for value in values]
 
 
+# Arguments that are options of their own name; others are scales.
+_ARGUMENTS = (
+    *("params", "tokens", "lr", "lr_max", "lr_range"),
+    *("batch", "batch_max", "batch_range"),
+)
+
+
 @contextlib.contextmanager
 def dashed(*, can_allow: bool = True) -> Iterator[None]:
     """Put the dashes on a refusal of what was probably typed wrong.
@@ -284,12 +293,12 @@ def dashed(*, can_allow: bool = True) -> Iterator[None]:
     except UnlikelyError as error:
         said, advice = error.said, []
         if error.name is not None:
-            is_size = error.name in ("params", "tokens")
-            option = f"--{error.name}" if is_size else f"--scale {error.name}="
-            typed = option if is_size else option.rstrip("=")
-            said = f"{typed}{said.removeprefix(error.name)}"
+            option = f"--{error.name.replace('_', '-')}"
+            is_option = error.name in _ARGUMENTS
+            option = option if is_option else f"--scale {error.name}="
+            said = f"{option.rstrip('=')}{said.removeprefix(error.name)}"
             if error.meant:
-                gap = " " if is_size else ""
+                gap = " " if is_option else ""
                 advice.append(f"write {option}{gap}{error.meant}")
         if can_allow:
             advice.append(f"add --allow {error.allow} to be answered all the same")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -207,12 +208,24 @@ def check_also(command: str, also: str | None, files: Sequence[Path]) -> None:
 
 def fit_command(files: Sequence[Path], how: Mapping[str, Any]) -> str:
     """The command that fits what was read so."""
-    return shlex.join(["surrogate", "fit", *_read_so(files, how), "--out", "out/fit"])
+    words = ["surrogate", "fit", *_read_so(files, how), "--out", _free("out/fit")]
+    return shlex.join(words)
+
+
+def _free(name: str) -> str:
+    """A folder that `fit` may write: this one, or it with the first free number."""
+    taken, k = name, 1
+    while os.path.isfile(taken) or (os.path.isdir(taken) and os.listdir(taken)):
+        k += 1
+        taken = f"{name}-{k}"
+    return taken
 
 
 def evaluate_command(files: Sequence[Path], how: Mapping[str, Any]) -> str:
     """The command that asks how a bundled fit does on what was read so."""
-    words = _read_so(files, {**how, "scales": None})
+    # It knows none of their scales and recipes.
+    plain = {**how, "scales": None, "recipe": None, "also": None}
+    words = _read_so(files, plain)
     return shlex.join(["surrogate", "evaluate", OTHERS, *words])
 
 

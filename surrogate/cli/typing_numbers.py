@@ -32,6 +32,18 @@ _RATIO = re.compile(
 )
 _SCIENTIFIC = re.compile(rf"({_NUMBER})\s*[x*×·]\s*10\s*(?:\^|\*\*)\s*(-?[0-9]{{1,2}})")  # noqa: RUF001
 _DASHES = str.maketrans({"−": "-", "–": "-", "—": "-"})  # noqa: RUF001
+_PREFIXES = {"T": 1e12, "P": 1e15, "E": 1e18, "Z": 1e21, "Y": 1e24}
+# 1 PF-day is 1e15 FLOPs a second for a day.
+_DAY = 86_400.0
+_FLOPS = re.compile(
+    rf"({_NUMBER}(?:e[+-]?[0-9]+)?)\s*([TPEZY])(?:F|FLOPS?)"
+    r"((?:/?s)?[\s-]*days?)?",
+    re.IGNORECASE,
+)
+_RATE = re.compile(
+    rf"{_NUMBER}(?:e[+-]?[0-9]+)?\s*[TPEZY]?F(?:LOPS?)?(?:/s|ps|\s*per\s*second)",
+    re.IGNORECASE,
+)
 # Larger than any lr: a sign of the exponent was left out.
 _LARGEST_LR = 100.0
 _OF_TOKENS = re.compile(r"(.*%)\s*(?:of\s+(?:the\s+)?)?(?:tokens?|t)", re.IGNORECASE)
@@ -86,6 +98,27 @@ def count(text: str, *, what: str) -> float:
         raise _renamed(error, text, _strict(text)) from None
 
 
+def flops(text: str, *, what: str = "--flops") -> float:
+    """Read FLOPs: a count, e21, 3 EF, or 100 PF-days.
+
+    Raises:
+        DataError: it is none, or a rate.
+    """
+    bare = text.strip()
+    if _RATE.fullmatch(bare):
+        raise DataError(
+            f"{what}: expected FLOPs, got the rate {units.quote(text)}. Give the "
+            "total, such as 1e21, 3EF or 100PF-days."
+        )
+    found = _FLOPS.fullmatch(bare)
+    if found:
+        times = _PREFIXES[found[2].upper()] * (_DAY if found[3] else 1.0)
+        return units.parse_positive(found[1], what=what) * times
+    if re.fullmatch(r"e[0-9]{1,2}", bare, re.IGNORECASE):
+        bare = f"1{bare}"
+    return count(bare, what=what)
+
+
 def _hinted(error: DataError, text: str) -> DataError:
     """With what the sign of bytes was meant to be."""
     meant = _of_bytes(text)
@@ -124,6 +157,22 @@ def tokens(text: str, params: float | None, *, what: str = "--tokens") -> float:
             "expected --params with it. Add --params, or write a count such as 2T."
         )
     return units.parse_positive(ratio[1], what=what) * params
+
+
+def params_of_budget(product: float, tokens: str) -> float:
+    """Parameters whose product with the tokens is given; these may be `20x`.
+
+    Args:
+        product: params x tokens.
+        tokens: as typed.
+
+    Raises:
+        DataError: they cannot be read.
+    """
+    ratio = _RATIO.fullmatch(tokens.strip())
+    if ratio:
+        return (product / units.parse_positive(ratio[1], what="--tokens")) ** 0.5
+    return product / count(tokens, what="--tokens")
 
 
 def batch(text: str, *, what: str = "--batch") -> float:

@@ -166,10 +166,11 @@ def _is_jump(line: Line, below: list[int], k: int) -> bool:
 def _goes_on(line: Line, last: int, k: int) -> bool:
     """Whether ln loss rises on beyond a step as far and as steeply: a convex wall does.
 
-    It tells a wall where no stable run of lower lr does; what diverged ends anywhere.
+    It tells a wall where no stable run of lower lr does, and falls nowhere; what
+    diverged ends anywhere.
     """
     above = np.flatnonzero(line.x > line.x[k])
-    if not above.size:
+    if not above.size or (np.diff(line.loss[above]) < 0).any():
         return False
     rise = np.diff(np.log(line.loss[[last, k, above[0]]]))
     slope = rise / np.diff(line.x[[last, k, above[0]]])

@@ -89,7 +89,7 @@ def moves(
         return aim - draws
     tail = 0.5 * (1 + LEVEL)
     asked = student(cells) * standard_error(point, leaves)
-    low, high = np.nanquantile(draws, (1 - tail, tail), axis=0)
+    low, high = known_quantile(draws, 1 - tail), known_quantile(draws, tail)
     got = 0.5 * (high - low)
     ratio = np.divide(asked, got, out=np.ones_like(got), where=got > 0)
     ratio = np.clip(np.nan_to_num(ratio, nan=1.0), 1.0, MOST_STRETCH)
@@ -121,7 +121,27 @@ def upper(
     """
     if np.isnan(draws).all():
         return np.nan
+    return max(point, float(known_quantile(draws, level)))
+
+
+def known_quantile(
+    values: Float64[np.ndarray, "draws ..."], share: float
+) -> Float64[np.ndarray, ...]:
+    """`np.nanquantile` over the first axis, which is NaN between infinite values.
+
+    That also imports masked arrays, a twentieth of the time of an answer.
+
+    Args:
+        values: NaN where not known.
+        share: of the known values that are below, between them on a line.
+    """
+    ordered = np.sort(values, axis=0)
+    last = np.maximum((~np.isnan(values)).sum(axis=0) - 1, 0)
+    place = share * last
+    under = np.floor(place).astype(int)
+    over = np.minimum(under + 1, last)
+    ends = [np.take_along_axis(ordered, k[None], axis=0)[0] for k in (under, over)]
+    is_one = (ends[0] == ends[1]) | (place == under)
     with np.errstate(invalid="ignore"):
-        end = float(np.nanquantile(draws, level))
-    # NumPy finds no number between infinite draws.
-    return max(point, np.inf if np.isnan(end) else end)
+        between = ends[0] + (place - under) * (ends[1] - ends[0])
+    return np.where(is_one, ends[0], between)

@@ -186,6 +186,47 @@ def test_limits_bind_suggestion_and_boxes_and_no_optimum() -> None:
 
 
 @pytest.mark.parametrize(
+    "limits", [{"batch_max": 65536.0}, {"lr_max": 1e-4}, {"batch_max": 2e5}]
+)
+def test_what_is_suggested_under_a_limit_is_the_best_that_it_allows(
+    limits: dict[str, float],
+) -> None:
+    at: dict[str, float] = {"params": 1e9, "tokens": 2e10}
+    fit = bundled()
+    use = fit.plateau(**at, **limits).decision.suggestion
+    assert use is not None
+    lr, batch = np.meshgrid(np.geomspace(6.2e-5, 1e-2, 60), np.geomspace(1e4, 1e6, 60))
+    allowed = (lr <= limits.get("lr_max", 1.0)) & (
+        batch <= limits.get("batch_max", math.inf)
+    )
+    found = fit.predict(lr[allowed], batch[allowed], **at).loss
+    least = fit.optimum(**at).loss
+    # Independent search; rounding may cost half of what it may of the optimum.
+    assert use.regret <= found.min() / least - 1 + 2e-4
+
+
+def test_what_a_limit_costs_is_no_doubt() -> None:
+    """The best of what is allowed is as sure as the best of all."""
+    at: dict[str, float] = {"params": 1e9, "tokens": 2e10}
+    free = bundled().plateau(**at).decision
+    bound = bundled().plateau(**at, batch_max=65536.0).decision
+    assert free.trust.level == bound.trust.level == "inside"
+    assert bound.suggestion is not None
+    assert bound.suggestion.regret > 0.01
+    # Half of the smallest batch fitted.
+    less = bundled().plateau(**at, batch_max=16384.0).decision
+    assert less.trust.level == "near"
+    assert any("1/2 of the smallest batch" in text for text in less.trust.reasons)
+
+
+def test_a_limit_below_all_that_is_searched_is_refused() -> None:
+    with pytest.raises(DataError, match="lr_max of at least 6"):
+        bundled().plateau(**AT, lr_max=1e-5)
+    with pytest.raises(DataError, match="batch up to batch_max"):
+        bundled().optimum(**AT, batch=1e6, batch_max=5e5)
+
+
+@pytest.mark.parametrize(
     ("limits", "message"),
     [
         ({"lr_max": -1.0}, "lr_max to be a positive number"),

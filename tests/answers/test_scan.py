@@ -96,14 +96,15 @@ def test_steps_with_a_batch_are_tokens() -> None:
         {},
         {"params": 4e8},
         {"params": 4e8, "tokens": 2e10, "steps": 1e4},
-        {"flops": 1e20, "params": 4e8},
+        {"flops": 1e20, "params": 4e8, "tokens": 2e10},
+        {"flops": 1e20, "params": 4e8, "steps": 1e4},
         {"steps": 1e4},
     ],
 )
 def test_sizes_in_no_or_two_ways_are_refused(
     steplaw: Fit, sizes: dict[str, Any]
 ) -> None:
-    with pytest.raises(DataError, match="params and tokens, or params and steps"):
+    with pytest.raises(DataError, match="params, tokens and flops, or params and"):
         steplaw.optimum(**sizes)
 
 

@@ -11,6 +11,7 @@ from support.grids import BATCH, LR, table
 
 from surrogate import Fit, fit, load
 from surrogate.base.errors import Status
+from surrogate.cli.main import main
 from surrogate.data import Runs
 
 WHERE: dict[str, Any] = {"params": 1e8, "tokens": 2e9}
@@ -219,3 +220,98 @@ def test_beyond_the_sizes_of_the_runs_a_side_bounds_nothing() -> None:
     asked = two_by_two(cells=3).optimum(params=2e9, tokens=4e10)
     sides = asked.to_json()["one_sided"]
     assert all(side["than"] is None for side in sides.values())
+
+
+def bent_cliff(batch: np.ndarray, times: float, family: str) -> Fit:
+    """Four stable lr; the best lies so many times above them, where runs diverged."""
+    at = np.log(LR[3] * times / 4e-4)
+    bowl = lambda x, y: 0.05 * (x - at) ** 2 + 0.02 * y**2  # noqa: E731
+    runs = table(bowl, 0, lr=LR[:5], batch=batch, cells=6)
+    columns = {n: getattr(runs, n) for n in ("lr", "batch", "params", "tokens")}
+    loss = np.where(runs.lr == LR[4], 10.0, runs.loss)
+    return fit(Runs.from_arrays(**columns, loss=loss), family=family, bootstrap=20)
+
+
+@pytest.mark.parametrize("batch", [BATCH[2:3], BATCH], ids=["one batch", "three"])
+@pytest.mark.parametrize(
+    ("times", "family"), [(1.2, "quadratic"), (1.5, "bowl"), (2.0, "quadratic")]
+)
+def test_of_a_best_beyond_the_edge_the_highest_stable_lr_is_answered(
+    batch: np.ndarray, times: float, family: str
+) -> None:
+    """The edge between what ran and what diverged is a guess, and no answer is ok."""
+    fitted = bent_cliff(batch, times, family)
+    assert fitted.stability is not None
+    assert fitted.evidence["lr"].is_curved
+    assert fitted.evidence["lr"].is_high
+    found = fitted.optimum(**WHERE)
+    assert found.status is Status.at_bound
+    side = found.to_json()["one_sided"]["lr"]
+    assert (side["side"], side["capped"] > 0) == ("above", True)
+    assert 0.9 * LR[3] <= found.lr <= LR[3] * (1 + 1e-9)
+    low, high = found.lr_interval
+    assert low <= LR[3]
+    assert np.isnan(high)
+
+
+@pytest.mark.parametrize("lr", [LR[4], LR[4] * 0.999])
+def test_the_best_of_what_was_tried_is_on_no_known_plateau(
+    rising: Fit, lr: float
+) -> None:
+    batch = rising.optimum(**WHERE).batch
+    found = rising.regret(**WHERE, lr=lr, batch=batch)
+    document = found.to_json()
+    assert document["status"] == "at_bound"
+    assert found.regret < 0.0025
+    assert document["inside"] is None
+    assert document["probability_inside"] is None
+    assert document["interval"]["regret"] is None
+    assert document["price"]["interval"] is None
+    assert document["suggestion"]["regret_upper"] is None
+    surface = rising.at(**WHERE)
+    assert np.isnan(surface.probability_inside(lr, batch)).all()
+
+
+def test_what_loses_against_the_best_tried_is_outside(rising: Fit) -> None:
+    batch = rising.optimum(**WHERE).batch
+    document = rising.regret(**WHERE, lr=LR[1], batch=batch).to_json()
+    assert document["inside"] is False
+    assert document["regret"] > 0.0025
+    assert document["price"]["reason"].startswith(("at least", "the fitted runs do"))
+
+
+def test_the_text_says_what_was_tried(
+    two: Fit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    two.save(tmp_path / "f")
+    asked = [str(tmp_path / "f"), "--params", "100M", "--tokens", "2B"]
+    choice = ["--lr", "4e-4", "--batch", f"{BATCH[0]:.0f}"]
+    assert main(["regret", *asked, *choice]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "within the" not in said
+    assert "not known:" in said
+    assert "Under batch 64Ki tokens" in said
+    assert main(["regret", *asked, *choice, "--all"]) == 0
+    assert "on the plateau not known" in " ".join(capsys.readouterr().out.split())
+    assert main(["plateau", *asked]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "above the best that was tried" in said or "As good not known" in said
+
+
+def test_the_end_of_what_was_tried_is_the_value_that_was_typed() -> None:
+    """262,144 tokens were 262,143.9999999999, and no whole number of sequences."""
+    rows = []
+    for lr in (1e-3, 2e-3, 4e-3):
+        for batch in (262_144, 524_288, 1_048_576):
+            for params, tokens in ((5e7, 1.2e11), (2e8, 4e10), (6e8, 2e10)):
+                x, y = np.log(lr / 2e-4), np.log(batch / 6e4)
+                level = 1.7 + 400 * params**-0.34 + 410 * tokens**-0.28
+                loss = level * np.exp(0.006 * x**2 + 0.004 * y**2 - 0.002 * x * y)
+                rows.append((lr, batch, params, tokens, loss))
+    columns = np.array(rows).T
+    names = ("lr", "batch", "params", "tokens", "loss")
+    runs = Runs.from_arrays(**dict(zip(names, columns, strict=True)))
+    best = fit(runs, family="quadratic", bootstrap=20).optimum(params=6e8, tokens=2e10)
+    assert {*best.context.one_sided} == {"lr", "batch"}
+    assert best.lr == 1e-3
+    assert best.batch == 262_144

@@ -370,3 +370,37 @@ def test_reader_that_hangs_up_leaves_no_traceback(folder: Path) -> None:
     )
     assert "Traceback" not in done.stdout
     assert "Exception" not in done.stdout
+
+
+def test_the_next_command_names_a_folder_that_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [
+        f"{lr},524288,1e9,2e10,{2.3 + 0.1 * (k - 1) ** 2}\n"
+        for k, lr in enumerate((5e-4, 1e-3, 2e-3))
+    ]
+    Path("r.csv").write_text("lr,batch,params,tokens,loss\n" + "".join(rows))
+    assert main(["check", "r.csv"]) == 0
+    assert "--out out/fit\n" in capsys.readouterr().out
+    Path("out/fit").mkdir(parents=True)
+    Path("out/fit/manifest.json").write_text("{}")
+    assert main(["check", "r.csv"]) == 0
+    said = capsys.readouterr().out
+    assert "--out out/fit-2\n" in said
+    # The bundled fit is asked what it knows only.
+    assert "surrogate evaluate steplaw-dense r.csv" in said
+    assert main(["check", "r.csv", "--map", "params=50000", "--allow", "small"]) == 0
+    assert "surrogate evaluate" not in capsys.readouterr().out
+
+
+def test_proposals_beyond_the_runs_are_marked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [f"{lr},524288,1e9,2e10,2.3\n" for lr in (1e-5, 2e-5, 4e-5)]
+    Path("r.csv").write_text("lr,batch,params,tokens,loss\n" + "".join(rows))
+    assert main(["evaluate", "steplaw-dense", "r.csv"]) == 0
+    said = capsys.readouterr().out
+    assert "1 of 1 proposals lie beyond the runs, so it says little" in said
+    assert "read off the nearest of them" in said

@@ -58,7 +58,7 @@ def test_plateau_says_what_to_use_and_what_is_as_good(capsys: Capture) -> None:
         "Use lr 6.4e-4, batch 3Mi tokens (1,536 x 2,048), 636K steps",
         "at most 0.25 % above the best loss, as with 10 % fewer tokens",
         "Other batch 2Mi (lr 5.9e-4) loses 0.071 %, 8Mi (lr 9.5e-4) 0.16 %",
-        "larger batches, to 10.5M, with lr near 9.7e-4",
+        "by the fit alone lr 4.5e-4 to 1.3e-3 with batch 2.17M to 6.82M",
         "! Too uncertain to rely on: 7B is 6.5 times the largest model fitted; 2T is",
         "the best lr is known to a factor of 3.",
         "Divergence unlikely: 3 doublings of lr below the edge",
@@ -228,3 +228,37 @@ FORMS = [
 @pytest.mark.parametrize(("found", "expected"), FORMS)
 def test_one_format_a_quantity(found: str, expected: str) -> None:
     assert found == expected
+
+
+def test_beside_a_thin_box_stands_that_of_the_fit_alone(capsys: Capture) -> None:
+    assert main(["plateau", DENSE, *LARGE, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    low, high = document["inner_robust"]["lr"]
+    assert high < 1.2 * low
+    assert main(["plateau", DENSE, *LARGE]) == 0
+    said = capsys.readouterr().out
+    ends = " to ".join(shown.lr(end) for end in document["inner"]["lr"])
+    assert f"by the fit alone lr {ends}" in said
+    assert main(["plateau", DENSE, *SMALL]) == 0
+    assert "by the fit alone" not in capsys.readouterr().out
+
+
+def test_a_limit_says_what_it_costs_and_is_kept_to(capsys: Capture) -> None:
+    assert main(["plateau", DENSE, *SMALL, "--batch-max", "64Ki"]) == 0
+    said = capsys.readouterr().out
+    assert "against what --batch-max keeps out" in said
+    assert "larger batches" not in said
+    assert "Too uncertain" not in said
+    choice = ["--lr", "1e-3", "--batch", "384Ki", "--batch-max", "64Ki"]
+    assert main(["regret", DENSE, *SMALL, *choice]) == 0
+    assert "  Allowed  " in capsys.readouterr().out
+    for command in ("optimum", "plateau"):
+        assert main([command, DENSE, *SMALL, "--lr-max", "1e-5"]) == 2
+        assert "lr_max of at least" in capsys.readouterr().err
+
+
+def test_the_words_of_trust_contradict_no_reason(capsys: Capture) -> None:
+    sizes = ["--params", "1.7B", "--tokens", "100B"]
+    assert main(["plateau", "openeurollm-dense", *sizes]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Counts as inside the data, though 1.7B is 1.7 times the largest" in said

@@ -42,7 +42,7 @@ MISTAKES = [
     (f"optimum {ASK} --learning-rate=3e-4", f"{ASK} --lr=3e-4"),
     (f"regret {ASK} --lr 3e-4 --bs 4Mi", f"{ASK} --lr 3e-4 --batch 4Mi"),
     (f"optimum {ASK} --tol 1%", "It is an option of `surrogate plateau`"),
-    (f"plateau {DENSE} --flops 1e22", "It is an option of `surrogate optimum`."),
+    (f"plateau {DENSE} --flops 1e22", "ask `surrogate optimum`, which finds"),
     (f"optimum {ASK} --zebra", "there is no option --zebra. Run `surrogate optimum -"),
     (f"optimum {ASK} 3e-4", "got the word '3e-4'"),
     ("optimum", "or a fit that comes with the package (openeurollm-dense, steplaw-"),

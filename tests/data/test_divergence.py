@@ -92,6 +92,12 @@ def test_a_wall_from_the_first_run_on_stays() -> None:
     assert line(2.6, 6.9, 7.2) == [0, 1, 1]
 
 
+def test_a_wall_falls_nowhere() -> None:
+    """Above one stable run: what rises on is a wall, what falls again diverged."""
+    assert line(4.1, 5.9, 10.0, 19.0) == [0] * 4
+    assert line(4.1, 5.9, 10.0, 9.2, 10.5) == [0, 1, 1, 1, 1]
+
+
 def test_one_bad_run_without_reference_is_unexplained() -> None:
     lr, batch = OCTAVES[[0, 1, 2, 0, 1]], np.array([1e5, 1e5, 1e5, 9e5, 9e5])
     found = verdicts(lr, batch, (2.5, 2.4, 2.45, 6.0, 6.1))

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from surrogate import DataError, Runs, read_runs
+from surrogate.base.errors import FlagsError
 
 HEADER = "lr,batch,params,tokens,loss"
 ROWS = [(1e-3 * 2**k, 131_072, 6e7, 1.2e9, 3.0 + 0.1 * (k - 2) ** 2) for k in range(5)]
@@ -76,7 +77,7 @@ def test_two_sizes_in_the_names_of_runs(tmp_path: Path) -> None:
     path = tmp_path / "runs.csv"
     names = [f"60M-1.2B-lr{lr:g}-bs131072,{loss}" for lr, *_, loss in ROWS]
     path.write_text("\n".join(["run,loss", *names]))
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(FlagsError) as caught:
         read_runs(path)
     said = {"lr=lr in run", 'params="size in run"', 'tokens="second size in run"'}
     assert said <= set(caught.value.flags)

@@ -377,6 +377,30 @@ def test_from_12_cells_on_draws_keep_their_directions() -> None:
 # ------------------------------------------------------------- regret
 
 
+@pytest.mark.parametrize("shape", [(1,), (2,), (41,), (40, 2), (7, 2, 3)])
+@pytest.mark.parametrize("share", [0.0, 0.025, 0.5, 0.95, 1.0])
+def test_quantiles_of_what_is_known_are_numpy_s(
+    shape: tuple[int, ...], share: float
+) -> None:
+    rng = np.random.default_rng(len(shape))
+    values = rng.normal(size=shape)
+    if len(shape) > 1:
+        values[rng.random(shape) < 0.2] = np.nan
+        values[0] = 0.5
+    found = intervals.known_quantile(values, share)
+    np.testing.assert_allclose(
+        found, np.nanquantile(values, share, axis=0), rtol=1e-13, atol=1e-15
+    )
+
+
+def test_quantiles_between_infinite_values_are_infinite() -> None:
+    values = np.array([1.0, 2.0, np.inf, np.inf, np.inf, np.nan])
+    assert intervals.known_quantile(values, 0.25) == 2.0
+    assert intervals.known_quantile(values, 0.3) == np.inf
+    assert intervals.known_quantile(values, 0.9) == np.inf
+    assert np.isnan(intervals.known_quantile(np.full(3, np.nan), 0.5))
+
+
 def test_upper_is_a_quantile_of_draws_and_no_less_than_the_point() -> None:
     draws = np.random.default_rng(0).permutation(np.linspace(0.0, 0.01, 2001))
     assert intervals.upper(0.002, draws) == pytest.approx(0.0095, rel=1e-12)

@@ -30,7 +30,7 @@ SCRIPT = """
     return { status, refused, best, interval, plateau, edgeIntervals, loss: loss ?? null,
       open: answer.openEdges, cautions: cautionsOf(model, answer),
       sides: Object.fromEntries(Object.entries(sides).map(([n, s]) => [n, sayOf(n, s)])),
-      choice: answer.choice && { regret: answer.choice.regret, refused: answer.choice.refused },
+      choice: answer.choice && { regret: answer.choice.regret, isInside: answer.choice.isInside, refused: answer.choice.refused },
       robust: sure && sure.robust && sure.robust.natural,
       most: sure && sure.robust && sure.robust.most, upper: sure && sure.regret && sure.regret.upper,
       rows: answerRows(model, answer, sure), text: answerText(model, answer, sure) };
@@ -248,6 +248,11 @@ def test_regret_of_page_and_command_are_alike(pair: Any) -> None:
             assert math.isnan(lost.regret)
             continue
         assert page["choice"]["regret"] == pytest.approx(lost.regret, abs=1e-8)
+        if lost.context.one_sided:
+            assert page["upper"] is None
+            assert math.isnan(lost.upper)
+            assert page["choice"]["isInside"] == lost.is_inside
+            continue
         assert page["upper"] == pytest.approx(lost.upper, rel=1e-3, abs=1e-6)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -20,7 +21,12 @@ from surrogate.answers.decision.document import (
 )
 from surrogate.answers.limits.sides import opened
 from surrogate.answers.question import Question, Range
-from surrogate.answers.solved import Solved, choice_intervals, loss_interval
+from surrogate.answers.solved import (
+    Solved,
+    choice_intervals,
+    loss_interval,
+    solve_box,
+)
 from surrogate.data.coordinates import CHOICES
 from surrogate.fitting.model import Model
 
@@ -109,6 +115,24 @@ def _natural(told: Answered, found: Boxes, box: np.ndarray | None) -> InnerBox |
     return InnerBox(ends["lr"], ends["batch"])
 
 
+def _allowed(told: Answered) -> Solved | None:
+    """The minimum over what may be suggested; None where nothing may.
+
+    Where no limit keeps the best out it is the answer's own. Else the best of what is
+    allowed has another lr than the best of all, at a smaller batch say.
+    """
+    solved, box = told.solved, {**told.solved.box}
+    is_bound = False
+    for name, most in told.limits.most.items():
+        if name in solved.fit.features.choices:
+            low, high = box[name]
+            if low > most:
+                return None
+            box[name] = low, min(high, most)
+            is_bound |= solved.best[name] > most
+    return solve_box(solved.question, box, solved.known) if is_bound else solved
+
+
 def _losses(solved: Solved, u: np.ndarray) -> np.ndarray:
     """Ln loss of the fit over its lowest; infinite beyond what is searched."""
     lost = solved.log_losses(u) - solved.value
@@ -123,29 +147,41 @@ def _suggestion(told: Answered, found: Boxes) -> Suggestion | None:
     within = boxes.capped(told.solved.fit, told.solved.bounds, told.limits.most)
     if within is None:
         return None
+    allowed = _allowed(told)
+    if allowed is None or not np.isfinite(allowed.value):
+        return None
     known = [box for box in (found.robust, found.inner) if box is not None]
     # A box in which no lr of two digits lies is surer than anybody types.
     if "lr" in told.solved.fit.features.choices:
-        known.sort(key=lambda box: not typed.is_typable(_ends(told, found, box)["lr"]))
+        rates = {id(box): _ends(told, found, box, allowed.best)["lr"] for box in known}
+        known.sort(key=lambda box: not typed.is_typable(rates[id(box)]))
     for box in (*known, None):
-        chosen = _rounded(told, _ends(told, found, box))
+        chosen = _rounded(told, _ends(told, found, box, allowed.best))
         if chosen is not None:
-            return _stated(told.solved, chosen, box is not None)
+            return _stated(told, chosen, box is not None)
     return None
 
 
-def _ends(told: Answered, found: Boxes, box: np.ndarray | None) -> dict[str, Range]:
-    """Ranges of lr and batch to round within, natural units."""
-    features, best = told.solved.fit.features, told.solved.best
+def _ends(
+    told: Answered, found: Boxes, box: np.ndarray | None, best: Mapping[str, float]
+) -> dict[str, Range]:
+    """Ranges of lr and batch to round within, natural units.
+
+    Args:
+        told: what the answer was computed from.
+        found: the boxes.
+        box: one of them; None for what is near the best.
+        best: of what may be suggested.
+    """
+    features = told.solved.fit.features
     bounds = found.bounds
     ends: dict[str, Range] = {}
     for i, name in enumerate(features.choices):
         mean, scale = features.mean[i], features.scale[i]
         if box is None:
             most = told.limits.most.get(name, math.inf)
-            at = min(best[name], most)
-            top = min(at * math.exp(_NEAR), most)
-            ends[name] = (at * math.exp(-_NEAR), top)
+            top = min(best[name] * math.exp(_NEAR), most)
+            ends[name] = (best[name] * math.exp(-_NEAR), top)
         else:
             low, high = np.exp(box[i] * scale + mean).tolist()
             ends[name] = (low, high)
@@ -180,7 +216,8 @@ def _rounded(told: Answered, ends: Mapping[str, Range]) -> typed.Typed | None:
     return chosen if chosen is None or is_known else chosen._replace(batch=math.nan)
 
 
-def _stated(solved: Solved, chosen: typed.Typed, is_inside: bool) -> Suggestion:
+def _stated(told: Answered, chosen: typed.Typed, is_inside: bool) -> Suggestion:
+    solved = told.solved
     fit, length = solved.fit, known_seq_len(solved.fit)
     batch = chosen.batch
     fits = length and math.isfinite(batch) and batch % length == 0
@@ -193,7 +230,9 @@ def _stated(solved: Solved, chosen: typed.Typed, is_inside: bool) -> Suggestion:
         seq_len=int(length) if length else None,
         steps=solved.question.tokens / batch,
         regret=chosen.regret,
-        regret_upper=beyond.regret_bound(fit, chosen.regret, drawn),
+        regret_upper=math.nan
+        if told.one_sided
+        else beyond.regret_bound(fit, chosen.regret, drawn),
         is_inside=is_inside,
     )
 
@@ -217,7 +256,8 @@ def _prices(
     of, regret, u = _priced(told, suggested)
     prices = price.Prices.of(price.Line(solved))
     bound = math.nan
-    if u is not None:
+    # Of one side the best that was tried is no minimum, and no bound holds.
+    if u is not None and not told.one_sided:
         drawn = prices.regret_bound(solved.drawn_regrets(u))
         bound = beyond.regret_end(fit, regret, max(drawn, regret))
     steps = None
@@ -228,6 +268,8 @@ def _prices(
     shares = prices.shares(lost)
     upper = max(shares[0], shares[1]) if math.isfinite(shares[1]) else math.nan
     cost = prices.price(of, regret, float(shares[0]), float(upper))
+    if told.one_sided and cost.reason is None and of != "tolerance":
+        cost = replace(cost, reason="at least: the best may lie beyond what was tried")
     if steps is None:
         return cost, None
     return cost, price.ladder(solved, steps, shares[2:])
@@ -259,16 +301,27 @@ def _has_ladder(told: Answered) -> bool:
 
 def _evidence(told: Answered, suggested: Suggestion | None) -> trust.Evidence:
     solved = told.solved
-    lr = choice_intervals(solved)["lr"]
+    allowed = _allowed(told) or solved
+    lr = choice_intervals(allowed)["lr"]
     if solved.bounds.low[0] == solved.bounds.high[0]:
         lr = math.nan, math.nan
+    upper = suggested.regret_upper if suggested else math.nan
+    sizes = _sizes(solved.question)
+    if suggested and allowed is not solved:
+        # What a limit costs is known; unknown is how the best of the rest is missed.
+        both = {"lr": suggested.lr, "batch": suggested.batch}
+        u = solved.fit.features.u_of(both)
+        lost = float(np.expm1(_losses(allowed, u[None])[0]))
+        drawn = allowed.drawn_regrets(u)
+        upper = beyond.regret_bound(solved.fit, max(lost, 0.0), drawn)
+        sizes |= {n: v for n, v in both.items() if n in solved.fit.features.choices}
     return trust.Evidence(
         distance=told.distance,
-        sizes=_sizes(solved.question),
+        sizes=sizes,
         fitted=solved.fit.features.fitted,
         cells_near=cells_near(solved.question),
         lr=lr,
-        regret_upper=suggested.regret_upper if suggested else math.nan,
+        regret_upper=upper,
         tol=told.tol,
         loss=loss_interval(solved),
         untold=tuple(

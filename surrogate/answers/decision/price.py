@@ -230,9 +230,8 @@ class Prices:
         scaled = np.where(
             is_told, self.slope[0] / np.where(is_told, slope, 1.0), np.inf
         )
-        return float(
-            np.expm1(np.nanquantile(np.log1p(regrets) * scaled, intervals.LEVEL))
-        )
+        prices = np.log1p(regrets) * scaled
+        return float(np.expm1(intervals.known_quantile(prices, intervals.LEVEL)))
 
 
 def tolerance(question: Question, share: float) -> float:

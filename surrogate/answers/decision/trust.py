@@ -10,7 +10,10 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
+from surrogate.base.shown import lr as format_lr
+from surrogate.base.shown import percent
 from surrogate.base.units import format_count
+from surrogate.data.coordinates import CHOICES
 
 Word = Literal["inside", "near", "far", "too_uncertain"]
 
@@ -39,7 +42,7 @@ class Evidence:
 
     Attributes:
         distance: of the question, 1 at the edge of the data.
-        sizes: asked about, by name.
+        sizes: asked about, by name; with lr and batch where a limit moves them.
         fitted: smallest and largest fitted of each.
         cells_near: fitted cells within a factor of 3 in every size.
         lr: interval of the best lr; NaN where there is none.
@@ -90,6 +93,7 @@ def judge(told: Evidence) -> Trust:
     reasons += [_said(told, name) for name, times in ratios.items() if times >= _SAID]
     most = max(ratios.values(), default=1.0)
     is_alone = told.cells_near < NEAR_CELLS
+    is_off = any(ratios.get(name, 1.0) >= _SAID for name in CHOICES)
     if is_alone and most <= NEAR_FACTOR:
         what = ("no fitted cell lies", "only one fitted cell lies")[told.cells_near]
         reasons.append(f"{what} within a factor of {NEAR_FACTOR:.0f} in every size")
@@ -104,9 +108,9 @@ def judge(told: Evidence) -> Trust:
     is_loose = told.regret_upper > REGRET_TOLS * told.tol
     if is_loose:
         reasons.append(
-            f"even the suggestion may lose {100 * told.regret_upper:.2g} % of the loss"
+            f"even the suggestion may lose {percent(told.regret_upper)} of the loss"
         )
-    level: Word = place
+    level: Word = "near" if place == "inside" and is_off else place
     if is_wide or is_loose or told.untold:
         level = "too_uncertain"
     elif place == "inside" and not math.isfinite(factor):
@@ -142,11 +146,10 @@ def _said(told: Evidence, name: str) -> str:
     low, high = told.fitted[name]
     value = told.sizes[name]
     what, most, least = _WHAT.get(name, (name, "largest", "smallest"))
+    shown = format_lr(value) if name == "lr" else format_count(value)
     if value > high:
-        return (
-            f"{format_count(value)} is {times(value / high)} the {most} {what} fitted"
-        )
-    return f"{format_count(value)} is 1/{low / value:.2g} of the {least} {what} fitted"
+        return f"{shown} is {times(value / high)} the {most} {what} fitted"
+    return f"{shown} is 1/{low / value:.2g} of the {least} {what} fitted"
 
 
 def times(ratio: float) -> str:

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from surrogate.answers.limits.pairs import untried
 from surrogate.answers.question import Question
 from surrogate.answers.sided import solve_sides
-from surrogate.answers.solved import solve_box
+from surrogate.answers.solved import point_only, solve_box
 from surrogate.base.units import format_count
 from surrogate.data.extrapolation import HELD_SPAN
 from surrogate.fitting.model import Model
@@ -53,7 +54,13 @@ def too_loose(
     halves = 0.5 * (ends[:, 1] - ends[:, 0]) * fit.features.u_scale
     if not held and not untold:
         at = solved.best | {name: side.at for name, side in one_sided.items()}
-        far = untried(question, solve_box(question, box).best, at)
+        free = solved.best
+        if solved.is_cut or one_sided:
+            # Pairs are told about the surface's own best, beyond the edge or not.
+            whole = point_only(question)
+            bare = replace(whole, fit=replace(whole.fit, stability=None))
+            free = solve_box(bare, box).best
+        far = untried(question, free, at)
         if far is not None:
             return {"batch": far}
     scattered = is_scattered(fit)

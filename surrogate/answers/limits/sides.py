@@ -58,6 +58,7 @@ def sides(
     best: dict[str, float],
     intervals: dict[str, tuple[float, float]],
     held: dict[str, float],
+    is_cut: bool = False,
 ) -> dict[str, Side]:
     """The settings of which the answer tells one side only.
 
@@ -66,6 +67,7 @@ def sides(
         best: of the surface in the box, natural units.
         intervals: of it.
         held: settings that are not chosen.
+        is_cut: the minimum lies on the edge of stability.
     """
     fit = question.fit
     found = {}
@@ -74,7 +76,8 @@ def sides(
         if told is None or name in held:
             continue
         if told.is_curved:
-            side = _beyond(question, name, told, best[name], intervals[name])
+            beyond = _capped if is_cut and name == "lr" else _beyond
+            side = beyond(question, name, told, best[name], intervals[name])
         else:
             side = _monotone(question, name, told)
         if side is not None:
@@ -113,7 +116,7 @@ def _beyond(
     low, high = tried(question, name)
     if high < -AGREE:
         than = told.above if told.is_high and told.above is not None else interval[0]
-        at = best * math.exp(high)
+        at = _exact(best * math.exp(high))
         return Side(
             "above",
             min(than, at),
@@ -126,11 +129,50 @@ def _beyond(
         )
     if low > AGREE:
         than = told.below if told.is_low and told.below is not None else interval[1]
-        at = best * math.exp(low)
+        at = _exact(best * math.exp(low))
         return Side(
             "below", max(than, at), at, told.low, told.groups, told.is_low, told.levels
         )
     return None
+
+
+def _capped(
+    question: Question,
+    name: str,
+    told: Direction,
+    best: float,
+    interval: tuple[float, float],
+) -> Side | None:
+    """The best lies beyond the edge of stability, which the fitted minimum lies on.
+
+    Where the highest stable lr is best all over, nothing but runs that diverged stands
+    above it: the edge between them is a guess, and the answer stays at what ran, as it
+    does where the edge lies above all that ran. What was tried about the cells' own
+    optima says nothing here: these lie beyond the edge.
+    """
+    cells = question.fit.cells
+    index = nearest_cell(cells, question)
+    assert index is not None
+    highest = cells[index].ends(name)[1]
+    if not (told.is_high and told.capped) and best <= highest * (1 + AGREE):
+        return None
+    at = min(highest, best)
+    than = told.above if told.is_high and told.above is not None else interval[0]
+    return Side(
+        "above",
+        min(than, at) if math.isfinite(than) else at,
+        at,
+        told.high,
+        told.groups,
+        told.is_high,
+        told.levels,
+        told.capped,
+    )
+
+
+def _exact(value: float) -> float:
+    """A value that was tried, without what a logarithm and back adds to it."""
+    return float(f"{value:.12g}")
 
 
 def tried(question: Question, name: str) -> tuple[float, float]:

@@ -10,10 +10,10 @@ import math
 
 import numpy as np
 
-from surrogate.answers.laws_on_cells import ACTIVE
 from surrogate.answers.limits.carried import Pair, Start, Transfer, Way
 from surrogate.answers.question import Question
 from surrogate.answers.results import UNKNOWN, Optimum
+from surrogate.base.defaults import ACTIVE
 from surrogate.base.errors import DataError
 from surrogate.base.units import (
     format_count,

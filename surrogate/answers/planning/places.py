@@ -9,13 +9,13 @@ from typing import TypeAlias
 
 import numpy as np
 
-from surrogate.answers.laws_on_cells import ACTIVE
 from surrogate.answers.planned import Wanted
 from surrogate.answers.planning.target import (
     Target,
     lowest_at,
     shift_of,
 )
+from surrogate.base.defaults import ACTIVE
 from surrogate.base.errors import DataError
 from surrogate.base.shapes import Float64
 from surrogate.base.units import format_count

@@ -46,7 +46,13 @@ def optimum(
             "fixes it. Give one of them."
         )
     size = sizes.read(sized)
-    other = options.optional_counts({name: sized[name] for name in ("steps", "flops")})
+    steps = options.optional_count("--steps", sized["steps"])
+    budget = size.flops if steps is not None or size.computed is None else None
+    if steps is not None and sized["tokens"] is not None:
+        raise DataError(
+            "--tokens and --steps are both given: steps x batch are the tokens. Leave "
+            "one out."
+        )
     where = options.where(within)
     fixed_batch, fixed_lr = options.optional_batch(batch), options.optional_lr(lr)
     multiple = options.optional_batch(batch_multiple, "--batch-multiple")
@@ -65,11 +71,13 @@ def optimum(
 
     with options.dashed():
         fitted = load(fit)
+        sizes.check_budget(size, fitted.scale_names)
         own = size.params_of(fitted.params_kind)
         answer = fitted.optimum(
             params=own,
-            tokens=None if any(other.values()) else size.tokens_of(own),
-            **other,
+            tokens=size.tokens_of(own) if steps is None else None,
+            steps=steps,
+            flops=budget,
             **where,
             **bound,
             batch=fixed_batch,
@@ -77,7 +85,7 @@ def optimum(
             batch_multiple=multiple,
             transfer=transfer,
         )
-    document = deciding.document(answer, machine)
+    document = deciding.document(answer, machine, size, bound)
     asked = deciding.asked(fit, sized, within)
     found = document["transfer"]
     if found and transfer is None:
@@ -150,7 +158,9 @@ def plateau(
             batch=at_batch,
             lr=at_lr,
         )
-    document = deciding.document(answer, machine) | deciding.held_out(fitted)
+    document = deciding.document(answer, machine, size, bound) | deciding.held_out(
+        fitted
+    )
     if ladder:
         deciding.check_ladder(document)
     asked = deciding.asked(fit, sized, within)
@@ -214,7 +224,7 @@ def regret(
             batch=my_batch,
             tol=deciding.share_of_loss(surface, tolerance),
         )
-    document = deciding.document(answer, machine)
+    document = deciding.document(answer, machine, size, bound)
     asked = deciding.asked(fit, sized, within)
     short = partial(decision.regret, asked=asked)
     return deciding.emit(

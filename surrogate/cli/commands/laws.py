@@ -14,7 +14,14 @@ import typer
 
 from surrogate.base import defaults, interrupts, units
 from surrogate.base.errors import DataError
-from surrogate.cli import documents, options, output, progress, reading
+from surrogate.cli import (
+    documents,
+    options,
+    output,
+    progress,
+    reading,
+    typing_numbers,
+)
 from surrogate.cli.progress import Bar
 
 if TYPE_CHECKING:
@@ -76,7 +83,9 @@ def law(
         active=options.optional_count("--active-params", active_params),
         loss=None if loss is None else units.parse_positive(loss, what="--loss"),
         shape=_shape(layers, width, seq_len),
-        compute=options.optional_count("--compute", compute),
+        compute=None
+        if compute is None
+        else typing_numbers.flops(compute, what="--compute"),
         seq_len=None if seq_len is None else options.whole("--seq-len", seq_len),
     )
     if point.active is not None and point.active > point.params:

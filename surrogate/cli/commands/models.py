@@ -121,7 +121,7 @@ def _text(document: dict[str, Any]) -> list[RenderableType]:
     counted = {"non_embedding": "without embeddings, where they are known"}
     note = counted.get(str(document["params_kind"]), "with embeddings")
     return [
-        common.columns(names, rows, left=["model", "trust"]),
+        common.columns(names, rows, left=["model", "trust"], kept=(0,)),
         common.title(
             f"params {note}; batch in tokens; sources: --json, docs/models.md"
         ),

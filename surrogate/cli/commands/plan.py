@@ -26,7 +26,7 @@ Prior = Annotated[
 ]
 Budget = Annotated[
     str | None,
-    typer.Option(metavar="FLOPS", help="Of all runs, 6 N D each: 1e20, or 5%."),
+    typer.Option(metavar="FLOPS", help="Of all runs, 6 N D each: 1e20, 1PF-day or 5%."),
 ]
 Count = Annotated[
     str | None, typer.Option("--runs", metavar="K", help="So many at most; 12.")
@@ -92,7 +92,9 @@ def next(
     options.choose("--for", aim, _AIMS)
     more = options.where(within)
     limits = {
-        "per_run_max": options.optional_count("--per-run-max", per_run_max),
+        "per_run_max": None
+        if per_run_max is None
+        else typing_numbers.flops(per_run_max, what="--per-run-max"),
         "batch_multiple": options.optional_batch(batch_multiple, "--batch-multiple"),
         "max_params": options.optional_count("--max-params", max_params),
         "runs": None if runs is None else options.whole("--runs", runs),
@@ -159,7 +161,7 @@ def _budget(text: str, where: options.Point) -> float:
 
         sizes_ = where["params"], where["tokens"], where["scales"] or {}
         return share * cost(*sizes_)
-    return typing_numbers.count(text, what="--budget")
+    return typing_numbers.flops(text, what="--budget")
 
 
 def _written(

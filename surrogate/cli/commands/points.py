@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from surrogate.base.errors import DataError, Status
+from surrogate.base.errors import DataError, Status, UnlikelyError
 from surrogate.base.units import quote
 from surrogate.cli import documents, output, sizes, typing_numbers
 
@@ -67,7 +67,7 @@ _OWN: dict[str, dict[str, tuple[Any, ...]]] = {
         "inside": ("inside",),
     },
 }
-_SIZES = ("params", "tokens", "model")
+_SIZES = ("params", "tokens", "flops", "model")
 Ask = Callable[..., Any]
 
 
@@ -122,7 +122,7 @@ def answer(fit: Fit, asked: Questions) -> dict[str, Any]:
             found = _ask(fit, asked, own)
             cells, said = _cells(asked.command, found), str(found["status"])
         except DataError as error:
-            cells, said = [""] * len(added), str(error)
+            cells, said = [""] * len(added), _why(error)
             refused[said] += 1
         writer.writerow(guarded_row([*row.fields, *cells, said]))
     write_whole(asked.out, stream.getvalue().encode())
@@ -136,6 +136,14 @@ def answer(fit: Fit, asked: Questions) -> dict[str, Any]:
         "answered": len(table.rows) - sum(refused.values()),
         "refused": dict(refused.most_common()),
     }
+
+
+def _why(error: DataError) -> str:
+    """Why a row has no answer, and what to write in it."""
+    if not isinstance(error, UnlikelyError):
+        return str(error)
+    has_question = "did you mean" in error.said or error.meant is None
+    return error.said if has_question else f"{error.said} Write {error.meant}."
 
 
 def check(points: Path | None, out: Path | None) -> None:
@@ -238,7 +246,7 @@ def _ask(fit: Fit, asked: Questions, own: Mapping[str, str]) -> dict[str, Any]:
     """The document of one row's question."""
     command, typed, shared = asked.command, asked.typed, asked.shared
     size = sizes.read({name: own.get(name) or typed.get(name) for name in _SIZES})
-    question = dict(shared) | sizes.known(size, fit.params_kind)
+    question = dict(shared) | sizes.known(size, fit.params_kind, fit.scale_names)
     scales = dict(shared.get("scales") or {})
     for name in fit.scale_names:
         if own.get(name):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -61,7 +62,7 @@ def predict_points(
     check_out(out, points, overwrite)
     fitted = load(fit)
     table = read_points(points, scales=fitted.scale_names)
-    _check_header(table)
+    _check_header(table, fit)
     usable = np.array([not reason for reason in table.reasons])
     statuses = list(table.reasons)
     recipes = _recipes(table, every.recipe, fitted, statuses, usable)
@@ -109,8 +110,16 @@ def check_out(out: Path, points: Path, overwrite: bool) -> None:
         )
 
 
-def _check_header(table: Points) -> None:
+def _check_header(table: Points, fit: str) -> None:
     taken = [name for name in table.header if name in ADDED]
+    if taken == ["loss"]:
+        command = shlex.join(["surrogate", "evaluate", fit, str(table.file)])
+        raise DataError(
+            f"{table.file} line 1: column 'loss' has the name of a column that predict "
+            "adds. If it holds finished runs, score the fit on them: "
+            f"`{command}`. To predict all the same, rename it, for example "
+            "measured_loss."
+        )
     if taken:
         raise DataError(
             f"{table.file} line 1: column {quote(taken[0])} has the name of a column "

@@ -193,11 +193,16 @@ def regret(document: Document) -> list[RenderableType]:
             *common.common(document),
         ]
         return [common.title(f"Regret for {common.place(document)}"), common.grid(rows)]
-    rows: list[Row] = [("regret", common.percent(document.get("regret")))]
+    is_open = bool(document.get("one_sided"))
+    than = ", against the best that was tried" if is_open else ""
+    rows: list[Row] = [("regret", f"{common.percent(document.get('regret'))}{than}")]
     if bounds is not None:
         sure = common.level(interval).removesuffix(" interval")
         rows.append((f"at most, {sure} sure", common.percent(bounds[1])))
-    if inside is not None:
+    if inside is None:
+        why = "the best may lie beyond what was tried"
+        rows.append(("on the plateau", f"not known: {why}"))
+    else:
         rows.append(("on the plateau", "yes" if inside else "no"))
     if probability is not None:
         rows.append(("probability of that", f"{probability:.2f} that it is inside"))

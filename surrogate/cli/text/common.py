@@ -124,17 +124,27 @@ def grid(rows: Iterable[Row]) -> Table:
 
 
 def columns(
-    names: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[str] = ()
+    names: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    left: Sequence[str] = (),
+    kept: Sequence[int] = (),
 ) -> Table:
-    """A table with a header; the columns in `left` hold words, the others numbers."""
+    """A table with a header.
+
+    Args:
+        names: of the columns.
+        rows: their cells.
+        left: columns of words; the others hold numbers.
+        kept: columns whose cells are not broken, by place.
+    """
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="cyan", padding=(0, 2, 0, 0))
-    for name in names:
-        table.add_column(
-            name, justify="left" if name in left else "right", overflow="fold"
-        )
+    for k, name in enumerate(names):
+        justify = "left" if name in left else "right"
+        # A name is not broken where something else can be.
+        table.add_column(name, justify=justify, overflow="fold", no_wrap=k in kept)
     for row in rows:
         table.add_row(*(Text(plain(cell)) for cell in row))
     return table
@@ -156,6 +166,9 @@ def place(document: Document, params: str = "parameters") -> str:
         f"{count(document.get('params'))} {params}",
         f"{count(document.get('tokens'))} tokens",
     ]
+    budget = document.get("from_flops")
+    if budget:
+        parts[-1] += f" ({budget['flops']:.3g} FLOPs)"
     scales = document.get("scales") or {}
     parts += [f"{name} {count(value)}" for name, value in scales.items()]
     if document.get("recipe"):

@@ -32,6 +32,12 @@ _WORDS = {
 _INDENT, _LABEL = 2, 9
 # A rung of the ladder this near in octaves to half the batch, or twice, serves for it.
 _SAME_RUNG = 0.5
+# A range of lr below this factor is hardly one.
+_THIN = 1.2
+# More than rounding costs.
+_ROUNDING = 5e-4
+# Settings this near in ln are one.
+_SAME_SETTING = 0.01
 _WIDEST = 100
 
 
@@ -186,22 +192,34 @@ def regret(document: Document, asked: Asked) -> list[RenderableType]:
     if lost is None:
         _refused(page, document)
         return page.done()
+    page.say("Loses", _loses(document, lost))
+    _cost(page, document)
+    if document.get("inside") is not True:
+        for change in _fixes(document):
+            page.say(*change)
+    own = (document.get("suggestion") or {}).get("regret") or 0.0
+    better = "Better" if document.get("inside") is False else "Best"
+    better = "Allowed" if own > max(lost, _ROUNDING) else better
+    _use(page, document, label="So far" if document.get("one_sided") else better)
+    _notes(page, document)
+    return page.done()
+
+
+def _loses(document: Document, lost: float) -> str:
+    """How much a choice loses, and whether that is within the plateau."""
+    if document.get("one_sided"):
+        than = "against the best that was tried; better may lie beyond"
+        if document.get("inside") is None:
+            return f"not known: {shown.percent(lost)} {than}"
+        return f"at least {shown.percent(lost)} of the loss, {than}"
     bound = ((document.get("interval") or {}).get("regret") or (None, None))[1]
     level = (document.get("interval") or {}).get("level") or 0.95
     most = f", at most {shown.percent(bound)} ({100 * level:.0f} %)" if bound else ""
     verdict = "within" if document.get("inside") else "outside"
-    page.say(
-        "Loses",
+    return (
         f"{shown.percent(lost)} of the loss{_alone(document)}{most}: {verdict} the "
-        f"{shown.percent(document['tol'])} plateau",
+        f"{shown.percent(document['tol'])} plateau"
     )
-    _cost(page, document)
-    if not document.get("inside"):
-        for change in _fixes(document):
-            page.say(*change)
-    _use(page, document, label="Better" if not document.get("inside") else "Best")
-    _notes(page, document)
-    return page.done()
 
 
 def _alone(document: Document) -> str:
@@ -230,6 +248,10 @@ def _use(page: _Page, document: Document, label: str = "Use") -> None:
         parts.append(f"batch {_batch(document, use['batch'])}")
         parts.append(shown.steps(use["steps"]))
     page.say(label, ", ".join(parts), "bold")
+    lost, limits = use.get("regret") or 0.0, document.get("limits") or {}
+    if limits and lost > _ROUNDING:
+        names = " and ".join(f"--{name.replace('_', '-')}" for name in limits)
+        page.say("", f"loses {shown.percent(lost)} against what {names} keeps out")
 
 
 def _exact(page: _Page, document: Document) -> None:
@@ -241,12 +263,19 @@ def _exact(page: _Page, document: Document) -> None:
             continue
         low, high = (document.get("interval") or {}).get(name) or (None, None)
         known = ""
-        if low is not None or high is not None:
+        side = (document.get("one_sided") or {}).get(name)
+        if side and (low is not None or high is not None):
+            than = side["than"] if side["than"] is not None else side["at"]
+            known = f" (the best lies {side['side']} {form(than)})"
+        elif low is not None or high is not None:
             known = f" ({shown.span(low, high, form)})"
         is_held = name == "batch" and not known
         parts.append(f"{'at ' if is_held else ''}{name} {form(value)}{known}")
     level = (document.get("interval") or {}).get("level") or 0.95
     said = ", ".join(parts)
+    if document.get("one_sided"):
+        page.say("So far", said)
+        return
     page.say("Exactly", f"{said}, {100 * level:.0f} %" if "(" in said else said)
 
 
@@ -263,15 +292,15 @@ def _scanned(page: _Page, document: Document) -> None:
 
 def _as_good(page: _Page, document: Document) -> None:
     """The inner box: the robust one where there is one."""
-    robust, inner = document.get("inner_robust"), document.get("inner")
-    box = robust or inner
+    robust, box = document.get("inner_robust"), _box(document)
     tolerance = shown.percent(document["tol"])
+    is_open = bool(document.get("one_sided"))
+    if not box and is_open:
+        page.say("As good", "not known: the best may lie beyond what was tried")
+        return
     if not box:
         why = "no range of lr goes with a range of batch"
         page.say("As good", f"nothing else within {tolerance}: {why}")
-        lost = document["suggestion"].get("regret") or 0.0
-        if lost > document["tol"]:
-            page.say("", f"what is allowed loses {shown.percent(lost)} of the loss")
         return
     lr, batch = box["lr"], box["batch"]
     any_lr = f"any lr {_span(lr, shown.lr)}"
@@ -288,14 +317,37 @@ def _as_good(page: _Page, document: Document) -> None:
         hours = price.get("gpu_hours")
         cost = f" ({common.count(hours)} hours of {price.get('gpu')})" if hours else ""
         worth = f", as with {shown.percent(share)} fewer tokens{cost}"
-    page.say("", f"at most {tolerance} above the best loss{worth}")
+    best = "best that was tried" if is_open else "best loss"
+    page.say("", f"at most {tolerance} above the {best}{worth}")
     probability = (document.get("robust") or {}).get("probability")
     if robust and probability:
         page.say("", f"(in {100 * probability:.0f} % of the fits to resampled runs)")
+        if _is_thin(robust) and (inner := document.get("inner")):
+            page.say("", f"by the fit alone {_said_box(inner)}")
+            _other(page, document)
+            return
     elif robust is None and document.get("robust"):
         page.say("", "by the fit alone: no box is that safe in most resampled fits")
     _largest(page, document, batch)
     _other(page, document)
+
+
+def _box(document: Document) -> Document | None:
+    """The inner box that is shown."""
+    return document.get("inner_robust") or document.get("inner")
+
+
+def _is_thin(box: Document) -> bool:
+    """Whether a box is hardly more than one lr."""
+    low, high = box["lr"]
+    return low is not None and high is not None and low < high < _THIN * low
+
+
+def _said_box(box: Document) -> str:
+    lr, batch = box["lr"], box["batch"]
+    if batch[0] is not None and batch[0] == batch[1]:
+        return f"lr {_span(lr, shown.lr)}"
+    return f"lr {_span(lr, shown.lr)} with batch {_span(batch, shown.count)}"
 
 
 def _span(ends: Sequence[float | int | None], form: Callable[[float], str]) -> str:
@@ -314,7 +366,8 @@ def _other(page: _Page, document: Document) -> None:
     use = document.get("suggestion") or {}
     parts = []
     for times in (0.5, 2.0):
-        rungs = document.get("ladder") or ()
+        most = (document.get("limits") or {}).get("batch_max") or math.inf
+        rungs = [r for r in document.get("ladder") or () if r["batch"] <= most]
         aim = times * (use.get("batch") or math.inf)
         near = [r for r in rungs if abs(math.log2(r["batch"] / aim)) < _SAME_RUNG]
         if near:
@@ -335,7 +388,8 @@ def _largest(page: _Page, document: Document, batch: list[float | None]) -> None
         or "batch_high" in (document.get("open_edges") or ())
     ):
         return
-    if far["batch"] > 1.1 * batch[1]:
+    most = (document.get("limits") or {}).get("batch_max") or math.inf
+    if far["batch"] > 1.1 * batch[1] and far["batch"] <= most:
         page.say(
             "",
             f"larger batches, to {shown.count(far['batch'])}, with lr near "
@@ -345,14 +399,16 @@ def _largest(page: _Page, document: Document, batch: list[float | None]) -> None
 
 def _asked_slices(page: _Page, document: Document) -> None:
     """What was asked with --batch or --lr."""
-    at = document.get("lr_at_batch")
-    if at:
+    sides = document.get("one_sided") or {}
+    at, box = document.get("lr_at_batch"), _box(document)
+    is_said = box is not None and at and box["batch"] == [at["batch"], at["batch"]]
+    if at and not is_said and "lr" not in sides:
         page.say(
             "Then",
             f"at batch {_batch(document, at['batch'])}: {_ends(at, 'lr', shown.lr)}",
         )
     at = document.get("batch_at_lr")
-    if at:
+    if at and "batch" not in sides:
         page.say(
             "Then",
             f"at lr {shown.lr(at['lr'], 3)}: {_ends(at, 'batch', shown.count)}",
@@ -373,14 +429,17 @@ def _cost(page: _Page, document: Document) -> None:
     if share is None:
         page.say("Costs", f"not known in tokens: {price.get('reason')}")
         return
+    if document.get("one_sided") and document.get("inside") is None:
+        page.say("Costs", "not known in tokens: the best may lie beyond what was tried")
+        return
     bound = (price.get("interval") or [None, None])[1]
+    least = "at least " if document.get("one_sided") else ""
     most = f", at most {shown.percent(bound)}" if bound else ""
     hours = price.get("gpu_hours")
     more = f", {common.count(hours)} hours of {price.get('gpu')}" if hours else ""
+    cost = f"{shown.count(price['tokens'])} tokens, {shown.power(price['flops'])} FLOPs"
     page.say(
-        "Costs",
-        f"{shown.percent(share)} of the tokens{most}: {shown.count(price['tokens'])} "
-        f"tokens, {shown.power(price['flops'])} FLOPs{more}",
+        "Costs", f"{least}{shown.percent(share)} of the tokens{most}: {cost}{more}"
     )
 
 
@@ -391,11 +450,16 @@ def _fixes(document: Document) -> list[tuple[str, str]]:
         change = (document.get("change") or {}).get(name)
         if not change or change.get("regret") is None:
             continue
+        # It is the choice already.
+        if abs(math.log(change["best"] / document[name])) < _SAME_SETTING:
+            continue
         enough = change.get("within_tol")
-        near = f"; {form(enough)} is enough" if enough is not None else ""
+        near, of = f"; {form(enough)} is enough" if enough is not None else "", ""
+        if document.get("one_sided"):
+            near, of = "", " against the best tried"
         line = (
             f"{name} {form(change['best'])} at your {other} loses "
-            f"{shown.percent(change['regret'])}{near}"
+            f"{shown.percent(change['regret'])}{of}{near}"
         )
         said.append((change["regret"], line))
     lines = [line for _, line in sorted(said)]
@@ -421,9 +485,10 @@ def _notes(page: _Page, document: Document) -> None:
     page.say("", "")
     status = document.get("status")
     if status not in (None, Status.ok):
+        sides = document.get("one_sided") or {}
         said = Status(status).sentence
-        if status == Status.at_bound and document.get("one_sided"):
-            said = "The runs tell one side of the best only: see the warnings."
+        if status == Status.at_bound and sides:
+            said = " ".join(_side(name, side) for name, side in sides.items())
         page.say("!", said, "yellow")
     trust = document.get("trust") or {}
     word = str(trust.get("level"))
@@ -431,7 +496,10 @@ def _notes(page: _Page, document: Document) -> None:
     if word == "too_uncertain":
         reasons = list(trust.get("reasons") or ())
     said = _WORDS.get(word, word)
-    said += f": {'; '.join(reasons)}." if reasons else "."
+    if word == "inside" and reasons:
+        said = f"Counts as inside the data, though {'; '.join(reasons)}."
+    else:
+        said += f": {'; '.join(reasons)}." if reasons else "."
     held = document.get("held_out")
     if held and word in ("inside", "near"):
         said += f" On sizes left out its choices lost {shown.percent(held['mean'])}."
@@ -446,14 +514,27 @@ def _notes(page: _Page, document: Document) -> None:
         said += f" Best {', '.join(parts)} (95 %)."
     style = "" if word == "inside" else "yellow"
     page.say(_MARKS.get(word, "!"), said, style)
-    if trust.get("loss_level") not in (word, None) and document.get("loss") is not None:
-        page.say(
-            "!",
-            f"The level of the loss itself: {_WORDS[trust['loss_level']].lower()}.",
-            "yellow",
-        )
+    level = trust.get("loss_level")
+    if level not in (word, None) and document.get("loss") is not None:
+        said = f"The level of the loss itself: {_WORDS[level].lower()}."
+        page.say(_MARKS[level], said, "" if level == "inside" else "yellow")
     _diverges(page, document)
     page.say(".", sentence(document.get("about") or {}), "dim")
+
+
+def _side(name: str, side: Document) -> str:
+    """Where the best lies that no run tells."""
+    form = shown.lr if name == "lr" else shown.tokens
+    over = "Over" if side["side"] == "above" else "Under"
+    than, tried = side["than"], "nothing was tried"
+    if side.get("capped"):
+        tried = "runs diverged"
+    said = f"{over} {name} {form(side['at'])} {tried}"
+    if than is None:
+        return f"{said}: the best may lie there."
+    if not side["is_sure"]:
+        return f"{said}; the best may lie there, surely {side['side']} {form(than)}."
+    return f"{said}: the best lies {side['side']} {form(than)}."
 
 
 def _diverges(page: _Page, document: Document) -> None:
@@ -490,6 +571,9 @@ def _more(page: _Page, document: Document, asked: Asked) -> None:
         page.say("command", more, "dim")
         return
     lr, batch = shown.lr(use["lr"] / 2, 1), shown.typed_tokens(use["batch"])
+    if any(said.startswith("All fitted runs have lr ") for said in _warned(document)):
+        # Of another lr nothing is told.
+        lr, batch = shown.lr(use["lr"], 3), shown.typed_tokens(use["batch"] / 2)
     place = asked
     if document.get("scan"):
         sizes = (f"--{n} {common.count(document[n])}" for n in ("params", "tokens"))
@@ -497,6 +581,10 @@ def _more(page: _Page, document: Document, asked: Asked) -> None:
     command = place.command("regret", "--lr", lr, "--batch", batch)
     page.say("command", f"{more}. Your own setting:", "dim")
     page.say("command", f"  {command}", "dim")
+
+
+def _warned(document: Document) -> Sequence[str]:
+    return document.get("warnings") or ()
 
 
 def _ladder(document: Document) -> RenderableType:

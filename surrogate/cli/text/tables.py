@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from surrogate.cli.text import answers, common, levels, tells
@@ -11,6 +12,7 @@ from surrogate.cli.text.common import Document, Form, Number, Row
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+_MARK = " *"
 _CELLS = 40
 _DROPPED = 10
 # Of a longer table so few cells are not worth its head.
@@ -28,7 +30,7 @@ def check(document: Document, everything: bool = False) -> list[RenderableType]:
     ranges, counts = document["ranges"], document["levels"]
     further = {n: r for n, r in ranges.items() if n not in _SETTINGS}
     rows: list[Row] = [
-        ("diverged", f"{document['diverged']:,}, kept as evidence on stability"),
+        ("diverged", _diverged(document["diverged"])),
         *_set_aside(document["set_aside"]),
         *_spikes(document["spikes"]),
         ("lr", _levels(ranges["lr"], counts["lr"], common.lr)),
@@ -254,6 +256,10 @@ def fit(document: Document) -> list[RenderableType]:
     return [common.title("Fit"), common.grid(rows), *tables, *tells.following(document)]
 
 
+def _diverged(count: int) -> str:
+    return f"{count:,}, kept as evidence on stability" if count else "0"
+
+
 def _number(value: object) -> str:
     return f"{len(value) if isinstance(value, list) else value:,}"
 
@@ -263,7 +269,7 @@ def evaluate(document: Document) -> list[RenderableType]:
     raw, smooth = document.get("regret") or {}, document.get("regret_smoothed") or {}
     band = document.get("band") or {}
     rows: list[Row] = [
-        ("regret, mean", _with_error(raw)),
+        ("regret, mean", _with_error(raw) + _far(document.get("cells") or [])),
         (
             "smoothed, mean",
             "not known: too few runs near the best of any cell"
@@ -302,15 +308,28 @@ def evaluate(document: Document) -> list[RenderableType]:
                 common.count(cell.get("batch")),
                 common.lr(cell.get("best_lr")),
                 common.count(cell.get("best_batch")),
-                common.percent(cell.get("regret")),
+                common.percent(cell.get("regret"))
+                + (_MARK if cell.get("outside_grid") else ""),
             ]
             for cell in shown
         ),
         left=["recipe"],
     )
+    if any(cell.get("outside_grid") for cell in shown):
+        said = "the proposal lies beyond the runs: read off the nearest of them"
+        more = [common.plain_line(f"{_MARK.strip()}  {said}"), *more]
     body = common.grid([*rows, *common.common({**document, "status": None})])
     heading = common.title("Regret by cell")
     return [common.title("Evaluation on these runs"), body, heading, table, *more]
+
+
+def _far(cells: Sequence[Document]) -> str:
+    """In how many cells the proposal was not tried, so that its regret says little."""
+    told = [cell for cell in cells if cell.get("regret") is not None]
+    far = sum(bool(cell.get("outside_grid")) for cell in told)
+    if not far:
+        return ""
+    return f"; {far} of {len(told)} proposals lie beyond the runs, so it says little"
 
 
 def _with_error(part: Document) -> str:

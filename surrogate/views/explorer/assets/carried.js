@@ -33,7 +33,7 @@ function carriedOf(model, question) {
   const known = ["params", "tokens", "active", "active_params", "Na"];
   if (Object.keys(asked).some((name) => start[name] !== asked[name] && !known.includes(name))) return null;
   const { params, tokens, ...scales } = start, near = { ...question, params, tokens, scales, lr: NaN, batch: NaN };
-  if (refusedSizes(model, near) || Object.keys(model.untold).length) return null;
+  if (refusedSizes(model, near) || isAny(model.untold)) return null;
   const own = answerOf(model, near);
   if (own.refused || ["no_optimum", "not_converged"].includes(own.status)) return null;
   const { lr, batch } = own.best;

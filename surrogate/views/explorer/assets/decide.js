@@ -112,7 +112,7 @@ function suggestionOf(model, answer, boxes, drawn, tol, multiple) {
     const chosen = roundSetting("lr" in fixed ? [1, 1] : ends.lr, "batch" in fixed ? [1, 1] : ends.batch, cost, { tol, multiple, seq, fixedLr: fixed.lr ?? null, fixedBatch });
     if (!chosen) continue;
     const batch = "batch" in fixed && !Number.isFinite(fixed.batch) ? NaN : chosen.batch, u = placeIn(model, { lr: chosen.lr, batch });
-    const upper = drawn && drawn.surfaces.length ? upperOf(model, chosen.regret, drawnRegrets(drawn, u)) : null;
+    const upper = drawn && drawn.surfaces.length && !hasSides(answer) ? upperOf(model, chosen.regret, drawnRegrets(drawn, u)) : null;
     return { lr: chosen.lr, batch, regret: chosen.regret, upper, steps: question.tokens / batch, u, isInside: box !== null };
   }
   return null;
@@ -127,13 +127,13 @@ const placeIn = (model, values) => {
 // "suggestion"). Without `drawn` it is by the fit alone, for what must be quick.
 function decisionOf(model, answer, drawn, { probability, multiple = null, of = "tolerance" }) {
   const { question } = answer, { tol } = question;
-  if (answer.refused || Object.keys(model.untold).length) return undecided(model, answer, of);
+  if (answer.refused || isAny(model.untold)) return undecided(model, answer, of);
   if (!Number.isFinite(answer.found.v)) return undecided(model, answer, of, "there is no lowest loss");
   const boxes = boxesOf(model, answer, drawn, probability), suggestion = suggestionOf(model, answer, boxes, drawn, tol, multiple);
   const prices = pricesOf(model, answer), i = model.choices.indexOf("batch"), { box } = answer.region;
   const hasLadder = model.choices.length === 2 && !answer.sides.batch && (i ? box.ylo < box.yhi : box.xlo < box.xhi);
   const price = of === "suggestion" && suggestion
-    ? priceOf(model, prices, of, suggestion.regret, drawn && drawn.surfaces.length ? regretBound(model, prices, suggestion.regret, drawnRegrets(drawn, suggestion.u), drawn.lows) : null)
+    ? priceOf(model, prices, of, suggestion.regret, drawn && drawn.surfaces.length && !hasSides(answer) ? regretBound(model, prices, suggestion.regret, drawnRegrets(drawn, suggestion.u), drawn.lows) : null)
     : priceOf(model, prices, "tolerance", tol);
   return {
     suggestion, inner: naturalBox(model, answer, boxes, boxes.inner), robust: naturalBox(model, answer, boxes, boxes.robust), boxes,

@@ -5,7 +5,7 @@
 // `solveSides` gives, `kept` the settings that are not free.
 function looseText(model, question, solved, kept) {
   if (!model.leaves.length || !Number.isFinite(solved.found.v)) return "";
-  const isFree = !Object.keys(kept).length && !Object.keys(model.untold).length;
+  const isFree = !isAny(kept) && !isAny(model.untold);
   const far = isFree ? untriedText(model, question, solved) : "";
   if (far) return far;
   const isFitted = isAmongFitted(model, question), most = model.is_scattered ? Math.log(model.loose_factor) : Infinity;
@@ -39,7 +39,7 @@ function untriedText(model, question, { best, whole }) {
   if (model.choices.length < 2) return "";
   const corners = hullOf(nearCells(model, question, "batch").flatMap((cell) => cell.tried));
   if (corners.length < 2) return "";
-  const free = [fromU(model, 0, whole.found.x), fromU(model, 1, whole.found.y)];
+  const { x: ownX, y: ownY } = whole.found.free, free = [fromU(model, 0, ownX), fromU(model, 1, ownY)];
   const [x, y] = model.choices.map((name, i) => Math.log(best[name] / free[i]));
   const apart = hullDistance(corners.map(([a, b]) => [a - x, b - y]));
   if (apart <= model.apart) return "";

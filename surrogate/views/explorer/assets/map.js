@@ -5,7 +5,7 @@ const LEVELS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5];
 
 // What the map shows: the whole box, or the neighbourhood of the plateau and the choice.
 function viewOf(model, answer, view) {
-  const { region: { box }, found } = answer.whole, isOpen = Object.keys(answer.sides).length > 0;
+  const { region: { box }, found } = answer.whole, isOpen = hasSides(answer);
   if (view === "box") return box;
   const far = Math.log1p(Math.max(6 * answer.question.tol, 0.01));
   // Where one side is open, what was tried is shown: nothing is known of the rest.
@@ -58,7 +58,7 @@ const MAP_MARGINS = { left: 58, right: 10, top: 8, bottom: 40 };
 function paintBands(frame, answer) {
   const { surface, found, question } = answer, { region, found: { free } } = answer.whole, wide = widened(region.box);
   const levels = LEVELS.map((each) => found.v + Math.log1p(each)), shown = LEVELS.map((_, k) => k).filter((k) => levels[k] >= free.v);
-  const isOpen = Object.keys(answer.sides).length > 0;
+  const isOpen = hasSides(answer);
   const rings = ringsOf(surface, wide, free, [...shown.map((k) => levels[k]), answer.level], 108).map((ring) => ring.map(frame.place));
   const paths = frame.layers.bands.childNodes, texts = [];
   let last = null;
@@ -89,7 +89,7 @@ function clippedOutline(answer, rings, frame) {
 // The best lr at each batch of the view.
 function paintRidge(model, frame, answer) {
   const { surface, region } = answer.whole, { box } = region, points = [];
-  if (!Object.keys(answer.sides).length && !Object.keys(answer.kept).length) {
+  if (!hasSides(answer) && !isAny(answer.kept)) {
     for (let k = 0, start = answer.found; k <= 18; k++) {
       const y = clamp(frame.view.ylo + ((frame.view.yhi - frame.view.ylo) * k) / 18, box.ylo, box.yhi);
       start = minimum(surface, { ...region, box: { ...box, ylo: y, yhi: y } }, start);
@@ -146,7 +146,7 @@ function paintBest(model, frame, told) {
     if (i) bars.push(...barOf(ends.map(frame.y), frame.top, frame.bottom, (along, across) => [x + across, along]));
     else bars.push(...barOf(ends.map(frame.x), frame.left, frame.right, (along, across) => [along, y + across]));
   }
-  const isOpen = Object.keys(answer.sides).length > 0, use = (told.kept ? told.kept.decision : told.decision).suggestion;
+  const isOpen = hasSides(answer), use = (told.kept ? told.kept.decision : told.decision).suggestion;
   const marks = [mark(isOpen ? "end" : "plus", x, y, "best", isOpen ? "the end of what was tried: the best lies beyond" : "optimum")];
   if (use && use.lr > 0 && use.batch > 0) marks.push(mark("ring", frame.x(use.lr), frame.y(use.batch), "use", `suggested: lr ${typedLr(use.lr)}, batch ${typedBatchExact(use.batch)}`));
   frame.layers.best.replaceChildren(...bars, ...marks);
@@ -199,7 +199,7 @@ function paintLaws(model, frame, question) {
 }
 
 function mapLegend(model, told, goesOn, near) {
-  const { answer, decision, robust } = told, tol = formatPercent(answer.question.tol), isOpen = Object.keys(answer.sides).length > 0;
+  const { answer, decision, robust } = told, tol = formatPercent(answer.question.tol), isOpen = hasSides(answer);
   const entries = isOpen ? [["end", "best", "the end of what was tried: the best lies beyond, at an arrow"], ["area", "untried", "not tried: nothing is known there"]]
     : [["ring", "use", "suggested"], ["plus", "best", `optimum, 95 % interval${goesOn ? ", beyond the map at an arrow" : ""}`], ["line", "ridge", "best lr at each batch"], ...(told.trail ? [["line", "trail", `optimum from ${told.trail.map(formatCount).join(" to ")} tokens`]] : []), ...(told.fan ? [["speck", "fan", `optimum in each of ${told.fan.length} refits`]] : []), ["area", "plateau", `within ${tol}`]];
   if (robust && !isOpen) entries.push(["area", "robust", robust.natural ? `in ${Math.round(100 * robust.probability)} % of refits` : "sure nowhere"]);

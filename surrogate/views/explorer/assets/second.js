@@ -17,7 +17,7 @@ function secondAnswer({ second }, told) {
   const { model } = second, { state } = told, recipe = model.recipes.includes(state.recipe) ? state.recipe : model.recipes[0];
   const question = { ...state, recipe, scales: Object.fromEntries(model.scale_names.map((name) => [name, state.scales[name] ?? model.largest_cell.scales[name]])), lr: null, batch: null };
   const answer = model.choices.length === 2 ? baseOf(model, question) : { refused: "It has one setting only." };
-  const isDrawn = !answer.refused && Number.isFinite(answer.found.v) && !Object.keys(answer.sides).length;
+  const isDrawn = !answer.refused && Number.isFinite(answer.found.v) && !hasSides(answer);
   Object.assign(second, { key: told.key, why: answer.refused || "", answer: isDrawn ? answer : null });
   return second.answer;
 }

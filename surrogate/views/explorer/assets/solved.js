@@ -25,8 +25,11 @@ function placesOf(model, { found, leaves, wrong }) {
 // surrogate/answers/optimum.py). `whole` is what was solved before.
 function solveSides(model, question, s, hold, kept) {
   const whole = solveOver(model, s, regionOf(model, question, hold, kept)), first = placesOf(model, whole);
-  const sides = Number.isFinite(whole.found.v) ? oneSidedOf(model, question, first.best, first.interval) : {};
-  if (!Object.keys(sides).length) {
+  const isCut = whole.found.isCut || (whole.region.isEdge && whole.found.x >= whole.region.box.xhi - 1e-9);
+  // Beyond the edge the surface is lower still: no upper end is told.
+  if (isCut && first.interval.lr) first.interval.lr[1] = null;
+  const sides = Number.isFinite(whole.found.v) ? oneSidedOf(model, question, first.best, first.interval, isCut) : {};
+  if (!isAny(sides)) {
     for (const name of model.choices) first.interval[name] = openedOf(model, question, name, first.best[name], first.interval[name]);
     return { ...whole, ...first, sides, whole, regionAt: regionsOf(model, hold, kept) };
   }
@@ -83,7 +86,7 @@ function baseOf(model, question, held = {}) {
   };
   const values = intervalOf(model, found.v, solved.leaves.map((l) => l.low.v), solved.wrong.level);
   answer.interval.loss = values && values.map((v) => lossOf(model, v));
-  const isClosed = !Object.keys(sides).length && !Object.keys(kept).length;
+  const isClosed = !isAny(sides) && !isAny(kept);
   model.choices.forEach((name, i) => {
     if (name in kept) answer.interval[name] = answer.plateau[name] = null;
     else if (sides[name]) {
@@ -103,7 +106,7 @@ function baseOf(model, question, held = {}) {
   answer.risk = riskOf(model, question, answer.best);
   answer.unstable = unstableNear(model, question, answer.best.batch ?? null, answer.best.batch ?? null);
   // Where every setting is untold or one-sided there is no lowest loss either.
-  answer.hasBest = !Object.keys(model.untold).length || model.choices.some((name) => !(name in model.untold) && !(name in sides));
+  answer.hasBest = !isAny(model.untold) || model.choices.some((name) => !(name in model.untold) && !(name in sides));
   answer.distance = distanceOf(model, question, answer.best);
   answer.outside = outsideText(model, question, answer.distance);
   answer.status = statusOf(model, answer);
@@ -135,13 +138,13 @@ function choiceOf(model, question, answer) {
   const choice = { lr: question.lr, batch: question.batch };
   if (!(choice.lr > 0 && choice.batch > 0)) return null;
   const kept = Object.fromEntries(model.choices.filter((name) => name in model.untold).map((name) => [name, [choice[name], choice[name]]]));
-  const isSame = !Object.keys(kept).length && !Object.keys(answer.sides).length && !Object.keys(answer.kept).length
+  const isSame = !isAny(kept) && !hasSides(answer) && !isAny(answer.kept)
     && model.choices.every((name) => choice[name] >= model.fitted[name][0] / model.widen && choice[name] <= model.fitted[name][1] * model.widen);
   const solved = isSame ? answer : choiceSolved(model, question, answer, choice, kept), u = placeIn(model, choice);
   const value = valueAt(answer.surface, ...u), regret = Math.expm1(value - solved.found.v);
   return {
     ...choice, s: answer.s, region: solved.region, found: solved.found, leaves: solved.leaves, wrong: solved.wrong, regionAt: solved.regionAt, isSame, u, loss: lossOf(model, value), regret: Math.max(regret, 0),
-    isInside: regret <= question.tol && isHeldBy(solved.region, ...u), risk: riskOf(model, question, choice), distance: distanceOf(model, question, choice),
+    isInside: regret <= question.tol && isHeldBy(solved.region, ...u) && (!hasSides(answer) || null), risk: riskOf(model, question, choice), distance: distanceOf(model, question, choice),
     refused: untriedChoice(model, question, choice) || refusedLoss(model, lossOf(model, value)),
   };
 }
@@ -149,15 +152,15 @@ function choiceOf(model, question, answer) {
 function choiceSolved(model, question, answer, choice, kept) {
   const solved = solveSides(model, question, answer.s, choice, kept), ends = { ...kept };
   for (const [name, side] of Object.entries(solved.sides)) ends[name] = [Math.min(side.at, choice[name]), Math.max(side.at, choice[name])];
-  if (!Object.keys(solved.sides).length) return solved;
+  if (!isAny(solved.sides)) return solved;
   return { ...solveOver(model, answer.s, regionOf(model, question, choice, ends)), regionAt: regionsOf(model, choice, ends) };
 }
 
 function statusOf(model, answer) {
-  if (Object.keys(model.untold).length) return "not_identifiable";
+  if (isAny(model.untold)) return "not_identifiable";
   if (!Number.isFinite(answer.found.v)) return "no_optimum";
   if (!(model.is_converged && answer.found.converged)) return "not_converged";
-  if (answer.found.atBound.some(Boolean) || Object.keys(answer.sides).length) return "at_bound";
+  if (answer.found.atBound.some(Boolean) || hasSides(answer)) return "at_bound";
   return answer.openEdges.length ? "plateau_open" : "ok";
 }
 
@@ -167,7 +170,7 @@ function fromDraws(model, answer, probability, known = null) {
   if (!model.draws.length || answer.refused) return null;
   const { question, region, found, choice } = answer, drawn = known || drawnOf(model, answer, question.tol);
   let robust = null;
-  if (!Object.keys(answer.sides).length) {
+  if (!hasSides(answer)) {
     const draws = drawn.still.map((draw, k) => movedPlateau(draw, ...drawn.moves[k]));
     robust = robustPlateau(draws, region, [found.x, found.y], probability, model.unit);
     robust.natural = robust.edges && robust.edges.map((pair, i) => pair && pair.map((u) => fromU(model, i, u)));
@@ -179,8 +182,11 @@ function fromDraws(model, answer, probability, known = null) {
 // The draws over the choice's own box.
 const choiceDrawn = (model, answer, drawn) => (answer.choice.isSame ? drawn : drawnOf(model, answer.choice, answer.question.tol));
 
-function choiceSure(model, { question, choice }, drawn) {
+function choiceSure(model, answer, drawn) {
+  const { question, choice } = answer;
   const regrets = drawnRegrets(drawn, choice.u), inside = regrets.filter((r) => r <= question.tol).length / regrets.length;
+  // Of one side nothing tells how much better the best is than what was tried.
+  if (hasSides(answer)) return { upper: null, probability: null };
   return { upper: upperOf(model, choice.regret, regrets), probability: isHeldBy(choice.region, ...choice.u) ? inside : 0 };
 }
 

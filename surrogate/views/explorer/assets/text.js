@@ -60,7 +60,7 @@ function answerRows(model, answer, sure) {
   if (model.draws.length) rows.push(...robustRows(model, answer, sure));
   rows.push(["divergence", riskText(model, answer.risk, answer.unstable)]);
   rows.push(...choiceRows(model, answer, sure));
-  rows.push(["fitted range", `${answer.outside ? "outside" : "inside"} (distance ${answer.distance.toFixed(2)}, edge 1)`]);
+  rows.push(["fitted range", `${answer.outside || "inside"} (distance ${answer.distance.toFixed(2)}, edge 1)`]);
   rows.push(["status", answer.status]);
   return rows;
 }
@@ -68,7 +68,7 @@ function answerRows(model, answer, sure) {
 // None where the plateau is open: there is no robust one.
 function robustRows(model, answer, sure) {
   const share = `${Math.round(100 * model.probability)}% of draws`, { question } = answer, told = toldChoices(model);
-  if (Object.keys(answer.sides).length) return [];
+  if (hasSides(answer)) return [];
   if (!sure) return told.map((name) => [`${NAMES[name]} in ${share}`, "computing…"]);
   const { robust } = sure;
   if (!robust.natural) return [[`robust in ${share}`, `nowhere: at most ${Math.round(100 * robust.most)}% of draws agree`]];
@@ -100,11 +100,11 @@ function choiceRows(model, answer, sure) {
   const more = sure && sure.regret;
   const isPending = model.draws.length && !sure;
   const upper = isPending ? ", computing…" : more && more.upper !== null ? `, at most ${twoDigits(more.upper)} (${Math.round(100 * model.level_of_intervals)}%)` : "";
-  const chance = isPending ? "; computing…" : more ? `; in ${Math.round(100 * more.probability)}% of draws it is inside` : "";
+  const chance = isPending ? "; computing…" : more && more.probability !== null ? `; in ${Math.round(100 * more.probability)}% of draws it is inside` : "";
   return [
     ["your choice", `lr ${typedLr(choice.lr, 3)}, batch ${batchText(choice.batch)}`],
     ["it loses", `${twoDigits(choice.regret)} of the loss${upper}`],
-    ["it is", `${choice.isInside ? "inside" : "outside"} the plateau${chance}`],
+    ["it is", `${choice.isInside ? "inside" : choice.isInside === null ? "near the best tried, better may lie beyond: not known to be inside" : "outside"} the plateau${chance}`],
   ];
 }
 
@@ -148,7 +148,7 @@ function cautionsOf(model, answer, sure = null) {
   if (answer.region.isBeyond) found.push(`Everywhere in the box training diverges with more than ${formatPercent(model.p_max)} probability by the fitted runs: the edge was left out.`);
   if (answer.found.isCut) found.push("The lowest loss within the stability edge lies on it: beyond, the surface is lower still, but training is likely to diverge.");
   if (answer.found.atBound.some(Boolean)) found.push("The lowest loss lies on the edge of the box that was searched: the optimum may lie beyond it.");
-  if (answer.openEdges.length && !Object.keys(answer.sides).length) found.push(`The plateau runs into the edge of the box (${answer.openEdges.join(", ").replace(/_/g, " ")}): it may go on beyond what the runs show.`);
+  if (answer.openEdges.length && !hasSides(answer)) found.push(`The plateau runs into the edge of the box (${answer.openEdges.join(", ").replace(/_/g, " ")}): it may go on beyond what the runs show.`);
   if (!model.is_converged) found.push("The fit had not converged: fit again with another seed.");
   const safe = sure && sure.robust && sure.robust.natural;
   found.push(...unstableCautions(model, answer, safe ? { lr: safe[model.choices.indexOf("lr")] } : null));

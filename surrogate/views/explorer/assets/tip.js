@@ -4,7 +4,7 @@
 function drawsHere(session) {
   const { model, told } = session;
   if (told.drawsHere === undefined && !session.isHeld && !told.base.refused) {
-    told.drawsHere = model.draws.length && !Object.keys(told.base.sides).length ? drawnOf(model, told.base, told.state.tol) : null;
+    told.drawsHere = model.draws.length && !isAny(told.base.sides) ? drawnOf(model, told.base, told.state.tol) : null;
   }
   return told.drawsHere || null;
 }

@@ -10,6 +10,12 @@ function general(value, digits) {
   return `${Number(mantissa)}e${power[0]}${power.slice(1).padStart(2, "0")}`;
 }
 
+// Whether an object has a key.
+const isAny = (object) => Object.keys(object).length > 0;
+
+// Whether the runs tell one side of the best only.
+const hasSides = (answer) => isAny(answer.sides);
+
 const sizesOf = (question) => ({ params: question.params, tokens: question.tokens, ...question.scales });
 const UNITS = [1e3, 1e6, 1e9, 1e12];
 
@@ -116,17 +122,18 @@ function triedOf(model, question, name) {
 
 // The settings of which an answer tells one side only: {side, than, at, ...}, `than`
 // null where nothing is known. `interval` may be null.
-function oneSidedOf(model, question, best, intervals) {
+function oneSidedOf(model, question, best, intervals, isCut) {
   const found = {};
   for (const name of toldChoices(model)) {
     const told = model.evidence[name];
     if (!told) continue;
     const isBent = told.is_curved;
-    const [low, high] = isBent ? triedOf(model, question, name) : nearestCell(model.cells, question).ends[name];
-    const isHigh = isBent ? high < -model.agree : told.is_high;
-    if (!isHigh && !(isBent ? low > model.agree : told.is_low)) continue;
+    const ends = nearestCell(model.cells, question).ends[name], [low, high] = isBent ? triedOf(model, question, name) : ends;
+    const isEdge = isBent && isCut && name === "lr", isCapped = isEdge && ((told.is_high && told.capped > 0) || best.lr > ends[1] * (1 + model.agree));
+    const isHigh = isEdge ? isCapped : isBent ? high < -model.agree : told.is_high;
+    if (!isHigh && (isEdge || !(isBent ? low > model.agree : told.is_low))) continue;
     const isSure = isHigh ? told.is_high : told.is_low, end = isHigh ? high : low;
-    const at = isBent ? best[name] * Math.exp(end) : end;
+    const at = isCapped ? Math.min(ends[1], best.lr) : isBent ? +(best[name] * Math.exp(end)).toPrecision(12) : end;
     let than = isHigh ? told.above : told.below;
     if (isBent) {
       if (!isSure) than = null;

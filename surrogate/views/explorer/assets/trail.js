@@ -13,7 +13,7 @@ const alongEnds = ([low, high], share) => low * (high / low) ** share;
 
 // The optimum's places from few to many tokens, with all else as asked.
 function trailOf(model, answer) {
-  const ends = trailEnds(model, answer.question), isOpen = Object.keys(answer.sides).length || Object.keys(answer.kept).length;
+  const ends = trailEnds(model, answer.question), isOpen = hasSides(answer) || isAny(answer.kept);
   if (!ends || isOpen) return [];
   let start = answer.found;
   return Array.from({ length: TRAIL_STEPS + 1 }, (_, k) => {

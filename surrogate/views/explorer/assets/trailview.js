@@ -60,7 +60,7 @@ function buildTrail(session) {
   }
   const line = (answer, one) => {
     const found = answer.refused ? null : choiceOf(model, { ...answer.question, ...one }, answer);
-    const loses = !found || found.refused ? "no answer" : `loses ${twoDigits(found.regret)}${found.isInside ? "" : ", off the plateau"}`;
+    const loses = !found || found.refused ? "no answer" : `loses ${twoDigits(found.regret)}${found.isInside !== false ? "" : ", off the plateau"}`;
     const drop = el("button", { type: "button", "aria-label": `Unpin lr ${typedLr(one.lr)}`, onclick: () => session.set({ ...session.state, pins: session.state.pins.filter((each) => each !== one) }) }, "×");
     const take = el("button", { type: "button", onclick: () => session.set({ ...session.state, lr: one.lr, batch: one.batch }) }, `lr ${typedLr(one.lr)}, batch ${typedBatchExact(one.batch)}`);
     return el("li", null, take, ` ${loses} `, drop);

@@ -28,7 +28,7 @@ function judgeTrust(model, question, told) {
   else if (Number.isNaN(factor) && !told.untold.length) reasons.push("how sure the best lr is, is not known: it has no interval");
   const placeOf = (far) => (most > far || told.distance > FAR_DISTANCE ? "far" : told.distance > 1 || isAlone ? "near" : "inside");
   const isLoose = told.upper !== null && told.upper > REGRET_TOLS * told.tol;
-  if (isLoose) reasons.push(`even the suggestion may lose ${general(100 * told.upper, 2)} % of the loss`);
+  if (isLoose) reasons.push(`even the suggestion may lose ${twoDigits(told.upper)} of the loss`);
   let level = placeOf(FAR_FACTOR);
   if (factor > LR_FACTOR || isLoose || told.untold.length) level = "too_uncertain";
   else if (level === "inside" && !Number.isFinite(factor)) level = "near";
