@@ -64,7 +64,10 @@ def main() -> None:
                 print(f"{title}: {row['outcomes']}", flush=True)
     if not arguments.json:
         print_table(rows)
-    print(json.dumps({"bench": "crash", "quick": arguments.quick, "rows": rows}))
+    how = " --quick" if arguments.quick else ""
+    how += "".join(f' --part "{text}"' for text in arguments.part or ())
+    command = f"python bench/crash.py{how}"
+    print(json.dumps({"bench": "crash", "command": command, "rows": rows}))
 
 
 def parts(

@@ -201,7 +201,11 @@ def _invariances(part: Part, command: str) -> str:
         "Random sweeps by hypothesis (`bench/invariances.py`); how far an answer "
         "moved, over what is allowed: 1e-8 in logarithms for rounding, 1e-3 where the "
         "weak priors stand elsewhere, 2e-3 where a recipe 100 times as large is "
-        "added. 0 is bit for bit. Asked: 1,000 cases each.\n\n"
+        "added. 0 is bit for bit. Asked: 1,000 cases each. A recipe whose optimum "
+        "stays where it is at 100 times the size stands up to 2.3 in ln lr off the "
+        "other's: such a step has a prior (standard deviation 0.1 of slopes in the "
+        "scales, `families/quadratic.py`), which six noiseless cells feel; on one "
+        "surface, hardly anything moves.\n\n"
         + _table("| change | cases | largest | met |", rows)
     )
 
