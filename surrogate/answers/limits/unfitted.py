@@ -205,9 +205,8 @@ def untried_words(fit: Model, name: str, value: float, recipe: str) -> str:
     return (
         f"The runs that tell the best {other} have a {name} of {at}, and nothing tells "
         f"how the loss and the best {other} move with {name}: "
-        f"{_setting(name, value)} cannot be answered. Ask at the {name} "
-        "of those nearest in size, or "
-        f"add runs of several {other} at yours."
+        f"{_setting(name, value)} cannot be answered. Ask at the {name} of those "
+        f"nearest in size, or add runs of several {other} at yours."
     )
 
 
@@ -217,7 +216,8 @@ def tried_words(fit: Model, name: str, recipe: str) -> str:
     low, high = min(every), max(every)
     if high <= low * math.exp(HELD_SPAN):
         return _setting(name, low)
-    return f"{_setting(name, low)} to {_setting(name, high)}, as their sizes go"
+    how = "as their sizes go" if followed(fit, name, recipe) else "each size its own"
+    return f"{_setting(name, low)} to {_setting(name, high)}, {how}"
 
 
 def _setting(name: str, value: float) -> str:
