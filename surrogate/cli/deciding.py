@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from surrogate.answers import Fit, Optimum, Plateau, Regret, Surface
-    from surrogate.cli.text.decision import Asked
+    from surrogate.cli.text.page import Asked
     from surrogate.laws.public_models import Model
 
 LrMax = Annotated[
@@ -178,7 +178,7 @@ def check_ladder(found: Mapping[str, Any]) -> None:
 
 def asked(fit: str, size: Mapping[str, Any], where: Mapping[str, Any]) -> Asked:
     """How the question was typed: `sizes.Typed` and `options.WhereTyped`."""
-    from surrogate.cli.text.decision import Asked
+    from surrogate.cli.text.page import Asked
 
     named = {name: value for name, value in size.items() if name != "tied"}
     words = [

@@ -127,7 +127,7 @@ def upper(
 def known_quantile(
     values: Float64[np.ndarray, "draws ..."], share: float
 ) -> Float64[np.ndarray, ...]:
-    """`np.nanquantile` over the first axis, which is NaN between infinite values.
+    """NumPy's nanquantile over the first axis, but infinite between infinite values.
 
     That also imports masked arrays, a twentieth of the time of an answer.
 

@@ -63,7 +63,8 @@ def test_plateau_says_what_to_use_and_what_is_as_good(capsys: Capture) -> None:
         "the best lr is known to a factor of 3.",
         "Divergence unlikely: 3 doublings of lr below the edge",
         "Holds for Step Law's AdamW, cosine to 1e-5, params without embeddings.",
-        f"surrogate regret {DENSE} --params 7B --tokens 2T --lr 3e-4 --batch 3Mi",
+        "More: --all, --ladder, --json. Your own setting: surrogate regret "
+        f"{DENSE} --params 7B --tokens 2T --lr 3e-4 --batch 3Mi",
     ):
         assert part in text
 

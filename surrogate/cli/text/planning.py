@@ -8,7 +8,7 @@ from surrogate.base import shown
 from surrogate.cli.output import plain
 from surrogate.cli.text import common
 from surrogate.cli.text.common import Document
-from surrogate.cli.text.decision import Asked, _Page
+from surrogate.cli.text.page import Asked, Page
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -19,7 +19,7 @@ _MOST_RUNS = 12
 
 def plan(document: Document, asked: Asked) -> list[RenderableType]:
     """What the plan buys first, then its runs, then whether more of it pays."""
-    page = _Page(common.place(document, "params"), asked.fit)
+    page = Page(common.place(document, "params"), asked.fit)
     runs = document["runs"]
     if not runs:
         page.say("Runs", "none: no run within the limits tells anything", "bold")
@@ -34,7 +34,7 @@ def plan(document: Document, asked: Asked) -> list[RenderableType]:
     )
     _buys(page, document)
     head = page.done()
-    rest = _Page("", "")
+    rest = Page("", "")
     _stop(rest, document)
     for file in document.get("files") or ():
         rest.say("Wrote", file)
@@ -43,7 +43,7 @@ def plan(document: Document, asked: Asked) -> list[RenderableType]:
     return [*head, *_table(runs), *rest.done()[1:]]
 
 
-def _buys(page: _Page, document: Document) -> None:
+def _buys(page: Page, document: Document) -> None:
     before, after = document["before"], document["after"]
     parts = []
     for name in ("lr", "batch"):
@@ -96,7 +96,7 @@ def _table(runs: list[dict[str, Any]]) -> list[RenderableType]:
     return found
 
 
-def _stop(page: _Page, document: Document) -> None:
+def _stop(page: Page, document: Document) -> None:
     """Whether the plan pays, and whether more would."""
     stop, runs = document["stop"], document["runs"]
     count, first = stop["runs"], runs[: stop["runs"] or 0]
