@@ -42,8 +42,10 @@ def test_embeddings_are_counted_once_or_twice() -> None:
 
 def test_names_are_forgiving_and_unknown_ones_are_listed() -> None:
     assert model(" Llama_3 8b").name == "llama-3-8b"
-    with pytest.raises(DataError, match=r"pythia-70m.*Did you mean llama-3-8b"):
+    with pytest.raises(DataError, match="Did you mean llama-3-8b or"):
         model("llama3-8b")
+    with pytest.raises(DataError, match="pythia-70m, .*llama-3-8b"):
+        model("zzz")
 
 
 def test_the_page_is_that_of_the_table() -> None:
