@@ -168,6 +168,7 @@ def test_costs_equal_scipys(bent: Solution) -> None:
     assert bent.decrement.max() <= np.sqrt(max(least_squares.TOLERANCE, rounding))
 
 
+@pytest.mark.once
 def test_before_the_first_step_the_start_is_reported(bent: Solution) -> None:
     # Closed form: cost and decrement at theta0; tolerance: rounding times the condition
     # of the Hessian.
