@@ -44,7 +44,7 @@ def test_names_are_forgiving_and_unknown_ones_are_listed() -> None:
     assert model(" Llama_3 8b").name == "llama-3-8b"
     with pytest.raises(DataError, match="Did you mean llama-3-8b or"):
         model("llama3-8b")
-    with pytest.raises(DataError, match="pythia-70m, .*llama-3-8b"):
+    with pytest.raises(DataError, match=r"pythia-70m, .*llama-3-8b"):
         model("zzz")
 
 
