@@ -56,11 +56,11 @@ the tests: `tests/base/test_arguments.py` (every public function, every argument
 `tests/answers/test_schema.py` (forged manifests), `tests/bench/test_fuzz.py`,
 `tests/storage/test_crash.py`.
 
-Limits, each named with its number in the message: a table of 1 GiB (256 MiB
-unfolded from .gz and the like), 10,000 columns, 20 million cells, JSON 32 levels deep;
-a manifest of 256 MiB, 32 levels, 20 million values; an expression of the length and depth
-that its message names; 100,000 draws; sizes, learning rates and batches from 1e-30 to
-1e30; names of 255 bytes, paths of 4,095.
+Limits, each named with its number in the message: a table of 1 GiB (256 MiB unfolded
+from .gz and the like), 10,000 columns, 20 million cells, JSON 32 levels deep; a
+manifest of 256 MiB, 32 levels, 20 million values; an expression of the length and
+depth that its message names; 100,000 draws; sizes, learning rates and batches from
+1e-30 to 1e30; names of 255 bytes, paths of 4,095.
 """
 
 
