@@ -17,6 +17,7 @@ import pytest
 
 from surrogate import DataError, Runs, read_runs
 from surrogate.base.errors import FlagsError
+from surrogate.data.readers.formats import compressed
 
 HEADER = "lr,batch,params,tokens,loss"
 ROWS = [(1e-3 * 2**k, 131_072, 6e7, 1.2e9, 3.0 + 0.1 * (k - 2) ** 2) for k in range(5)]
@@ -87,4 +88,14 @@ def test_an_ending_of_compressed_files_that_lies(tmp_path: Path) -> None:
     path = tmp_path / "runs.csv.gz"
     path.write_text(TEXT)
     with pytest.raises(DataError, match="expected a compressed file, as its ending"):
+        read_runs(path)
+
+
+def test_what_unfolds_to_too_much_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "bomb.csv.gz"
+    path.write_bytes(gzip.compress(bytes(10_001)))
+    monkeypatch.setattr(compressed, "MOST_UNFOLDED", 10_000)
+    with pytest.raises(DataError, match="at most 10,000 bytes unfolded, got more"):
         read_runs(path)

@@ -6,7 +6,6 @@ so many runs and rows dropped.
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
 import os
@@ -140,7 +139,6 @@ REFUSED: list[tuple[str, str | bytes, str]] = [
     ("binary.csv", b"PK\x03\x04\0\0", "NUL byte"),
     ("gzip.csv", b"\x1f\x8b\x08\0\0\0", "cannot be unfolded"),
     ("cut.zip", b"PK\x03\x04\0\0", "cannot be unfolded"),
-    ("bomb.csv.gz", gzip.compress(bytes(2**28 + 1), 1), "bytes unfolded, got more"),
     ("quote.csv", f'{HEADER}\n"1e-3,2', "not closed"),
     ("second.csv", f"{HEADER}\n{TWO}\n" + "a,b\n" * 3, "second header is missing"),
     ("html.csv", "<html>\n<body>\n</html>\n", "The columns are '<html>'"),
