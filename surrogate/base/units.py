@@ -158,6 +158,11 @@ def _trimmed(value: float) -> str:
     return f"{float(rounded):g}"
 
 
+def plain(value: float) -> float:
+    """A setting without what rounding leaves of it after a logarithm and back."""
+    return float(f"{value:.12g}")
+
+
 def format_count(value: float | int) -> str:
     """Three significant digits and a decimal suffix: 1.074e9 is "1.07B"."""
     if not math.isfinite(value):

@@ -27,6 +27,7 @@ from surrogate.answers.solved import (
     loss_interval,
     solve_box,
 )
+from surrogate.base.units import plain
 from surrogate.data.coordinates import CHOICES
 from surrogate.fitting.model import Model
 
@@ -224,8 +225,8 @@ def _stated(told: Answered, chosen: typed.Typed, is_inside: bool) -> Suggestion:
     u = fit.features.u_of({"lr": chosen.lr, "batch": batch})
     drawn = solved.drawn_regrets(u)
     return Suggestion(
-        lr=_plain(chosen.lr),
-        batch=_plain(batch),
+        lr=plain(chosen.lr),
+        batch=plain(batch),
         sequences=int(batch / length) if length and fits else None,
         seq_len=int(length) if length else None,
         steps=solved.question.tokens / batch,
@@ -235,11 +236,6 @@ def _stated(told: Answered, chosen: typed.Typed, is_inside: bool) -> Suggestion:
         else beyond.regret_bound(fit, chosen.regret, drawn),
         is_inside=is_inside,
     )
-
-
-def _plain(value: float) -> float:
-    """Without what rounding leaves of a setting that went through logarithms."""
-    return float(f"{value:.12g}")
 
 
 def known_seq_len(fit: Model) -> float | None:

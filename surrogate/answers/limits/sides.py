@@ -16,6 +16,7 @@ import numpy as np
 from surrogate.answers.limits.levels import distance as level_distance
 from surrogate.answers.nearest import distances, nearest_cell
 from surrogate.answers.question import Question
+from surrogate.base.units import plain
 from surrogate.fitting.evidence import Direction, setting
 
 # Of the cells of a recipe, the nearest of which tell what was tried.
@@ -115,21 +116,10 @@ def _beyond(
     """The surface bends, and its best lies beyond what was tried."""
     low, high = tried(question, name)
     if high < -AGREE:
-        than = told.above if told.is_high and told.above is not None else interval[0]
-        at = _exact(best * math.exp(high))
-        return Side(
-            "above",
-            min(than, at),
-            at,
-            told.high,
-            told.groups,
-            told.is_high,
-            told.levels,
-            told.capped,
-        )
+        return _above(told, plain(best * math.exp(high)), interval[0])
     if low > AGREE:
         than = told.below if told.is_low and told.below is not None else interval[1]
-        at = _exact(best * math.exp(low))
+        at = plain(best * math.exp(low))
         return Side(
             "below", max(than, at), at, told.low, told.groups, told.is_low, told.levels
         )
@@ -157,22 +147,22 @@ def _capped(
     if not (told.is_high and told.capped) and best <= highest * (1 + AGREE):
         return None
     at = min(highest, best)
-    than = told.above if told.is_high and told.above is not None else interval[0]
+    return _above(told, at, interval[0] if math.isfinite(interval[0]) else at)
+
+
+def _above(told: Direction, at: float, low: float) -> Side:
+    """A best above `at`, and above what runs tell, or else its interval's lower end."""
+    than = told.above if told.is_high and told.above is not None else low
     return Side(
-        "above",
-        min(than, at) if math.isfinite(than) else at,
-        at,
-        told.high,
-        told.groups,
-        told.is_high,
-        told.levels,
-        told.capped,
+        side="above",
+        than=min(than, at),
+        at=at,
+        count=told.high,
+        groups=told.groups,
+        is_sure=told.is_high,
+        levels=told.levels,
+        capped=told.capped,
     )
-
-
-def _exact(value: float) -> float:
-    """A value that was tried, without what a logarithm and back adds to it."""
-    return float(f"{value:.12g}")
 
 
 def tried(question: Question, name: str) -> tuple[float, float]:

@@ -22,7 +22,7 @@ from surrogate.answers.planning.target import Target
 from surrogate.answers.question import Question
 from surrogate.base.errors import DataError
 from surrogate.base.shapes import Float64
-from surrogate.base.units import format_count
+from surrogate.base.units import format_count, plain
 from surrogate.fitting.model import CellRecord
 
 # A cell of so many levels of lr and of batch tells its own optimum.
@@ -134,8 +134,8 @@ def _plan(search: _Search, chosen: list[int]) -> Plan:
 def _run(found: Candidates, j: int, total: float, then: Standing) -> PlannedRun:
     place = found.places[found.place[j]]
     return PlannedRun(
-        lr=_typed(found.settings["lr"][j]),
-        batch=_typed(found.settings["batch"][j]),
+        lr=plain(found.settings["lr"][j]),
+        batch=plain(found.settings["batch"][j]),
         params=place.params,
         tokens=place.tokens,
         scales=dict(place.scales),
@@ -146,11 +146,6 @@ def _run(found: Candidates, j: int, total: float, then: Standing) -> PlannedRun:
         is_new=place.is_new,
         then=then,
     )
-
-
-def _typed(value: float) -> float:
-    """Without the rounding that a logarithm left."""
-    return float(f"{value:.12g}")
 
 
 def _check_target(question: Question) -> None:
